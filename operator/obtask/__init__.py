@@ -1,0 +1,1 @@
+"""OBTask operator: maintenance tasks for OceanBase on Kubernetes."""

@@ -1,0 +1,100 @@
+"""Owns the command line: the verbs of ``obtask`` and what they print."""
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import signal
+import sys
+from typing import Annotated, Any
+
+import typer
+from kubernetes.aio.config import ConfigException
+
+from obtask.kube.api import Unavailable
+from obtask.model.schema import custom_resource_definitions, render_yaml
+from obtask.runtime.process import serve
+from obtask.settings import Settings, SettingsError, read_settings
+
+
+def main() -> None:
+    """Run the command line."""
+    build()()
+
+
+def build() -> typer.Typer:
+    """Return the command line with all its verbs."""
+    app = typer.Typer(
+        name="obtask",
+        help="Maintenance tasks for OceanBase on Kubernetes.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.command("run", help="Run the operator until it is told to stop.")(run)
+    app.command("crd", help="Print the CustomResourceDefinitions.")(crd)
+    return app
+
+
+def crd() -> None:
+    """Print the CustomResourceDefinitions, for kubectl apply -f -."""
+    sys.stdout.write(render_yaml(custom_resource_definitions()))
+
+
+def run(
+    kubeconfig: Annotated[str | None, typer.Option(help="Kubeconfig to use. Default: $KUBECONFIG, or the pod's service account.")] = None,
+    namespace: Annotated[list[str] | None, typer.Option(help="Watch this namespace only; may be repeated. Default: all.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="text or json. Default: text, or $OBTASK_LOG_FORMAT.")] = None,
+) -> None:
+    """Run the operator until SIGTERM or SIGINT."""
+    environment = os.environ | ({"OBTASK_LOG_FORMAT": log_format} if log_format else {})
+    try:
+        settings = read_settings(environment)
+    except SettingsError as error:
+        _fail(f"bad setting {error}")
+    if kubeconfig or namespace:
+        chosen = tuple(namespace or settings.namespaces)
+        settings = dataclasses.replace(settings, kubeconfig=kubeconfig or settings.kubeconfig, namespaces=chosen)
+    _configure_logging(settings)
+    try:
+        asyncio.run(_until_signal(settings))
+    except (ConfigException, OSError) as error:
+        _fail(f"cannot read the kubeconfig: {error}")
+    except LookupError as error:
+        _fail(f"{error}; are the CRDs installed (obtask crd | kubectl apply --server-side -f -), and may this user list them?")
+    except asyncio.CancelledError:
+        _fail("a part of the operator ended; the log says which")
+    except Unavailable as error:
+        _fail(f"the API server does not answer: {error}")
+
+
+async def _until_signal(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, stop, lambda: print("obtask: ready", flush=True))  # noqa: T201 - what scripts wait for
+
+
+def _fail(message: str) -> Any:
+    typer.echo(f"obtask: {message}", err=True)
+    raise typer.Exit(1)
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _configure_logging(settings: Settings) -> None:
+    handler = logging.StreamHandler()
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler.setFormatter(_JsonFormatter() if settings.log_format == "json" else text)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("kopf").setLevel(logging.WARNING)

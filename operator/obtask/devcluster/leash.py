@@ -1,0 +1,32 @@
+"""End background processes together with the process that wanted them, even if that one is killed.
+
+It is a program of its own: python -m obtask.devcluster.leash RUN_FOLDER. It waits for the end of its standard input, which comes
+when the process at the other end of the pipe ends, however it ends.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from obtask.devcluster import processes
+
+
+@contextmanager
+def leash(run: Path) -> Iterator[None]:
+    """Stop what is recorded in the folder `run` when the block ends, or when this process dies inside it."""
+    program = [sys.executable, "-m", "obtask.devcluster.leash", str(run)]
+    # Its own session: a Ctrl-C for us must not end it before it has done its work.
+    with subprocess.Popen(  # noqa: S603 - all words are ours
+        program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ):
+        try:
+            yield
+        finally:
+            processes.stop(processes.recorded(run))
+
+
+if __name__ == "__main__":
+    sys.stdin.buffer.read()
+    processes.stop(processes.recorded(Path(sys.argv[1])))

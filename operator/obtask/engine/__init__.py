@@ -1,0 +1,1 @@
+"""One task, one turn: observe, decide, act, record."""

@@ -1,0 +1,136 @@
+"""Owns the effects of a turn on attempts: starting, looking, stopping, and keeping their logs."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from obtask.executors.base import Executor
+from obtask.kube.api import Refusal, Unavailable
+from obtask.kube.objects import Objects
+from obtask.logs.store import log_config_map, log_ref
+from obtask.logs.text import AttemptLog
+from obtask.model.actions import Action
+from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
+from obtask.model.status import LogRef, TaskStatus
+from obtask.model.task import Key, Task
+from obtask.rules.attempts import live, running_attempts
+from obtask.rules.observation import Report
+
+logger = logging.getLogger(__name__)
+
+# Short logs stay in the status up to this many bytes in all; then they go to ConfigMaps like long ones.
+MOST_LOG_IN_STATUS = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    attempt: Attempt
+    log: AttemptLog
+
+
+class Attempts:
+    """The attempts that this operator takes care of."""
+
+    def __init__(self, executors: Mapping[type[Action], Executor], objects: Objects, clock: Callable[[], datetime], runner: str) -> None:
+        self._runner = runner
+        self._executors = executors
+        self._objects = objects
+        self._clock = clock
+        self._live: dict[AttemptId, _Live] = {}
+        self._intended: set[AttemptId] = set()
+        self._reports: dict[AttemptId, Report] = {}
+
+    def intend(self, attempts: tuple[Attempt, ...]) -> None:
+        """Remember attempts that are about to be recorded: if the answer gets lost, they are known not to have started."""
+        self._intended |= {attempt.id for attempt in attempts}
+
+    async def start(self, attempts: tuple[Attempt, ...]) -> None:
+        """Start attempts that are recorded; starting one twice is harmless."""
+        for attempt in attempts:
+            self._intended.discard(attempt.id)
+            await self._executor(attempt).start(attempt, self._watched(attempt).log)
+
+    async def look(self, task: Task) -> dict[AttemptId, Report]:
+        """Return what is seen of every attempt of the task that has not ended by its status."""
+        return {attempt.id: await self._report(task, attempt) for attempt in running_attempts(task)}
+
+    async def cancel(self, attempts: tuple[Attempt, ...]) -> None:
+        """Ask attempts to stop; a later look tells when they have."""
+        for attempt in attempts:
+            await self._executor(attempt).cancel(attempt)
+
+    def settle(self, status: TaskStatus, uid: str) -> None:
+        """Forget the attempts of a task that have ended by its stored status."""
+        alive = {(step.name, sub.name) for step in status.steps for sub in step.subtasks if live(sub)}
+        mine = [name for name in self._live if name.uid == uid]
+        for name in mine:
+            if name in self._reports or (name.step, name.subtask) not in alive:
+                self._forget(name)
+
+    def key_of(self, name: AttemptId) -> Key | None:
+        """Return the task that an attempt belongs to, if it is taken care of here."""
+        entry = self._live.get(name)
+        return Key(entry.attempt.namespace, entry.attempt.task) if entry else None
+
+    async def abandon(self, key: Key, successor: str | None) -> None:
+        """Stop and forget the attempts of tasks of this name that are gone; ``successor`` is the uid of the one that is not."""
+        gone = [(name, entry) for name, entry in self._live.items() if name.uid != successor and self.key_of(name) == key]
+        for name, entry in gone:
+            await self._executor(entry.attempt).cancel(entry.attempt)
+            self._forget(name)
+        dead = {name.uid for name, _ in gone}
+        self._intended = {name for name in self._intended if name.uid not in dead}
+
+    def _forget(self, name: AttemptId) -> None:
+        entry = self._live.pop(name, None)
+        self._reports.pop(name, None)
+        if entry is not None:
+            self._executor(entry.attempt).forget(name)
+
+    async def _report(self, task: Task, attempt: Attempt) -> Report:
+        if attempt.id in self._reports:
+            return self._reports[attempt.id]
+        if attempt.id in self._intended and attempt.runner == self._runner:
+            await self.start((attempt,))
+        entry = self._watched(attempt)
+        seen = await self._executor(attempt).observe(attempt, entry.log)
+        match seen:
+            case Running():
+                return Report(seen)
+            case Succeeded(message=message):
+                ended: Succeeded | Failed | Lost = Succeeded(entry.log.mask(message) if message else None)
+            case Failed(reason=reason, message=message, code=code):
+                ended = Failed(reason, entry.log.mask(message), code)
+            case Lost():
+                ended = seen
+        report = await self._with_log(task, attempt, entry.log, ended)
+        self._reports[attempt.id] = report
+        return report
+
+    async def _with_log(self, task: Task, attempt: Attempt, log: AttemptLog, ended: Succeeded | Failed | Lost) -> Report:
+        tail = log.tail() or None
+        kept = sum(len(sub.log_tail or "") for step in task.status.steps for sub in step.subtasks)
+        if tail is None or (not log.is_longer_than_tail() and kept + len(tail) <= MOST_LOG_IN_STATUS):
+            return Report(ended, log_tail=tail)
+        reference = await self._store(task, attempt, log)
+        return Report(ended, log_tail=tail if isinstance(ended, Failed) or reference is None else None, log_ref=reference)
+
+    async def _store(self, task: Task, attempt: Attempt, log: AttemptLog) -> LogRef | None:
+        manifest = log_config_map(attempt, await asyncio.to_thread(log.packed))
+        try:
+            answer = await self._objects.create_config_map(manifest)
+        except Unavailable as error:
+            logger.warning("log of %s not stored: %s", task.key, error)
+            return None
+        if isinstance(answer, Refusal) and not answer.conflict:
+            logger.warning("log of %s not stored: %s", task.key, answer.message)
+            return None
+        return log_ref(attempt.id)
+
+    def _watched(self, attempt: Attempt) -> _Live:
+        return self._live.setdefault(attempt.id, _Live(attempt, AttemptLog(clock=self._clock)))
+
+    def _executor(self, attempt: Attempt) -> Executor:
+        return self._executors[type(attempt.action)]

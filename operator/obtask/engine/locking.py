@@ -1,0 +1,138 @@
+"""Owns what a turn has to do with locks: who is in the way, taking, verifying, giving back, and when to look again."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from obtask.kube.leases import Lease
+from obtask.locks.board import Board
+from obtask.locks.protocol import Claimed, Contended, Kept, Locks, Outpaced, Stolen
+from obtask.locks.sweep import Sweeper
+from obtask.model.attempt import AttemptId
+from obtask.model.status import Phase
+from obtask.model.task import Key, Task
+from obtask.rules import machine
+from obtask.rules.decision import Record
+from obtask.rules.exclusion import Contender, as_blockers
+from obtask.rules.lock_keys import task_lock_key
+from obtask.rules.observation import Observation, Obstacle, Report
+
+# A waiter far back in a long line shows changes later: the whole line costs a few writes per second at any length.
+REFRESH_BASE_SECONDS = 3.0
+REFRESH_PER_PLACE_SECONDS = 0.25
+REFRESH_MOST_SECONDS = 60.0
+RELOOK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What to store after a try for a lock, and a claim to give back once that is stored."""
+
+    record: Record
+    give_back: Lease | None = None
+
+
+class Locking:
+    """Connects the pure rules of exclusion with the Leases."""
+
+    def __init__(self, board: Board, locks: Locks, sweeper: Sweeper, jitter: Callable[[], float], runner: str) -> None:
+        self._board = board
+        self._locks = locks
+        self._sweeper = sweeper
+        self._jitter = jitter
+        self._runner = runner
+        self._shown_at: dict[str, datetime] = {}
+
+    def observe(self, task: Task, reports: Mapping[AttemptId, Report], now: datetime) -> Observation:
+        """Return what the world says now, as far as it is in memory."""
+        lock = task_lock_key(task)
+        if lock is None:
+            return Observation(now, self._runner, reports)
+        in_line = task.status.phase in {Phase.PENDING, Phase.WAITING}
+        found = self._board.blockers(task, lock) if in_line else []
+        shown = self._shown_at.get(task.metadata.uid)
+        return Observation(
+            now,
+            self._runner,
+            reports,
+            obstacle=_obstacle(found),
+            lock_in_doubt=task.status.lock is not None and self._board.in_doubt(task, lock),
+            refresh_due=shown is None or now - shown >= self._refresh_pause(task),
+        )
+
+    async def take(self, task: Task, seen: Observation) -> Settled | None:
+        """Try to take the task's lock; return what to store, or None to look again."""
+        lock = task_lock_key(task)
+        if lock is None:
+            return Settled(machine.granted(task, seen, None))
+        answer = await self._locks.take(task, lock)
+        match answer:
+            case Claimed(lock=held):
+                return Settled(machine.granted(task, seen, held))
+            case Contended(blockers=blockers, claim=claim):
+                await self._check_holders(blockers, task)
+                return Settled(machine.refused(task, seen, _obstacle(list(blockers))), claim)
+            case Outpaced():
+                return None
+
+    async def verify(self, task: Task, seen: Observation) -> Settled | None:
+        """Look at the Lease that the task should hold; return what to store, or None to look again."""
+        lock = task_lock_key(task)
+        if lock is None:
+            return None
+        answer = await self._locks.verify(task, lock)
+        match answer:
+            case Claimed(lock=held):
+                return Settled(machine.lock_renewed(task, seen, held))
+            case Stolen(holder=holder, claim=claim):
+                return Settled(machine.lock_lost(task, seen, holder), claim)
+            case Kept() | Outpaced():
+                return None
+
+    async def give_back(self, claim: Lease) -> None:
+        """Give a claim back whose task is fenced."""
+        await self._locks.give_back(claim)
+
+    async def release(self, task: Task) -> None:
+        """Give back the lock of a task that is finished or leaving."""
+        lock = task_lock_key(task)
+        if lock is not None:
+            await self._locks.release(task, lock)
+        self._shown_at.pop(task.metadata.uid, None)
+
+    async def free_departed(self, key: Key) -> None:
+        """Free the Leases that name a task of this name which is gone."""
+        for lease in self._board.leases_of(key):
+            await self._sweeper.check(lease)
+
+    def stored(self, task: Task, now: datetime) -> None:
+        """Take note that a status was stored."""
+        if task.status.phase is Phase.WAITING:
+            self._shown_at[task.metadata.uid] = now
+        else:
+            self._shown_at.pop(task.metadata.uid, None)
+
+    def look_again_in(self, task: Task, wake_at: datetime | None, now: datetime) -> timedelta | None:
+        """Return when to look at a resting task again if nothing rings before; None for never."""
+        if task.status.phase.finished:
+            return wake_at - now if wake_at else None
+        latest = timedelta(seconds=RELOOK_SECONDS)
+        if task.status.phase is Phase.WAITING:
+            latest = self._refresh_pause(task)
+        latest *= 1 + self._jitter() / 4
+        return min(wake_at - now, latest) if wake_at else latest
+
+    async def _check_holders(self, blockers: tuple[Contender, ...], task: Task) -> None:
+        for blocker in blockers:
+            lease = self._board.lease(task.metadata.namespace, blocker.lock)
+            if lease is not None and not self._board.knows(blocker):
+                await self._sweeper.check(lease)
+
+    def _refresh_pause(self, task: Task) -> timedelta:
+        lock = task_lock_key(task)
+        place = self._board.place(task, lock) if lock else 0
+        return timedelta(seconds=min(REFRESH_BASE_SECONDS + place * REFRESH_PER_PLACE_SECONDS, REFRESH_MOST_SECONDS))
+
+
+def _obstacle(found: list[Contender]) -> Obstacle:
+    return Obstacle(as_blockers(found), len(found))

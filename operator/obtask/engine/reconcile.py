@@ -1,0 +1,169 @@
+"""Owns one turn of one task: observe, decide, act, record, until there is nothing to do but wait."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from obtask.engine.act import Attempts
+from obtask.engine.known import KnownTasks
+from obtask.engine.locking import Locking, Settled
+from obtask.kube.api import Json, Refusal
+from obtask.kube.events import EventRecorder
+from obtask.kube.leases import Lease
+from obtask.kube.tasks import Tasks
+from obtask.locks.board import Board
+from obtask.model.attempt import Running
+from obtask.model.task import InvalidSpec, Key, Task, read_task
+from obtask.rules import machine
+from obtask.rules.announcements import announcements
+from obtask.rules.decision import Adopt, Delete, Finish, Intent, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.observation import Observation
+
+logger = logging.getLogger(__name__)
+
+# A turn that goes on for this many intents lets other tasks have theirs first.
+LONGEST_TURN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Looks at one task at a time and moves it on."""
+
+    tasks: Tasks
+    known: KnownTasks
+    board: Board
+    attempts: Attempts
+    locking: Locking
+    events: EventRecorder
+    clock: Callable[[], datetime]
+    departed: set[Key] = field(default_factory=set)
+
+    async def reconcile(self, key: Key) -> timedelta | None:
+        """Move the task on as far as it goes now; return when to look again, or None for not before it is rung.
+
+        Raises kube.api.Unavailable, or PermissionError, when the API server does not let the turn end.
+        """
+        if key in self.departed:
+            await self._bury(key)
+        for _ in range(LONGEST_TURN):
+            task = await self._read(key)
+            if task is None:
+                return None
+            intent = machine.decide(task, await self._observe(task))
+            if isinstance(intent, Rest):
+                return self.locking.look_again_in(task, intent.wake_at, self.clock())
+            if not await self._perform(task, intent):
+                return None
+        return timedelta()
+
+    async def _read(self, key: Key) -> Task | None:
+        known = self.known.get(key)
+        if known is not None:
+            return known
+        answer = await self.tasks.get(key)
+        if isinstance(answer, Refusal):
+            if not answer.missing:
+                raise PermissionError(f"cannot read {key}: {answer.message}")
+            return None
+        return self.learn(answer) or read_task(answer)
+
+    async def _observe(self, task: Task) -> Observation:
+        reports = {} if isinstance(task.spec, InvalidSpec) else await self.attempts.look(task)
+        return self.locking.observe(task, reports, self.clock())
+
+    async def _perform(self, task: Task, intent: Intent) -> bool:
+        """Carry the intent out; return whether to look at the task again at once."""
+        match intent:
+            case Adopt():
+                return await self._learned(task, await self.tasks.add_finalizer(task))
+            case TakeCommand(command=command):
+                return await self._learned(task, await self.tasks.note_command(task, command))
+            case TakeLock():
+                return await self._settle(task, await self.locking.take(task, await self._observe(task)))
+            case VerifyLock():
+                return await self._settle(task, await self.locking.verify(task, await self._observe(task)))
+            case Record():
+                return await self._store(task, intent)
+            case Stop(attempts=attempts):
+                await self.attempts.cancel(attempts)
+                reports = await self.attempts.look(task)
+                return not all(isinstance(report.seen, Running) for report in reports.values())
+            case Finish():
+                await self.locking.release(task)
+                self.attempts.settle(task.status, task.metadata.uid)
+                return await self._learned(task, await self.tasks.remove_finalizer(task))
+            case Delete():
+                await self.tasks.delete(task)
+                return False
+            case Rest():
+                return False
+            case never:
+                assert_never(never)
+
+    async def _settle(self, task: Task, settled: Settled | None) -> bool:
+        if settled is None:
+            return True
+        return await self._store(task, settled.record, claim=settled.give_back)
+
+    async def _store(self, task: Task, record: Record, claim: Lease | None = None) -> bool:
+        self.attempts.intend(record.start)
+        answer = await self.tasks.write_status(task, record.status)
+        if isinstance(answer, Refusal):
+            return await self._learned(task, answer)
+        stored = self.learn(answer) or task
+        if claim is not None:
+            await self.locking.give_back(claim)
+        await self.attempts.start(record.start)
+        await self.attempts.cancel(record.cancel)
+        self.attempts.settle(record.status, task.metadata.uid)
+        self.locking.stored(stored, self.clock())
+        self.announce(task, record)
+        return True
+
+    def learn(self, body: Json) -> Task | None:
+        """Take note of a version of a task; return it if it is news."""
+        task = self.known.learn(body)
+        if task is not None:
+            self.board.see_task(task)
+        return task
+
+    def depart(self, key: Key, uid: str) -> None:
+        """Take note that a task is gone."""
+        known = self.known.get(key)
+        if known is not None and known.metadata.uid == uid:
+            self.known.forget(key)
+        self.board.forget_task(uid)
+        self.departed.add(key)
+
+    async def _bury(self, key: Key) -> None:
+        """Stop what is left of tasks of this name that are gone, and free their Leases."""
+        known = self.known.get(key)
+        await self.attempts.abandon(key, known.metadata.uid if known else None)
+        await self.locking.free_departed(key)
+        self.departed.discard(key)
+
+    def announce(self, task: Task, record: Record) -> None:
+        """Tell people and logs about a stored change."""
+        for said in announcements(task.status, record.status):
+            self.events.post(task, warning=said.warning, reason=said.reason, message=said.message, now=self.clock())
+        if record.status.phase is not task.status.phase:
+            logger.info("%s: %s -> %s: %s", task.key, task.status.phase.value, record.status.phase.value, record.status.message or "")
+
+    async def _learned(self, task: Task, answer: Json | Refusal) -> bool:
+        """Take note of what a write left; after a refusal read the task again. Return whether it is still there."""
+        if not isinstance(answer, Refusal):
+            self.learn(answer)
+            return True
+        if not (answer.conflict or answer.missing):
+            raise PermissionError(f"write to {task.key} refused: {answer.message}")
+        fresh = await self.tasks.get(task.key)
+        if isinstance(fresh, Refusal):
+            if not fresh.missing:
+                raise PermissionError(f"cannot read {task.key}: {fresh.message}")
+            self.depart(task.key, task.metadata.uid)
+            await self._bury(task.key)
+            return False
+        self.learn(fresh)
+        return True

@@ -1,0 +1,57 @@
+"""Owns turning connection Secrets into connections. Only Secrets of the right type are ever read out. API.md section 2.1."""
+
+import base64
+import binascii
+
+from obtask import names
+from obtask.executors.connections import Connection
+from obtask.kube.api import Json, Refusal, Unavailable
+from obtask.kube.objects import Objects
+from obtask.model.attempt import Failed
+from obtask.model.status import FailureReason
+
+DEFAULT_PORT = 2881
+DEFAULT_USER = "root@sys"
+
+
+class SecretConnections:
+    """Reads connection Secrets when an attempt starts, so that a changed password counts from the next attempt on."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    async def connection(self, namespace: str, secret_name: str) -> Connection | Failed:
+        """Return what the Secret says, or why it cannot be used."""
+        try:
+            answer = await self._objects.secret(namespace, secret_name)
+        except Unavailable:
+            return Failed(FailureReason.CONNECTION_FAILED, f'the API server did not answer when asked for Secret "{secret_name}"')
+        if isinstance(answer, Refusal):
+            if answer.missing:
+                return Failed(FailureReason.NOT_FOUND, f'Secret "{secret_name}" not found in namespace "{namespace}"')
+            return Failed(FailureReason.FORBIDDEN, f'Secret "{secret_name}" cannot be read: {answer.message}')
+        if answer.get("type") != names.CONNECTION_SECRET_TYPE:
+            found = answer.get("type") or "none"
+            text = f'Secret "{secret_name}" has type {found}; only {names.CONNECTION_SECRET_TYPE} may be used as a connection'
+            return Failed(FailureReason.FORBIDDEN, text)
+        return _read(secret_name, answer)
+
+
+def _read(name: str, secret: Json) -> Connection | Failed:
+    try:
+        data = {key: base64.b64decode(value or "").decode() for key, value in (secret.get("data") or {}).items()}
+    except (binascii.Error, UnicodeDecodeError):
+        return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}": a value is not text')
+    if not data.get("host"):
+        return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}" has no key "host"')
+    port = data.get("port", "").strip() or str(DEFAULT_PORT)
+    if not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004 - the ports of TCP
+        return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}": key "port" is not a port number')
+    return Connection(
+        host=data["host"].strip(),
+        port=int(port),
+        user=data.get("user", "").strip() or DEFAULT_USER,
+        password=data.get("password", ""),
+        database=data.get("database", "").strip() or None,
+        ca_cert=data.get("ca.crt") or None,
+    )

@@ -1,0 +1,1 @@
+"""What carries out actions: each executor behind the one protocol of ``base``."""

@@ -1,0 +1,31 @@
+"""Owns the protocols between the engine and whatever carries out an action."""
+
+from typing import Protocol
+
+from obtask.model.attempt import Attempt, AttemptId, Seen
+
+
+class Log(Protocol):
+    """Where an attempt writes what happens, line by line."""
+
+    def write(self, text: str) -> None:
+        """Add text; each line gets the time it was written at."""
+
+    def hide(self, secret: str) -> None:
+        """Mask this value wherever it appears, in what was and what will be written."""
+
+
+class Executor(Protocol):
+    """Carries out attempts of one kind of action. No method lets an exception of the target escape."""
+
+    async def start(self, attempt: Attempt, log: Log) -> None:
+        """Start the attempt; starting the same attempt twice is harmless."""
+
+    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+        """Return what can be seen of the attempt now."""
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """Ask the attempt to stop; a later ``observe`` tells when it has."""
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Drop what is remembered of an attempt whose end is recorded."""

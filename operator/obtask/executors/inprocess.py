@@ -1,0 +1,154 @@
+"""Owns attempts that run inside the operator: their tasks, deadlines, slots and ends. It does not know what they do."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from obtask.executors.base import Log
+from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
+from obtask.model.status import FailureReason
+
+CLEANUP_SECONDS = 7.0  # what an attempt that is cut may use to stop its statement on the server
+
+logger = logging.getLogger(__name__)
+
+
+class Work(Protocol):
+    """Carries one attempt to its end; ``report`` tells people what it is doing just now, in one line without secrets."""
+
+    async def __call__(self, attempt: Attempt, log: Log, report: Callable[[str], None]) -> Outcome:
+        """Do the work; being cancelled means: stop it for real, then let the cancellation through."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is remembered of an attempt until it is forgotten."""
+
+    task: asyncio.Task[Outcome] | None = None
+    progress: str | None = None
+    has_slot: bool = False
+    cancelled: bool = False
+    end: Outcome | Lost | None = None
+
+    def report(self, text: str) -> None:
+        self.progress = text
+
+
+class InProcess:
+    """Runs attempts as supervised asyncio tasks, each within its deadline, at most as many at once as there are slots.
+
+    Implements ``Executor``. What this process did not start, or cut when it stopped, is Lost.
+    """
+
+    def __init__(self, work: Work, *, clock: Callable[[], datetime], slots: asyncio.Semaphore, on_end: Callable[[AttemptId], None]) -> None:
+        self._work = work
+        self._clock = clock
+        self._slots = slots
+        self._on_end = on_end
+        self._entries: dict[AttemptId, _Entry] = {}
+        self._live: set[asyncio.Task[Outcome]] = set()
+        self._stopping = False
+
+    async def start(self, attempt: Attempt, log: Log) -> None:
+        """Start the attempt, unless it was started before or the operator is stopping."""
+        if attempt.id in self._entries or self._stopping:
+            return
+        entry = self._entries[attempt.id] = _Entry()
+        entry.task = asyncio.create_task(self._within_deadline(attempt, log, entry), name=f"attempt {attempt.task}/{attempt.id.subtask}")
+        self._live.add(entry.task)
+        entry.task.add_done_callback(lambda task: self._ended(attempt, log, entry, task))
+
+    async def observe(self, attempt: Attempt, log: Log) -> Seen:  # noqa: ARG002 - the protocol's argument; nothing to write here
+        """Return what became of the attempt; Lost if it was not started here."""
+        entry = self._entries.get(attempt.id)
+        if entry is None:
+            return Lost()
+        return Running(message=entry.progress) if entry.end is None else entry.end
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """Stop the attempt if it still runs; it ends as Cancelled when its work has been stopped."""
+        entry = self._entries.get(attempt.id)
+        if entry is None or entry.task is None or entry.end is not None or entry.cancelled:
+            return  # a second cancellation would cut the stopping itself short
+        entry.cancelled = True
+        entry.task.cancel()
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Drop what is remembered of the attempt; one that still runs is stopped."""
+        entry = self._entries.pop(attempt, None)
+        if entry is not None and entry.task is not None and entry.end is None and not entry.cancelled:
+            entry.cancelled = True
+            entry.task.cancel()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Start nothing any more, let what runs end within the grace period, then cut it: it becomes Lost."""
+        self._stopping = True
+        if self._live:
+            await asyncio.wait(self._live, timeout=grace_seconds)
+        cut = set(self._live)
+        for task in cut:
+            task.cancel()
+        if cut:
+            await asyncio.wait(cut, timeout=CLEANUP_SECONDS)
+
+    def _ended(self, attempt: Attempt, log: Log, entry: _Entry, task: asyncio.Task[Outcome]) -> None:
+        """Settle how it ended: a callback, because a task that is cancelled before its first step runs none of its own code."""
+        self._live.discard(task)
+        if entry.cancelled:
+            entry.end = Failed(FailureReason.CANCELLED, _with_progress("cancelled", entry))
+            log.write(entry.end.message)
+        elif task.cancelled():
+            entry.end = Lost()
+            log.write("cut: the operator is stopping")
+        else:
+            entry.end = task.result()
+        self._on_end(attempt.id)
+
+    async def _within_deadline(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
+        left = None if attempt.deadline is None else (attempt.deadline - self._clock()).total_seconds()
+        if left is not None and left <= 0:
+            return self._timeout(attempt, log, entry)
+        try:
+            async with asyncio.timeout(left) as limit:
+                return await self._in_slot(attempt, log, entry)
+        except TimeoutError as error:
+            return self._timeout(attempt, log, entry) if limit.expired() else _unexpected(attempt, log, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must become a value: nobody awaits this task
+            return _unexpected(attempt, log, error)
+
+    async def _in_slot(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
+        if self._slots.locked():
+            entry.report("waiting for a free slot in the operator")
+        async with self._slots:
+            entry.has_slot = True
+            entry.progress = None
+            return await self._work(attempt, log, entry.report)
+
+    def _timeout(self, attempt: Attempt, log: Log, entry: _Entry) -> Failed:
+        if attempt.deadline is None:
+            raise AssertionError("an attempt without a deadline has no timeout")
+        allowed = f"did not end within {(attempt.deadline - attempt.started_at).total_seconds():g} s"
+        message = _with_progress(allowed, entry) if entry.has_slot else f"{allowed}: it waited for a free slot in the operator all the time"
+        log.write(message)
+        return Failed(FailureReason.TIMEOUT, message)
+
+
+def _with_progress(text: str, entry: _Entry) -> str:
+    return f"{text}: {entry.progress}" if entry.progress else text
+
+
+def _unexpected(attempt: Attempt, log: Log, error: Exception) -> Failed:
+    """Tell people that it happened and the operator's log where; the error's own text may hold SQL or secrets and is left out."""
+    kind = type(error).__qualname__
+    logger.error(
+        "unexpected %s in attempt %d of %s/%s in task %s/%s\n%s",
+        kind, attempt.id.number, attempt.id.step, attempt.id.subtask, attempt.namespace, attempt.task,
+        "".join(traceback.format_tb(error.__traceback__)),
+    )  # fmt: skip
+    message = f"unexpected {kind} in the operator: the outcome is unknown, the operator's log says where it happened"
+    log.write(message)
+    return Failed(FailureReason.INTERRUPTED, message)

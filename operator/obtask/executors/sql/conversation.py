@@ -1,0 +1,140 @@
+"""Owns what an attempt says to its server: connecting as this attempt, asking, the log of it, and text without secrets."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from obtask.executors.base import Log
+from obtask.executors.connections import ConnectionSource
+from obtask.executors.sql import redaction, results, session
+from obtask.executors.sql.answers import Fault, FaultKind, Result
+from obtask.executors.sql.binding import bind
+from obtask.executors.sql.identity import identify, program
+from obtask.model.actions import ConnectionRef, SqlAction
+from obtask.model.attempt import Attempt, Failed
+from obtask.model.status import FailureReason
+from obtask.rules.messages import one_line
+
+LONGEST_SECONDS = 8 * 24 * 3600  # for an attempt without a deadline
+GRACE_SECONDS = 10  # the server's own limit comes after ours, so that the reason people see is Timeout
+ZONE_QUERY = "SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())"
+
+
+class Conversation:
+    """One attempt's connection; after a loss it can be opened again."""
+
+    def __init__(
+        self, attempt: Attempt, action: SqlAction, ref: ConnectionRef, *, source: ConnectionSource, log: Log, clock: Callable[[], datetime]
+    ) -> None:
+        self._attempt = attempt
+        self._action = action
+        self._ref = ref
+        self._source = source
+        self._log = log
+        self._clock = clock
+        self._session: session.Session | None = None
+        self._secrets: set[str] = set()
+        for text in _texts(action):
+            self._hide(*redaction.secrets_in(text, action.args))
+
+    @property
+    def lost(self) -> bool:
+        """True when there is no connection."""
+        return self._session is None or self._session.closed
+
+    async def open(self) -> Failed | None:
+        """Connect, and make the session tell whose it is; return why that failed, if it did."""
+        await self.close()
+        target = await self._source.connection(self._attempt.namespace, self._ref.secret_name)
+        if isinstance(target, Failed):
+            return target
+        self._hide(target.password)
+        database = self._action.database or target.database
+        found = await session.connect(target, self._log.write, database=database, program=program(self._attempt))
+        if isinstance(found, Fault):
+            return self._refused(found)
+        self._session = found
+        self._log.write(f"connected to {target.host}:{target.port} as {target.user}, session {found.number}")
+        return await self._introduce(found)
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def ask(self, label: str, statement: str, *, quiet: bool = False) -> Result | Fault:
+        """Run a statement with the action's args; the log tells what and how long, unless it is asked again and again."""
+        if self._session is None:
+            return Fault(FaultKind.LOST, "no connection")
+        if not quiet:
+            self._log.write(f"{label}: {redaction.masked_statement(statement)}")
+        began = self._clock()
+        answer = await self._session.execute(bind(statement, self._action.args, self._session.escape))
+        took = f"{(self._clock() - began).total_seconds() * 1000:.0f} ms"
+        if isinstance(answer, Fault):
+            answer = self._cleaned(answer, statement)
+            self._log.write(f"{label}: failed after {took}: {_numbered(answer)}")
+        elif not quiet:
+            self._log.write(f"{label}: {results.counted(answer)}, {took}{_kept(answer)}")
+        return answer
+
+    async def variables(self, result: Result) -> dict[str, object]:
+        """Return what an expression sees of a result; asks for the time zone where that matters."""
+        offset = 0
+        if results.has_times(result) and self._session is not None:
+            zone = await self._session.execute(ZONE_QUERY)
+            if isinstance(zone, Result) and zone.rows and isinstance(zone.rows[0][0], int):
+                offset = zone.rows[0][0]
+        return results.variables(result, offset)
+
+    def clean(self, text: str) -> str:
+        """Return the text on one line, without secrets."""
+        return one_line(redaction.masked(redaction.masked_statement(text), self._secrets))
+
+    def failed(self, label: str, fault: Fault) -> Failed:
+        """Return a fault of a statement as the end of the attempt."""
+        if fault.kind is FaultKind.STATEMENT:
+            return Failed(FailureReason.SQL_ERROR, self.clean(f"{label}: {_numbered(fault)}"), fault.code)
+        text = f"connection lost during {label}: its outcome is unknown ({fault.message})"
+        return Failed(FailureReason.CONNECTION_FAILED, self.clean(text), fault.code)
+
+    async def _introduce(self, found: session.Session) -> Failed | None:
+        answer = await found.execute(identify(self._attempt, found.escape))
+        if isinstance(answer, Fault):
+            return self._refused(answer)
+        # OceanBase stops every statement after 10 s unless told otherwise; other servers do not know the variable, and may say so.
+        answer = await found.execute(f"SET ob_query_timeout = {self._seconds_left() * 1_000_000}")
+        return self._refused(answer) if isinstance(answer, Fault) and answer.kind is not FaultKind.STATEMENT else None
+
+    def _seconds_left(self) -> int:
+        if self._attempt.deadline is None:
+            return LONGEST_SECONDS
+        return max(1, int((self._attempt.deadline - self._clock()).total_seconds())) + GRACE_SECONDS
+
+    def _refused(self, fault: Fault) -> Failed:
+        failed = Failed(FailureReason.CONNECTION_FAILED, self.clean(fault.message), fault.code)
+        self._log.write(failed.message)
+        return failed
+
+    def _cleaned(self, fault: Fault, statement: str) -> Fault:
+        """A syntax error quotes the statement, from anywhere and up to anywhere: half a secret is not recognised as one."""
+        message = redaction.without_echo(fault.message) if redaction.secrets_in(statement, self._action.args) else fault.message
+        return Fault(fault.kind, self.clean(message), fault.code)
+
+    def _hide(self, *secrets: str) -> None:
+        for secret in secrets:
+            if secret:
+                self._secrets.add(secret)
+                self._log.hide(secret)
+
+
+def _texts(action: SqlAction) -> list[str]:
+    return [*action.statements, *(query.query for query in (action.unless, action.until) if query)]
+
+
+def _numbered(fault: Fault) -> str:
+    return f"error {fault.code}: {fault.message}" if fault.code else fault.message
+
+
+def _kept(result: Result) -> str:
+    return f"; expressions see the first {len(result.rows)} rows only" if result.total > len(result.rows) else ""

@@ -1,0 +1,194 @@
+"""Owns the order of a sql action: unless, the statements, expect, until. API.md section 2.1."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from obtask.executors.base import Log
+from obtask.executors.connections import ConnectionSource
+from obtask.executors.sql import results
+from obtask.executors.sql.answers import Fault, FaultKind, Result
+from obtask.executors.sql.binding import unknown_names
+from obtask.executors.sql.conversation import Conversation
+from obtask.executors.sql.redaction import masked_statement
+from obtask.model.actions import SqlAction, SqlUnless, SqlUntil, expressions
+from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
+from obtask.model.status import FailureReason
+from obtask.rules.expressions import ExpressionFault, Vocabulary, fault, holds
+from obtask.rules.messages import one_line
+
+SHOWN_EXPRESSION = 160
+SHOWN_STATEMENT = 80
+
+
+class SqlWork:
+    """Carries out sql actions; a ``Work`` for ``InProcess``. The deadline is the caller's business."""
+
+    def __init__(
+        self,
+        connections: ConnectionSource,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._connections = connections
+        self._clock = clock
+        self._sleep = sleep
+
+    async def __call__(self, attempt: Attempt, log: Log, report: Callable[[str], None]) -> Outcome:
+        """Run the attempt's statements and return how it ended."""
+        action = attempt.action
+        if not isinstance(action, SqlAction):
+            raise TypeError(f"not a sql action: {type(action).__name__}")
+        ref = action.connection or attempt.connection
+        if ref is None:
+            return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or sql.connection")
+        conversation = Conversation(attempt, action, ref, source=self._connections, log=log, clock=self._clock)
+        end: Outcome | None = _invalid(action)
+        if end is None:
+            try:
+                end = await _Run(action, conversation, log, report, self._sleep).carry_out()
+            finally:
+                await conversation.close()
+        log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
+        return end
+
+
+class _Run:
+    """One attempt on its way."""
+
+    def __init__(
+        self,
+        action: SqlAction,
+        conversation: Conversation,
+        log: Log,
+        report: Callable[[str], None],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._action = action
+        self._conversation = conversation
+        self._log = log
+        self._tell = report
+        self._sleep = sleep
+
+    async def carry_out(self) -> Outcome:
+        self._report("connecting")
+        refused = await self._conversation.open()
+        if refused is not None:
+            return refused
+        if self._action.unless is not None:
+            early = await self._unless(self._action.unless)
+            if early is not None:
+                return early
+        last = await self._statements()
+        if isinstance(last, Failed):
+            return last
+        if self._action.expect is not None:
+            unmet = await self._expect(self._action.expect, last)
+            if unmet is not None:
+                return unmet
+        if self._action.until is not None:
+            return await self._until(self._action.until)
+        return Succeeded(_done(len(self._action.statements)))
+
+    async def _unless(self, unless: SqlUnless) -> Outcome | None:
+        answer = await self._ask("the query of unless", unless.query)
+        if isinstance(answer, Fault):
+            return self._conversation.failed("the query of unless", answer)
+        done = await self._holds("unless.expect", unless.expect, answer)
+        if isinstance(done, Failed):
+            return done
+        return Succeeded("already done") if done else None
+
+    async def _statements(self) -> Result | Failed:
+        """Run them all; the list is never empty."""
+        number = len(self._action.statements)
+        last = Result((), (), 0, 0)
+        for position, statement in enumerate(self._action.statements, 1):
+            label = f"statement {position} of {number}"
+            answer = await self._ask(label, statement)
+            if isinstance(answer, Fault):
+                return self._conversation.failed(label, answer)
+            last = answer
+        return last
+
+    async def _expect(self, expression: str, last: Result) -> Failed | None:
+        met = await self._holds("expect", expression, last)
+        if isinstance(met, Failed):
+            return met
+        message = f"expect does not hold: {_short(expression)}; saw {results.shown(last)}"
+        return None if met else Failed(FailureReason.EXPECTATION_NOT_MET, self._conversation.clean(message))
+
+    async def _until(self, until: SqlUntil) -> Outcome:
+        self._log.write(f"waiting until {until.expect}: asking every {until.interval_seconds} s: {masked_statement(until.query)}")
+        before = ""
+        while True:
+            seen = await self._look(until)
+            if isinstance(seen, Succeeded | Failed):
+                return seen
+            if seen != before:
+                self._log.write(f"not yet: {seen}")
+            self._report(f"waiting until {_short(until.expect)}: last saw {seen}")
+            before = seen
+            await self._sleep(until.interval_seconds)
+
+    async def _look(self, until: SqlUntil) -> Outcome | str:
+        """Ask once; return the end of the attempt, or what was seen instead."""
+        answer = await self._ask_again(until.query)
+        if isinstance(answer, Failed):
+            return answer.message
+        if isinstance(answer, Fault):
+            lost = answer.kind is FaultKind.LOST
+            return self._conversation.clean(answer.message) if lost else self._conversation.failed("the query of until", answer)
+        seen = self._conversation.clean(results.shown(answer))
+        arrived = await self._holds("until.expect", until.expect, answer)
+        if isinstance(arrived, Failed):
+            return arrived if answer.total else seen  # rows[0] of no rows: nothing there yet, which is no mistake
+        return Succeeded(f"{_done(len(self._action.statements))}; {seen}") if arrived else seen
+
+    async def _ask_again(self, query: str) -> Result | Fault | Failed:
+        """Ask over a connection that may have been idle for long: a lost one is opened again, once."""
+        if not self._conversation.lost:
+            answer = await self._conversation.ask("the query of until", query, quiet=True)
+            if not isinstance(answer, Fault) or answer.kind is FaultKind.STATEMENT:
+                return answer
+        return await self._conversation.open() or await self._conversation.ask("the query of until", query, quiet=True)
+
+    async def _ask(self, label: str, statement: str) -> Result | Fault:
+        self._report(f"{label} is running: {one_line(masked_statement(statement), SHOWN_STATEMENT)}")
+        return await self._conversation.ask(label, statement)
+
+    async def _holds(self, field: str, expression: str, result: Result) -> bool | Failed:
+        answer = holds(Vocabulary.SQL, expression, await self._conversation.variables(result))
+        if not isinstance(answer, ExpressionFault):
+            return answer
+        message = f"{field}: {answer.message}: {_short(expression)}; saw {results.shown(result)}"
+        return Failed(FailureReason.INVALID_EXPRESSION, self._conversation.clean(message))
+
+    def _report(self, text: str) -> None:
+        self._tell(self._conversation.clean(text))
+
+
+def _invalid(action: SqlAction) -> Failed | None:
+    """Return what is wrong with the action itself, before anything runs."""
+    for path, expression in expressions(action):
+        wrong = fault(Vocabulary.SQL, expression)
+        if wrong is not None:
+            return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{path}: {wrong.message}: {_short(expression)}"))
+    number = len(action.statements)
+    texts = [(f"statement {position} of {number}", text) for position, text in enumerate(action.statements, 1)]
+    texts += [(f"the query of {name}", part.query) for name, part in (("unless", action.unless), ("until", action.until)) if part]
+    for label, text in texts:
+        unknown = unknown_names(text, action.args)
+        if unknown:
+            names = ", ".join(f"%({name})s" for name in unknown)
+            return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{label}: {names} not in args; nothing was run"))
+    return None
+
+
+def _done(statements: int) -> str:
+    return "1 statement" if statements == 1 else f"{statements} statements"
+
+
+def _short(expression: str) -> str:
+    return one_line(expression, SHOWN_EXPRESSION)

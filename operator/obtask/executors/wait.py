@@ -1,0 +1,60 @@
+"""Owns the wait action: arithmetic on the attempt's own times, so that a restart of the operator changes nothing."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from obtask.executors.base import Log
+from obtask.model.actions import WaitAction
+from obtask.model.attempt import Attempt, AttemptId, Failed, Running, Seen, Succeeded
+from obtask.model.status import FailureReason
+
+
+class Wait:
+    """Lets time pass. Implements ``Executor``."""
+
+    def __init__(self, *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._started: set[AttemptId] = set()
+        self._cancelled: set[AttemptId] = set()
+
+    async def start(self, attempt: Attempt, log: Log) -> None:
+        """Say in the log until when it waits; there is nothing else to start."""
+        if attempt.id not in self._started:
+            self._started.add(attempt.id)
+            log.write(f"waiting {_seconds(attempt)} s, until {_text(_end(attempt))}")
+
+    async def observe(self, attempt: Attempt, log: Log) -> Seen:  # noqa: ARG002 - the protocol's argument; nothing to write here
+        """Tell from the clock how far the attempt is."""
+        now, end = self._clock(), _end(attempt)
+        if attempt.id in self._cancelled:
+            return Failed(FailureReason.CANCELLED, "cancelled while waiting")
+        if attempt.deadline is not None and attempt.deadline < end:
+            if now < attempt.deadline:
+                return Running(f"waiting until {_text(end)}", attempt.deadline)
+            allowed = (attempt.deadline - attempt.started_at).total_seconds()
+            return Failed(FailureReason.TIMEOUT, f"did not end within {allowed:g} s: it had to wait {_seconds(attempt)} s")
+        return Running(f"waiting until {_text(end)}", end) if now < end else Succeeded(f"waited {_seconds(attempt)} s")
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """End the wait, unless its time has passed already."""
+        if self._clock() < _end(attempt):
+            self._cancelled.add(attempt.id)
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Drop what is remembered of the attempt."""
+        self._started.discard(attempt)
+        self._cancelled.discard(attempt)
+
+
+def _seconds(attempt: Attempt) -> int:
+    if not isinstance(attempt.action, WaitAction):
+        raise TypeError(f"not a wait action: {type(attempt.action).__name__}")
+    return attempt.action.seconds
+
+
+def _end(attempt: Attempt) -> datetime:
+    return attempt.started_at + timedelta(seconds=_seconds(attempt))
+
+
+def _text(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

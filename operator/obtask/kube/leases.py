@@ -1,0 +1,99 @@
+"""Owns reading and writing Lease objects, as KEP-589 and coordination.k8s.io/v1 define them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from obtask import names
+from obtask.kube.api import Json, Refusal, Requests, path_of
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A Lease as it was read at one resourceVersion. ``holder`` is empty when it is free."""
+
+    namespace: str
+    name: str
+    holder: str
+    transitions: int
+    acquired_at: str | None
+    version: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+def read_lease(body: Mapping[str, Any]) -> Lease:
+    """Return the Lease in an API object, whatever was edited into it."""
+    meta, spec = body["metadata"], body.get("spec") or {}
+    return Lease(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        holder=spec.get("holderIdentity") or "",
+        transitions=spec.get("leaseTransitions") or 0,
+        acquired_at=spec.get("acquireTime"),
+        version=meta["resourceVersion"],
+        labels=meta.get("labels") or {},
+        annotations=meta.get("annotations") or {},
+    )
+
+
+class Leases:
+    """Leases in the API server. Every write carries the resourceVersion that was read."""
+
+    def __init__(self, api: Requests) -> None:
+        self._api = api
+
+    async def get(self, namespace: str, name: str) -> Lease | Refusal:
+        """Return the Lease as it is now: a quorum read."""
+        return _read(await self._api.send("GET", _path(namespace, name)))
+
+    async def list_domain(self, namespace: str, domain: str) -> list[Lease]:
+        """Return all Leases of a domain as they are now: no resourceVersion, so the answer is consistent.
+
+        Raises PermissionError when listing is refused.
+        """
+        answer = await self._api.send("GET", _path(namespace), query={"labelSelector": f"{names.DOMAIN_LABEL}={domain}"})
+        if isinstance(answer, Refusal):
+            raise PermissionError(f"cannot list leases in {namespace}: {answer.message}")
+        return [read_lease(item) for item in answer.get("items") or []]
+
+    async def create(self, lease: Lease, now: datetime) -> Lease | Refusal:
+        """Create the Lease."""
+        return _read(await self._api.send("POST", _path(lease.namespace), query=_MANAGER, body=_body(lease, now)))
+
+    async def write(self, lease: Lease, now: datetime) -> Lease | Refusal:
+        """Store the Lease at the version that was read."""
+        body = _body(lease, now)
+        body["metadata"]["resourceVersion"] = lease.version
+        return _read(await self._api.send("PUT", _path(lease.namespace, lease.name), query=_MANAGER, body=body))
+
+
+_MANAGER = {"fieldManager": names.FIELD_MANAGER}
+
+
+def _read(answer: Json | Refusal) -> Lease | Refusal:
+    return answer if isinstance(answer, Refusal) else read_lease(answer)
+
+
+def _path(namespace: str, *name: str) -> str:
+    return path_of("apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases", *name)
+
+
+def _body(lease: Lease, now: datetime) -> Json:
+    spec: Json = {"leaseTransitions": lease.transitions, "renewTime": micro_time(now)}
+    if lease.holder:
+        spec["holderIdentity"] = lease.holder
+        spec["acquireTime"] = lease.acquired_at
+    metadata = {
+        "name": lease.name,
+        "namespace": lease.namespace,
+        "labels": dict(lease.labels),
+        "annotations": dict(lease.annotations),
+    }
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+
+
+def micro_time(moment: datetime) -> str:
+    """Return the moment as a Kubernetes MicroTime."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,20 @@
+"""Owns the other objects a task needs: Secrets to read, ConfigMaps with logs to write."""
+
+from obtask import names
+from obtask.kube.api import Json, Refusal, Requests, path_of
+
+
+class Objects:
+    """Secrets and ConfigMaps in the API server."""
+
+    def __init__(self, api: Requests) -> None:
+        self._api = api
+
+    async def secret(self, namespace: str, name: str) -> Json | Refusal:
+        """Return a Secret as it is now."""
+        return await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "secrets", name))
+
+    async def create_config_map(self, manifest: Json) -> Json | Refusal:
+        """Create a ConfigMap; a Refusal with ``conflict`` means that it exists already."""
+        path = path_of("api", "v1", "namespaces", manifest["metadata"]["namespace"], "configmaps")
+        return await self._api.send("POST", path, query={"fieldManager": names.FIELD_MANAGER}, body=manifest)

@@ -1,0 +1,60 @@
+"""Owns reading and writing OBTask objects."""
+
+from obtask import names
+from obtask.kube.api import Json, Refusal, Requests, path_of
+from obtask.model.command import Command
+from obtask.model.status import TaskStatus
+from obtask.model.task import Key, Task
+
+
+class Tasks:
+    """OBTasks in the API server. Every write carries the resourceVersion and uid that were read."""
+
+    def __init__(self, api: Requests) -> None:
+        self._api = api
+
+    async def get(self, key: Key) -> Json | Refusal:
+        """Return the object as it is now."""
+        return await self._api.send("GET", _path(key))
+
+    async def write_status(self, task: Task, status: TaskStatus) -> Json | Refusal:
+        """Store the status; return the object that results."""
+        body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": _version(task), "status": status.dump()}
+        return await self._api.send("PUT", f"{_path(task.key)}/status", query=_MANAGER, body=body)
+
+    async def add_finalizer(self, task: Task) -> Json | Refusal:
+        """Put the finalizer on; return the object that results."""
+        return await self._patch(task, {"finalizers": [*task.metadata.finalizers, names.FINALIZER]})
+
+    async def remove_finalizer(self, task: Task) -> Json | Refusal:
+        """Take the finalizer off, and the note of the last command with it; return the object that results."""
+        change: Json = {"finalizers": [other for other in task.metadata.finalizers if other != names.FINALIZER]}
+        if names.ACCEPTED_COMMAND_ANNOTATION in task.metadata.annotations:
+            change["annotations"] = {names.ACCEPTED_COMMAND_ANNOTATION: None}
+        return await self._patch(task, change)
+
+    async def note_command(self, task: Task, command: Command) -> Json | Refusal:
+        """Take the command annotations off and note the command, in one write; return the object that results."""
+        taken = (names.ACTION_ANNOTATION, names.GROUP_ACTION_ANNOTATION, names.ACTION_REASON_ANNOTATION)
+        note = command.model_dump_json(by_alias=True, exclude_none=True)
+        return await self._patch(task, {"annotations": dict.fromkeys(taken) | {names.ACCEPTED_COMMAND_ANNOTATION: note}})
+
+    async def delete(self, task: Task) -> Json | Refusal:
+        """Delete this very object, not a namesake."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": task.metadata.uid}}
+        return await self._api.send("DELETE", _path(task.key), body=body)
+
+    async def _patch(self, task: Task, metadata: Json) -> Json | Refusal:
+        return await self._api.send("PATCH", _path(task.key), query=_MANAGER, body={"metadata": _version(task) | metadata})
+
+
+_MANAGER = {"fieldManager": names.FIELD_MANAGER}
+
+
+def _path(key: Key) -> str:
+    return path_of("apis", names.GROUP, names.VERSION, "namespaces", key.namespace, names.PLURAL, key.name)
+
+
+def _version(task: Task) -> Json:
+    meta = task.metadata
+    return {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid, "resourceVersion": meta.resource_version}

@@ -1,0 +1,165 @@
+"""Owns the order of API calls by which a lock is taken, checked and given back.
+
+Every write carries the resourceVersion that was read. Both sides of a conflict write their own Lease before they list
+the domain, and the list is consistent: at least one of them sees the other. See DESIGN "Locks".
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from obtask.kube.api import Refusal
+from obtask.kube.leases import Lease, Leases, micro_time
+from obtask.locks.board import Board, key_of
+from obtask.model.status import LockStatus, Phase
+from obtask.model.task import Task
+from obtask.rules.exclusion import Contender, conflicts
+from obtask.rules.lock_keys import LockKey, holder_identity, holder_name, holder_uid
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The Lease names the task, by a write of ours, and no conflicting holder was there after that write."""
+
+    lock: LockStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Contended:
+    """Somebody is in the way. ``claim`` is our own claim, to be given back once the task is fenced."""
+
+    blockers: tuple[Contender, ...]
+    claim: Lease | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outpaced:
+    """Somebody else wrote the Lease at the same time: look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The Lease names the task, as its status says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stolen:
+    """The Lease, or one that conflicts with it, names somebody else. ``claim`` is ours, to be given back."""
+
+    holder: str
+    claim: Lease | None = None
+
+
+class Locks:
+    """Takes and gives back locks."""
+
+    def __init__(self, leases: Leases, board: Board, clock: Callable[[], datetime]) -> None:
+        self._leases = leases
+        self._board = board
+        self._clock = clock
+
+    async def take(self, task: Task, lock: LockKey) -> Claimed | Contended | Outpaced:
+        """Claim the Lease of the task's scope key, then check that nobody conflicts."""
+        found = self._board.lease(task.metadata.namespace, lock) or await self._read(task, lock)
+        me = holder_identity(task)
+        if found is not None and found.holder not in ("", me):
+            return Contended((_stranger(found, lock),), None)
+        claim = await self._claim(task, lock, found)
+        if isinstance(claim, Refusal):
+            await self._read(task, lock)
+            return Outpaced()
+        others = await self._others(task, lock)
+        if others:
+            return Contended(tuple(others), claim)
+        return self._claimed(claim, lock)
+
+    async def give_back(self, claim: Lease) -> None:
+        """Empty the Lease at the version of our own claim; whoever wrote it since then keeps it."""
+        answer = await self._leases.write(replace(claim, holder="", acquired_at=None), self._clock())
+        if not isinstance(answer, Refusal):
+            self._board.see_lease(answer)
+
+    async def release(self, task: Task, lock: LockKey) -> None:
+        """Empty the Lease if it still names this very task. Only for a task whose end is stored."""
+        found = self._board.lease(task.metadata.namespace, lock)
+        if found is None or found.holder != holder_identity(task):
+            found = await self._read(task, lock)
+        while found is not None and found.holder == holder_identity(task):
+            answer = await self._leases.write(replace(found, holder="", acquired_at=None), self._clock())
+            if not isinstance(answer, Refusal):
+                self._board.see_lease(answer)
+                return
+            found = await self._read(task, lock)
+
+    async def verify(self, task: Task, lock: LockKey) -> Kept | Claimed | Stolen | Outpaced:
+        """Look at the Lease of a task that holds its lock by its status; make it again if it was deleted or emptied by hand."""
+        found = await self._read(task, lock)
+        if found is not None and found.holder == holder_identity(task):
+            return Kept()
+        if found is not None and found.holder:
+            return Stolen(found.holder)
+        claim = await self._claim(task, lock, found)
+        if isinstance(claim, Refusal):
+            return Outpaced()
+        others = await self._others(task, lock)
+        return Stolen(others[0].name, claim) if others else self._claimed(claim, lock)
+
+    def _claimed(self, claim: Lease, lock: LockKey) -> Claimed:
+        acquired = datetime.fromisoformat(claim.acquired_at) if claim.acquired_at else self._clock()
+        return Claimed(LockStatus(lease=claim.name, scope=lock.scope.value, acquired_at=acquired, token=claim.transitions))
+
+    async def _read(self, task: Task, lock: LockKey) -> Lease | None:
+        answer = await self._leases.get(task.metadata.namespace, lock.lease_name)
+        if isinstance(answer, Refusal):
+            if not answer.missing:
+                raise PermissionError(f"cannot read lease {lock.lease_name}: {answer.message}")
+            gone = self._board.lease(task.metadata.namespace, lock)
+            if gone is not None:
+                self._board.forget_lease(gone)
+            return None
+        self._board.see_lease(answer)
+        return answer
+
+    async def _claim(self, task: Task, lock: LockKey, found: Lease | None) -> Lease | Refusal:
+        now = self._clock()
+        me = holder_identity(task)
+        if found is None:
+            # A Lease deleted by hand must not bring an old fencing token back.
+            token = (task.status.lock.token if task.status.lock else 0) + 1
+            fresh = Lease(task.metadata.namespace, lock.lease_name, me, token, micro_time(now), "", lock.labels, lock.annotations)
+            answer = await self._leases.create(fresh, now)
+        else:
+            mine = found.holder == me
+            claim = replace(
+                found,
+                holder=me,
+                transitions=found.transitions if mine else found.transitions + 1,
+                acquired_at=found.acquired_at if mine and found.acquired_at else micro_time(now),
+                labels={**found.labels, **lock.labels},
+                annotations={**found.annotations, **lock.annotations},
+            )
+            answer = await self._leases.write(claim, now)
+        if not isinstance(answer, Refusal):
+            self._board.see_lease(answer)
+        elif not (answer.conflict or answer.missing):
+            raise PermissionError(f"cannot claim lease {lock.lease_name}: {answer.message}")
+        return answer
+
+    async def _others(self, task: Task, lock: LockKey) -> list[Contender]:
+        held = [lease for lease in await self._leases.list_domain(task.metadata.namespace, lock.domain.label) if lease.holder]
+        others = []
+        for lease in held:
+            self._board.see_lease(lease)
+            if lease.holder == holder_identity(task):
+                continue
+            theirs = key_of(lease)
+            # A Lease that cannot be read may stand for anything: better to wait for nothing than to run into somebody.
+            if theirs is None or conflicts(theirs, lock):
+                others.append(_stranger(lease, theirs or lock))
+        return others
+
+
+def _stranger(lease: Lease, lock: LockKey) -> Contender:
+    since = datetime.fromisoformat(lease.acquired_at) if lease.acquired_at else None
+    created = since or datetime.fromisoformat("1970-01-01T00:00:00+00:00")
+    return Contender(holder_name(lease.holder), holder_uid(lease.holder), lock, Phase.RUNNING, created, since)

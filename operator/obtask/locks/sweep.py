@@ -1,0 +1,48 @@
+"""Owns the search for Leases whose holder is finished or gone, and their release. API.md section 4."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from obtask.kube.api import Refusal
+from obtask.kube.leases import Lease, Leases
+from obtask.kube.tasks import Tasks
+from obtask.locks.board import Board
+from obtask.model.task import Key, read_task
+from obtask.rules.lock_keys import holder_name, holder_uid
+
+logger = logging.getLogger(__name__)
+
+
+class Sweeper:
+    """Empties Leases that name a task which is finished or gone. A holder that is no task is a person's hold, and stays."""
+
+    def __init__(self, leases: Leases, tasks: Tasks, board: Board, clock: Callable[[], datetime]) -> None:
+        self._leases = leases
+        self._tasks = tasks
+        self._board = board
+        self._clock = clock
+
+    async def sweep(self) -> int:
+        """Look at every held Lease; return how many were freed."""
+        return sum([await self.check(lease) for lease in self._board.leases() if lease.holder])
+
+    async def check(self, lease: Lease) -> bool:
+        """Empty the Lease if its holder is finished or gone; return whether that freed it."""
+        if not holder_uid(lease.holder) or not await self._over(lease):
+            return False
+        answer = await self._leases.write(replace(lease, holder="", acquired_at=None), self._clock())
+        if isinstance(answer, Refusal):
+            return False
+        logger.info("freed lease %s/%s: its holder %s is finished or gone", lease.namespace, lease.name, lease.holder)
+        self._board.see_lease(answer)
+        return True
+
+    async def _over(self, lease: Lease) -> bool:
+        answer = await self._tasks.get(Key(lease.namespace, holder_name(lease.holder)))
+        if isinstance(answer, Refusal):
+            return answer.missing
+        if answer["metadata"]["uid"] != holder_uid(lease.holder):
+            return True
+        return read_task(answer).status.phase.finished

@@ -1,0 +1,58 @@
+"""Owns the ConfigMap that keeps a whole log: its name, its owner, and how to read it. Pure; the engine writes it."""
+
+import base64
+import hashlib
+from typing import Any, Final
+
+from obtask import names
+from obtask.model.attempt import Attempt, AttemptId
+from obtask.model.status import LogRef
+from obtask.rules.labels import label_value
+
+STEP_ANNOTATION: Final = f"{names.GROUP}/step"
+SUBTASK_ANNOTATION: Final = f"{names.GROUP}/subtask"
+ATTEMPT_ANNOTATION: Final = f"{names.GROUP}/attempt"
+DIRECTION_ANNOTATION: Final = f"{names.GROUP}/direction"
+
+
+def log_name(attempt: AttemptId) -> str:
+    """Return the name of the attempt's ConfigMap: the same for the same attempt, after any restart."""
+    parts = (attempt.uid, attempt.step, attempt.subtask, attempt.direction.value, str(attempt.number))
+    return f"obt-log-{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:40]}"
+
+
+def log_ref(attempt: AttemptId) -> LogRef:
+    """Return where the status points to."""
+    return LogRef(config_map=log_name(attempt), key=names.LOG_KEY)
+
+
+def log_config_map(attempt: Attempt, packed: bytes) -> dict[str, Any]:
+    """Return the manifest of the ConfigMap that keeps the attempt's log; it goes when the task goes."""
+    of = attempt.id
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": log_name(of),
+            "namespace": attempt.namespace,
+            "labels": {names.TASK_LABEL: label_value(attempt.task), names.TASK_UID_LABEL: of.uid},
+            "annotations": {
+                names.TASK_NAME_ANNOTATION: attempt.task,
+                STEP_ANNOTATION: of.step,
+                SUBTASK_ANNOTATION: of.subtask,
+                ATTEMPT_ANNOTATION: str(of.number),
+                DIRECTION_ANNOTATION: of.direction.value,
+            },
+            "ownerReferences": [
+                {
+                    "apiVersion": names.API_VERSION,
+                    "kind": names.KIND,
+                    "name": attempt.task,
+                    "uid": of.uid,
+                    "controller": False,
+                    "blockOwnerDeletion": False,
+                }
+            ],
+        },
+        "binaryData": {names.LOG_KEY: base64.b64encode(packed).decode()},
+    }

@@ -1,0 +1,128 @@
+"""Owns the log of one attempt while it is written: times, masking, and the bounded texts that are given out. API.md section 6."""
+
+import gzip
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from obtask.logs.bounded import CONTEXT_BYTES, BoundedLines, Limits, Line
+from obtask.logs.printable import printable
+from obtask.logs.secrets import Secrets
+
+TAIL_LINES = 20
+TAIL_BYTES = 2048
+
+_LINE_BREAK = re.compile(r"\r\n|\r|\n")
+
+
+class AttemptLog:
+    """What an attempt wrote. Secrets are masked when text is given out, so that one learnt late is masked in early lines too.
+
+    Implements ``executors.base.Log``.
+    """
+
+    def __init__(self, *, clock: Callable[[], datetime], limits: Limits | None = None) -> None:
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._lines = BoundedLines(self._limits)
+        self._secrets = Secrets()
+
+    def write(self, text: str) -> None:
+        """Add text; each line gets the time it was written at. The end of the text ends a line."""
+        at = _rfc3339(self._clock())
+        for line in _split(text):
+            self._add(at, printable(line))
+
+    def hide(self, secret: str) -> None:
+        """Mask this value wherever it appears, in what was and what will be written."""
+        self._secrets.add(secret)
+
+    def mask(self, text: str) -> str:
+        """Return a message on one line, without the secrets."""
+        return " ".join(line for line in self._secrets.mask([printable(line) for line in _split(text)]) if line)
+
+    def tail(self, max_lines: int = TAIL_LINES, max_bytes: int = TAIL_BYTES) -> str:
+        """Return the last lines, whole ones, masked; of a last line that is too long, its end."""
+        lines = self._lines.newest if self._lines.cut_lines else [*self._lines.head, *self._lines.newest]
+        count = min(max_lines, len(lines))
+        before = _last_bytes([*self._lines.before_newest, *lines[: len(lines) - count]], CONTEXT_BYTES)
+        shown = self._shown([*before, *lines[len(lines) - count :]])[len(before) :]
+        while len(shown) > 1 and len("\n".join(shown).encode()) > max_bytes:
+            shown.pop(0)
+        return _end_of("\n".join(shown), max_bytes)
+
+    def is_longer_than_tail(self, max_lines: int = TAIL_LINES, max_bytes: int = TAIL_BYTES) -> bool:
+        """Tell whether the tail is not the whole log."""
+        if self._lines.cut_lines or self._lines.count > max_lines:
+            return True
+        return len("\n".join(self._shown([*self._lines.head, *self._lines.newest])).encode()) > max_bytes
+
+    def packed(self) -> bytes:
+        """Return the log as gzip: the first lines, how much was cut, the newest lines; the same log gives the same bytes.
+
+        Takes some 100 ms of CPU for the longest log.
+        """
+        head, newest = self._masked_parts()
+        cut = 0
+        while True:
+            packed = gzip.compress(self._whole(head, newest[cut:], cut).encode(), mtime=0)
+            if len(packed) <= self._limits.packed_bytes or not head:
+                return packed
+            if cut == len(newest):
+                head = head[: len(head) // 2]
+            else:
+                kept = (len(newest) - cut) * self._limits.packed_bytes * 9 // (len(packed) * 10)
+                cut = max(cut + 1, len(newest) - kept)
+
+    def _add(self, at: str, text: str) -> None:
+        width = self._limits.line_characters
+        for start in range(0, max(len(text), 1), width):
+            self._lines.add(Line(at, text[start : start + width], continues=start > 0, goes_on=start + width < len(text)))
+
+    def _shown(self, lines: Sequence[Line]) -> list[str]:
+        masked = self._secrets.mask([line.text for line in lines])
+        return [line.shown(text) for line, text in zip(lines, masked, strict=True)]
+
+    def _masked_parts(self) -> tuple[list[str], list[str]]:
+        kept = self._lines
+        if not kept.cut_lines:
+            shown = self._shown([*kept.head, *kept.newest])
+            return shown[: len(kept.head)], shown[len(kept.head) :]
+        head = self._shown([*kept.head, *kept.after_head])[: len(kept.head)]
+        return head, self._shown([*kept.before_newest, *kept.newest])[len(kept.before_newest) :]
+
+    def _whole(self, head: Sequence[str], newest: Sequence[str], dropped: int) -> str:
+        """Join the parts; ``dropped`` newest lines were cut on top of what was cut while writing."""
+        lines = self._lines.cut_lines + dropped + len(self._lines.head) - len(head)
+        if not lines:
+            return "".join(f"{line}\n" for line in [*head, *newest])
+        cut = [*self._lines.head[len(head) :], *self._lines.newest[:dropped]]
+        size = self._lines.cut_bytes + sum(line.size for line in cut)
+        return "".join(f"{line}\n" for line in [*head, f"… {lines} lines ({size} bytes) were cut here …", *newest])
+
+
+def _split(text: str) -> list[str]:
+    lines = _LINE_BREAK.split(text)
+    return lines[:-1] if len(lines) > 1 and not lines[-1] else lines
+
+
+def _last_bytes(lines: Sequence[Line], limit: int) -> list[Line]:
+    taken, size = 0, 0
+    while taken < len(lines) and size < limit:
+        taken += 1
+        size += lines[-taken].size
+    return list(lines[len(lines) - taken :])
+
+
+def _end_of(text: str, limit: int) -> str:
+    """Return the text, or its time and its end, in at most ``limit`` bytes."""
+    octets = text.encode()
+    if len(octets) <= limit:
+        return text
+    start = text.split(" ", 1)[0] + " …"
+    room = limit - len(start.encode())
+    return start + octets[len(octets) - room :].decode(errors="ignore") if room > 0 else octets[:limit].decode(errors="ignore")
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

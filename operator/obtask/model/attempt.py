@@ -1,0 +1,67 @@
+"""Owns one attempt of a subtask and what can be seen of it. Executors and the engine speak in these values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from obtask.model.actions import Action, ConnectionRef
+from obtask.model.status import Direction, FailureReason
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptId:
+    """Names an attempt for ever: the same name is the same attempt, after any restart."""
+
+    uid: str
+    step: str
+    subtask: str
+    direction: Direction
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Everything an executor needs to know of an attempt."""
+
+    id: AttemptId
+    namespace: str
+    task: str
+    action: Action
+    connection: ConnectionRef | None
+    service_account: str | None
+    started_at: datetime
+    deadline: datetime | None
+    lock_token: int | None
+    runner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The attempt goes on; ``wake_at`` is when to look again at the latest, if nothing rings before."""
+
+    message: str | None = None
+    wake_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The attempt did what it should."""
+
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt ended otherwise; ``message`` is one line without secrets."""
+
+    reason: FailureReason
+    message: str
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody knows what became of the attempt: it is not alive and left no result."""
+
+
+Outcome = Succeeded | Failed
+Seen = Running | Succeeded | Failed | Lost

@@ -1,0 +1,45 @@
+"""Owns a command as it was given by annotation, and the note of it that is kept until it is carried out. API.md section 5."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import Field, ValidationError
+
+from obtask import names
+from obtask.model.base import Stored
+from obtask.model.status import Verb
+
+
+class Command(Stored):
+    """One command; ``id`` makes it recognisable after a restart, so that it is carried out once."""
+
+    id: str
+    verb: str
+    fault: str | None = Field(default=None, description="Why it cannot be a command at all.")
+    reason: str | None = None
+    requested_at: datetime
+
+
+def given_command(annotations: Mapping[str, str], *, resource_version: str, now: datetime) -> Command | None:
+    """Return the command in the annotations, if there is one. The object's version makes its id unique."""
+    given = [annotations[key].strip() for key in (names.ACTION_ANNOTATION, names.GROUP_ACTION_ANNOTATION) if key in annotations]
+    if not given:
+        return None
+    reason = annotations.get(names.ACTION_REASON_ANNOTATION)
+    fault = None
+    if len(set(given)) > 1:
+        fault = f"two different commands at once: {names.ACTION_ANNOTATION}={given[0]} and {names.GROUP_ACTION_ANNOTATION}={given[1]}"
+    elif given[0] not in set(Verb):
+        fault = f'unknown command "{given[0][:63]}": use one of {", ".join(Verb)}'
+    return Command(
+        id=resource_version, verb=given[0][:63], fault=fault, reason=reason[:512] if reason is not None else None, requested_at=now
+    )
+
+
+def noted_command(annotations: Mapping[str, str]) -> Command | None:
+    """Return the command that was taken off the user's annotation and noted; None if there is none or it is unreadable."""
+    text = annotations.get(names.ACCEPTED_COMMAND_ANNOTATION)
+    try:
+        return Command.model_validate_json(text) if text else None
+    except ValidationError:
+        return None

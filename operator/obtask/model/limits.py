@@ -1,0 +1,44 @@
+"""Owns how much a status may hold, so that the largest task stays below 512 KiB in the API server. API.md section 3."""
+
+import json
+from typing import Final
+
+MESSAGE_CHARACTERS: Final = 512
+TAIL_LINES: Final = 20
+TAIL_BYTES: Final = 2048
+CONDITION_CHARACTERS: Final = 4096
+OBJECT_BYTES: Final = 512 * 1024
+
+# What all subtasks of a task may store together. The rest of the 512 KiB is for the names, times and
+# references of 512 subtasks (260 KiB), and for the spec.
+MESSAGES_BYTES: Final = 64 * 1024
+TAILS_BYTES: Final = 32 * 1024
+
+CUT: Final = "…"
+
+
+def message_room(subtasks: int) -> int:
+    """Return how many bytes the message of each subtask may take in a task of that many subtasks."""
+    return MESSAGES_BYTES // subtasks
+
+
+def tail_room(subtasks: int) -> int:
+    """Return how many bytes the log tail of each subtask may take; what is longer belongs in a ConfigMap."""
+    return TAILS_BYTES // subtasks
+
+
+def stored_bytes(text: str) -> int:
+    """Return how many bytes a text takes in the API server, which stores JSON and escapes what HTML could mistake."""
+    escaped = sum(text.count(character) for character in "<>&\u2028\u2029")
+    return len(json.dumps(text, ensure_ascii=False).encode(errors="replace")) + 5 * escaped - 2
+
+
+def one_line(text: str, characters: int = MESSAGE_CHARACTERS, room: int | None = None) -> str:
+    """Return the text as one line of at most that many characters and, if `room` is given, stored bytes."""
+    line = " ".join(text.split())
+    if len(line) <= characters and (room is None or stored_bytes(line) <= room):
+        return line
+    end = min(len(line), characters - len(CUT))
+    while room is not None and end > 0 and stored_bytes(line[:end] + CUT) > room:
+        end -= 1
+    return line[:end] + CUT

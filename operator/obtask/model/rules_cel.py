@@ -1,0 +1,88 @@
+"""Owns the CEL rules of the CRD: what the API server checks beyond types and sizes. The models check the same for everybody else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from obtask.model.spec import MAX_SUBTASKS, Rollback, Step, Subtask, TaskSpec, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One x-kubernetes-validations entry; `field` is the field of `self` that the error names.
+
+    `full_message` is a CEL expression for what `message` cannot know.
+    """
+
+    check: str
+    message: str
+    field: str | None = None
+    reason: str = "FieldValueInvalid"
+    full_message: str | None = None
+
+    def as_schema(self) -> dict[str, Any]:
+        """Return the entry as the CRD spells it."""
+        entry = {"rule": self.check, "message": self.message, "reason": self.reason}
+        more = {"fieldPath": self.field and f".{self.field}", "messageExpression": self.full_message}
+        return entry | {key: value for key, value in more.items() if value is not None}
+
+
+def _required(check: str, message: str, field: str) -> Rule:
+    return Rule(check, message, field, "FieldValueRequired")
+
+
+def _forbidden(check: str, message: str, field: str | None = None) -> Rule:
+    return Rule(check, message, field, "FieldValueForbidden")
+
+
+def _unique(field: str, message: str) -> Rule:
+    """Refuse two items of one name. A list of type `map` would, too, but doubles the size of a large task in managedFields."""
+    names = f"self.{field}.map(item, item.name)"
+    twice = f"{names}.filter(a, !{names}.exists_one(b, a == b))[0]"
+    return Rule(
+        # A list of one list gives the names a name. Comparing the items themselves costs the API server half a second at 512 subtasks.
+        f"!has(self.{field}) || [{names}].all(names, names.all(name, names.indexOf(name) == names.lastIndexOf(name)))",
+        message,
+        field,
+        full_message=f"""'Duplicate value "' + {twice} + '": {message}'""",
+    )
+
+
+def _exactly_one(fields: list[str]) -> Rule:
+    present = ", ".join(f"has(self.{field})" for field in fields)
+    return Rule(f"[{present}].filter(present, present).size() == 1", f"exactly one of {', '.join(fields)} is required")
+
+
+ACTIONS = list(Work.model_fields)
+
+TARGET = [
+    _required("self.type != 'Cluster' || has(self.cluster)", "a Cluster task requires spec.cluster", "cluster"),
+    _forbidden("self.type != 'Cluster' || !has(self.agent)", "a Cluster task must not have spec.agent", "agent"),
+    _required("self.type != 'Local' || has(self.agent)", "a Local task requires spec.agent", "agent"),
+    Rule("self.type != 'Local' || self.maintenance != 'Tenant'", "maintenance Tenant is for Cluster tasks only", "maintenance"),
+    Rule("self.type != 'Cluster' || self.maintenance != 'OBProxy'", "maintenance OBProxy is for Local tasks only", "maintenance"),
+    _required("self.maintenance != 'Tenant' || has(self.tenant)", "maintenance Tenant requires spec.tenant", "tenant"),
+    _forbidden("self.maintenance == 'Tenant' || !has(self.tenant)", "spec.tenant is allowed with maintenance Tenant only", "tenant"),
+]
+
+RULES: Mapping[str, list[Rule]] = {
+    TaskSpec.__name__: [
+        _forbidden("self == oldSelf", "spec is immutable: create a new OBTask instead"),
+        *TARGET,
+        _unique("steps", "step names must be unique"),
+        Rule(
+            f"self.steps.map(step, has(step.parallel) ? step.parallel.size() : 1).sum() <= {MAX_SUBTASKS}",
+            f"a task has at most {MAX_SUBTASKS} subtasks in all",
+            "steps",
+        ),
+    ],
+    Step.__name__: [
+        _exactly_one([*ACTIONS, "parallel"]),
+        _unique("parallel", "subtask names must be unique in their step"),
+        _forbidden(
+            "!has(self.parallel) || !has(self.rollback)", "a parallel step has no rollback of its own: give each subtask one", "rollback"
+        ),
+    ],
+    Subtask.__name__: [_exactly_one(ACTIONS)],
+    Rollback.__name__: [_exactly_one(ACTIONS)],
+}

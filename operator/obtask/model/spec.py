@@ -1,0 +1,217 @@
+"""Owns the spec of an OBTask: what a person asks for. API.md section 2."""
+
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from obtask.model.actions import Action, ConnectionRef, ObjectName, SqlAction, WaitAction
+from obtask.model.base import Value
+
+DEFAULT_TIMEOUT_SECONDS = 3600
+
+DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+TargetName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+
+
+class TaskType(StrEnum):
+    """What a task belongs to: a cluster, or one host."""
+
+    CLUSTER = "Cluster"
+    LOCAL = "Local"
+
+
+class Maintenance(StrEnum):
+    """Which other tasks of the domain this one excludes (API.md section 4)."""
+
+    NONE = "None"
+    GLOBAL = "Global"
+    TENANT = "Tenant"
+    OBPROXY = "OBProxy"
+
+
+class OnConflict(StrEnum):
+    """What a task does when a conflicting one is in the way."""
+
+    QUEUE = "Queue"
+    REJECT = "Reject"
+
+
+class Forbidden(StrEnum):
+    """A command that a step takes away."""
+
+    RETRY = "Retry"
+    ROLLBACK = "Rollback"
+    SKIP = "Skip"
+    SKIP_STEP = "SkipStep"
+    CANCEL = "Cancel"
+
+
+class Interrupted(StrEnum):
+    """What to do with an attempt whose outcome nobody knows."""
+
+    FAIL = "Fail"
+    RERUN = "Rerun"
+
+
+class AutoRetry(Value):
+    """Repeats a failed attempt without a person."""
+
+    limit: int = Field(strict=True, ge=1, le=100, description="How many automatic retries after a failure: 1 to 100.")
+    backoff_seconds: int = Field(
+        strict=True,
+        default=5,
+        ge=0,
+        le=86400,
+        description="Pause before the first automatic retry, in seconds; doubles each time. Default 5.",
+    )
+    max_backoff_seconds: int = Field(
+        strict=True, default=300, ge=0, le=86400, description="Longest pause between automatic retries, in seconds. Default 300."
+    )
+
+
+class Work(Value):
+    """Exactly one action."""
+
+    wait: WaitAction | None = Field(default=None, description="Let time pass.")
+    sql: SqlAction | None = Field(default=None, description="Run SQL statements.")
+
+    @property
+    def action(self) -> Action:
+        """The one action; raises ValueError if there is not exactly one."""
+        found = [action for action in (self.wait, self.sql) if action is not None]
+        if len(found) != 1:
+            raise ValueError("exactly one of wait, sql is required")
+        return found[0]
+
+
+class Rollback(Work):
+    """How to undo a subtask."""
+
+    @model_validator(mode="after")
+    def _one_action(self) -> Self:
+        _ = self.action
+        return self
+
+
+class Subtask(Work):
+    """One of the subtasks of a parallel step."""
+
+    name: DnsLabel = Field(description="Name, unique in its step: a DNS label.")
+    rollback: Rollback | None = Field(default=None, description="Undoes this subtask; absent: there is nothing to undo.")
+
+    @model_validator(mode="after")
+    def _one_action(self) -> Self:
+        _ = self.action
+        return self
+
+
+class Step(Work):
+    """One step of a task: one action, or several subtasks at the same time."""
+
+    name: DnsLabel = Field(description="Name, unique in the task: a DNS label.")
+    timeout_seconds: int = Field(
+        strict=True,
+        default=DEFAULT_TIMEOUT_SECONDS,
+        ge=1,
+        le=604800,
+        description="Longest time of one attempt, in seconds: 1 to 604800. Default 3600; the default does not cut a longer wait short.",
+    )
+    auto_retry: AutoRetry | None = Field(default=None, description="Repeat failed attempts. Default: no automatic retry.")
+    parallel: list[Subtask] | None = Field(
+        default=None, min_length=1, max_length=64, description="1 to 64 subtasks that run at the same time; all end before the step ends."
+    )
+    rollback: Rollback | None = Field(default=None, description="Undoes this step; absent: there is nothing to undo.")
+    forbid: list[Forbidden] = Field(
+        default_factory=list,
+        max_length=5,
+        description="Commands taken away: Retry, Skip, SkipStep, Cancel while this step is the current one; Rollback once it was started.",
+    )
+    interrupted: Interrupted = Field(
+        default=Interrupted.FAIL, description="What to do with an attempt whose outcome nobody knows: Fail (default) or Rerun."
+    )
+    undo_before_retry: bool = Field(
+        strict=True, default=False, description="Run the subtask's rollback before its next attempt. Default false."
+    )
+
+    @property
+    def subtasks(self) -> tuple[Subtask, ...]:
+        """The subtasks; a step without ``parallel`` has one, of the step's own name."""
+        if self.parallel is not None:
+            return tuple(self.parallel)
+        return (Subtask(name=self.name, wait=self.wait, sql=self.sql, rollback=self.rollback),)
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if len([given for given in (self.wait, self.sql, self.parallel) if given is not None]) != 1:
+            raise ValueError("exactly one of wait, sql, parallel is required")
+        if self.parallel is not None and self.rollback is not None:
+            raise ValueError("a parallel step has no rollback of its own: give each subtask one")
+        if twice := _duplicate(subtask.name for subtask in self.parallel or ()):
+            raise ValueError(f'Duplicate value "{twice}": subtask names must be unique in their step')
+        if twice := _duplicate(self.forbid):
+            raise ValueError(f'Duplicate value "{twice}": forbid names each command once')
+        return self
+
+
+class TaskSpec(Value):
+    """What a person asks for; immutable after creation."""
+
+    type: TaskType = Field(description="Cluster: the task belongs to a cluster. Local: it belongs to one host.")
+    cluster: TargetName | None = Field(default=None, description="The cluster; required for Cluster tasks, informative for Local ones.")
+    agent: TargetName | None = Field(default=None, description="The host a Local task belongs to, such as 10.0.0.5:2886.")
+    maintenance: Maintenance = Field(
+        description="Which tasks of the same domain are excluded: None, Global, Tenant (Cluster only), OBProxy (Local only)."
+    )
+    tenant: TargetName | None = Field(default=None, description="The tenant; required with maintenance Tenant, else absent.")
+    display_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = Field(
+        default=None, description="A title shown to people. Default: none, the name is shown."
+    )
+    on_conflict: OnConflict = Field(
+        default=OnConflict.QUEUE, description="Queue (default): wait in line. Reject: end in phase Rejected at once."
+    )
+    connection: ConnectionRef | None = Field(
+        default=None, description="SQL connection of the steps that name none themselves. Default: none."
+    )
+    service_account_name: ObjectName | None = Field(
+        default=None, description="Service account of the task's pods and resource steps. Default: the namespace's default."
+    )
+    ttl_seconds_after_finished: int | None = Field(
+        strict=True, default=None, ge=0, le=315360000, description="Delete the task this many seconds after it finished. Default: keep it."
+    )
+    steps: list[Step] = Field(min_length=1, max_length=64, description="1 to 64 steps; they run in order, one at a time.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for broken in target_faults(self):
+            raise ValueError(broken)
+        if twice := _duplicate(step.name for step in self.steps):
+            raise ValueError(f'Duplicate value "{twice}": step names must be unique')
+        if sum(len(step.subtasks) for step in self.steps) > MAX_SUBTASKS:
+            raise ValueError(f"a task has at most {MAX_SUBTASKS} subtasks in all")
+        return self
+
+
+MAX_SUBTASKS = 512
+
+
+def _duplicate(values: Iterable[str]) -> str | None:
+    """Return the first value that appears twice."""
+    return next((value for value, count in Counter(values).items() if count > 1), None)
+
+
+def target_faults(spec: TaskSpec) -> list[str]:
+    """Return what is wrong with the combination of type, cluster, agent, maintenance and tenant."""
+    cluster_task = spec.type is TaskType.CLUSTER
+    rules = [
+        (cluster_task and spec.cluster is None, "a Cluster task requires spec.cluster"),
+        (cluster_task and spec.agent is not None, "a Cluster task must not have spec.agent"),
+        (not cluster_task and spec.agent is None, "a Local task requires spec.agent"),
+        (not cluster_task and spec.maintenance is Maintenance.TENANT, "maintenance Tenant is for Cluster tasks only"),
+        (cluster_task and spec.maintenance is Maintenance.OBPROXY, "maintenance OBProxy is for Local tasks only"),
+        (spec.maintenance is Maintenance.TENANT and spec.tenant is None, "maintenance Tenant requires spec.tenant"),
+        (spec.maintenance is not Maintenance.TENANT and spec.tenant is not None, "spec.tenant is allowed with maintenance Tenant only"),
+    ]
+    return [text for broken, text in rules if broken]

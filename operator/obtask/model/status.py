@@ -1,0 +1,256 @@
+"""Owns the status of an OBTask: what has happened so far. API.md section 3."""
+
+from datetime import datetime
+from enum import StrEnum
+from operator import not_
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from obtask.model.base import Stored
+from obtask.model.limits import CONDITION_CHARACTERS, MESSAGE_CHARACTERS, TAIL_BYTES, one_line
+
+
+def _cut_at(characters: int) -> BeforeValidator:
+    def cut(value: Any) -> Any:
+        return one_line(value, characters) if isinstance(value, str) else value
+
+    return BeforeValidator(cut)
+
+
+# One line of text; what is longer is cut when the value is made, since a status that the API server refuses helps nobody.
+Line = Annotated[str, _cut_at(MESSAGE_CHARACTERS), StringConstraints(max_length=MESSAGE_CHARACTERS)]
+ConditionMessage = Annotated[str, _cut_at(CONDITION_CHARACTERS), StringConstraints(max_length=CONDITION_CHARACTERS)]
+# Characters, not bytes, which a schema cannot count; whoever makes the tail counts bytes.
+Tail = Annotated[str, StringConstraints(max_length=TAIL_BYTES)]
+
+
+class Phase(StrEnum):
+    """Where a task stands (API.md section 3.1)."""
+
+    PENDING = "Pending"
+    WAITING = "Waiting"
+    RUNNING = "Running"
+    FAILED = "Failed"
+    ROLLING_BACK = "RollingBack"
+    SUCCEEDED = "Succeeded"
+    ROLLED_BACK = "RolledBack"
+    SKIPPED = "Skipped"
+    CANCELLED = "Cancelled"
+    REJECTED = "Rejected"
+
+    @property
+    def finished(self) -> bool:
+        """True in a phase that a task never leaves."""
+        return self in {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.SKIPPED, Phase.CANCELLED, Phase.REJECTED}
+
+
+class SubtaskPhase(StrEnum):
+    """Where a step or a subtask stands."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+    SKIPPED = "Skipped"
+
+
+class Direction(StrEnum):
+    """Whether a task is being done or undone."""
+
+    FORWARD = "Forward"
+    ROLLBACK = "Rollback"
+
+
+class Reason(StrEnum):
+    """Why a task is in its phase (API.md section 3.2)."""
+
+    ACCEPTED = "Accepted"
+    QUEUED = "Queued"
+    EXECUTING = "Executing"
+    SUBTASK_FAILED = "SubtaskFailed"
+    SUBTASK_CANCELLED = "SubtaskCancelled"
+    ROLLBACK_FAILED = "RollbackFailed"
+    COMPLETED = "Completed"
+    ROLLED_BACK = "RolledBack"
+    SKIPPED_BY_USER = "SkippedByUser"
+    CANCELLED_BY_USER = "CancelledByUser"
+    CONFLICT = "Conflict"
+    INVALID_SPEC = "InvalidSpec"
+    LOCK_LOST = "LockLost"
+
+
+class FailureReason(StrEnum):
+    """Why a subtask failed (API.md section 3.2)."""
+
+    NON_ZERO_EXIT = "NonZeroExit"
+    SQL_ERROR = "SqlError"
+    HTTP_STATUS = "HttpStatus"
+    CONNECTION_FAILED = "ConnectionFailed"
+    TIMEOUT = "Timeout"
+    CANCELLED = "Cancelled"
+    INTERRUPTED = "Interrupted"
+    EXPECTATION_NOT_MET = "ExpectationNotMet"
+    POD_FAILED = "PodFailed"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    FORBIDDEN = "Forbidden"
+    NOT_FOUND = "NotFound"
+    OBSHELL_TASK_FAILED = "ObshellTaskFailed"
+    INVALID_EXPRESSION = "InvalidExpression"
+
+
+class Verb(StrEnum):
+    """A command that a person gives (API.md section 5)."""
+
+    RETRY = "retry"
+    ROLLBACK = "rollback"
+    SKIP = "skip"
+    SKIP_STEP = "skip-step"
+    CANCEL = "cancel"
+
+
+class ActionResult(StrEnum):
+    """What became of a command."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+
+
+class ConditionStatus(StrEnum):
+    """Status of a condition, as in metav1.Condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Stored):
+    """A metav1.Condition."""
+
+    type: str = Field(description="Finished, Ready, Reconciling, Stalled or LockHeld.")
+    status: ConditionStatus = Field(description="True, False or Unknown.")
+    reason: str = Field(description="Why, in CamelCase.")
+    message: ConditionMessage = Field(default="", description="Why, for people.")
+    observed_generation: int = Field(default=0, description="The metadata.generation this was set for.")
+    last_transition_time: datetime = Field(description="When the status last changed.")
+
+
+class LogRef(Stored):
+    """Where a whole log is kept."""
+
+    config_map: str = Field(description="Name of a ConfigMap in the task's namespace.")
+    key: str = Field(description="Key in its binaryData; gzip-compressed text.")
+
+
+class Blocker(Stored):
+    """A task that stands in the way."""
+
+    name: str = Field(description="Name of the task in the way.")
+    uid: str = Field(description="Its uid.")
+    phase: Phase = Field(description="Its phase.")
+    scope: str = Field(description="What it locks: Global, OBProxy or Tenant.")
+    since: datetime | None = Field(default=None, description="Since when it holds its lock, or waits.")
+
+
+class LockStatus(Stored):
+    """The lock that a task holds."""
+
+    lease: str = Field(description="Name of the Lease.")
+    scope: str = Field(description="Global, OBProxy or Tenant.")
+    acquired_at: datetime = Field(description="When the lock was taken.")
+    token: int = Field(description="Fencing token: grows with every new holder of the Lease.")
+
+
+class FailedSubtask(Stored):
+    """The first failed subtask of the current step."""
+
+    step: str = Field(description="Step of the failed subtask.")
+    subtask: str = Field(description="Name of the failed subtask.")
+    attempt: int = Field(description="Which attempt failed, from 1.")
+    direction: Direction = Field(description="Forward or Rollback.")
+    reason: FailureReason = Field(description="Why it failed.")
+    code: str | None = Field(default=None, description="Exit code, SQL error number or HTTP status, if there is one.")
+    message: Line = Field(description="One line, at most 512 characters.")
+    failed_at: datetime = Field(description="When it failed.")
+    log_tail: Tail | None = Field(default=None, description="The last lines of its log: at most 20 lines and 2048 bytes; secrets masked.")
+    log_ref: LogRef | None = Field(default=None, description="The whole log, when it is longer than the tail.")
+
+
+class LastAction(Stored):
+    """The last command and what became of it."""
+
+    verb: Line = Field(description="The command as given.")
+    result: ActionResult = Field(description="Accepted or Rejected.")
+    message: Line = Field(default="", description="What was done, or why it was refused.")
+    requested_at: datetime | None = Field(default=None, description="When the annotation was seen.")
+    handled_at: datetime = Field(description="When the command was carried out or refused.")
+    requested_by: Line | None = Field(default=None, description="Who asked, where the API server tells.")
+    reason: Line | None = Field(
+        default=None, description="Text of the annotation task.oceanbase.com/action-reason, at most 512 characters."
+    )
+    id: str | None = Field(default=None, description="Identifies the command, so that it is carried out once.")
+
+
+class Failure(Stored):
+    """Why the last attempt of a subtask failed."""
+
+    reason: FailureReason = Field(description="Why it failed.")
+    code: str | None = Field(default=None, description="Exit code, SQL error number or HTTP status, if there is one.")
+    direction: Direction = Field(description="Forward or Rollback.")
+
+
+class SubtaskStatus(Stored):
+    """What has happened to a subtask."""
+
+    name: str = Field(description="Name of the subtask.")
+    phase: SubtaskPhase = Field(default=SubtaskPhase.PENDING, description="Where it stands.")
+    attempts: int = Field(default=0, description="How many attempts were started in direction Forward.")
+    rollback_attempts: int = Field(default=0, exclude_if=not_, description="How many attempts to undo it were started.")
+    auto_retries: int = Field(default=0, exclude_if=not_, description="Automatic retries since a person last acted.")
+    next_attempt_at: datetime | None = Field(default=None, description="When the awaited automatic retry starts.")
+    runner: str | None = Field(default=None, description="The operator process that recorded the current or last attempt.")
+    started_at: datetime | None = Field(default=None, description="When the current or last attempt started.")
+    finished_at: datetime | None = Field(default=None, description="When the last attempt ended.")
+    message: Line | None = Field(default=None, description="One line about the current or last attempt, at most 512 characters.")
+    failure: Failure | None = Field(default=None, description="Why the last attempt failed.")
+    job: str | None = Field(default=None, description="Name of the Job of the last attempt.")
+    log_tail: Tail | None = Field(default=None, description="The log of the last attempt, when it is short.")
+    log_ref: LogRef | None = Field(default=None, description="The whole log of the last attempt, when it is long.")
+
+
+class StepStatus(Stored):
+    """What has happened to a step."""
+
+    name: str = Field(description="Name of the step.")
+    phase: SubtaskPhase = Field(default=SubtaskPhase.PENDING, description="Where it stands.")
+    started_at: datetime | None = Field(default=None, description="When its first attempt started.")
+    finished_at: datetime | None = Field(default=None, description="When it ended.")
+    subtasks: tuple[SubtaskStatus, ...] = Field(default=(), description="Its subtasks.")
+
+
+class TaskStatus(Stored):
+    """What has happened to a task."""
+
+    observed_generation: int = Field(default=0, description="The metadata.generation that was looked at.")
+    phase: Phase = Field(default=Phase.PENDING, description="Where the task stands.")
+    direction: Direction = Field(default=Direction.FORWARD, description="Forward, or Rollback while and after undoing.")
+    reason: Reason | None = Field(default=None, description="Why the task is in its phase, in CamelCase.")
+    message: str | None = Field(default=None, description="Why the task is in its phase, for people.")
+    progress: str | None = Field(default=None, description="Steps done / steps.")
+    current_step: str | None = Field(default=None, description="The step that runs, failed or is being undone.")
+    started_at: datetime | None = Field(default=None, description="When the first attempt was recorded; never reset.")
+    finished_at: datetime | None = Field(default=None, description="When the task ended.")
+    allowed_actions: tuple[Verb, ...] = Field(default=(Verb.CANCEL,), description="The commands that would be accepted now.")
+    blocked_by: tuple[Blocker, ...] = Field(default=(), exclude_if=not_, max_length=10, description="The tasks in the way, at most 10.")
+    blocked_by_count: int | None = Field(default=None, description="How many tasks are in the way.")
+    blocked_by_summary: str | None = Field(default=None, description="The first task in the way, and how many more.")
+    lock: LockStatus | None = Field(default=None, description="The lock, while it is held.")
+    lock_attempts: int = Field(default=0, exclude_if=not_, description="How often the task reached for its lock and had to give it back.")
+    cancelling: bool = Field(default=False, exclude_if=not_, description="A cancel was accepted and its subtasks are being stopped.")
+    failed_subtask: FailedSubtask | None = Field(default=None, description="The first failed subtask.")
+    failed_subtasks: int | None = Field(default=None, description="How many subtasks failed in this step.")
+    last_action: LastAction | None = Field(default=None, description="The last command and what became of it.")
+    steps: tuple[StepStatus, ...] = Field(default=(), description="What has happened to each step.")
+    conditions: tuple[Condition, ...] = Field(default=(), description="Finished, Ready, Reconciling, Stalled, LockHeld.")

@@ -1,0 +1,88 @@
+"""Owns the way from a pydantic model to a structural schema, the part of JSON Schema that a CRD may use. Knows no particular model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from obtask.model.base import Value
+
+Schema = dict[str, Any]
+
+# Lets strings, numbers, booleans and null through: anything passes a schema without a type, but an object or a list
+# would need more and fewer members at once. CEL cannot help, it does not see values without a type.
+SCALAR: Schema = {
+    "x-kubernetes-preserve-unknown-fields": True,
+    "nullable": True,
+    "minProperties": 1,
+    "maxProperties": 0,
+    "minItems": 1,
+    "maxItems": 0,
+}
+
+KEPT = ("format", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "maxProperties")
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What a model cannot say of itself; keys are class names, and `Class.field` with the field's name on the wire."""
+
+    rules: Mapping[str, Sequence[Schema]] = field(default_factory=dict)
+    lists: Mapping[str, Schema] = field(default_factory=dict)
+    defaults: bool = True
+
+
+def structural_schema(model: type[Value], extensions: Extensions) -> Schema:
+    """Return the structural schema of a model: nothing but types, constraints, descriptions, defaults and the extensions."""
+    document = model.model_json_schema(by_alias=True)
+    return _Conversion(document.get("$defs", {}), extensions).node(document)
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversion:
+    definitions: Mapping[str, Schema]
+    extensions: Extensions
+
+    def node(self, source: Schema, place: str = "") -> Schema:
+        """Convert one schema; `place` is `Class.field` of the field it belongs to."""
+        source = self._resolve(source)
+        found: Schema = {key: source[key] for key in ("description", "type") if key in source}
+        if self.extensions.defaults and source.get("default") not in (None, [], {}):
+            found["default"] = source["default"]
+        found |= {key: source[key] for key in KEPT if key in source}
+        if source.get("type") == "integer":
+            found["format"] = "int64"
+        if "anyOf" in source:
+            return found | SCALAR
+        if "items" in source:
+            found |= self.extensions.lists.get(place, {"x-kubernetes-list-type": "atomic"}) | {"items": self._item(source["items"])}
+        return found | self._members(source)
+
+    def _item(self, source: Schema) -> Schema:
+        item = self.node(source)
+        if item["type"] != "object":
+            item.pop("description", None)  # the list has said it
+        return item
+
+    def _resolve(self, source: Schema) -> Schema:
+        """Put what a reference or an optional field stands for in its place; what is said at the field wins."""
+        here = {key: value for key, value in source.items() if key not in ("$ref", "anyOf")}
+        if "$ref" in source:
+            return self._resolve(self.definitions[source["$ref"].removeprefix("#/$defs/")] | here)
+        options = [option for option in source.get("anyOf", []) if option != {"type": "null"}]
+        if len(options) == 1:
+            return self._resolve(options[0] | here)
+        if any(option.get("type") not in ("string", "integer", "number", "boolean") for option in options):
+            raise TypeError(f"a structural schema cannot express {source['anyOf']}")
+        return source
+
+    def _members(self, source: Schema) -> Schema:
+        if isinstance(source.get("additionalProperties"), dict):
+            return {"additionalProperties": self.node(source["additionalProperties"])}
+        if "properties" not in source:
+            return {}
+        model = source["title"]
+        found: Schema = {"required": source["required"]} if "required" in source else {}
+        if model in self.extensions.rules:
+            found["x-kubernetes-validations"] = list(self.extensions.rules[model])
+        found["properties"] = {name: self.node(child, f"{model}.{name}") for name, child in source["properties"].items()}
+        return found

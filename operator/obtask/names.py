@@ -1,0 +1,34 @@
+"""Owns every name the operator shares with the outside: group, labels, annotations, finalizer, field managers."""
+
+from typing import Final
+
+GROUP: Final = "task.oceanbase.com"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+KIND: Final = "OBTask"
+PLURAL: Final = "obtasks"
+SINGULAR: Final = "obtask"
+SHORT_NAME: Final = "obt"
+CATEGORY: Final = "oceanbase"
+
+FINALIZER: Final = f"{GROUP}/finalizer"
+FIELD_MANAGER: Final = "obtask-operator"
+
+TASK_LABEL: Final = f"{GROUP}/task"
+TASK_UID_LABEL: Final = f"{GROUP}/task-uid"
+LOCK_LABEL: Final = f"{GROUP}/lock"
+DOMAIN_LABEL: Final = f"{GROUP}/domain"
+
+TASK_NAME_ANNOTATION: Final = f"{GROUP}/task-name"
+LOCK_TYPE_ANNOTATION: Final = f"{GROUP}/type"
+LOCK_CLUSTER_ANNOTATION: Final = f"{GROUP}/cluster"
+LOCK_AGENT_ANNOTATION: Final = f"{GROUP}/agent"
+LOCK_TENANT_ANNOTATION: Final = f"{GROUP}/tenant"
+
+ACTION_ANNOTATION: Final = "action"
+GROUP_ACTION_ANNOTATION: Final = f"{GROUP}/action"
+ACTION_REASON_ANNOTATION: Final = f"{GROUP}/action-reason"
+ACCEPTED_COMMAND_ANNOTATION: Final = f"{GROUP}/accepted-command"
+
+CONNECTION_SECRET_TYPE: Final = f"{GROUP}/connection"
+LOG_KEY: Final = "log.gz"

@@ -1,0 +1,1 @@
+"""How to decide. Pure: no asyncio, no clock, no I/O, no logging."""

@@ -1,0 +1,38 @@
+"""Owns which changes of a task are worth an Event, and what it says."""
+
+from dataclasses import dataclass
+
+from obtask.model.status import ActionResult, Phase, Reason, TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One Event to post."""
+
+    warning: bool
+    reason: str
+    message: str
+
+
+WARNING_PHASES = frozenset({Phase.FAILED, Phase.REJECTED})
+SILENT_PHASES = frozenset({Phase.PENDING, Phase.RUNNING, Phase.ROLLING_BACK, Phase.WAITING})
+
+
+def announcements(before: TaskStatus, after: TaskStatus) -> list[Announcement]:
+    """Return the Events for one stored change of status. A task that never waits and never fails gets a single one, at its end."""
+    found = []
+    action = after.last_action
+    if action is not None and (before.last_action is None or before.last_action.id != action.id):
+        refused = action.result is ActionResult.REJECTED
+        found.append(Announcement(refused, "ActionRejected" if refused else "ActionAccepted", f"{action.verb}: {action.message}"))
+    if after.phase is Phase.WAITING and before.phase is not Phase.WAITING:
+        found.append(Announcement(warning=False, reason="LockWaiting", message=after.message or ""))
+    if before.phase is Phase.WAITING and after.lock is not None:
+        found.append(
+            Announcement(warning=False, reason="LockAcquired", message=f"{after.lock.scope} lock taken (Lease {after.lock.lease})")
+        )
+    ended = after.phase is not before.phase and after.phase not in SILENT_PHASES
+    if ended or (after.reason is Reason.LOCK_LOST and before.reason is not Reason.LOCK_LOST):
+        reason = (after.reason or after.phase).value
+        found.append(Announcement(after.phase in WARNING_PHASES or after.reason is Reason.LOCK_LOST, reason, after.message or ""))
+    return found

@@ -1,0 +1,159 @@
+"""Owns the life of one subtask: starting an attempt, and what its end makes of the subtask."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from obtask.model.actions import WaitAction
+from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
+from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
+from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
+from obtask.model.task import Task
+from obtask.rules.messages import one_line
+from obtask.rules.observation import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A subtask in its task: where an attempt belongs."""
+
+    task: Task
+    spec: TaskSpec
+    step: Step
+    subtask: Subtask
+    lock_token: int | None
+    runner: str = ""
+
+    def attempt_id(self, status: SubtaskStatus) -> AttemptId:
+        """Return the name of the subtask's current attempt."""
+        direction = Direction.ROLLBACK if status.phase is SubtaskPhase.ROLLING_BACK else Direction.FORWARD
+        number = status.rollback_attempts if direction is Direction.ROLLBACK else status.attempts
+        return AttemptId(self.task.metadata.uid, self.step.name, self.subtask.name, direction, number)
+
+    def attempt(self, status: SubtaskStatus) -> Attempt:
+        """Return the subtask's current attempt."""
+        name = self.attempt_id(status)
+        undo = self.subtask.rollback
+        action = undo.action if name.direction is Direction.ROLLBACK and undo is not None else self.subtask.action
+        started = status.started_at or self.task.metadata.creation_timestamp
+        seconds = self.step.timeout_seconds
+        # The default is not what the author of a long wait asked for; a limit that was set is.
+        endless = isinstance(action, WaitAction) and seconds == DEFAULT_TIMEOUT_SECONDS
+        return Attempt(
+            id=name,
+            namespace=self.task.metadata.namespace,
+            task=self.task.metadata.name,
+            action=action,
+            connection=self.spec.connection,
+            service_account=self.spec.service_account_name,
+            started_at=started,
+            deadline=None if endless else started + timedelta(seconds=seconds),
+            lock_token=self.lock_token,
+            runner=status.runner,
+        )
+
+
+def places(task: Task, step_name: str, runner: str = "") -> dict[str, Place]:
+    """Return the subtasks of a step by name."""
+    step = next(step for step in task.plan.steps if step.name == step_name)
+    token = task.status.lock.token if task.status.lock else None
+    return {subtask.name: Place(task, task.plan, step, subtask, token, runner) for subtask in step.subtasks}
+
+
+def live(status: SubtaskStatus) -> bool:
+    """Return whether the subtask has an attempt that has not ended."""
+    return status.phase in {SubtaskPhase.RUNNING, SubtaskPhase.ROLLING_BACK}
+
+
+def begin(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
+    """Return the subtask with its next attempt forward; its rollback comes first if the step says so."""
+    undo_first = place.step.undo_before_retry and status.attempts > 0 and place.subtask.rollback is not None
+    return begin_undo(place, status, now) if undo_first else _begin_forward(place, status, now)
+
+
+def _begin_forward(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
+    return _begin(place, status, now, {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1})
+
+
+def begin_undo(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
+    """Return the subtask with its next attempt to undo it."""
+    return _begin(place, status, now, {"phase": SubtaskPhase.ROLLING_BACK, "rollback_attempts": status.rollback_attempts + 1})
+
+
+def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str, object]) -> SubtaskStatus:
+    fresh = {"runner": place.runner, "started_at": now, "finished_at": None, "message": None, "failure": None, "next_attempt_at": None}
+    return status.model_copy(update=fresh | {"log_tail": None, "log_ref": None} | change)
+
+
+def settle(place: Place, status: SubtaskStatus, report: Report, now: datetime, *, undoing: bool, stopping: bool) -> SubtaskStatus:
+    """Return what the subtask becomes by what is seen of its live attempt.
+
+    ``undoing``: the task is being rolled back. ``stopping``: nothing new may start, an end is a cancel.
+    """
+    match report.seen:
+        case Running(message=message):
+            return status.model_copy(update={"message": one_line(message)}) if message else status
+        case Succeeded(message=message):
+            ended = _end(status, report, now, message)
+            if status.phase is SubtaskPhase.RUNNING:
+                return ended.model_copy(update={"phase": SubtaskPhase.SUCCEEDED})
+            if undoing:
+                return ended.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK})
+            undone = ended.model_copy(update={"phase": SubtaskPhase.PENDING, "next_attempt_at": now})
+            return undone if stopping else _begin_forward(place, undone, now)
+        case Failed() as failed:
+            return _failed(place, status, report, failed, now, may_retry=not stopping)
+        case Lost():
+            return _lost(place, status, report, now, stopping=stopping)
+
+
+def _lost(place: Place, status: SubtaskStatus, report: Report, now: datetime, *, stopping: bool) -> SubtaskStatus:
+    if stopping:
+        failed = Failed(FailureReason.CANCELLED, "cancelled; nobody knows how far the attempt got")
+        return _failed(place, status, report, failed, now, may_retry=False)
+    if place.step.interrupted is Interrupted.RERUN:
+        return begin_undo(place, status, now) if status.phase is SubtaskPhase.ROLLING_BACK else _begin_forward(place, status, now)
+    failed = Failed(FailureReason.INTERRUPTED, "the operator stopped in the middle; nobody knows how far the attempt got")
+    return _failed(place, status, report, failed, now, may_retry=False)
+
+
+def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed, now: datetime, *, may_retry: bool) -> SubtaskStatus:
+    direction = Direction.ROLLBACK if status.phase is SubtaskPhase.ROLLING_BACK else Direction.FORWARD
+    message = one_line(failed.message)
+    failure = Failure(reason=failed.reason, code=failed.code, direction=direction)
+    ended = _end(status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
+    retry = place.step.auto_retry
+    if not may_retry or retry is None or status.auto_retries >= retry.limit or failed.reason in NEVER_AUTOMATIC:
+        return ended
+    pause = min(retry.backoff_seconds * 2**status.auto_retries, retry.max_backoff_seconds)
+    at = now + timedelta(seconds=pause)
+    text = f"automatic retry {status.auto_retries + 1} of {retry.limit} at {at:%Y-%m-%dT%H:%M:%SZ} after: {message}"
+    change = {"auto_retries": status.auto_retries + 1, "next_attempt_at": at, "message": one_line(text)}
+    return ended.model_copy(update=change)
+
+
+NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION})
+
+
+def awaits_retry(status: SubtaskStatus) -> bool:
+    """Return whether the subtask failed and is to be tried again without a person."""
+    return status.next_attempt_at is not None and not live(status)
+
+
+def give_up_retry(status: SubtaskStatus) -> SubtaskStatus:
+    """Return the subtask without its awaited automatic retry."""
+    return status.model_copy(update={"phase": SubtaskPhase.FAILED, "next_attempt_at": None})
+
+
+def _end(status: SubtaskStatus, report: Report, now: datetime, message: str | None) -> SubtaskStatus:
+    text = one_line(message) if message else None
+    return status.model_copy(update={"finished_at": now, "message": text, "log_tail": report.log_tail, "log_ref": report.log_ref})
+
+
+def running_attempts(task: Task) -> tuple[Attempt, ...]:
+    """Return the attempts of a task that have not ended by its status."""
+    found: list[Attempt] = []
+    for step in task.status.steps:
+        if any(live(sub) for sub in step.subtasks):
+            where = places(task, step.name)
+            found += [where[sub.name].attempt(sub) for sub in step.subtasks if live(sub)]
+    return tuple(found)

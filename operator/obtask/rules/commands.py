@@ -1,0 +1,164 @@
+"""Owns which commands are accepted, and what an accepted one makes of the status. API.md section 5."""
+
+from datetime import datetime
+from typing import assert_never
+
+from obtask.model.command import Command
+from obtask.model.spec import Forbidden, TaskSpec
+from obtask.model.status import (
+    ActionResult,
+    Direction,
+    LastAction,
+    Phase,
+    Reason,
+    StepStatus,
+    SubtaskPhase,
+    SubtaskStatus,
+    TaskStatus,
+    Verb,
+)
+from obtask.rules import messages
+from obtask.rules.attempts import give_up_retry
+
+FORBIDDEN_BY_CURRENT_STEP = {
+    Verb.RETRY: Forbidden.RETRY,
+    Verb.SKIP: Forbidden.SKIP,
+    Verb.SKIP_STEP: Forbidden.SKIP_STEP,
+    Verb.CANCEL: Forbidden.CANCEL,
+}
+
+
+def allowed_actions(spec: TaskSpec | None, status: TaskStatus) -> tuple[Verb, ...]:
+    """Return exactly the commands that would be accepted now. ``spec`` is None when it cannot be read."""
+    return tuple(verb for verb in _by_phase(status) if spec is None or forbidding_step(spec, status, verb) is None)
+
+
+def _by_phase(status: TaskStatus) -> tuple[Verb, ...]:
+    match status.phase:
+        case Phase.PENDING | Phase.WAITING | Phase.RUNNING | Phase.ROLLING_BACK:
+            return (Verb.CANCEL,)
+        case Phase.FAILED if status.direction is Direction.FORWARD:
+            return (Verb.RETRY, Verb.ROLLBACK, Verb.SKIP, Verb.SKIP_STEP)
+        case Phase.FAILED:
+            return (Verb.RETRY, Verb.ROLLBACK, Verb.SKIP)
+        case Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
+            return ()
+        case never:
+            assert_never(never)
+
+
+def forbidding_step(spec: TaskSpec, status: TaskStatus, verb: Verb) -> str | None:
+    """Return the name of the step that takes the verb away now, or None."""
+    if verb is Verb.ROLLBACK:
+        started = {step.name for step in status.steps if step.started_at is not None}
+        return _forbids(spec, started, Forbidden.ROLLBACK)
+    return _forbids(spec, {status.current_step}, FORBIDDEN_BY_CURRENT_STEP[verb])
+
+
+def _forbids(spec: TaskSpec, among: set[str] | set[str | None], what: Forbidden) -> str | None:
+    return next((step.name for step in spec.steps if step.name in among and what in step.forbid), None)
+
+
+def refusal(spec: TaskSpec | None, status: TaskStatus, command: Command) -> str | None:
+    """Return why the command is refused, or None if it is accepted."""
+    if command.fault is not None:
+        return command.fault
+    verb = Verb(command.verb)
+    allowed = allowed_actions(spec, status)
+    if verb in allowed:
+        return None
+    if spec is not None and verb in _by_phase(status) and (step := forbidding_step(spec, status, verb)):
+        may = f"allowed now: {', '.join(allowed)}" if allowed else "no command is allowed now"
+        return f'step "{step}" forbids {verb}; {may}'
+    return messages.not_allowed(verb, status.phase, allowed)
+
+
+def answered(status: TaskStatus, command: Command, result: ActionResult, message: str, now: datetime) -> TaskStatus:
+    """Return the status with the command recorded as handled; nothing else changes."""
+    last = LastAction(
+        verb=command.verb,
+        result=result,
+        message=messages.one_line(message),
+        requested_at=command.requested_at,
+        handled_at=now,
+        reason=command.reason,
+        id=command.id,
+    )
+    return status.model_copy(update={"last_action": last})
+
+
+def needs_lock_again(status: TaskStatus, verb: Verb) -> bool:
+    """Return whether the command makes a task work on that has lost its lock."""
+    return status.reason is Reason.LOCK_LOST and verb in {Verb.RETRY, Verb.ROLLBACK, Verb.SKIP_STEP}
+
+
+def carry_out(status: TaskStatus, verb: Verb, now: datetime) -> tuple[TaskStatus, str]:
+    """Return the status that an accepted command leads to, before any attempt is started, and what was done."""
+    match verb:
+        case Verb.RETRY:
+            return _retry(status)
+        case Verb.ROLLBACK:
+            return _roll_back(status), "rolling back"
+        case Verb.SKIP:
+            change = {"phase": Phase.SKIPPED, "reason": Reason.SKIPPED_BY_USER, "finished_at": now, "lock": None}
+            return status.model_copy(update=change | {"message": "skipped: nothing was executed or undone by that"}), "task skipped"
+        case Verb.SKIP_STEP:
+            return _resume(status, SubtaskPhase.SKIPPED), f'failed subtasks of step "{status.current_step}" skipped'
+        case Verb.CANCEL:
+            return _cancel(status, now)
+        case never:
+            assert_never(never)
+
+
+def _retry(status: TaskStatus) -> tuple[TaskStatus, str]:
+    if status.direction is Direction.ROLLBACK:
+        return _roll_back(status), "going on with the rollback"
+    return _resume(status, SubtaskPhase.PENDING), f'running step "{status.current_step}" again'
+
+
+GOING_ON = {"failed_subtask": None, "failed_subtasks": None, "cancelling": False, "message": None}
+
+
+def _resume(status: TaskStatus, phase: SubtaskPhase) -> TaskStatus:
+    steps = tuple(_revive(step, phase) if step.name == status.current_step else step for step in status.steps)
+    return status.model_copy(update=GOING_ON | {"phase": Phase.RUNNING, "reason": Reason.EXECUTING, "steps": steps})
+
+
+def _revive(step: StepStatus, phase: SubtaskPhase) -> StepStatus:
+    return step.model_copy(
+        update={
+            "phase": SubtaskPhase.RUNNING,
+            "finished_at": None,
+            "subtasks": tuple(
+                subtask.model_copy(update={"phase": phase, "auto_retries": 0, "next_attempt_at": None})
+                if subtask.phase is SubtaskPhase.FAILED
+                else subtask
+                for subtask in step.subtasks
+            ),
+        }
+    )
+
+
+def _roll_back(status: TaskStatus) -> TaskStatus:
+    steps = tuple(_reset_retries(step) for step in status.steps)
+    change = {"phase": Phase.ROLLING_BACK, "direction": Direction.ROLLBACK, "reason": Reason.EXECUTING, "steps": steps}
+    return status.model_copy(update=GOING_ON | change)
+
+
+def _reset_retries(step: StepStatus) -> StepStatus:
+    reset = {"auto_retries": 0, "next_attempt_at": None}
+    return step.model_copy(update={"subtasks": tuple(subtask.model_copy(update=reset) for subtask in step.subtasks)})
+
+
+def _cancel(status: TaskStatus, now: datetime) -> tuple[TaskStatus, str]:
+    if status.phase in {Phase.PENDING, Phase.WAITING}:
+        change = {"phase": Phase.CANCELLED, "reason": Reason.CANCELLED_BY_USER, "finished_at": now}
+        return status.model_copy(update=change | {"message": "cancelled before its first step started"}), "task cancelled"
+    steps = tuple(
+        step.model_copy(update={"subtasks": tuple(_without_retry(subtask) for subtask in step.subtasks)}) for step in status.steps
+    )
+    return status.model_copy(update={"cancelling": True, "steps": steps}), "stopping the running subtasks"
+
+
+def _without_retry(subtask: SubtaskStatus) -> SubtaskStatus:
+    return give_up_retry(subtask) if subtask.phase is SubtaskPhase.FAILED and subtask.next_attempt_at else subtask

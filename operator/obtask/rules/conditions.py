@@ -1,0 +1,58 @@
+"""Owns the conditions of a task. API.md section 3.3."""
+
+from datetime import datetime
+from typing import assert_never
+
+from obtask.model.status import Condition, ConditionStatus, Phase, TaskStatus
+
+
+def with_conditions(status: TaskStatus, generation: int, now: datetime) -> TaskStatus:
+    """Return the status with all five conditions; a transition time changes only when its status does."""
+    before = {condition.type: condition for condition in status.conditions}
+    held = status.lock is not None
+    message = status.message or ""
+    facts = [
+        ("Finished", status.phase.finished, message),
+        ("Ready", status.phase in {Phase.SUCCEEDED, Phase.SKIPPED}, message),
+        ("Reconciling", _reconciling(status.phase), message),
+        ("Stalled", _stalled(status.phase), message),
+        ("LockHeld", held, _lock_message(status)),
+    ]
+    conditions = []
+    for type_, holds, text in facts:
+        value = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
+        old = before.get(type_)
+        since = old.last_transition_time if old is not None and old.status is value else now
+        conditions.append(
+            Condition(
+                type=type_,
+                status=value,
+                reason=status.phase.value,
+                message=text,
+                observed_generation=generation,
+                last_transition_time=since,
+            )
+        )
+    return status.model_copy(update={"conditions": tuple(conditions), "observed_generation": generation})
+
+
+def _reconciling(phase: Phase) -> bool:
+    match phase:
+        case Phase.PENDING | Phase.WAITING | Phase.RUNNING | Phase.ROLLING_BACK:
+            return True
+        case Phase.FAILED | Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
+            return False
+        case never:
+            assert_never(never)
+
+
+def _stalled(phase: Phase) -> bool:
+    return phase in {Phase.FAILED, Phase.ROLLED_BACK, Phase.CANCELLED, Phase.REJECTED}
+
+
+def _lock_message(status: TaskStatus) -> str:
+    if status.lock is not None:
+        return f"{status.lock.scope} lock held since {status.lock.acquired_at:%Y-%m-%dT%H:%M:%SZ} (Lease {status.lock.lease})"
+    if status.phase is Phase.WAITING:
+        return status.message or ""
+    return "no lock held"

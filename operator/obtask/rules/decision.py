@@ -1,0 +1,66 @@
+"""Owns what can be decided: one intent per look at a task."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from obtask.model.attempt import Attempt
+from obtask.model.command import Command
+from obtask.model.status import TaskStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Nothing to do before ``wake_at``, or before something rings."""
+
+    wake_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Put the finalizer on, so that a deletion cannot be missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeCommand:
+    """Take the command off the user's annotation and note it as accepted for handling."""
+
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class TakeLock:
+    """Try to take the lock; then record what follows from the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyLock:
+    """Look at the Lease itself: the cache does not say that the task still holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Store the status; only once it is stored, start and cancel attempts."""
+
+    status: TaskStatus
+    start: tuple[Attempt, ...] = ()
+    cancel: tuple[Attempt, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask running attempts to stop, then wait for their end."""
+
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Give the lock back, then take the finalizer off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the task: its time after the end is over."""
+
+
+Intent = Rest | Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | Delete

@@ -1,0 +1,221 @@
+"""Owns how a task moves on: forward step by step, and back from the failed step to the first."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from obtask.model.attempt import Attempt, Running
+from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
+from obtask.model.task import Task
+from obtask.rules import progress
+from obtask.rules.attempts import Place, awaits_retry, begin, begin_undo, give_up_retry, live, places, settle
+from obtask.rules.decision import Intent, Record, Rest, Stop
+from obtask.rules.observation import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """One step at work: what its subtasks became, and what that asks for."""
+
+    step: StepStatus
+    places: dict[str, Place]
+
+    @property
+    def alive(self) -> list[Attempt]:
+        return [self.places[sub.name].attempt(sub) for sub in self.step.subtasks if live(sub)]
+
+
+def advance(task: Task, seen: Observation, status: TaskStatus, before: TaskStatus | None = None) -> Intent:
+    """Return what to do with a task in phase Running or RollingBack; ``before`` is what is stored, if not ``status``."""
+    stored = before or status
+    stopping = status.cancelling or status.reason is Reason.LOCK_LOST
+    undoing = status.phase is Phase.ROLLING_BACK
+    stage = _settled(task, seen, status, undoing=undoing, stopping=stopping)
+    moved = progress.replace_step(status, stage.step)
+    if stopping:
+        if stage.alive:
+            stop = tuple(stage.alive)
+            return Stop(stop) if moved == status else Record(moved, cancel=stop)
+        return Record(_stopped(moved, seen))
+    while not _unfinished(stage):
+        failed = progress.failed_ones(stage.step)
+        if failed:
+            return Record(_task_failed(moved, stage.step, failed, seen))
+        following = _undo_next(moved, stage.step, seen) if undoing else _next_step(moved, stage.step, seen)
+        if following.phase.finished:
+            return Record(following)
+        moved = following
+        stage = _opened(task, seen, moved, undoing=undoing)
+        moved = progress.replace_step(moved, stage.step)
+    started = tuple(attempt for attempt in stage.alive if _is_new(attempt, stored))
+    if moved == stored:
+        return Rest(_wake_at(stage, seen))
+    return Record(_described(moved, stage.step), start=started)
+
+
+def open_current_step(task: Task, seen: Observation, status: TaskStatus, before: TaskStatus) -> Record:
+    """Return the record that starts what is due in the current step, for a task that begins or goes on after ``before``."""
+    decided = advance(task, seen, status, before)
+    return decided if isinstance(decided, Record) else Record(status)
+
+
+def enter(task: Task, seen: Observation, status: TaskStatus) -> TaskStatus:
+    """Return a task that has what it needs to start as Running at its first step."""
+    steps = progress.fresh_steps(task.plan)
+    change = {"phase": Phase.RUNNING, "reason": Reason.EXECUTING, "steps": steps, "current_step": steps[0].name, "message": None}
+    return status.model_copy(update=change | {"started_at": status.started_at or seen.now})
+
+
+def _settled(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool, stopping: bool) -> _Stage:
+    where = places(task, status.current_step or "", seen.runner)
+    step = progress.find_step(status, status.current_step or "")
+    ended = tuple(
+        settle(where[sub.name], sub, seen.report(where[sub.name].attempt_id(sub)), seen.now, undoing=undoing, stopping=stopping)
+        if live(sub)
+        else sub
+        for sub in step.subtasks
+    )
+    stage = _Stage(step.model_copy(update={"subtasks": ended}), where)
+    return stage if stopping else _begin_due(stage, seen, undoing=undoing)
+
+
+def _begin_due(stage: _Stage, seen: Observation, *, undoing: bool) -> _Stage:
+    subtasks = tuple(_begun(stage.places[sub.name], sub, seen, undoing=undoing) for sub in stage.step.subtasks)
+    started_at = stage.step.started_at or (seen.now if any(live(sub) for sub in subtasks) else None)
+    phase = _working(stage.step.phase, undoing=undoing) if any(live(sub) for sub in subtasks) else stage.step.phase
+    return _Stage(stage.step.model_copy(update={"subtasks": subtasks, "started_at": started_at, "phase": phase}), stage.places)
+
+
+def _begun(place: Place, sub: SubtaskStatus, seen: Observation, *, undoing: bool) -> SubtaskStatus:
+    if live(sub):
+        return sub
+    if awaits_retry(sub):
+        due = sub.next_attempt_at is not None and sub.next_attempt_at <= seen.now
+        if not due:
+            return sub
+        return begin_undo(place, sub, seen.now) if undoing else begin(place, sub, seen.now)
+    if undoing:
+        return sub
+    return begin(place, sub, seen.now) if sub.phase is SubtaskPhase.PENDING else sub
+
+
+def _opened(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool) -> _Stage:
+    where = places(task, status.current_step or "", seen.runner)
+    stage = _Stage(progress.find_step(status, status.current_step or ""), where)
+    if not undoing:
+        return _begin_due(stage, seen, undoing=False)
+    subtasks = tuple(_undo_begun(where[sub.name], sub, seen) for sub in stage.step.subtasks)
+    return _Stage(stage.step.model_copy(update={"subtasks": subtasks, "phase": SubtaskPhase.ROLLING_BACK, "finished_at": None}), where)
+
+
+def _undo_begun(place: Place, sub: SubtaskStatus, seen: Observation) -> SubtaskStatus:
+    if sub.attempts == 0 or sub.phase is SubtaskPhase.ROLLED_BACK:
+        return sub
+    if place.subtask.rollback is None:
+        return sub.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK, "message": "nothing to undo", "finished_at": seen.now})
+    return begin_undo(place, sub, seen.now)
+
+
+def begin_rollback(task: Task, seen: Observation, status: TaskStatus) -> Record:
+    """Return the record that starts undoing: the current step first, every step before it later."""
+    moved = status
+    stage = _opened(task, seen, moved, undoing=True)
+    moved = progress.replace_step(moved, stage.step)
+    while not _unfinished(stage):
+        moved = _undo_next(moved, stage.step, seen)
+        if moved.phase.finished:
+            return Record(moved)
+        stage = _opened(task, seen, moved, undoing=True)
+        moved = progress.replace_step(moved, stage.step)
+    return Record(_described(moved, stage.step), start=tuple(stage.alive))
+
+
+def _unfinished(stage: _Stage) -> bool:
+    return any(live(sub) or awaits_retry(sub) for sub in stage.step.subtasks)
+
+
+def _next_step(status: TaskStatus, step: StepStatus, seen: Observation) -> TaskStatus:
+    skipped = any(sub.phase is SubtaskPhase.SKIPPED for sub in step.subtasks)
+    ended = step.model_copy(update={"phase": SubtaskPhase.SKIPPED if skipped else SubtaskPhase.SUCCEEDED, "finished_at": seen.now})
+    moved = progress.replace_step(status, ended)
+    index = [other.name for other in moved.steps].index(step.name) + 1
+    if index < len(moved.steps):
+        return moved.model_copy(update={"current_step": moved.steps[index].name})
+    change = {"phase": Phase.SUCCEEDED, "reason": Reason.COMPLETED, "finished_at": seen.now, "current_step": None, "lock": None}
+    return moved.model_copy(
+        update=change | {"message": f"all {len(moved.steps)} steps done" if len(moved.steps) > 1 else "the step is done"}
+    )
+
+
+def _undo_next(status: TaskStatus, step: StepStatus, seen: Observation) -> TaskStatus:
+    undone = step.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK, "finished_at": seen.now}) if step.started_at else step
+    moved = progress.replace_step(status, undone)
+    index = [other.name for other in moved.steps].index(step.name) - 1
+    if index >= 0:
+        return moved.model_copy(update={"current_step": moved.steps[index].name})
+    change = {"phase": Phase.ROLLED_BACK, "reason": Reason.ROLLED_BACK, "finished_at": seen.now, "current_step": None, "lock": None}
+    return moved.model_copy(update=change | {"message": "everything that was started is undone"})
+
+
+def _task_failed(status: TaskStatus, step: StepStatus, failed: list[SubtaskStatus], seen: Observation) -> TaskStatus:
+    ended = step.model_copy(update={"phase": SubtaskPhase.FAILED, "finished_at": seen.now})
+    first = progress.failed_subtask(step, failed[0], seen.now)
+    undoing = status.direction is Direction.ROLLBACK
+    verb = "rollback failed" if first.direction is Direction.ROLLBACK else "failed"
+    message = f'{progress.position(status, step.name)}: subtask "{first.subtask}" {verb}: {first.message}'
+    return progress.replace_step(status, ended).model_copy(
+        update={
+            "phase": Phase.FAILED,
+            "reason": Reason.ROLLBACK_FAILED if undoing else Reason.SUBTASK_FAILED,
+            "message": message,
+            "failed_subtask": first,
+            "failed_subtasks": len(failed),
+            "cancelling": False,
+        }
+    )
+
+
+def _stopped(status: TaskStatus, seen: Observation) -> TaskStatus:
+    step = progress.find_step(status, status.current_step or "")
+    given_up = tuple(give_up_retry(sub) if awaits_retry(sub) else sub for sub in step.subtasks)
+    step = step.model_copy(update={"subtasks": given_up})
+    failed = progress.failed_ones(step)
+    place = progress.position(status, step.name)
+    lost = status.reason is Reason.LOCK_LOST
+    if failed:
+        stopped = _task_failed(status, step, failed, seen)
+    else:
+        ended = step.model_copy(update={"phase": SubtaskPhase.FAILED, "finished_at": seen.now})
+        stopped = progress.replace_step(status, ended).model_copy(update={"phase": Phase.FAILED, "cancelling": False})
+    why = status.message if lost else f"{place}: cancelled; the target may be half changed"
+    return stopped.model_copy(update={"reason": Reason.LOCK_LOST if lost else Reason.SUBTASK_CANCELLED, "message": why})
+
+
+def _described(status: TaskStatus, step: StepStatus) -> TaskStatus:
+    place = progress.position(status, step.name)
+    waiting = next((sub for sub in step.subtasks if awaits_retry(sub) and not live(sub)), None)
+    message = f"{'undoing ' if status.phase is Phase.ROLLING_BACK else ''}{place}"
+    if waiting is not None:
+        message += f': subtask "{waiting.name}": {waiting.message}'
+    return status.model_copy(update={"message": message})
+
+
+def _working(phase: SubtaskPhase, *, undoing: bool) -> SubtaskPhase:
+    return SubtaskPhase.ROLLING_BACK if undoing else SubtaskPhase.RUNNING if phase is not SubtaskPhase.SKIPPED else phase
+
+
+def _is_new(attempt: Attempt, before: TaskStatus) -> bool:
+    step = next((step for step in before.steps if step.name == attempt.id.step), None)
+    sub = next((sub for sub in step.subtasks if sub.name == attempt.id.subtask), None) if step else None
+    if sub is None:
+        return True
+    done = sub.rollback_attempts if attempt.id.direction is Direction.ROLLBACK else sub.attempts
+    return done < attempt.id.number
+
+
+def _wake_at(stage: _Stage, seen: Observation) -> datetime | None:
+    moments = [sub.next_attempt_at for sub in stage.step.subtasks if awaits_retry(sub)]
+    for attempt in stage.alive:
+        report = seen.report(attempt.id).seen
+        if isinstance(report, Running):
+            moments.append(report.wake_at)
+    return progress.earliest(moments)

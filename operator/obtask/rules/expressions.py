@@ -1,0 +1,111 @@
+"""Owns CEL: which variables an expression may use, compiling it, and asking whether it holds. API.md section 2.1."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+
+
+class Vocabulary(Enum):
+    """The set of variables that an expression may use."""
+
+    SQL = "sql"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressionFault:
+    """Why an expression does not compile or cannot be evaluated, in one line."""
+
+    message: str
+
+
+@lru_cache(maxsize=1)
+def _environment(vocabulary: Vocabulary) -> cel.Env:
+    match vocabulary:
+        case Vocabulary.SQL:
+            rows = cel.Type.List(cel.Type.Map(cel.Type.STRING, cel.Type.DYN))
+            return cel.NewEnv(variables={"rows": rows, "affected": cel.Type.INT})
+
+
+@lru_cache(maxsize=1024)
+def _compile(vocabulary: Vocabulary, text: str) -> cel.Expression | ExpressionFault:
+    try:
+        compiled = _environment(vocabulary).compile(text)
+    except RuntimeError as error:
+        return ExpressionFault(_one_line(error))
+    if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+        return ExpressionFault(f"must be true or false, not {compiled.return_type().name()}")
+    return compiled
+
+
+def fault(vocabulary: Vocabulary, text: str) -> ExpressionFault | None:
+    """Return why the expression does not compile, or None."""
+    compiled = _compile(vocabulary, text)
+    return compiled if isinstance(compiled, ExpressionFault) else None
+
+
+def holds(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> bool | ExpressionFault:
+    """Return whether the expression holds for the variables, or why that cannot be told."""
+    compiled = _compile(vocabulary, text)
+    if isinstance(compiled, ExpressionFault):
+        return compiled
+    timed = _timed_columns(variables.get("rows", ()))
+    if timed:
+        compiled = _compile(vocabulary, _with_times(text, tuple(variables["rows"][0]), timed))
+        if isinstance(compiled, ExpressionFault):
+            return compiled
+        variables = {**variables, "rows": [_boxed(row, timed) for row in variables["rows"]]}
+    try:
+        value = compiled.eval(data=variables)
+        result = value.plain_value()
+    except (RuntimeError, TypeError, ValueError) as error:
+        return ExpressionFault(_one_line(error))
+    if value.type() == cel.Type.ERROR:
+        return ExpressionFault(" ".join(str(result).split())[:400])
+    return result if isinstance(result, bool) else ExpressionFault(f"must be true or false, not {type(result).__name__}")
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error).replace("INVALID_ARGUMENT: ERROR: <input>:", "at ").removesuffix(" [INVALID_ARGUMENT]")
+    return " ".join(text.split("\n |")[0].split())[:400]
+
+
+# The CEL library takes times only where a type says so, and the values of a row have any type: so they come as texts
+# in a box, and the expression is put behind one that opens the boxes.
+
+
+def _timed_columns(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset(name for row in rows for name, value in row.items() if isinstance(value, datetime | timedelta))
+
+
+def _boxed(row: Mapping[str, Any], timed: frozenset[str]) -> dict[str, Any]:
+    return {name: _box(value) if name in timed else value for name, value in row.items()}
+
+
+def _box(value: Any) -> dict[str, Any]:
+    match value:
+        case datetime():
+            return {"time": value.isoformat()}
+        case timedelta():
+            return {"duration": f"{value.total_seconds():.6f}s"}
+        case _:
+            return {"value": value}
+
+
+def _with_times(text: str, columns: tuple[str, ...], timed: frozenset[str]) -> str:
+    """Return the expression with ``rows`` bound to rows out of their boxes; ``text`` compiles on its own, so it cannot break out."""
+    opened = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {_opened(name, boxed=name in timed)}" for name in columns)
+    return f"[rows.map(row, {{{opened}}})].exists(rows, ({text}\n))"
+
+
+def _opened(name: str, *, boxed: bool) -> str:
+    cell = f"row[{json.dumps(name, ensure_ascii=False)}]"
+    if not boxed:
+        return f"dyn({cell})"
+    time, duration = f"dyn(timestamp({cell}.time))", f"dyn(duration({cell}.duration))"
+    return f"('time' in {cell} ? {time} : 'duration' in {cell} ? {duration} : dyn({cell}.value))"

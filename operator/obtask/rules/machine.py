@@ -1,0 +1,219 @@
+"""Decide what to do next with a task. Pure and total: the same task and the same observation give the same intent."""
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from obtask import names
+from obtask.model.attempt import Attempt
+from obtask.model.command import Command, given_command, noted_command
+from obtask.model.spec import OnConflict, TaskSpec
+from obtask.model.status import ActionResult, LockStatus, Phase, Reason, TaskStatus, Verb
+from obtask.model.task import InvalidSpec, Task
+from obtask.rules import commands, messages, progress
+from obtask.rules.attempts import running_attempts
+from obtask.rules.conditions import with_conditions
+from obtask.rules.decision import Adopt, Delete, Finish, Intent, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.execution import advance, begin_rollback, enter, open_current_step
+from obtask.rules.lock_keys import task_lock_key
+from obtask.rules.observation import Observation, Obstacle
+from obtask.rules.validation import spec_fault
+
+
+def decide(task: Task, seen: Observation) -> Intent:
+    """Return the next intent for the task as it is seen now."""
+    return _polished(task, seen, _decide(task, seen))
+
+
+def granted(task: Task, seen: Observation, lock: LockStatus | None) -> Record:
+    """Return the record that follows from having the lock (None for maintenance None)."""
+    command = _pending_command(task)
+    status = task.status.model_copy(update={"lock": lock})
+    if task.status.phase is Phase.FAILED and command is not None:
+        return _seal(task, seen, _carried_out(task, seen, status, command))
+    held = _with_status(task, enter(task, seen, status))
+    return _seal(task, seen, open_current_step(held, seen, held.status, before=task.status))
+
+
+def refused(task: Task, seen: Observation, obstacle: Obstacle) -> Record:
+    """Return the record that follows from not getting the lock. It always differs from what is stored: it is the fence."""
+    tried = task.status.model_copy(update={"lock_attempts": task.status.lock_attempts + 1})
+    command = _pending_command(task)
+    if task.status.phase is Phase.FAILED and command is not None:
+        text = f"the lock was lost; {messages.waiting(obstacle.blockers, obstacle.count, task.metadata.namespace)}"
+        return _seal(task, seen, Record(commands.answered(tried, command, ActionResult.REJECTED, text, seen.now)))
+    return _seal(task, seen, Record(_blocked(task, tried, obstacle, seen.now)))
+
+
+def lock_lost(task: Task, seen: Observation, holder: str) -> Record:
+    """Return the record of a task whose Lease names somebody else: it starts no further step."""
+    message = f"lock lost: the Lease {task.status.lock.lease if task.status.lock else ''} is held by {holder}; retry takes it again"
+    lost = task.status.model_copy(update={"lock": None, "reason": Reason.LOCK_LOST, "message": messages.one_line(message)})
+    if task.status.phase is Phase.FAILED:
+        return _seal(task, seen, Record(lost))
+    running = _running_attempts(task)
+    if running:
+        return _seal(task, seen, Record(lost, cancel=running))
+    stopped = advance(_with_status(task, lost), seen, lost)
+    return _seal(task, seen, stopped if isinstance(stopped, Record) else Record(lost))
+
+
+def lock_renewed(task: Task, seen: Observation, lock: LockStatus) -> Record:
+    """Return the record of a task whose Lease was deleted or emptied by hand and has been made again."""
+    return _seal(task, seen, Record(task.status.model_copy(update={"lock": lock})))
+
+
+_UNBLOCKED = {"blocked_by": (), "blocked_by_count": None, "blocked_by_summary": None}
+
+
+def _decide(task: Task, seen: Observation) -> Intent:
+    if task.metadata.deletion_timestamp is not None:
+        return _let_go(task)
+    command = _pending_command(task)
+    if command is None and (given := _given(task, seen)) is not None:
+        return TakeCommand(given)
+    if task.status.phase.finished:
+        return _after_the_end(task, seen, command)
+    if names.FINALIZER not in task.metadata.finalizers:
+        return Adopt()
+    if isinstance(task.spec, InvalidSpec):
+        return _unreadable(task, seen, command, task.spec)
+    if command is not None:
+        return _obey(task, task.spec, seen, command)
+    return _go_on(task, seen)
+
+
+def _go_on(task: Task, seen: Observation) -> Intent:
+    status = task.status
+    if status.lock is not None and seen.lock_in_doubt:
+        return VerifyLock()
+    match status.phase:
+        case Phase.PENDING | Phase.WAITING:
+            return _begin(task, seen)
+        case Phase.RUNNING | Phase.ROLLING_BACK:
+            return advance(task, seen, status)
+        case Phase.FAILED:
+            return Rest()
+        case Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
+            return Finish()
+        case never:
+            assert_never(never)
+
+
+def _begin(task: Task, seen: Observation) -> Intent:
+    broken = spec_fault(task) if task.status.phase is Phase.PENDING else None
+    if broken is not None:
+        return Record(_rejected(task.status, Reason.INVALID_SPEC, broken, seen.now))
+    if task_lock_key(task) is None or not seen.obstacle.count:
+        return TakeLock()
+    blocked = _blocked(task, task.status, seen.obstacle, seen.now)
+    changed = blocked.blocked_by != task.status.blocked_by or blocked.blocked_by_count != task.status.blocked_by_count
+    return Record(blocked) if blocked.phase is not task.status.phase or (changed and seen.refresh_due) else Rest()
+
+
+def _blocked(task: Task, status: TaskStatus, obstacle: Obstacle, now: datetime) -> TaskStatus:
+    text = messages.waiting(obstacle.blockers, obstacle.count, task.metadata.namespace)
+    if isinstance(task.spec, TaskSpec) and task.spec.on_conflict is OnConflict.REJECT:
+        return _rejected(status, Reason.CONFLICT, "conflict: " + text.removeprefix("waiting for "), now)
+    return status.model_copy(
+        update={
+            "phase": Phase.WAITING,
+            "reason": Reason.QUEUED,
+            "message": text,
+            "blocked_by": obstacle.blockers,
+            "blocked_by_count": obstacle.count,
+            "blocked_by_summary": messages.blocked_by_summary(obstacle.blockers, obstacle.count),
+        }
+    )
+
+
+def _rejected(status: TaskStatus, reason: Reason, message: str, now: datetime) -> TaskStatus:
+    change = {"phase": Phase.REJECTED, "reason": reason, "message": messages.one_line(message), "finished_at": now, "lock": None}
+    return status.model_copy(update=_UNBLOCKED | change)
+
+
+def _unreadable(task: Task, seen: Observation, command: Command | None, spec: InvalidSpec) -> Intent:
+    status = task.status
+    if command is not None and (command.fault is not None or command.verb not in (Verb.CANCEL, Verb.SKIP)):
+        text = command.fault or f"{command.verb} needs a spec that this version can read: {spec.message}"
+        return Record(commands.answered(status, command, ActionResult.REJECTED, text, seen.now))
+    if status.phase in {Phase.PENDING, Phase.WAITING}:
+        return Record(_rejected(status, Reason.INVALID_SPEC, spec.message, seen.now))
+    if command is not None and Verb(command.verb) in commands.allowed_actions(None, status):
+        return _carried_out(task, seen, status, command)
+    return Rest()
+
+
+def _obey(task: Task, spec: TaskSpec, seen: Observation, command: Command) -> Intent:
+    refusal = commands.refusal(spec, task.status, command)
+    if refusal is not None:
+        return Record(commands.answered(task.status, command, ActionResult.REJECTED, refusal, seen.now))
+    if commands.needs_lock_again(task.status, Verb(command.verb)):
+        return TakeLock()
+    return _carried_out(task, seen, task.status, command)
+
+
+def _carried_out(task: Task, seen: Observation, status: TaskStatus, command: Command) -> Record:
+    moved, done = commands.carry_out(status, Verb(command.verb), seen.now)
+    moved = commands.answered(moved, command, ActionResult.ACCEPTED, done, seen.now)
+    locked = _with_status(task, moved)
+    match moved.phase:
+        case Phase.ROLLING_BACK if not moved.cancelling:
+            return begin_rollback(locked, seen, moved)
+        case Phase.RUNNING if not moved.cancelling:
+            return open_current_step(locked, seen, moved, before=task.status)
+        case Phase.RUNNING | Phase.ROLLING_BACK:
+            return Record(moved, cancel=_running_attempts(task))
+        case _:
+            return Record(moved)
+
+
+def _after_the_end(task: Task, seen: Observation, command: Command | None) -> Intent:
+    if command is not None:
+        text = command.fault or messages.not_allowed(command.verb, task.status.phase, ())
+        return Record(commands.answered(task.status, command, ActionResult.REJECTED, text, seen.now))
+    if names.FINALIZER in task.metadata.finalizers:
+        return Finish()
+    if isinstance(task.spec, TaskSpec) and task.spec.ttl_seconds_after_finished is not None and task.status.finished_at:
+        over = task.status.finished_at + timedelta(seconds=task.spec.ttl_seconds_after_finished)
+        return Delete() if over <= seen.now else Rest(over)
+    return Rest()
+
+
+def _let_go(task: Task) -> Intent:
+    if names.FINALIZER not in task.metadata.finalizers:
+        return Rest()
+    running = _running_attempts(task)
+    return Stop(running) if running else Finish()
+
+
+def _running_attempts(task: Task) -> tuple[Attempt, ...]:
+    return () if isinstance(task.spec, InvalidSpec) else running_attempts(task)
+
+
+def _pending_command(task: Task) -> Command | None:
+    noted = noted_command(task.metadata.annotations)
+    handled = task.status.last_action.id if task.status.last_action else None
+    return noted if noted is not None and noted.id != handled else None
+
+
+def _given(task: Task, seen: Observation) -> Command | None:
+    return given_command(task.metadata.annotations, resource_version=task.metadata.resource_version, now=seen.now)
+
+
+def _with_status(task: Task, status: TaskStatus) -> Task:
+    return Task(task.metadata, task.spec, status)
+
+
+def _polished(task: Task, seen: Observation, intent: Intent) -> Intent:
+    return _seal(task, seen, intent) if isinstance(intent, Record) else intent
+
+
+def _seal(task: Task, seen: Observation, record: Record) -> Record:
+    status = record.status
+    spec = task.spec if isinstance(task.spec, TaskSpec) else None
+    derived: dict[str, object] = {"allowed_actions": commands.allowed_actions(spec, status)}
+    derived["progress"] = progress.progress(status) if status.steps else None
+    derived |= {} if status.phase is Phase.WAITING else _UNBLOCKED
+    derived |= {"lock": None, "cancelling": False} if status.phase.finished else {}
+    sealed = with_conditions(status.model_copy(update=derived), task.metadata.generation, seen.now)
+    return Record(sealed, record.start, record.cancel)

@@ -1,0 +1,43 @@
+"""Owns the sentences of status.message: what is going on, and what a person can type."""
+
+from collections.abc import Sequence
+
+from obtask.model.status import Blocker, Phase, Verb
+
+LONGEST_MESSAGE = 512
+
+
+def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
+    """Return the text on one line, at most ``limit`` characters."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def waiting(blockers: Sequence[Blocker], count: int, namespace: str) -> str:
+    """Return who is in the way, in which phase, since when, and what to type."""
+    parts = [_blocker(blocker, namespace) for blocker in blockers[:3]]
+    if count > len(parts):
+        parts.append(f"and {count - len(parts)} more")
+    return "waiting for " + "; ".join(parts)
+
+
+def _blocker(blocker: Blocker, namespace: str) -> str:
+    since = f" since {blocker.since:%Y-%m-%dT%H:%M:%SZ}" if blocker.since else ""
+    text = f"{blocker.name} ({blocker.scope}, {blocker.phase.value}{since})"
+    if blocker.phase is Phase.FAILED:
+        text += f": kubectl annotate obtask {blocker.name} -n {namespace} action=retry (or rollback, skip)"
+    return text
+
+
+def blocked_by_summary(blockers: Sequence[Blocker], count: int) -> str | None:
+    """Return the first task in the way with its phase, and how many more there are."""
+    if not blockers:
+        return None
+    more = f" +{count - 1}" if count > 1 else ""
+    return f"{blockers[0].name} ({blockers[0].phase.value}){more}"
+
+
+def not_allowed(verb: str, phase: Phase, allowed: Sequence[Verb]) -> str:
+    """Return why a command is refused in this phase, and which would be accepted."""
+    may = f"allowed now: {', '.join(allowed)}" if allowed else "no command is allowed now"
+    return f"{verb} is not allowed while {phase.value}; {may}"

@@ -1,0 +1,41 @@
+"""Owns what the engine saw before a decision: the only input besides the task itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from obtask.model.attempt import AttemptId, Lost, Seen
+from obtask.model.status import Blocker, LogRef
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is seen of an attempt, and its log once it has ended."""
+
+    seen: Seen
+    log_tail: str | None = None
+    log_ref: LogRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Who stands in a task's way: the first of them, and how many in all."""
+
+    blockers: tuple[Blocker, ...] = ()
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the world says now."""
+
+    now: datetime
+    runner: str = ""
+    reports: Mapping[AttemptId, Report] = field(default_factory=dict)
+    obstacle: Obstacle = Obstacle()
+    lock_in_doubt: bool = False
+    refresh_due: bool = True
+
+    def report(self, attempt: AttemptId) -> Report:
+        """Return what is seen of an attempt; one that nobody knows of is lost."""
+        return self.reports.get(attempt, Report(Lost()))

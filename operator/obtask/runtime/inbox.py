@@ -1,0 +1,65 @@
+"""Owns what a change in the API server means for the engine: which tasks to look at."""
+
+import logging
+from typing import Any
+
+from obtask import names
+from obtask.engine.known import at_rest
+from obtask.engine.reconcile import Engine
+from obtask.engine.wakeups import Wakeups
+from obtask.kube.leases import read_lease
+from obtask.locks.board import Board
+from obtask.model.task import Key
+
+logger = logging.getLogger(__name__)
+
+
+class Inbox:
+    """Takes note of changes and rings the tasks they concern. It does no work itself."""
+
+    def __init__(self, engine: Engine, board: Board, wakeups: Wakeups) -> None:
+        self._engine = engine
+        self._board = board
+        self._wakeups = wakeups
+
+    def receive(self, kind: str, change: str, body: dict[str, Any]) -> None:
+        """Take note of one change. An object that cannot be read is logged and left alone."""
+        try:
+            if kind == names.PLURAL:
+                self._task(change, body)
+            else:
+                self._lease(change, body)
+        except Exception:
+            meta = body.get("metadata") or {}
+            logger.exception("cannot read %s %s/%s", kind, meta.get("namespace"), meta.get("name"))
+
+    def _task(self, change: str, body: dict[str, Any]) -> None:
+        meta = body["metadata"]
+        key = Key(meta["namespace"], meta["name"])
+        if change == "DELETED":
+            self._gone(key, meta["uid"])
+            return
+        known = self._engine.known.get(key)
+        if known is not None and known.metadata.uid != meta["uid"]:
+            self._gone(key, known.metadata.uid)
+            known = None
+        if known is None and at_rest(body):
+            self._board.forget_task(meta["uid"])
+            return
+        if self._engine.learn(body) is not None:
+            self._wakeups.ring(key)
+        if at_rest(body):
+            self._engine.known.forget(key)
+
+    def _gone(self, key: Key, uid: str) -> None:
+        self._engine.depart(key, uid)
+        self._wakeups.ring(key)
+
+    def _lease(self, change: str, body: dict[str, Any]) -> None:
+        lease = read_lease(body)
+        if change == "DELETED":
+            self._board.forget_lease(lease)
+        else:
+            self._board.see_lease(lease)
+        for key in self._board.doubtful(lease):
+            self._wakeups.ring(key, urgent=True)

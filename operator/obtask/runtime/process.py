@@ -1,0 +1,198 @@
+"""Owns the operator as a process: its parts put together, its start, and its end."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import kopf
+
+from obtask import names
+from obtask.engine.act import Attempts
+from obtask.engine.known import KnownTasks
+from obtask.engine.locking import Locking
+from obtask.engine.reconcile import Engine
+from obtask.engine.secrets import SecretConnections
+from obtask.engine.wakeups import Wakeups
+from obtask.executors.inprocess import InProcess
+from obtask.executors.sql.work import SqlWork
+from obtask.executors.wait import Wait
+from obtask.kube.api import Api, Unavailable, connect
+from obtask.kube.events import EventRecorder
+from obtask.kube.leases import Leases
+from obtask.kube.listing import Listing
+from obtask.kube.objects import Objects
+from obtask.kube.tasks import Tasks
+from obtask.locks.board import Board
+from obtask.locks.protocol import Locks
+from obtask.locks.sweep import Sweeper
+from obtask.model.actions import SqlAction, WaitAction
+from obtask.model.attempt import AttemptId
+from obtask.rules.lock_keys import Domain
+from obtask.runtime.inbox import Inbox
+from obtask.runtime.watching import Watching, build_registry, build_settings
+from obtask.runtime.workers import Workers
+from obtask.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WATCH_PAUSE_SECONDS = 2.0
+
+
+def now() -> datetime:
+    """Return the time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The parts of a running operator."""
+
+    settings: Settings
+    api: Api
+    engine: Engine
+    board: Board
+    wakeups: Wakeups
+    workers: Workers
+    sweeper: Sweeper
+    events: EventRecorder
+    inbox: Inbox
+    listing: Listing
+    sql: InProcess
+
+
+def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Operator:
+    """Put an operator together. Nothing runs yet. Needs a running event loop."""
+    wakeups = Wakeups()
+
+    def way_free(domain: Domain) -> None:
+        for key in board.next_keys(domain):
+            wakeups.ring(key, urgent=True)
+
+    def attempt_ended(attempt: AttemptId) -> None:
+        key = attempts.key_of(attempt)
+        if key is not None:
+            wakeups.ring(key, urgent=True)
+
+    board = Board(way_free)
+    tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
+    work = SqlWork(SecretConnections(objects), clock=clock)
+    sql = InProcess(work, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
+    attempts = Attempts({SqlAction: sql, WaitAction: Wait(clock=clock)}, objects, clock, settings.runner)
+    sweeper = Sweeper(leases, tasks, board, clock)
+    jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
+    locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner)
+    events = EventRecorder(api, reporter=settings.runner)
+    engine = Engine(tasks, KnownTasks(), board, attempts, locking, events, clock)
+    workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
+    inbox = Inbox(engine, board, wakeups)
+    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, Listing(api, settings.namespaces), sql)
+
+
+async def load(operator: Operator) -> None:
+    """Read all locks and all unfinished tasks, so that the first turns see the lines in full.
+
+    Raises LookupError when they cannot be listed, kube.api.Unavailable when the API server does not answer.
+    """
+    for lease in await operator.listing.leases():
+        operator.board.see_lease(lease)
+    for body in await operator.listing.unfinished_tasks():
+        operator.inbox.receive(names.PLURAL, "ADDED", body)
+
+
+async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Run the operator until ``stop`` is set. ``ready`` is called once it works.
+
+    Raises LookupError, kube.api.Unavailable or ConfigException when it cannot start.
+    """
+    api = await connect(settings.kubeconfig)
+    try:
+        operator = assemble(settings, api, now)
+        await load(operator)
+        async with _background(operator):
+            ready()
+            await stop.wait()
+            logger.info("stopping: running attempts get %g s", settings.grace_seconds)
+            await operator.sql.stop(settings.grace_seconds)
+        await operator.events.flush()
+    finally:
+        await api.close()
+
+
+@asynccontextmanager
+async def _background(operator: Operator) -> AsyncIterator[None]:
+    jobs = [_watch(operator), operator.workers.run(), operator.events.run(), _sweep(operator)]
+    tasks = [asyncio.create_task(job) for job in jobs]
+    guard = asyncio.create_task(_first_failure(tasks, asyncio.current_task()))
+    try:
+        yield
+    finally:
+        guard.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, guard, return_exceptions=True)
+
+
+async def _first_failure(tasks: list[asyncio.Task[None]], owner: asyncio.Task[Any] | None) -> None:
+    # Nothing here ends by itself: if something does, the process must end too, so that it is started again.
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        logger.critical("a part of the operator ended", exc_info=task.exception() if not task.cancelled() else None)
+    if owner is not None:
+        owner.cancel()
+
+
+async def _watch(operator: Operator) -> None:
+    loop = asyncio.get_running_loop()
+
+    def seen(kind: str, change: str, body: dict[str, Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
+            loop.call_soon_threadsafe(operator.inbox.receive, kind, change, body)
+
+    while True:
+        registry = build_registry(lambda: _login(operator), seen)
+        watching = Watching(registry, build_settings(), operator.settings.namespaces)
+        watching.start()
+        try:
+            await watching.ended()
+        except asyncio.CancelledError:
+            await watching.stop()
+            raise
+        except Exception as error:  # noqa: BLE001 - kopf may end with anything; the engine goes on
+            logger.warning("the watches ended, starting them again: %s", error)
+        await asyncio.sleep(WATCH_PAUSE_SECONDS)
+        for task in operator.engine.known.all():
+            # A deletion in the gap is told by nobody.
+            operator.engine.known.forget(task.key)
+            operator.wakeups.ring(task.key)
+
+
+def _login(operator: Operator) -> kopf.ConnectionInfo | None:
+    if operator.settings.kubeconfig is None:
+        return None
+    client = operator.api.configuration
+    token = client.api_key.get("BearerToken")
+    scheme, _, bare = (token or "").rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=client.host,
+        ca_path=client.ssl_ca_cert,
+        insecure=not client.verify_ssl,
+        certificate_path=client.cert_file,
+        private_key_path=client.key_file,
+        scheme=scheme or None,
+        token=bare or None,
+    )
+
+
+async def _sweep(operator: Operator) -> None:
+    while True:
+        try:
+            await operator.sweeper.sweep()
+        except (Unavailable, LookupError) as error:
+            logger.warning("sweep of leases: %s", error)
+        await asyncio.sleep(operator.settings.sweep_seconds)

@@ -1,0 +1,103 @@
+"""Owns kopf: its login, settings and event handlers. They only pass on what they see.
+
+kopf runs in a thread with an event loop of its own, since it cancels every task of its loop when it ends (facts: embedding).
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import kopf
+
+from obtask import names
+
+logger = logging.getLogger(__name__)
+
+Seen = Callable[[str, str, dict[str, Any]], None]
+
+
+def build_registry(login: Callable[[], kopf.ConnectionInfo | None], seen: Seen) -> kopf.OperatorRegistry:
+    """Return kopf's registry with our handlers; ``seen(kind, type, object)`` is called in kopf's thread."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return login() or kopf.login_with_service_account(**kwargs)
+
+    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
+    async def task_changed(event: kopf.RawEvent, **_: Any) -> None:
+        seen(names.PLURAL, event["type"] or "", dict(event["object"]))
+
+    @kopf.on.event("coordination.k8s.io", "v1", "leases", registry=registry, labels={names.LOCK_LABEL: kopf.PRESENT})
+    async def lease_changed(event: kopf.RawEvent, **_: Any) -> None:
+        seen("leases", event["type"] or "", dict(event["object"]))
+
+    return registry
+
+
+def build_settings() -> kopf.OperatorSettings:
+    """Return kopf's settings: no writes of its own, fixed resources, watches that notice a silent connection."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    # kopf takes its finalizer off whatever has no daemon: ours must not be its.
+    settings.persistence.finalizer = f"{names.GROUP}/unused-by-kopf"
+    settings.watching.label_selectors["coordination.k8s.io", "v1", "leases"] = names.LOCK_LABEL
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 600
+    settings.watching.client_timeout = 660
+    settings.networking.connect_timeout = 5
+    settings.networking.request_timeout = 30
+    settings.process.ultimate_exiting_timeout = None
+    return settings
+
+
+class Watching:
+    """kopf in its thread. ``ended`` completes when it has ended, with its error if there was one."""
+
+    def __init__(self, registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, namespaces: tuple[str, ...]) -> None:
+        self._registry = registry
+        self._settings = settings
+        self._namespaces = namespaces
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._end: Future[None] = Future()
+
+    def start(self) -> None:
+        """Start watching."""
+        threading.Thread(target=self._run, name="kopf", daemon=True).start()
+
+    async def ended(self) -> None:
+        """Wait for the end; raises what ended it."""
+        await asyncio.wrap_future(self._end)
+
+    async def stop(self) -> None:
+        """Stop watching and wait for the end."""
+        self._stop.set()
+        try:
+            async with asyncio.timeout(10):
+                await asyncio.shield(asyncio.wrap_future(self._end))
+        except TimeoutError:
+            logger.warning("the watches did not end in time")
+
+    def _run(self) -> None:
+        scope: dict[str, Any] = {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
+        try:
+            asyncio.run(
+                kopf.operator(
+                    registry=self._registry,
+                    settings=self._settings,
+                    standalone=True,
+                    stop_flag=self._stop,
+                    ready_flag=self._ready,
+                    **scope,
+                )
+            )
+        except BaseException as error:  # noqa: BLE001 - whatever ended the thread is handed to the loop that waits for it
+            self._end.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+        else:
+            self._end.set_result(None)

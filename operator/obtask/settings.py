@@ -1,0 +1,54 @@
+"""Owns the configuration of the operator, read once from the environment; options of the command line go first."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot be used; the text names the variable and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the operator runs."""
+
+    kubeconfig: str | None = None
+    namespaces: tuple[str, ...] = ()
+    workers: int = 32
+    in_process_attempts: int = 256
+    grace_seconds: float = 20.0
+    sweep_seconds: float = 30.0
+    runner: str = ""
+    log_format: str = "text"
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings in the environment variables OBTASK_*; raises SettingsError naming the bad one."""
+    return Settings(
+        kubeconfig=environment.get("KUBECONFIG") or None,
+        namespaces=tuple(name.strip() for name in environment.get("OBTASK_NAMESPACES", "").split(",") if name.strip()),
+        workers=_whole(environment, "OBTASK_WORKERS", 32, lowest=1, highest=256),
+        in_process_attempts=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS", 256, lowest=1, highest=1024),
+        grace_seconds=_whole(environment, "OBTASK_GRACE_SECONDS", 20, lowest=0, highest=3600),
+        sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
+        runner=f"{environment.get('HOSTNAME') or socket.gethostname()}-{uuid4().hex[:8]}",
+        log_format=_choice(environment, "OBTASK_LOG_FORMAT", "text", ("text", "json")),
+    )
+
+
+def _whole(environment: Mapping[str, str], name: str, default: int, *, lowest: int, highest: int) -> int:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        raise SettingsError(f"{name}={text!r}: use a whole number from {lowest} to {highest}")
+    return int(text)
+
+
+def _choice(environment: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:
+    text = environment.get(name, default)
+    if text not in allowed:
+        raise SettingsError(f"{name}={text!r}: use one of {', '.join(allowed)}")
+    return text

@@ -1,0 +1,83 @@
+"""Owns what every suite on the real API server stands on: one control plane per test run, kubectl, a namespace per test."""
+
+import fcntl
+import json
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.kubectl import Kubectl, KubectlError
+
+from obtask.devcluster.binaries import find_or_build
+from obtask.devcluster.controlplane import ControlPlane, ensure, stop
+from obtask.devcluster.errors import DevClusterError
+
+RUN_FOLDER = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the folder that all processes of this test run share; the controller of pytest-xdist tells its workers."""
+    worker_input = getattr(config, "workerinput", None)
+    folder = worker_input["run_folder"] if worker_input else tempfile.mkdtemp(prefix="obtask-tests-")
+    config.stash[RUN_FOLDER] = Path(folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the run folder is."""
+    node.workerinput["run_folder"] = str(node.config.stash[RUN_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started for the run, whichever process started it: the last one to leave is the controller."""
+    folder = config.stash.get(RUN_FOLDER, None)
+    if folder is None or hasattr(config, "workerinput"):
+        return
+    if (folder / "cluster").exists():
+        stop(folder / "cluster")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def control_plane(pytestconfig: pytest.Config) -> ControlPlane:
+    """Return the control plane of this test run; the first test that asks for it starts it."""
+    folder = pytestconfig.stash[RUN_FOLDER]
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return ensure(find_or_build(), folder / "cluster", folder / "log", audit=True)
+
+
+@pytest.fixture(scope="session")
+def kubectl(control_plane: ControlPlane) -> Kubectl:
+    """Return kubectl with the admin's rights."""
+
+    def run(*words: str, manifest: Mapping[str, Any] | None = None) -> str:
+        try:
+            return control_plane.kubectl.run(words, json.dumps(manifest) if manifest else "")
+        except DevClusterError as error:
+            raise KubectlError(str(error)) from error
+
+    return run
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[str]:
+    """Return the name of a namespace that only this test uses."""
+    yield from _namespace(kubectl)
+
+
+@pytest.fixture(scope="module")
+def module_namespace(kubectl: Kubectl) -> Iterator[str]:
+    """Return the name of a namespace that only this module's tests use."""
+    yield from _namespace(kubectl)
+
+
+def _namespace(kubectl: Kubectl) -> Iterator[str]:
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")

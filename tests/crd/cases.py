@@ -1,0 +1,239 @@
+"""Owns the table of good and bad specs: the API server and the model must judge each of them alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from obtask import names
+
+Json = dict[str, Any]
+
+LONGEST_STATEMENT = "select 1 -- ".ljust(16384, "租")
+LONGEST_LABEL = "a" * 63
+
+
+def task(name: str, spec: Mapping[str, Any]) -> Json:
+    """Return an OBTask as a person would write it."""
+    return {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": {"name": name}, "spec": dict(spec)}
+
+
+def wait(name: str = "pause", seconds: Any = 1, **more: Any) -> Json:
+    """Return a step or subtask that waits."""
+    return {"name": name, "wait": {"seconds": seconds}} | more
+
+
+def sql(name: str = "query", **more: Any) -> Json:
+    """Return a step or subtask that runs SQL; `more` are fields of the action."""
+    return {"name": name, "sql": {"statements": ["select 1"]} | more}
+
+
+def waits(count: int, prefix: str = "w") -> list[Json]:
+    """Return that many waiting steps or subtasks."""
+    return [wait(f"{prefix}{number}") for number in range(count)]
+
+
+def parallel(name: str, count: int) -> Json:
+    """Return a step of that many subtasks."""
+    return {"name": name, "parallel": waits(count)}
+
+
+def cluster(*steps: Json, **more: Any) -> Json:
+    """Return the spec of a Cluster task that excludes nobody."""
+    return {"type": "Cluster", "cluster": "demo", "maintenance": "None", "steps": list(steps) or [wait()]} | more
+
+
+def local(*steps: Json, **more: Any) -> Json:
+    """Return the spec of a Local task that excludes nobody."""
+    return {"type": "Local", "agent": "10.0.0.5:2886", "maintenance": "None", "steps": list(steps) or [wait()]} | more
+
+
+def without(spec: Json, *fields: str) -> Json:
+    """Return the spec without these fields."""
+    return {name: value for name, value in spec.items() if name not in fields}
+
+
+GOOD: dict[str, Json] = {
+    "cluster-none": cluster(),
+    "cluster-global": cluster(maintenance="Global"),
+    "cluster-tenant": cluster(maintenance="Tenant", tenant="orders"),
+    "local-none": local(),
+    "local-global": local(maintenance="Global"),
+    "local-obproxy": local(maintenance="OBProxy"),
+    "local-with-cluster": local(cluster="demo"),
+    "unicode-tenant-of-253": cluster(maintenance="Tenant", tenant="租户" * 126 + "é"),
+    "unicode-cluster-of-253": cluster(cluster="集" * 253),
+    "agent-ipv6": local(agent="[fe80::1%eth0]:2886"),
+    "queue": cluster(onConflict="Queue"),
+    "reject": cluster(onConflict="Reject"),
+    "all-options": cluster(
+        displayName="Resize",
+        connection={"secretName": "demo-sys"},
+        serviceAccountName="runner",
+        ttlSecondsAfterFinished=0,
+    ),
+    "64-steps": cluster(*waits(64)),
+    "64-subtasks": cluster(parallel("all", 64)),
+    "512-subtasks-in-8-steps": cluster(*[parallel(f"s{number}", 64) for number in range(8)]),
+    "512-subtasks-in-64-steps": cluster(*[parallel(f"s{number}", 8) for number in range(64)]),
+    "64-statements-of-16384": cluster(sql(statements=["select 1 -- ".ljust(16384, "x")] * 64)),
+    "unicode-statement-of-16384": cluster(sql(statements=[LONGEST_STATEMENT])),
+    "wait-0": cluster(wait(seconds=0)),
+    "wait-604800": cluster(wait(seconds=604800)),
+    "timeout-1": cluster(wait(timeoutSeconds=1)),
+    "timeout-604800": cluster(wait(timeoutSeconds=604800)),
+    "longest-name": cluster(wait(LONGEST_LABEL)),
+    "same-subtask-name-in-two-steps": cluster({"name": "a", "parallel": [wait("x")]}, {"name": "b", "parallel": [wait("x")]}),
+    "rollback": cluster(wait(rollback={"wait": {"seconds": 1}})),
+    "rollback-of-subtask": cluster({"name": "all", "parallel": [wait(rollback={"wait": {"seconds": 1}})]}),
+    "forbid-all": cluster(wait(forbid=["Retry", "Rollback", "Skip", "SkipStep", "Cancel"])),
+    "interrupted": cluster(wait(interrupted="Rerun", undoBeforeRetry=True)),
+    "auto-retry": cluster(wait(autoRetry={"limit": 1})),
+    "auto-retry-backoff-over-max": cluster(wait(autoRetry={"limit": 100, "backoffSeconds": 600, "maxBackoffSeconds": 5})),
+    "sql-args": cluster(sql(args={"text": "x", "integer": 9007199254740993, "number": 1.5, "flag": True, "nothing": None})),
+    "sql-args-64": cluster(sql(args={f"a{number}": number for number in range(64)})),
+    "sql-all-options": cluster(
+        sql(
+            connection={"secretName": "demo-sys"},
+            database="test",
+            unless={"query": "select 1", "expect": "size(rows) == 1"},
+            expect="affected == 0",
+            until={"query": "select 1", "expect": "size(rows) == 1", "intervalSeconds": 3600},
+        )
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A spec that is refused: the field that the refusal names, and what it says (`rule`: word for word from both judges)."""
+
+    spec: Json
+    field: str
+    says: str = ""
+    rule: str = ""
+
+
+ONE_OF_THREE = "exactly one of wait, sql, parallel is required"
+ONE_OF_TWO = "exactly one of wait, sql is required"
+STEP = "spec.steps[0]"
+
+TARGETS: dict[str, Bad] = {
+    "cluster-without-cluster": Bad(without(cluster(), "cluster"), "spec.cluster", rule="a Cluster task requires spec.cluster"),
+    "cluster-with-agent": Bad(cluster(agent="10.0.0.5:2886"), "spec.agent", rule="a Cluster task must not have spec.agent"),
+    "cluster-obproxy": Bad(cluster(maintenance="OBProxy"), "spec.maintenance", rule="maintenance OBProxy is for Local tasks only"),
+    "tenant-without-tenant": Bad(cluster(maintenance="Tenant"), "spec.tenant", rule="maintenance Tenant requires spec.tenant"),
+    "none-with-tenant": Bad(cluster(tenant="orders"), "spec.tenant", rule="spec.tenant is allowed with maintenance Tenant only"),
+    "global-with-tenant": Bad(
+        cluster(maintenance="Global", tenant="orders"), "spec.tenant", rule="spec.tenant is allowed with maintenance Tenant only"
+    ),
+    "local-without-agent": Bad(without(local(), "agent"), "spec.agent", rule="a Local task requires spec.agent"),
+    "local-with-cluster-but-no-agent": Bad(without(local(cluster="demo"), "agent"), "spec.agent", rule="a Local task requires spec.agent"),
+    "local-tenant": Bad(
+        local(maintenance="Tenant", tenant="orders"), "spec.maintenance", rule="maintenance Tenant is for Cluster tasks only"
+    ),
+    "local-obproxy-with-tenant": Bad(
+        local(maintenance="OBProxy", tenant="orders"), "spec.tenant", rule="spec.tenant is allowed with maintenance Tenant only"
+    ),
+    "no-type": Bad(without(cluster(), "type"), "spec.type", "Required"),
+    "no-maintenance": Bad(without(cluster(), "maintenance"), "spec.maintenance", "Required"),
+    "unknown-type": Bad(cluster(type="Global"), "spec.type", '"Cluster", "Local"'),
+    "unknown-maintenance": Bad(cluster(maintenance="none"), "spec.maintenance", '"None", "Global", "Tenant", "OBProxy"'),
+    "unknown-on-conflict": Bad(cluster(onConflict="Wait"), "spec.onConflict", '"Queue", "Reject"'),
+    "empty-cluster": Bad(cluster(cluster=""), "spec.cluster", "at least 1 chars"),
+    "empty-agent": Bad(local(agent=""), "spec.agent", "at least 1 chars"),
+    "empty-tenant": Bad(cluster(maintenance="Tenant", tenant=""), "spec.tenant", "at least 1 chars"),
+    "tenant-of-254": Bad(cluster(maintenance="Tenant", tenant="租" * 254), "spec.tenant", "may not be more than 253"),
+    "empty-display-name": Bad(cluster(displayName=""), "spec.displayName", "at least 1 chars"),
+    "empty-secret-name": Bad(cluster(connection={"secretName": ""}), "spec.connection.secretName", "at least 1 chars"),
+    "empty-connection": Bad(cluster(connection={}), "spec.connection.secretName", "Required"),
+    "negative-ttl": Bad(cluster(ttlSecondsAfterFinished=-1), "spec.ttlSecondsAfterFinished", "greater than or equal to 0"),
+    "unknown-field": Bad(cluster(cluser="demo"), "spec.cluser", "unknown field"),
+}
+
+STEPS: dict[str, Bad] = {
+    "no-steps": Bad(without(cluster(), "steps"), "spec.steps", "Required"),
+    "empty-steps": Bad(cluster(steps=[]), "spec.steps", "at least 1 items"),
+    "65-steps": Bad(cluster(*waits(65)), "spec.steps", "at most 64 items"),
+    "65-subtasks": Bad(cluster(parallel("all", 65)), f"{STEP}.parallel", "at most 64 items"),
+    "empty-parallel": Bad(cluster({"name": "all", "parallel": []}), f"{STEP}.parallel", "at least 1 items"),
+    "513-subtasks": Bad(
+        cluster(*[parallel(f"s{number}", 8) for number in range(63)], parallel("last", 9)),
+        "spec.steps",
+        rule="a task has at most 512 subtasks in all",
+    ),
+    "4096-subtasks": Bad(
+        cluster(*[parallel(f"s{number}", 64) for number in range(64)]), "spec.steps", rule="a task has at most 512 subtasks in all"
+    ),
+    "same-step-name": Bad(cluster(wait("a"), wait("b"), wait("a")), "spec.steps", rule='Duplicate value "a": step names must be unique'),
+    "same-subtask-name": Bad(
+        cluster({"name": "all", "parallel": [wait("a"), wait("a")]}),
+        f"{STEP}.parallel",
+        rule='Duplicate value "a": subtask names must be unique in their step',
+    ),
+    "no-name": Bad(cluster({"wait": {"seconds": 1}}), f"{STEP}.name", "Required"),
+    "empty-name": Bad(cluster(wait("")), f"{STEP}.name", "at least 1 chars"),
+    "name-in-capitals": Bad(cluster(wait("Check")), f"{STEP}.name", "should match"),
+    "name-with-newline": Bad(cluster(wait("check\n")), f"{STEP}.name", "should match"),
+    "name-of-64": Bad(cluster(wait(LONGEST_LABEL + "a")), f"{STEP}.name", "may not be more than 63"),
+    "no-action": Bad(cluster({"name": "a"}), STEP, rule=ONE_OF_THREE),
+    "two-actions": Bad(cluster(wait() | sql()), STEP, rule=ONE_OF_THREE),
+    "action-and-parallel": Bad(cluster(wait() | parallel("all", 1)), STEP, rule=ONE_OF_THREE),
+    "subtask-without-action": Bad(cluster({"name": "all", "parallel": [{"name": "a"}]}), f"{STEP}.parallel[0]", rule=ONE_OF_TWO),
+    "subtask-with-two": Bad(cluster({"name": "all", "parallel": [wait() | sql()]}), f"{STEP}.parallel[0]", rule=ONE_OF_TWO),
+    "rollback-without-action": Bad(cluster(wait(rollback={})), f"{STEP}.rollback", rule=ONE_OF_TWO),
+    "rollback-with-two": Bad(cluster(wait(rollback=without(wait() | sql(), "name"))), f"{STEP}.rollback", rule=ONE_OF_TWO),
+    "rollback-of-subtask-without-action": Bad(
+        cluster({"name": "all", "parallel": [wait(rollback={})]}), f"{STEP}.parallel[0].rollback", rule=ONE_OF_TWO
+    ),
+    "rollback-of-parallel-step": Bad(
+        cluster(parallel("all", 1) | {"rollback": {"wait": {"seconds": 1}}}),
+        f"{STEP}.rollback",
+        rule="a parallel step has no rollback of its own: give each subtask one",
+    ),
+    "rollback-in-parallel": Bad(cluster(wait(rollback={"parallel": waits(1)})), f"{STEP}.rollback.parallel", "unknown field"),
+    "unknown-action": Bad(cluster({"name": "a", "shell": {"command": "ls"}}), f"{STEP}.shell", "unknown field"),
+    "forbid-twice": Bad(cluster(wait(forbid=["Skip", "Skip"])), f"{STEP}.forbid", "Duplicate value"),
+    "forbid-unknown": Bad(cluster(wait(forbid=["skip"])), f"{STEP}.forbid[0]", '"Retry", "Rollback", "Skip", "SkipStep", "Cancel"'),
+    "interrupted-unknown": Bad(cluster(wait(interrupted="Retry")), f"{STEP}.interrupted", '"Fail", "Rerun"'),
+    "timeout-0": Bad(cluster(wait(timeoutSeconds=0)), f"{STEP}.timeoutSeconds", "greater than or equal to 1"),
+    "timeout-604801": Bad(cluster(wait(timeoutSeconds=604801)), f"{STEP}.timeoutSeconds", "less than or equal to 604800"),
+    "timeout-text": Bad(cluster(wait(timeoutSeconds="60")), f"{STEP}.timeoutSeconds", "must be of type integer"),
+    "timeout-fraction": Bad(cluster(wait(timeoutSeconds=1.5)), f"{STEP}.timeoutSeconds", "must be of type integer"),
+    "undo-before-retry-text": Bad(cluster(wait(undoBeforeRetry="true")), f"{STEP}.undoBeforeRetry", "must be of type boolean"),
+    "auto-retry-without-limit": Bad(cluster(wait(autoRetry={})), f"{STEP}.autoRetry.limit", "Required"),
+    "auto-retry-0": Bad(cluster(wait(autoRetry={"limit": 0})), f"{STEP}.autoRetry.limit", "greater than or equal to 1"),
+    "auto-retry-negative-backoff": Bad(
+        cluster(wait(autoRetry={"limit": 1, "backoffSeconds": -1})), f"{STEP}.autoRetry.backoffSeconds", "greater than or equal to 0"
+    ),
+}
+
+ACTIONS: dict[str, Bad] = {
+    "wait-without-seconds": Bad(cluster({"name": "a", "wait": {}}), f"{STEP}.wait.seconds", "Required"),
+    "wait-negative": Bad(cluster(wait(seconds=-1)), f"{STEP}.wait.seconds", "greater than or equal to 0"),
+    "wait-604801": Bad(cluster(wait(seconds=604801)), f"{STEP}.wait.seconds", "less than or equal to 604800"),
+    "wait-text": Bad(cluster(wait(seconds="1")), f"{STEP}.wait.seconds", "must be of type integer"),
+    "sql-without-statements": Bad(cluster({"name": "a", "sql": {}}), f"{STEP}.sql.statements", "Required"),
+    "sql-no-statement": Bad(cluster(sql(statements=[])), f"{STEP}.sql.statements", "at least 1 items"),
+    "sql-65-statements": Bad(cluster(sql(statements=["select 1"] * 65)), f"{STEP}.sql.statements", "at most 64 items"),
+    "sql-empty-statement": Bad(cluster(sql(statements=[""])), f"{STEP}.sql.statements[0]", "at least 1 chars"),
+    "sql-long-statement": Bad(
+        cluster(sql(statements=[LONGEST_STATEMENT + "x"])), f"{STEP}.sql.statements[0]", "may not be more than 16384"
+    ),
+    "sql-statement-number": Bad(cluster(sql(statements=[1])), f"{STEP}.sql.statements[0]", "must be of type string"),
+    "sql-arg-object": Bad(cluster(sql(args={"a": {"b": 1}})), f"{STEP}.sql.args.a"),
+    "sql-arg-empty-object": Bad(cluster(sql(args={"a": {}})), f"{STEP}.sql.args.a"),
+    "sql-arg-list": Bad(cluster(sql(args={"a": [1]})), f"{STEP}.sql.args.a"),
+    "sql-arg-empty-list": Bad(cluster(sql(args={"a": []})), f"{STEP}.sql.args.a"),
+    "sql-65-args": Bad(cluster(sql(args={f"a{number}": number for number in range(65)})), f"{STEP}.sql.args", "at most 64"),
+    "sql-empty-expect": Bad(cluster(sql(expect="")), f"{STEP}.sql.expect", "at least 1 chars"),
+    "sql-empty-database": Bad(cluster(sql(database="")), f"{STEP}.sql.database", "at least 1 chars"),
+    "sql-unless-without-expect": Bad(cluster(sql(unless={"query": "select 1"})), f"{STEP}.sql.unless.expect", "Required"),
+    "sql-until-without-query": Bad(cluster(sql(until={"expect": "true"})), f"{STEP}.sql.until.query", "Required"),
+    "sql-until-interval-0": Bad(
+        cluster(sql(until={"query": "select 1", "expect": "true", "intervalSeconds": 0})),
+        f"{STEP}.sql.until.intervalSeconds",
+        "greater than or equal to 1",
+    ),
+}
+
+BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS

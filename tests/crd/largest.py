@@ -1,0 +1,135 @@
+"""Owns the largest task that the contract allows: every name, message and log tail at its longest."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from obtask.model.limits import MESSAGE_CHARACTERS, TAIL_BYTES, message_room, one_line, tail_room
+from obtask.model.status import (
+    ActionResult,
+    Blocker,
+    Condition,
+    ConditionStatus,
+    Direction,
+    FailedSubtask,
+    Failure,
+    FailureReason,
+    LastAction,
+    LockStatus,
+    LogRef,
+    Phase,
+    Reason,
+    StepStatus,
+    SubtaskPhase,
+    SubtaskStatus,
+    TaskStatus,
+    Verb,
+)
+
+WHEN = datetime(2026, 11, 22, 19, 36, 52, 123456, UTC)
+CONDITIONS = ("Finished", "Ready", "Reconciling", "Stalled", "LockHeld")
+
+# Costs the API server three times as many bytes as characters, or six times where it escapes.
+LONG_TEXT = "租户<b>" * 4096
+
+
+def _name(prefix: str, number: int) -> str:
+    return f"{prefix}{number:03d}".ljust(63, "x")
+
+
+def largest_spec(steps: int, subtasks: int) -> dict[str, Any]:
+    """Return a spec of that many steps with that many subtasks each, all with the longest names."""
+    parts = [
+        {"name": _name("s", step), "parallel": [{"name": _name("t", number), "wait": {"seconds": 604800}} for number in range(subtasks)]}
+        for step in range(steps)
+    ]
+    return {"type": "Cluster", "cluster": "demo", "maintenance": "Tenant", "tenant": "租" * 253, "steps": parts}
+
+
+def largest_status(steps: int, subtasks: int) -> TaskStatus:
+    """Return the status of such a task, all of it failed."""
+    count = steps * subtasks
+    return TaskStatus(
+        observed_generation=1,
+        phase=Phase.FAILED,
+        direction=Direction.ROLLBACK,
+        reason=Reason.ROLLBACK_FAILED,
+        message=one_line(LONG_TEXT),
+        progress=f"0/{steps}",
+        current_step=_name("s", 0),
+        started_at=WHEN,
+        allowed_actions=(Verb.RETRY, Verb.ROLLBACK, Verb.SKIP, Verb.SKIP_STEP),
+        blocked_by=tuple(Blocker(name="b" * 253, uid="u" * 36, phase=Phase.ROLLING_BACK, scope="OBProxy", since=WHEN) for _ in range(10)),
+        blocked_by_count=10000,
+        blocked_by_summary="b" * 253 + " (RollingBack) +9999",
+        lock=LockStatus(lease="l" * 63, scope="OBProxy", acquired_at=WHEN, token=10**9),
+        failed_subtask=_failed_subtask(),
+        failed_subtasks=count,
+        last_action=_last_action(),
+        steps=tuple(
+            StepStatus(
+                name=_name("s", step),
+                phase=SubtaskPhase.ROLLING_BACK,
+                started_at=WHEN,
+                finished_at=WHEN,
+                subtasks=tuple(_subtask(_name("t", number), count) for number in range(subtasks)),
+            )
+            for step in range(steps)
+        ),
+        conditions=tuple(_condition(name) for name in CONDITIONS),
+    )
+
+
+def _subtask(name: str, count: int) -> SubtaskStatus:
+    return SubtaskStatus(
+        name=name,
+        phase=SubtaskPhase.ROLLING_BACK,
+        attempts=1000,
+        rollback_attempts=1000,
+        auto_retries=100,
+        started_at=WHEN,
+        finished_at=WHEN,
+        message=one_line(LONG_TEXT, room=message_room(count)),
+        failure=Failure(reason=FailureReason.EXPECTATION_NOT_MET, code="12345", direction=Direction.ROLLBACK),
+        job="j" * 63,
+        log_tail="l" * min(TAIL_BYTES, tail_room(count)),
+        log_ref=LogRef(config_map="c" * 63, key="log.gz"),
+    )
+
+
+def _failed_subtask() -> FailedSubtask:
+    return FailedSubtask(
+        step=_name("s", 0),
+        subtask=_name("t", 0),
+        attempt=1000,
+        direction=Direction.ROLLBACK,
+        reason=FailureReason.EXPECTATION_NOT_MET,
+        code="12345",
+        message=LONG_TEXT,
+        failed_at=WHEN,
+        log_tail="<" * TAIL_BYTES,
+        log_ref=LogRef(config_map="c" * 63, key="log.gz"),
+    )
+
+
+def _last_action() -> LastAction:
+    return LastAction(
+        verb=LONG_TEXT,
+        result=ActionResult.REJECTED,
+        message=LONG_TEXT,
+        requested_at=WHEN,
+        handled_at=WHEN,
+        requested_by=LONG_TEXT,
+        reason=LONG_TEXT,
+        id="i" * MESSAGE_CHARACTERS,
+    )
+
+
+def _condition(name: str) -> Condition:
+    return Condition(
+        type=name,
+        status=ConditionStatus.FALSE,
+        reason="RollbackFailed",
+        message=one_line(LONG_TEXT),
+        observed_generation=1,
+        last_transition_time=WHEN,
+    )

@@ -1,0 +1,192 @@
+"""The real thing: etcd, kube-apiserver, kube-controller-manager and seekdb, started, used and stopped."""
+
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiomysql
+import pytest
+
+from obtask.devcluster import environment, processes, sqlserver, status
+from obtask.devcluster.controlplane import ControlPlane, control_plane
+from obtask.devcluster.environment import Folders, down, up
+from obtask.devcluster.errors import DevClusterError
+from obtask.devcluster.kubectl import Kubectl
+from obtask.devcluster.processes import Process
+from obtask.devcluster.sqlserver import SqlServer, sql_server
+
+LISTENING = "0A"
+
+
+async def test_a_control_plane_and_a_sql_server_for_tests(tmp_path: Path) -> None:
+    """Both can be used at once, refuse strangers, listen on 127.0.0.1 only, and are gone after the block."""
+    with control_plane(tmp_path / "cluster", audit=True) as cluster, sql_server(tmp_path / "seekdb") as database:
+        started = (*cluster.processes, *processes.recorded(tmp_path / "seekdb/run"))
+        assert len(started) == 5
+
+        assert get(cluster, "/readyz", "kubeconfig") == 200
+        assert get(cluster, "/api/v1/namespaces", "kubeconfig") == 200
+        assert get(cluster, "/api/v1/namespaces", None) == 403
+        operator_may_do_its_work_and_no_more(cluster)
+        requests_are_audited(cluster)
+        owned_objects_are_collected(cluster)
+
+        assert await query(database, "select 40 + 2") == 42
+        with pytest.raises(aiomysql.OperationalError, match="1045"):
+            await aiomysql.connect(host=database.host, port=database.port, user="root", password="")
+
+        assert {address for process in started for address in listening_addresses(process)} <= {"127.0.0.1"}
+        for process in started:
+            assert database.password not in Path(f"/proc/{process.pid}/cmdline").read_text()
+
+    assert [process.name for process in started if processes.is_alive(process)] == []
+    with sql_server(tmp_path / "seekdb") as again:
+        assert again.password == database.password
+        assert await query(again, "select count(*) from information_schema.schemata where schema_name = 'test'") == 1
+
+
+async def test_an_environment_goes_up_once_and_down_for_good(tmp_path: Path) -> None:
+    """A second `up` changes nothing; one after a crash restarts only what died; `down` leaves logs and nothing else."""
+    try:
+        first = up(tmp_path, operator=False)
+        version = ["get", "secret", "seekdb", "--output=jsonpath={.type} {.metadata.resourceVersion}"]
+        secret = first.cluster.kubectl.run(version)
+        assert secret.startswith("task.oceanbase.com/connection ")
+
+        assert up(tmp_path, operator=False) == first
+        assert first.cluster.kubectl.run(version) == secret
+        described = (tmp_path / ".dev/environment.json").read_text()
+        assert first.database.password not in described
+        assert json.loads(described)["apiUrl"] == first.cluster.url
+        assert Kubectl(first.kubectl, first.kubeconfig).run(["get", "namespaces", "--output=name"]).count("namespace/") >= 4
+
+        apiserver, manager = first.cluster.processes[1:]
+        for process in (apiserver, first.database.process):
+            os.kill(process.pid, signal.SIGKILL)
+        third = up(tmp_path, operator=False)
+        assert third.cluster.processes[0] == first.cluster.processes[0]
+        assert third.cluster.processes[1] != apiserver
+        assert third.cluster.processes[2] == manager
+        assert third.cluster.url == first.cluster.url
+        assert third.cluster.kubectl.run(version) == secret
+        assert third.database.port == first.database.port
+        assert await query(third.database, "select 1") == 1
+        assert all(component.running for component in status.components(tmp_path))
+    finally:
+        found = [process for part in environment.PARTS for process in processes.recorded(Folders(tmp_path).state(part) / "run")]
+        down(tmp_path)
+
+    assert [process.name for process in found if processes.is_alive(process)] == []
+    left = {str(path.relative_to(tmp_path / ".dev")) for path in (tmp_path / ".dev").rglob("*") if path.is_file()}
+    assert {"log/etcd.log", "log/kube-apiserver.log", "log/seekdb-server.log"} < left
+    assert {path for path in left if not path.startswith("log/")} == {"lock"}
+    down(tmp_path)
+
+
+@pytest.fixture
+def nothing_runs(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder; what is started there is stopped after the test."""
+    yield tmp_path
+    sqlserver.stop(tmp_path)
+
+
+def test_a_killed_front_does_not_keep_the_port_or_the_data(nothing_runs: Path) -> None:
+    """seekdb survives the program in front of it for some seconds; a new start takes over the folder at once."""
+    first = sqlserver.ensure(nothing_runs, nothing_runs / "log")
+    os.kill(first.process.pid, signal.SIGKILL)
+    second = sqlserver.ensure(nothing_runs, nothing_runs / "log")
+
+    assert (second.port, second.password) == (first.port, first.password)
+    assert second.process != first.process
+
+
+def test_the_command_line_says_what_runs(tmp_path: Path) -> None:
+    """Where nothing was started, `down` succeeds, and `status` says so, also by its exit code."""
+    asked = [sys.executable, "-m", "obtask.devcluster"]
+    stopped = subprocess.run([*asked, "down", "--root", str(tmp_path)], check=False, capture_output=True, text=True)
+    shown = subprocess.run([*asked, "status", "--root", str(tmp_path)], check=False, capture_output=True, text=True)
+    as_json = subprocess.run([*asked, "status", "--root", str(tmp_path), "-o", "json"], check=False, capture_output=True, text=True)
+
+    assert (stopped.returncode, stopped.stdout) == (0, "Nothing is left running.\n")
+    assert (shown.returncode, shown.stdout) == (3, "Nothing was started here; `make up` does it.\n")
+    assert (as_json.returncode, json.loads(as_json.stdout)) == (3, {"processes": []})
+    assert list(tmp_path.iterdir()) == []
+
+
+def operator_may_do_its_work_and_no_more(cluster: ControlPlane) -> None:
+    """Check some rights of the operator's user."""
+    operator = Kubectl(cluster.kubectl.program, cluster.operator_kubeconfig)
+    assert operator.run(["get", "leases", "--all-namespaces"]) is not None
+    for denied in (["get", "secrets"], ["get", "pods"], ["delete", "namespace", "default"], ["create", "configmap", "c", "-n", "none"]):
+        if denied[0] != "create":
+            with pytest.raises(DevClusterError, match=r'\(Forbidden\).* User "obtask-operator" cannot'):
+                operator.run(denied)
+
+
+def requests_are_audited(cluster: ControlPlane) -> None:
+    """Check that a request is in the audit log as soon as it is answered."""
+    assert cluster.audit_log is not None
+    cluster.kubectl.run(["create", "namespace", "audited"])
+    entries = [json.loads(line) for line in cluster.audit_log.read_text().splitlines()]
+    created = [entry for entry in entries if entry["verb"] == "create" and entry["objectRef"].get("name") == "audited"]
+    assert [(entry["user"]["username"], entry["responseStatus"]["code"]) for entry in created] == [("obtask-admin", 201)]
+
+
+def owned_objects_are_collected(cluster: ControlPlane) -> None:
+    """Check that the garbage collector works: what a deleted object owned goes, too."""
+    kubectl = cluster.kubectl
+    kubectl.run(["create", "configmap", "owner"])
+    uid = kubectl.run(["get", "configmap", "owner", "--output=jsonpath={.metadata.uid}"])
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
+    kubectl.apply(
+        [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owned", "namespace": "default", "ownerReferences": [owner]}}]
+    )
+    kubectl.run(["delete", "configmap", "owner"])
+    kubectl.run(["wait", "--for=delete", "configmap/owned", "--timeout=20s"])
+
+
+def get(cluster: ControlPlane, path: str, client: str | None) -> int:
+    """Ask the API server for a path, with the certificate of a client or as nobody; return the HTTP status."""
+    pki = cluster.kubeconfig.parent / "pki"
+    context = ssl.create_default_context(cafile=pki / "ca.crt")
+    if client:
+        context.load_cert_chain(pki / f"{client}.crt", pki / f"{client}.key")
+    connection = http.client.HTTPSConnection(cluster.url.removeprefix("https://"), context=context, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+async def query(database: SqlServer, sql: str) -> object:
+    """Return the first value of a query's first row."""
+    connection = await aiomysql.connect(
+        host=database.host, port=database.port, user=database.user, password=database.password, db=database.database
+    )
+    try:
+        async with connection.cursor() as cursor:
+            await cursor.execute(sql)
+            return (await cursor.fetchone())[0]
+    finally:
+        connection.close()
+
+
+def listening_addresses(process: Process) -> set[str]:
+    """Return the TCP addresses a process listens on, as the kernel tells it (Linux only)."""
+    links = [os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()]
+    inodes = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:[")}
+    addresses = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process.pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTENING and fields[9] in inodes:
+                address = fields[1].split(":")[0]
+                addresses.add(".".join(str(byte) for byte in reversed(bytes.fromhex(address))) if table == "tcp" else address)
+    return addresses

@@ -1,0 +1,37 @@
+"""Owns the real SQL server of the executor tests: one seekdb per worker, a database per test."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+
+from obtask.devcluster.sqlserver import sql_server
+from obtask.executors.connections import Connection
+from obtask.executors.sql.answers import Result
+from obtask.executors.sql.session import Session, connect
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """Return the administrator's connection to a real seekdb."""
+    with sql_server(tmp_path_factory.mktemp("seekdb")) as running:
+        yield Connection(running.host, running.port, running.user, running.password)
+
+
+@pytest.fixture
+async def admin(server: Connection) -> AsyncIterator[Session]:
+    """Return an administrator's session, to look at the server from outside of the attempt."""
+    session = await connect(server, lambda _: None)
+    assert isinstance(session, Session), session
+    yield session
+    await session.close()
+
+
+@pytest.fixture
+async def database(server: Connection, admin: Session) -> AsyncIterator[Connection]:
+    """Return a connection to a database of the test's own."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    assert isinstance(await admin.run(f"create database {name}"), Result)
+    yield replace(server, database=name)
+    assert isinstance(await admin.run(f"drop database {name}"), Result)
