@@ -112,8 +112,10 @@ def test_the_programs_say_the_version_that_is_pinned() -> None:
     assert build_flags("v1.36.3") == [
         "-trimpath",
         "-ldflags",
-        "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 "
-        "-X k8s.io/component-base/version.gitMinor=36 -X k8s.io/component-base/version.gitTreeState=clean",
+        (
+            "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 "
+            "-X k8s.io/component-base/version.gitMinor=36 -X k8s.io/component-base/version.gitTreeState=clean"
+        ),
     ]
 
 

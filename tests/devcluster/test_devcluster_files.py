@@ -3,7 +3,6 @@
 import os
 import socket
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from obtask.devcluster.certificates import Authority
+from obtask.devcluster.commands import run
 from obtask.devcluster.credentials import OPERATOR_USER, ensure_pki, write_kubeconfigs
 from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import locked, write_private
@@ -150,7 +150,7 @@ from obtask.devcluster.files import locked
 with locked(Path({str(tmp_path / "lock")!r}), "waiting"):
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    subprocess.run([sys.executable, "-c", code], check=False)
+    run([sys.executable, "-c", code], env=os.environ)
 
     with locked(tmp_path / "lock", "waiting"):
         pass

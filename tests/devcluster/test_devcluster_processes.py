@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from obtask.devcluster import processes
+from obtask.devcluster import commands, processes
 from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.processes import AddressInUseError, Command, Process
 
@@ -147,17 +146,32 @@ def test_waiting_has_a_deadline(run: Path) -> None:
         processes.wait_until(lambda: False, started, 0.1)
 
 
-def test_a_zombie_is_dead() -> None:
-    """A process that has ended is dead also while nobody has asked for its exit code."""
-    with subprocess.Popen([sys.executable, "-c", "pass"]) as child:
-        wait_for(lambda: processes.birth_of(child.pid) == "")
+def test_a_child_that_ended_is_dead(run: Path) -> None:
+    """A process that has ended is dead also while nobody has asked for its exit code, and does not stay a zombie."""
+    started = processes.start(python(run, "pass"))
+    wait_for(lambda: not processes.is_alive(started))
+
+    assert processes.birth_of(started.pid) != started.birth
+
+
+def test_the_children_of_others_are_not_touched(run: Path) -> None:
+    """A stale record with the pid of a child that somebody else started does not take its exit code away."""
+    child = os.posix_spawn(sys.executable, [sys.executable, "-c", "raise SystemExit(7)"], os.environ)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+
+    assert not processes.is_alive(Process("stale", child, "another boot/1", run / "log", ()))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="this machine has no ps")
 def test_births_without_proc() -> None:
     """Where there is no /proc, ps gives a birth that is stable and empty for those who do not live."""
-    assert processes._birth_from_ps(os.getpid()) == processes._birth_from_ps(os.getpid()) != ""
-    assert processes._birth_from_ps(2**22 + 1) == ""
+    birth, ended = processes._look_with_ps(os.getpid())
+
+    assert birth
+    assert not ended
+    assert processes._look_with_ps(os.getpid()) == (birth, False)
+    assert processes._look_with_ps(2**22 + 1) == ("", True)
 
 
 def test_the_leash_pulls_when_its_holder_is_killed(run: Path) -> None:
@@ -165,14 +179,14 @@ def test_the_leash_pulls_when_its_holder_is_killed(run: Path) -> None:
     code = f"""
 import os, signal, sys
 from pathlib import Path
-from obtask.devcluster import processes
+from obtask.devcluster import commands, processes
 from obtask.devcluster.leash import leash
 run = Path({str(run)!r})
 with leash(run):
     processes.start(processes.Command("sleeper", (sys.executable, "-c", {SLEEP!r}), run, run.parent / "log"))
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    holder = subprocess.run([sys.executable, "-c", code], check=False)
+    holder = commands.run([sys.executable, "-c", code], env=os.environ)
 
     assert holder.returncode == -signal.SIGKILL
     (left,) = processes.recorded(run)

@@ -12,7 +12,7 @@ from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Runn
 from obtask.model.status import Direction, FailureReason
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-SECRET = "obdemo-sys"
+SECRET_NAME = "obdemo-sys"  # noqa: S105 - a name
 
 
 def wall_clock() -> datetime:
@@ -27,6 +27,7 @@ class SetClock:
         self.now = now
 
     def __call__(self) -> datetime:
+        """Return the time it stands at."""
         return self.now
 
     def forward(self, seconds: float) -> None:
@@ -74,7 +75,7 @@ def attempt(
     number: int = 1,
     seconds: float | None = 60,
     started_at: datetime | None = None,
-    connection: str | None = SECRET,
+    connection: str | None = SECRET_NAME,
     token: int | None = 7,
 ) -> Attempt:
     """Return an attempt that began now, or at ``started_at``, and may take ``seconds``."""
@@ -100,7 +101,7 @@ def sql(*statements: str, **fields: object) -> SqlAction:
 async def until(condition: Callable[[], object], *, seconds: float = 10) -> None:
     """Wait until the condition is true; it is an error if that takes too long."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - the condition may be about anything
             await asyncio.sleep(0.005)
 
 
@@ -112,6 +113,7 @@ class Bells:
         self._event = asyncio.Event()
 
     def __call__(self, ended: AttemptId) -> None:
+        """Ring."""
         self.rung.append(ended)
         self._event.set()
 

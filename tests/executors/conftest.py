@@ -30,8 +30,9 @@ async def admin(server: Connection) -> AsyncIterator[Session]:
 
 @pytest.fixture
 async def database(server: Connection, admin: Session) -> AsyncIterator[Connection]:
-    """Return a connection to a database of the test's own."""
+    """Return a connection to a database of the test's own; the administrator's session uses it, too."""
     name = f"t{uuid.uuid4().hex[:12]}"
-    assert isinstance(await admin.run(f"create database {name}"), Result)
+    for statement in (f"create database {name}", f"use {name}"):
+        assert isinstance(await admin.run(statement), Result)
     yield replace(server, database=name)
     assert isinstance(await admin.run(f"drop database {name}"), Result)

@@ -45,7 +45,7 @@ def ready(work: Scripted) -> Bench:
 
 
 async def test_the_end_of_the_work_is_the_end_of_the_attempt() -> None:
-    """observe gives what the work returned, and the bell rings once with the attempt's name."""
+    """What is seen is what the work returned, and the bell rings once with the attempt's name."""
     on = ready(Scripted(Succeeded("2 rows")))
     one = attempt(sql())
 
@@ -90,7 +90,7 @@ async def test_an_unknown_attempt_is_lost() -> None:
 
 
 async def test_a_forgotten_attempt_is_lost() -> None:
-    """forget frees what was remembered."""
+    """Forgetting frees what was remembered."""
     on = ready(Scripted())
     one = attempt(sql())
     await on.run(one)

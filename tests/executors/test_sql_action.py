@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.executors.attempts import SECRET, Bench, Secrets, attempt, bench, sql, until, wall_clock
+from tests.executors.attempts import SECRET_NAME, Bench, Secrets, attempt, bench, sql, until, wall_clock
 
 from obtask.executors.connections import Connection
 from obtask.executors.sql.answers import Result
@@ -19,7 +19,7 @@ from obtask.model.status import FailureReason
 
 def sql_bench(target: Connection, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Bench:
     """Return an executor of sql actions that reaches this server."""
-    return bench(SqlWork(Secrets({SECRET: target}), clock=wall_clock, sleep=sleep))
+    return bench(SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, sleep=sleep))
 
 
 async def ask(admin: Session, query: str) -> tuple[tuple[Any, ...], ...]:
@@ -33,6 +33,13 @@ async def running_statements(admin: Session, marker: str) -> list[str]:
     """Return the statements with this marker that the server is busy with."""
     rows = await ask(admin, "select info from information_schema.processlist where info is not null")
     return [row[0] for row in rows if marker in row[0] and "processlist" not in row[0]]
+
+
+async def busy_with(admin: Session, marker: str) -> None:
+    """Wait until the server is busy with a statement that has this marker."""
+    async with asyncio.timeout(10):
+        while not await running_statements(admin, marker):  # noqa: ASYNC110 - nothing here can wait for the server
+            await asyncio.sleep(0.01)
 
 
 async def test_statements_run_in_order_over_one_connection(database: Connection) -> None:
@@ -73,7 +80,7 @@ async def test_the_first_error_ends_the_attempt(database: Connection, admin: Ses
     assert isinstance(end, Failed)
     assert (end.reason, end.code) == (FailureReason.SQL_ERROR, "1062")
     assert end.message.startswith("statement 2 of 3: error 1062: Duplicate entry '1'")
-    assert await ask(admin, f"select count(*) from {database.database}.t") == ((0,),)
+    assert await ask(admin, "select count(*) from t") == ((0,),)
 
 
 async def test_without_a_connection_the_message_says_where_to_set_one(database: Connection) -> None:
@@ -150,7 +157,7 @@ async def test_an_unknown_arg_is_found_before_anything_runs(database: Connection
     end = await sql_bench(database).run(attempt(action))
 
     assert end == Failed(FailureReason.INVALID_EXPRESSION, "statement 2 of 2: %(b)s not in args; nothing was run")
-    assert await ask(admin, f"show tables from {database.database}") == ()
+    assert await ask(admin, "show tables") == ()
 
 
 async def test_unless_makes_a_second_run_harmless(database: Connection) -> None:
@@ -192,7 +199,7 @@ async def test_an_expression_that_does_not_compile_is_found_before_anything_runs
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.INVALID_EXPRESSION
     assert end.message.startswith("until.expect: at 1:6: Syntax error")
-    assert await ask(admin, f"show tables from {database.database}") == ()
+    assert await ask(admin, "show tables") == ()
 
 
 async def test_expect_that_does_not_hold_shows_what_was_seen(database: Connection) -> None:
@@ -224,7 +231,7 @@ async def test_until_asks_again_until_it_holds(database: Connection, admin: Sess
     await on.executor.start(one, on.log)
     await until(lambda: pauses)
     assert await on.progress(one) == "waiting until rows[0].status == 'IDLE': last saw 1 row: status=COMPACTING"
-    await admin.run(f"update {database.database}.t set status = 'IDLE'")
+    await admin.run("update t set status = 'IDLE'")
     next_look.set()
     await on.bells.wait()
 
@@ -238,7 +245,7 @@ async def test_until_waits_for_a_row_that_is_not_there_yet(database: Connection,
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
-        await admin.run(f"insert into {database.database}.t values (1)")
+        await admin.run("insert into t values (1)")
 
     action = sql("create table t (a int)", until={"query": "select a from t", "expect": "rows[0].a == 1"})
 
@@ -264,7 +271,7 @@ async def test_until_goes_on_after_its_connection_was_killed(database: Connectio
         seen.append(int(session))
         if len(seen) == 1:
             assert isinstance(await admin.run(f"kill {session}"), Result)
-        await admin.run(f"update {database.database}.t set a = a + 1")
+        await admin.run("update t set a = a + 1")
 
     on = sql_bench(database, sleep=sleep)
     action = sql(
@@ -303,13 +310,11 @@ async def test_a_timeout_stops_the_statement_on_the_server(database: Connection,
 
 
 async def test_cancel_stops_the_statement_on_the_server(database: Connection, admin: Session) -> None:
-    """cancel is real: the server stops, and what came before stays done."""
+    """Cancelling is real: the server stops, and what came before stays done."""
     on = sql_bench(database)
     one = attempt(sql("create table t (a int)", "select sleep(100), 'cancel-marker'", "insert into t values (1)"))
     await on.executor.start(one, on.log)
-    async with asyncio.timeout(10):
-        while not await running_statements(admin, "cancel-marker"):
-            await asyncio.sleep(0.01)
+    await busy_with(admin, "cancel-marker")
 
     await on.executor.cancel(one)
     await on.executor.cancel(one)
@@ -320,7 +325,7 @@ async def test_cancel_stops_the_statement_on_the_server(database: Connection, ad
     assert end.reason is FailureReason.CANCELLED
     assert end.message == "cancelled: statement 2 of 3 is running: select sleep(100), 'cancel-marker'"
     assert await running_statements(admin, "cancel-marker") == []
-    assert await ask(admin, f"select count(*) from {database.database}.t") == ((0,),)
+    assert await ask(admin, "select count(*) from t") == ((0,),)
 
 
 async def test_a_statement_may_run_as_long_as_the_attempt(database: Connection) -> None:
@@ -336,9 +341,7 @@ async def test_a_connection_lost_in_the_middle_leaves_the_outcome_unknown(databa
     on = sql_bench(database)
     one = attempt(sql("select 1", "select sleep(100), 'lost-marker'"))
     await on.executor.start(one, on.log)
-    async with asyncio.timeout(10):
-        while not await running_statements(admin, "lost-marker"):
-            await asyncio.sleep(0.01)
+    await busy_with(admin, "lost-marker")
 
     session = re.findall(r", session (\d+)", on.log.text)[0]
     await admin.run(f"kill {session}")
@@ -352,7 +355,7 @@ async def test_a_connection_lost_in_the_middle_leaves_the_outcome_unknown(databa
 
 async def test_the_session_tells_what_it_belongs_to(database: Connection) -> None:
     """User variables name the task, the step, the attempt and the lock token."""
-    names = "NAMESPACE NAME UID STEP SUBTASK ATTEMPT DIRECTION LOCK_TOKEN".split()
+    names = ["NAMESPACE", "NAME", "UID", "STEP", "SUBTASK", "ATTEMPT", "DIRECTION", "LOCK_TOKEN"]
     query = "select concat_ws(',', " + ", ".join(f"@OBTASK_{name}" for name in names) + ") as me"
 
     action = sql(query, expect="rows[0].me == 'prod,resize-orders,4f0c,resize,zone1,3,Forward,7'")
@@ -428,7 +431,7 @@ async def test_a_password_outside_of_ascii_is_sent_as_utf8(database: Connection,
     """A password of any characters lets the user in."""
     user = f"u{database.database}"
     await admin.run(f"create user {user} identified by 'pässwörd密码'")
-    target = replace(database, user=user, password="pässwörd密码", database=None)
+    target = replace(database, user=user, password="pässwörd密码", database=None)  # noqa: S106 - a user of this test
 
     end = await sql_bench(target).run(attempt(sql("select 1")))
     await admin.run(f"drop user {user}")
@@ -437,13 +440,11 @@ async def test_a_password_outside_of_ascii_is_sent_as_utf8(database: Connection,
 
 
 async def test_a_running_attempt_says_so(database: Connection, admin: Session) -> None:
-    """observe of an attempt in the middle of a statement is Running, with the statement."""
+    """What is seen of an attempt in the middle of a statement is Running, with the statement."""
     on = sql_bench(database)
     one = attempt(sql("select sleep(100), 'busy-marker'"))
     await on.executor.start(one, on.log)
-    async with asyncio.timeout(10):
-        while not await running_statements(admin, "busy-marker"):
-            await asyncio.sleep(0.01)
+    await busy_with(admin, "busy-marker")
 
     assert await on.executor.observe(one, on.log) == Running("statement 1 of 1 is running: select sleep(100), 'busy-marker'")
     await on.executor.stop(0)

@@ -55,7 +55,7 @@ def up(
     folder = root or checkout()
     running = environment.up(folder, operator=operator, api_port=api_port, sql_port=sql_port, report=tell)
     typer.echo(f"Ready after {time.monotonic() - began:.1f} s. Now type:\n")
-    typer.echo(f"  export KUBECONFIG={shown(running.kubeconfig)}")
+    typer.echo(f"  export KUBECONFIG={running.kubeconfig}")
     typer.echo(f"  {shown(running.kubectl)} get obtasks -A")
     if not operator:
         typer.echo(f"  {shown(Path(sys.executable).parent / 'obtask')} run --kubeconfig {shown(running.kubeconfig)}")
@@ -118,6 +118,8 @@ def main() -> None:
         app()
     except DevClusterError as error:
         sys.stderr.write(f"error: {error}\n")
+        if sys.argv[1:2] == ["up"]:
+            sys.stderr.write("What was started is left as it is: `make up` tries again, `make down` and `make up` start afresh.\n")
         sys.exit(1)
 
 

@@ -28,6 +28,8 @@ PACKAGES = {
 
 GIB = 1 << 30
 
+SCRATCH = ".build-"
+
 # Measured with Kubernetes 1.36: modules 0.9, compiled packages 3 to 5, programs 0.3 GiB.
 DISK_FOR_MODULES = 2 * GIB
 DISK_FOR_ALL_PACKAGES = 6 * GIB
@@ -70,6 +72,8 @@ def build(module: Path, report: Report, env: Mapping[str, str] = os.environ) -> 
     # A second process waits here, and then finds everything built.
     with locked(cache / f"{folder.name}.lock", "another process builds the control plane; waiting for it"):
         folder.mkdir(parents=True, exist_ok=True)
+        for abandoned in folder.glob(f"{SCRATCH}*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
         missing = [name for name in PACKAGES if not (folder / name).exists()]
         if missing:
             builder = _Builder(find_go(pins.go, cache, report, env), module, folder, flags, env)
@@ -89,7 +93,7 @@ class _Builder:
 
     def build(self, name: str) -> None:
         """Build one program; it appears in the folder when it is complete."""
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".build-") as scratch:
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=SCRATCH) as scratch:
             meter = Meter(f"building {name}")
             self._require_disk(DISK_FOR_MODULES)
             listed = self._go(name, meter, ["list", "-deps", *self.flags, "-f", "{{.Stale}}", PACKAGES[name]], scratch)

@@ -6,6 +6,13 @@ from pathlib import Path
 from obtask.devcluster.binaries import Binaries
 from obtask.devcluster.ports import LOOPBACK
 
+ETCD = "etcd"
+APISERVER = "kube-apiserver"
+CONTROLLER_MANAGER = "kube-controller-manager"
+
+# In the order in which they need each other.
+NAMES = (ETCD, APISERVER, CONTROLLER_MANAGER)
+
 # What a test or a person can see of a cluster without nodes; everything else only costs CPU.
 CONTROLLERS = (
     "clusterrole-aggregation-controller",

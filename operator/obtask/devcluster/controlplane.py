@@ -40,7 +40,10 @@ def control_plane(state: Path, *, audit: bool = False) -> Iterator[ControlPlane]
     """Run a control plane as long as the block lasts, or as long as this process lives; its data stay in the folder."""
     binaries = find_or_build()
     with leash(Layout(state.resolve()).run):
-        yield ensure(binaries, state, state / "log", audit=audit)
+        try:
+            yield ensure(binaries, state, state / "log", audit=audit)
+        finally:
+            stop(state)
 
 
 def ensure(
@@ -63,8 +66,11 @@ def ensure(
 
 
 def stop(state: Path) -> None:
-    """End every process of this state folder, the last one started first."""
-    processes.stop(processes.recorded(Layout(state.resolve()).run))
+    """End every process of this state folder."""
+    known = {process.name: process for process in processes.recorded(Layout(state.resolve()).run)}
+    # One after the other: an API server that still has its clients, or lost its database, takes much longer to end.
+    for name in reversed(components.NAMES):
+        processes.stop([known[name]] if name in known else [])
 
 
 def _choose_ports(layout: Layout, api_port: int | None) -> Ports:
@@ -106,8 +112,8 @@ class _Starter:
         kubectl = Kubectl(binaries.kubectl, state / "kubeconfig")
         database, api = _Probe(ports.etcd, layout.pki, "etcd-ca", "etcd"), _Probe(ports.api, layout.pki, "ca", "kubeconfig")
         running = [
-            self._component("etcd", components.etcd(binaries, layout, ports), database, "/readyz"),
-            self._component("kube-apiserver", components.apiserver(binaries, layout, ports, audit=self.audit), api, "/readyz"),
+            self._component(components.ETCD, components.etcd(binaries, layout, ports), database, "/readyz"),
+            self._component(components.APISERVER, components.apiserver(binaries, layout, ports, audit=self.audit), api, "/readyz"),
         ]
         # Before the controllers start: they look for new kinds only every 30 s, and until then would not
         # collect what a deleted OBTask owned.
@@ -118,7 +124,7 @@ class _Starter:
             words = components.controller_manager(binaries.kube_controller_manager, layout)
             # What it makes first in a new cluster.
             made = "/api/v1/namespaces/default/serviceaccounts/default"
-            running.append(self._component("kube-controller-manager", words, api, made))
+            running.append(self._component(components.CONTROLLER_MANAGER, words, api, made))
         else:
             self.report("no kube-controller-manager in the assets: nothing is garbage-collected, and Jobs make no pods", None)
         return ControlPlane(

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,8 +23,8 @@ from obtask.names import CONNECTION_SECRET_TYPE
 OPERATOR_TIMEOUT = 30.0
 OPERATOR_READY = "obtask: ready"
 
-# In the order in which they are stopped: what uses a thing ends before the thing.
-PARTS = ("operator", "seekdb", "cluster")
+# It may be in the middle of somebody's task: it gets time to leave it in order.
+OPERATOR_GRACE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,10 @@ def down(root: Path, *, report: Report = silent) -> None:
     if not (folders.dev / "state").exists():
         return
     with folders.alone():
-        for part in PARTS:
+        for part in reversed(tuple(PARTS)):
             _stop(folders, part, report)
-        shutil.rmtree(folders.dev / "state", ignore_errors=True)
+        for folder in ("state", "kubectl-cache"):
+            shutil.rmtree(folders.dev / folder, ignore_errors=True)
         for file in ("kubeconfig", "operator.kubeconfig", "bin/kubectl", "environment.json"):
             (folders.dev / file).unlink(missing_ok=True)
 
@@ -177,8 +178,20 @@ def _stop(folders: Folders, part: str, report: Report) -> None:
     running = [process for process in found if processes.is_alive(process)]
     if running:
         with reported(report, f"{', '.join(process.name for process in running)} stopped"):
-            processes.stop(running)
+            PARTS[part](folders.state(part))
     for process in found:
         # seekdb insists on logging beside its data, which `down` removes.
         if not process.log.is_relative_to(folders.logs) and process.log.exists():
             shutil.copy(process.log, folders.logs / f"{process.name}.log")
+
+
+def _stop_operator(state: Path) -> None:
+    processes.stop(processes.recorded(state / "run"), OPERATOR_GRACE)
+
+
+# Each part with how it is stopped, in the order in which they need each other.
+PARTS: Mapping[str, Callable[[Path], None]] = {
+    "cluster": controlplane.stop,
+    "seekdb": sqlserver.stop,
+    "operator": _stop_operator,
+}

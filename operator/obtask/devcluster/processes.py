@@ -107,33 +107,42 @@ def recorded(run: Path) -> tuple[Process, ...]:
 
 def birth_of(pid: int) -> str:
     """Return a text that no other process with this pid ever has; empty if there is no such process."""
-    proc = Path("/proc")
-    if not (proc / "self/stat").exists():
-        return _birth_from_ps(pid)
-    try:
-        # The command name, in brackets, may itself hold blanks and brackets.
-        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    if fields[0] in ("Z", "X"):
-        return ""
-    boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}/{fields[19]}"
-
-
-def _birth_from_ps(pid: int) -> str:
-    """Do the same where there is no /proc (macOS): to the second, which is enough to tell a reused pid."""
-    answer = run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], env=os.environ | {"LC_ALL": "C", "TZ": "UTC"})
-    state, _, began = answer.stdout.strip().partition(" ")
-    return "" if state.startswith("Z") else began.strip()
+    return _look(pid)[0]
 
 
 def is_alive(process: Process) -> bool:
     """Tell whether this very process still runs."""
-    # A child of ours that ended stays a zombie until somebody asks for its exit code.
-    with suppress(ChildProcessError):
-        os.waitpid(process.pid, os.WNOHANG)
-    return process.birth != "" and birth_of(process.pid) == process.birth
+    birth, ended = _look(process.pid)
+    if not birth or birth != process.birth:
+        return False
+    if ended:
+        # A child of ours stays a zombie until somebody asks for its exit code.
+        with suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
+    return not ended
+
+
+def _look(pid: int) -> tuple[str, bool]:
+    """Return the birth of a process, and whether it has ended and only waits to be asked for its exit code."""
+    proc = Path("/proc")
+    if not (proc / "self/stat").exists():
+        return _look_with_ps(pid)
+    try:
+        # The command name, in brackets, may itself hold blanks and brackets.
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return "", True
+    state, threads, began = fields[0], int(fields[17]), fields[19]
+    boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
+    # The main thread may have ended before the others, which still hold the files and ports of the process.
+    return f"{boot}/{began}", state in ("Z", "X") and threads <= 1
+
+
+def _look_with_ps(pid: int) -> tuple[str, bool]:
+    """Do the same where there is no /proc (macOS): to the second, which is enough to tell a reused pid."""
+    answer = run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], env=os.environ | {"LC_ALL": "C", "TZ": "UTC"})
+    state, _, began = answer.stdout.strip().partition(" ")
+    return began.strip(), state.startswith("Z") or not began
 
 
 def stop(processes: Iterable[Process], grace: float = GRACE) -> None:

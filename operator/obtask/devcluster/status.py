@@ -23,7 +23,7 @@ class Component:
 def components(root: Path) -> tuple[Component, ...]:
     """Return every process that `up` started, dead ones too, in the order in which they were started."""
     folders = Folders(root)
-    found = [process for part in reversed(PARTS) for process in processes.recorded(folders.state(part) / "run")]
+    found = [process for part in PARTS for process in processes.recorded(folders.state(part) / "run")]
     return tuple(Component(process.name, processes.is_alive(process), process.pid, process.log) for process in found)
 
 

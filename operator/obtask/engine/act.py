@@ -13,15 +13,13 @@ from obtask.logs.store import log_config_map, log_ref
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
+from obtask.model.limits import stored_bytes, tail_room
 from obtask.model.status import LogRef, TaskStatus
 from obtask.model.task import Key, Task
 from obtask.rules.attempts import live, running_attempts
 from obtask.rules.observation import Report
 
 logger = logging.getLogger(__name__)
-
-# Short logs stay in the status up to this many bytes in all; then they go to ConfigMaps like long ones.
-MOST_LOG_IN_STATUS = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +109,8 @@ class Attempts:
 
     async def _with_log(self, task: Task, attempt: Attempt, log: AttemptLog, ended: Succeeded | Failed | Lost) -> Report:
         tail = log.tail() or None
-        kept = sum(len(sub.log_tail or "") for step in task.status.steps for sub in step.subtasks)
-        if tail is None or (not log.is_longer_than_tail() and kept + len(tail) <= MOST_LOG_IN_STATUS):
+        room = tail_room(sum(len(step.subtasks) for step in task.status.steps))
+        if tail is None or (not log.is_longer_than_tail() and stored_bytes(tail) <= room):
             return Report(ended, log_tail=tail)
         reference = await self._store(task, attempt, log)
         return Report(ended, log_tail=tail if isinstance(ended, Failed) or reference is None else None, log_ref=reference)

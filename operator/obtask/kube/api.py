@@ -118,6 +118,8 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> Api:
     else:
         await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
     configuration.connection_pool_maxsize = 64
+    # With trust_env aiohttp looks for a .netrc file in a thread at every request.
+    configuration.client_session_kwargs = {"trust_env": False}
     return Api(ApiClient(configuration))
 
 

@@ -1,6 +1,7 @@
 """Owns how much a status may hold, so that the largest task stays below 512 KiB in the API server. API.md section 3."""
 
 import json
+from bisect import bisect_right
 from typing import Final
 
 MESSAGE_CHARACTERS: Final = 512
@@ -39,6 +40,19 @@ def one_line(text: str, characters: int = MESSAGE_CHARACTERS, room: int | None =
     if len(line) <= characters and (room is None or stored_bytes(line) <= room):
         return line
     end = min(len(line), characters - len(CUT))
-    while room is not None and end > 0 and stored_bytes(line[:end] + CUT) > room:
-        end -= 1
-    return line[:end] + CUT
+    if room is not None:
+        end = bisect_right(range(end + 1), room - stored_bytes(CUT), key=lambda length: stored_bytes(line[:length])) - 1
+    return line[: max(end, 0)] + CUT
+
+
+def last_lines(text: str | None, room: int) -> str | None:
+    """Return the last whole lines of a text that take at most that many bytes; None if there are none."""
+    if text is None or stored_bytes(text) <= room:
+        return text
+    kept: list[str] = []
+    for line in reversed(text.splitlines()):
+        room -= stored_bytes(line) + len("\\n")
+        if room < 0:
+            break
+        kept.append(line)
+    return "\n".join(reversed(kept)) or None

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
+from obtask.model.limits import message_room, one_line
 from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
 from obtask.model.task import Task
-from obtask.rules.messages import one_line
 from obtask.rules.observation import Report
 
 
@@ -22,6 +22,11 @@ class Place:
     subtask: Subtask
     lock_token: int | None
     runner: str = ""
+
+    @property
+    def room(self) -> int:
+        """How many bytes the subtask's message may take, so that the whole task stays storable."""
+        return message_room(sum(len(step.subtasks) for step in self.spec.steps))
 
     def attempt_id(self, status: SubtaskStatus) -> AttemptId:
         """Return the name of the subtask's current attempt."""
@@ -91,9 +96,9 @@ def settle(place: Place, status: SubtaskStatus, report: Report, now: datetime, *
     """
     match report.seen:
         case Running(message=message):
-            return status.model_copy(update={"message": one_line(message)}) if message else status
+            return status.model_copy(update={"message": one_line(message, room=place.room)}) if message else status
         case Succeeded(message=message):
-            ended = _end(status, report, now, message)
+            ended = _end(place, status, report, now, message)
             if status.phase is SubtaskPhase.RUNNING:
                 return ended.model_copy(update={"phase": SubtaskPhase.SUCCEEDED})
             if undoing:
@@ -118,16 +123,16 @@ def _lost(place: Place, status: SubtaskStatus, report: Report, now: datetime, *,
 
 def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed, now: datetime, *, may_retry: bool) -> SubtaskStatus:
     direction = Direction.ROLLBACK if status.phase is SubtaskPhase.ROLLING_BACK else Direction.FORWARD
-    message = one_line(failed.message)
+    message = one_line(failed.message, room=place.room)
     failure = Failure(reason=failed.reason, code=failed.code, direction=direction)
-    ended = _end(status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
+    ended = _end(place, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
     retry = place.step.auto_retry
     if not may_retry or retry is None or status.auto_retries >= retry.limit or failed.reason in NEVER_AUTOMATIC:
         return ended
     pause = min(retry.backoff_seconds * 2**status.auto_retries, retry.max_backoff_seconds)
     at = now + timedelta(seconds=pause)
     text = f"automatic retry {status.auto_retries + 1} of {retry.limit} at {at:%Y-%m-%dT%H:%M:%SZ} after: {message}"
-    change = {"auto_retries": status.auto_retries + 1, "next_attempt_at": at, "message": one_line(text)}
+    change = {"auto_retries": status.auto_retries + 1, "next_attempt_at": at, "message": one_line(text, room=place.room)}
     return ended.model_copy(update=change)
 
 
@@ -144,8 +149,8 @@ def give_up_retry(status: SubtaskStatus) -> SubtaskStatus:
     return status.model_copy(update={"phase": SubtaskPhase.FAILED, "next_attempt_at": None})
 
 
-def _end(status: SubtaskStatus, report: Report, now: datetime, message: str | None) -> SubtaskStatus:
-    text = one_line(message) if message else None
+def _end(place: Place, status: SubtaskStatus, report: Report, now: datetime, message: str | None) -> SubtaskStatus:
+    text = one_line(message, room=place.room) if message else None
     return status.model_copy(update={"finished_at": now, "message": text, "log_tail": report.log_tail, "log_ref": report.log_ref})
 
 

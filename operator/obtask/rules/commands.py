@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import assert_never
 
 from obtask.model.command import Command
+from obtask.model.limits import one_line
 from obtask.model.spec import Forbidden, TaskSpec
 from obtask.model.status import (
     ActionResult,
@@ -78,7 +79,7 @@ def answered(status: TaskStatus, command: Command, result: ActionResult, message
     last = LastAction(
         verb=command.verb,
         result=result,
-        message=messages.one_line(message),
+        message=one_line(message),
         requested_at=command.requested_at,
         handled_at=now,
         reason=command.reason,
@@ -129,14 +130,14 @@ def _revive(step: StepStatus, phase: SubtaskPhase) -> StepStatus:
         update={
             "phase": SubtaskPhase.RUNNING,
             "finished_at": None,
-            "subtasks": tuple(
-                subtask.model_copy(update={"phase": phase, "auto_retries": 0, "next_attempt_at": None})
-                if subtask.phase is SubtaskPhase.FAILED
-                else subtask
-                for subtask in step.subtasks
-            ),
+            "subtasks": tuple(_revived(subtask, phase) if subtask.phase is SubtaskPhase.FAILED else subtask for subtask in step.subtasks),
         }
     )
+
+
+def _revived(subtask: SubtaskStatus, phase: SubtaskPhase) -> SubtaskStatus:
+    tail = None if subtask.log_ref else subtask.log_tail
+    return subtask.model_copy(update={"phase": phase, "auto_retries": 0, "next_attempt_at": None, "log_tail": tail})
 
 
 def _roll_back(status: TaskStatus) -> TaskStatus:

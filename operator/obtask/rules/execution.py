@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from obtask.model.attempt import Attempt, Running
+from obtask.model.limits import last_lines, tail_room
 from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import progress
@@ -74,8 +75,17 @@ def _settled(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool
         else sub
         for sub in step.subtasks
     )
-    stage = _Stage(step.model_copy(update={"subtasks": ended}), where)
+    stage = _Stage(
+        step.model_copy(update={"subtasks": _short_tails(ended, tail_room(sum(len(other.subtasks) for other in status.steps)))}), where
+    )
     return stage if stopping else _begin_due(stage, seen, undoing=undoing)
+
+
+def _short_tails(subtasks: tuple[SubtaskStatus, ...], room: int) -> tuple[SubtaskStatus, ...]:
+    # status.failedSubtask shows the whole tail of the first one; 512 whole tails would not fit into the object.
+    failed = sorted((sub for sub in subtasks if sub.phase is SubtaskPhase.FAILED), key=progress.end_time)
+    spared = failed[0].name if failed else ""
+    return tuple(sub if sub.name == spared else sub.model_copy(update={"log_tail": last_lines(sub.log_tail, room)}) for sub in subtasks)
 
 
 def _begin_due(stage: _Stage, seen: Observation, *, undoing: bool) -> _Stage:

@@ -1,5 +1,6 @@
 """Owns CEL: which variables an expression may use, compiling it, and asking whether it holds. API.md section 2.1."""
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel
+from cel_expr_python.ext.ext_encoders import ExtEncoders
 
 
 class Vocabulary(Enum):
@@ -29,14 +31,14 @@ def _environment(vocabulary: Vocabulary) -> cel.Env:
     match vocabulary:
         case Vocabulary.SQL:
             rows = cel.Type.List(cel.Type.Map(cel.Type.STRING, cel.Type.DYN))
-            return cel.NewEnv(variables={"rows": rows, "affected": cel.Type.INT})
+            return cel.NewEnv(variables={"rows": rows, "affected": cel.Type.INT}, extensions=[ExtEncoders()])
 
 
 @lru_cache(maxsize=1024)
 def _compile(vocabulary: Vocabulary, text: str) -> cel.Expression | ExpressionFault:
     try:
         compiled = _environment(vocabulary).compile(text)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         return ExpressionFault(_one_line(error))
     if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         return ExpressionFault(f"must be true or false, not {compiled.return_type().name()}")
@@ -54,12 +56,12 @@ def holds(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> bo
     compiled = _compile(vocabulary, text)
     if isinstance(compiled, ExpressionFault):
         return compiled
-    timed = _timed_columns(variables.get("rows", ()))
-    if timed:
-        compiled = _compile(vocabulary, _with_times(text, tuple(variables["rows"][0]), timed))
+    boxed = _columns_to_box(variables.get("rows", ()))
+    if boxed:
+        compiled = _compile(vocabulary, _opening(text, tuple(variables["rows"][0]), boxed))
         if isinstance(compiled, ExpressionFault):
             return compiled
-        variables = {**variables, "rows": [_boxed(row, timed) for row in variables["rows"]]}
+        variables = {**variables, "rows": [_boxed(row, boxed) for row in variables["rows"]]}
     try:
         value = compiled.eval(data=variables)
         result = value.plain_value()
@@ -75,37 +77,48 @@ def _one_line(error: Exception) -> str:
     return " ".join(text.split("\n |")[0].split())[:400]
 
 
-# The CEL library takes times only where a type says so, and the values of a row have any type: so they come as texts
-# in a box, and the expression is put behind one that opens the boxes.
+# The CEL library takes times only where a type says so, and the values of a row have any type; and it cuts texts and
+# octets at the first NUL. So such values come as texts in a box, and the expression is put behind one that opens the boxes.
+
+_OPENED = {
+    "time": "timestamp({box}.time)",
+    "duration": "duration({box}.duration)",
+    "octets": "base64.decode({box}.octets)",
+    "text": "string(base64.decode({box}.text))",
+}
 
 
-def _timed_columns(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    return frozenset(name for row in rows for name, value in row.items() if isinstance(value, datetime | timedelta))
+def _columns_to_box(rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset(name for row in rows for name, value in row.items() if _box(value) is not None)
 
 
-def _boxed(row: Mapping[str, Any], timed: frozenset[str]) -> dict[str, Any]:
-    return {name: _box(value) if name in timed else value for name, value in row.items()}
+def _boxed(row: Mapping[str, Any], boxed: frozenset[str]) -> dict[str, Any]:
+    return {name: _box(value) or {"value": value} if name in boxed else value for name, value in row.items()}
 
 
-def _box(value: Any) -> dict[str, Any]:
+def _box(value: Any) -> dict[str, str] | None:
     match value:
         case datetime():
             return {"time": value.isoformat()}
         case timedelta():
             return {"duration": f"{value.total_seconds():.6f}s"}
+        case bytes() if b"\0" in value:
+            return {"octets": base64.b64encode(value).decode()}
+        case str() if "\0" in value:
+            return {"text": base64.b64encode(value.encode()).decode()}
         case _:
-            return {"value": value}
+            return None
 
 
-def _with_times(text: str, columns: tuple[str, ...], timed: frozenset[str]) -> str:
+def _opening(text: str, columns: tuple[str, ...], boxed: frozenset[str]) -> str:
     """Return the expression with ``rows`` bound to rows out of their boxes; ``text`` compiles on its own, so it cannot break out."""
-    opened = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {_opened(name, boxed=name in timed)}" for name in columns)
-    return f"[rows.map(row, {{{opened}}})].exists(rows, ({text}\n))"
+    cells = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {_cell(name, boxed=name in boxed)}" for name in columns)
+    return f"[rows.map(row, {{{cells}}})].exists(rows, ({text}\n))"
 
 
-def _opened(name: str, *, boxed: bool) -> str:
-    cell = f"row[{json.dumps(name, ensure_ascii=False)}]"
+def _cell(name: str, *, boxed: bool) -> str:
+    box = f"row[{json.dumps(name, ensure_ascii=False)}]"
     if not boxed:
-        return f"dyn({cell})"
-    time, duration = f"dyn(timestamp({cell}.time))", f"dyn(duration({cell}.duration))"
-    return f"('time' in {cell} ? {time} : 'duration' in {cell} ? {duration} : dyn({cell}.value))"
+        return f"dyn({box})"
+    choices = "".join(f"'{kind}' in {box} ? dyn({opened.format(box=box)}) : " for kind, opened in _OPENED.items())
+    return f"({choices}dyn({box}.value))"

@@ -6,6 +6,7 @@ from typing import assert_never
 from obtask import names
 from obtask.model.attempt import Attempt
 from obtask.model.command import Command, given_command, noted_command
+from obtask.model.limits import one_line
 from obtask.model.spec import OnConflict, TaskSpec
 from obtask.model.status import ActionResult, LockStatus, Phase, Reason, TaskStatus, Verb
 from obtask.model.task import InvalidSpec, Task
@@ -47,7 +48,7 @@ def refused(task: Task, seen: Observation, obstacle: Obstacle) -> Record:
 def lock_lost(task: Task, seen: Observation, holder: str) -> Record:
     """Return the record of a task whose Lease names somebody else: it starts no further step."""
     message = f"lock lost: the Lease {task.status.lock.lease if task.status.lock else ''} is held by {holder}; retry takes it again"
-    lost = task.status.model_copy(update={"lock": None, "reason": Reason.LOCK_LOST, "message": messages.one_line(message)})
+    lost = task.status.model_copy(update={"lock": None, "reason": Reason.LOCK_LOST, "message": one_line(message)})
     if task.status.phase is Phase.FAILED:
         return _seal(task, seen, Record(lost))
     running = _running_attempts(task)
@@ -127,7 +128,7 @@ def _blocked(task: Task, status: TaskStatus, obstacle: Obstacle, now: datetime) 
 
 
 def _rejected(status: TaskStatus, reason: Reason, message: str, now: datetime) -> TaskStatus:
-    change = {"phase": Phase.REJECTED, "reason": reason, "message": messages.one_line(message), "finished_at": now, "lock": None}
+    change = {"phase": Phase.REJECTED, "reason": reason, "message": one_line(message), "finished_at": now, "lock": None}
     return status.model_copy(update=_UNBLOCKED | change)
 
 

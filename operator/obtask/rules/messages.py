@@ -4,14 +4,6 @@ from collections.abc import Sequence
 
 from obtask.model.status import Blocker, Phase, Verb
 
-LONGEST_MESSAGE = 512
-
-
-def one_line(text: str, limit: int = LONGEST_MESSAGE) -> str:
-    """Return the text on one line, at most ``limit`` characters."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
-
 
 def waiting(blockers: Sequence[Blocker], count: int, namespace: str) -> str:
     """Return who is in the way, in which phase, since when, and what to type."""

@@ -55,10 +55,11 @@ def replace_step(status: TaskStatus, step: StepStatus) -> TaskStatus:
 def failed_ones(step: StepStatus) -> list[SubtaskStatus]:
     """Return the subtasks that failed, the one that failed first in front."""
     failed = [subtask for subtask in step.subtasks if subtask.phase is SubtaskPhase.FAILED]
-    return sorted(failed, key=_end_time)
+    return sorted(failed, key=end_time)
 
 
-def _end_time(subtask: SubtaskStatus) -> str:
+def end_time(subtask: SubtaskStatus) -> str:
+    """Return a key that sorts subtasks by the end of their last attempt."""
     return subtask.finished_at.isoformat() if subtask.finished_at else ""
 
 

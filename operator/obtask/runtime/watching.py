@@ -46,6 +46,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.peering.standalone = True
     # kopf takes its finalizer off whatever has no daemon: ours must not be its.
     settings.persistence.finalizer = f"{names.GROUP}/unused-by-kopf"
+    settings.persistence.diffbase_storage = _NoDiffBase()
     settings.watching.label_selectors["coordination.k8s.io", "v1", "leases"] = names.LOCK_LABEL
     settings.watching.chunk_size = 500
     settings.watching.server_timeout = 600
@@ -54,6 +55,19 @@ def build_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30
     settings.process.ultimate_exiting_timeout = None
     return settings
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Remembers nothing: no handler of ours compares an object with what it was."""
+
+    def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:  # noqa: ARG002 - kopf's signature
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:  # noqa: ARG002 - kopf's signature
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Store nothing."""
 
 
 class Watching:
@@ -73,7 +87,7 @@ class Watching:
 
     async def ended(self) -> None:
         """Wait for the end; raises what ended it."""
-        await asyncio.wrap_future(self._end)
+        await asyncio.shield(asyncio.wrap_future(self._end))
 
     async def stop(self) -> None:
         """Stop watching and wait for the end."""

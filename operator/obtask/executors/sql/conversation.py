@@ -11,8 +11,8 @@ from obtask.executors.sql.binding import bind
 from obtask.executors.sql.identity import identify, program
 from obtask.model.actions import ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, Failed
+from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.messages import one_line
 
 LONGEST_SECONDS = 8 * 24 * 3600  # for an attempt without a deadline
 GRACE_SECONDS = 10  # the server's own limit comes after ours, so that the reason people see is Timeout

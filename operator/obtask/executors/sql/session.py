@@ -1,8 +1,9 @@
 """Owns the MySQL wire: connecting, running a statement, stopping it on the server. The only module that knows the driver."""
 
 import asyncio
+import os
+import socket
 import ssl
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -21,8 +22,6 @@ KEPT_BYTES = 8 * 1024 * 1024
 CLIENT_ERRORS = range(2000, 3000)
 # The server's last words before it hangs up: shutdown, killed (MySQL, MariaDB, OceanBase), idle for too long.
 LAST_WORDS = frozenset({1053, 1927, 3169, 4031, 5066})
-
-_BROKEN_WIRE = (OSError, EOFError, RuntimeError, ValueError, LookupError, AssertionError, struct.error)
 
 
 class _Wire(aiomysql.Connection):  # type: ignore[misc] # the driver has no types
@@ -126,7 +125,7 @@ class Session:
             code, message = _code(error), _message(error)
             lost = self.closed or code is None or int(code) in CLIENT_ERRORS or int(code) in LAST_WORDS
             return Fault(FaultKind.LOST if lost else FaultKind.STATEMENT, message, code)
-        except _BROKEN_WIRE as error:
+        except Exception as error:  # noqa: BLE001 - the driver trips over odd answers in any way it likes
             self._wire.close()  # what the server sends next would be taken for the answer to another statement
             return Fault(FaultKind.LOST, f"cannot read the server's answer ({type(error).__name__})")
         return result
@@ -162,7 +161,12 @@ class Session:
 
 
 async def connect(
-    target: Connection, tell: Callable[[str], None], *, database: str | None = None, program: str = "obtask"
+    target: Connection,
+    tell: Callable[[str], None],
+    *,
+    database: str | None = None,
+    program: str = "obtask",
+    seconds: float = CONNECT_SECONDS,
 ) -> Session | Fault:
     """Return a session in autocommit mode. ``tell`` hears what becomes of statements that are stopped."""
     try:
@@ -171,14 +175,14 @@ async def connect(
         return Fault(FaultKind.CONNECT, f"ca.crt cannot be read: {type(error).__name__}")
     opened = False
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             await wire.open()
         opened = True
     except TimeoutError:
-        return Fault(FaultKind.CONNECT, f"{_where(target)} did not let us in within {CONNECT_SECONDS:g} s")
+        return Fault(FaultKind.CONNECT, f"{_where(target)} did not let us in within {seconds:g} s")
     except err.Error as error:
         return Fault(FaultKind.CONNECT, _refusal(error, target), _code(error))
-    except _BROKEN_WIRE as error:
+    except Exception as error:  # noqa: BLE001 - the driver trips over odd answers in any way it likes
         return Fault(FaultKind.CONNECT, f"{_where(target)} does not speak the MySQL protocol ({type(error).__name__})")
     finally:
         if not opened:
@@ -187,7 +191,6 @@ async def connect(
 
 
 def _wire(target: Connection, database: str | None, program: str) -> _Wire:
-    context = None if target.ca_cert is None else ssl.create_default_context(cadata=target.ca_cert)
     return _Wire(
         host=target.host,
         port=target.port,
@@ -198,8 +201,17 @@ def _wire(target: Connection, database: str | None, program: str) -> _Wire:
         autocommit=True,
         connect_timeout=CONNECT_SECONDS,
         program_name=program[:128],
-        ssl=context,
+        ssl=_tls(target.ca_cert),
     )
+
+
+def _tls(ca_cert: str | None) -> ssl.SSLContext | None:
+    """Return what verifies the server; raise ValueError or SSLError if the text holds no certificate."""
+    if ca_cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=ca_cert)
+    return context
 
 
 def _names(fields: list[Any]) -> tuple[str, ...]:
@@ -247,5 +259,6 @@ def _refusal(error: err.Error, target: Connection) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"cannot verify the TLS certificate of {_where(target)}: {cause.verify_message}"
     if isinstance(cause, OSError) and cause.strerror:
-        return f"cannot connect to {_where(target)}: {cause.strerror.lower()}"
+        known = cause.strerror if isinstance(cause, socket.gaierror) else os.strerror(cause.errno or 0)
+        return f"cannot connect to {_where(target)}: {known.lower()}"
     return f"cannot connect to {_where(target)}: {_message(error)}"

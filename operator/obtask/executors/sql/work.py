@@ -13,9 +13,9 @@ from obtask.executors.sql.conversation import Conversation
 from obtask.executors.sql.redaction import masked_statement
 from obtask.model.actions import SqlAction, SqlUnless, SqlUntil, expressions
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
+from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary, fault, holds
-from obtask.rules.messages import one_line
 
 SHOWN_EXPRESSION = 160
 SHOWN_STATEMENT = 80

@@ -1,0 +1,72 @@
+# The commands of this project. `make help` lists them. Nothing is installed outside this folder and your cache folder.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+UV := $(shell command -v uv || echo $(CURDIR)/.dev/tools/bin/uv)
+RUN := .venv/bin/python
+INSTALLED := .venv/.installed
+OPERATOR ?= 1
+JOBS ?= 2
+export UV
+
+.PHONY: help demo up down status test check format bench generate clean
+
+help:  ## List the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(INSTALLED)  ## Show real tasks running, waiting, failing, being retried, rolled back and skipped
+	@$(RUN) -m obtask.devcluster.demo
+
+up: $(INSTALLED)  ## Start a control plane, a SQL server and the operator (OPERATOR=0: without it), left running
+	@$(RUN) -m obtask.devcluster up $(if $(filter 0 no false,$(OPERATOR)),--no-operator,--operator)
+
+down: $(INSTALLED)  ## Stop what `make up` started
+	@$(RUN) -m obtask.devcluster down
+
+status: $(INSTALLED)  ## Show what of `make up` is running
+	@$(RUN) -m obtask.devcluster status
+
+test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
+	@$(RUN) -m obtask.devcluster build
+	$(RUN) -m pytest -n $(JOBS) $(TESTS)
+
+check: $(INSTALLED)  ## Lint, types, layers, generated files
+	@.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache | tail -n 8
+	.venv/bin/obtask crd | diff - crds/task.oceanbase.com_obtasks.yaml
+
+format: $(INSTALLED)  ## Format the code
+	@.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+generate: $(INSTALLED)  ## Generate crds/
+	@.venv/bin/obtask crd > crds/task.oceanbase.com_obtasks.yaml
+
+bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory
+	@$(RUN) -m obtask.devcluster build
+	$(RUN) -m tests.bench
+
+clean: $(INSTALLED)  ## Stop everything and remove .dev and .venv
+	@$(RUN) -m obtask.devcluster down
+	rm -rf .dev .venv
+
+$(INSTALLED): pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --locked --quiet
+	touch $@
+
+$(CURDIR)/.dev/tools/bin/uv:
+	@echo "Installing uv into .dev/tools"
+	mkdir -p .dev
+	if $(PYTHON) -m venv .dev/tools >/dev/null 2>&1; then
+	  .dev/tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .dev/tools uv
+	else
+	  echo "Python 3.11 with venv or pip is needed (Debian: apt-get install python3-venv), or uv on the PATH" >&2
+	  exit 1
+	fi
