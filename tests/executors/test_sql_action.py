@@ -1,45 +1,18 @@
 """The sql action against a real seekdb: what API.md section 2.1 promises, statement by statement."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.executors.attempts import SECRET_NAME, Bench, Secrets, attempt, bench, sql, until, wall_clock
+from tests.executors.attempts import Secrets, attempt, bench, sql, wall_clock
+from tests.executors.seekdb import ask, sql_bench
 
 from obtask.executors.connections import Connection
-from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session
 from obtask.executors.sql.work import SqlWork
-from obtask.model.attempt import Failed, Running, Succeeded
+from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
-
-
-def sql_bench(target: Connection, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Bench:
-    """Return an executor of sql actions that reaches this server."""
-    return bench(SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, sleep=sleep))
-
-
-async def ask(admin: Session, query: str) -> tuple[tuple[Any, ...], ...]:
-    """Return the rows of a query."""
-    answer = await admin.run(query)
-    assert isinstance(answer, Result), answer
-    return answer.rows
-
-
-async def running_statements(admin: Session, marker: str) -> list[str]:
-    """Return the statements with this marker that the server is busy with."""
-    rows = await ask(admin, "select info from information_schema.processlist where info is not null")
-    return [row[0] for row in rows if marker in row[0] and "processlist" not in row[0]]
-
-
-async def busy_with(admin: Session, marker: str) -> None:
-    """Wait until the server is busy with a statement that has this marker."""
-    async with asyncio.timeout(10):
-        while not await running_statements(admin, marker):  # noqa: ASYNC110 - nothing here can wait for the server
-            await asyncio.sleep(0.01)
 
 
 async def test_statements_run_in_order_over_one_connection(database: Connection) -> None:
@@ -210,149 +183,6 @@ async def test_expect_that_does_not_hold_shows_what_was_seen(database: Connectio
     assert end == Failed(FailureReason.EXPECTATION_NOT_MET, message)
 
 
-async def test_until_asks_again_until_it_holds(database: Connection, admin: Session) -> None:
-    """Progress tells what was last seen; the attempt ends when the expression holds."""
-    pauses: list[float] = []
-    next_look = asyncio.Event()
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        await next_look.wait()
-        next_look.clear()
-
-    on = sql_bench(database, sleep=sleep)
-    one = attempt(
-        sql(
-            "create table t (status varchar(20))", "insert into t values ('COMPACTING')",
-            until={"query": "select status from t", "expect": "rows[0].status == 'IDLE'", "intervalSeconds": 3},
-        )
-    )  # fmt: skip
-
-    await on.executor.start(one, on.log)
-    await until(lambda: pauses)
-    assert await on.progress(one) == "waiting until rows[0].status == 'IDLE': last saw 1 row: status=COMPACTING"
-    await admin.run("update t set status = 'IDLE'")
-    next_look.set()
-    await on.bells.wait()
-
-    assert await on.end_of(one) == Succeeded("2 statements; 1 row: status=IDLE")
-    assert pauses == [3]
-
-
-async def test_until_waits_for_a_row_that_is_not_there_yet(database: Connection, admin: Session) -> None:
-    """rows[0] of no rows is not a mistake while waiting."""
-    pauses: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        await admin.run("insert into t values (1)")
-
-    action = sql("create table t (a int)", until={"query": "select a from t", "expect": "rows[0].a == 1"})
-
-    assert await sql_bench(database, sleep=sleep).run(attempt(action)) == Succeeded("1 statement; 1 row: a=1")
-    assert pauses == [5]
-
-
-async def test_until_fails_on_an_sql_error(database: Connection) -> None:
-    """A query that the server refuses will not become right by waiting."""
-    end = await sql_bench(database).run(attempt(sql("select 1", until={"query": "select a from nothing", "expect": "true"})))
-
-    assert isinstance(end, Failed)
-    assert (end.reason, end.code) == (FailureReason.SQL_ERROR, "1146")
-    assert end.message.startswith("the query of until: error 1146: Table ")
-
-
-async def test_until_goes_on_after_its_connection_was_killed(database: Connection, admin: Session) -> None:
-    """A lost connection is opened again, and the session tells again whose it is."""
-    seen: list[int] = []
-
-    async def sleep(_: float) -> None:
-        session = re.findall(r", session (\d+)", on.log.text)[-1]
-        seen.append(int(session))
-        if len(seen) == 1:
-            assert isinstance(await admin.run(f"kill {session}"), Result)
-        await admin.run("update t set a = a + 1")
-
-    on = sql_bench(database, sleep=sleep)
-    action = sql(
-        "create table t (a int)", "insert into t values (0)",
-        until={"query": "select a, @OBTASK_NAME as name from t", "expect": "rows[0].a == 2 && rows[0].name == 'resize-orders'"},
-    )  # fmt: skip
-
-    assert await on.run(attempt(action)) == Succeeded("2 statements; 1 row: a=2; name=resize-orders")
-    assert len(set(seen)) == 2
-
-
-async def test_a_timeout_tells_what_was_last_seen(database: Connection) -> None:
-    """The deadline ends an until that never holds; the message is good for people."""
-    action = sql("select 1", until={"query": "select 'COMPACTING' as status", "expect": "rows[0].status == 'IDLE'", "intervalSeconds": 1})
-
-    end = await sql_bench(database).run(attempt(action, seconds=0.6))
-
-    message = "did not end within 0.6 s: waiting until rows[0].status == 'IDLE': last saw 1 row: status=COMPACTING"
-    assert end == Failed(FailureReason.TIMEOUT, message)
-
-
-async def test_a_timeout_stops_the_statement_on_the_server(database: Connection, admin: Session) -> None:
-    """After the deadline the server is not busy with the statement any more."""
-    on = sql_bench(database)
-
-    end = await on.run(attempt(sql("select sleep(100), 'timeout-marker'"), seconds=0.7))
-
-    assert end == Failed(
-        FailureReason.TIMEOUT, "did not end within 0.7 s: statement 1 of 1 is running: select sleep(100), 'timeout-marker'"
-    )
-    assert await running_statements(admin, "timeout-marker") == []
-    assert [line for line in on.log.lines if "KILL" in line or "stopped" in line] == [
-        f"sent KILL QUERY {on.log.lines[0].rsplit(' ', 1)[1]}",
-        "the server stopped it: Query execution was interrupted",
-    ]
-
-
-async def test_cancel_stops_the_statement_on_the_server(database: Connection, admin: Session) -> None:
-    """Cancelling is real: the server stops, and what came before stays done."""
-    on = sql_bench(database)
-    one = attempt(sql("create table t (a int)", "select sleep(100), 'cancel-marker'", "insert into t values (1)"))
-    await on.executor.start(one, on.log)
-    await busy_with(admin, "cancel-marker")
-
-    await on.executor.cancel(one)
-    await on.executor.cancel(one)
-    await on.bells.wait()
-
-    end = await on.end_of(one)
-    assert isinstance(end, Failed)
-    assert end.reason is FailureReason.CANCELLED
-    assert end.message == "cancelled: statement 2 of 3 is running: select sleep(100), 'cancel-marker'"
-    assert await running_statements(admin, "cancel-marker") == []
-    assert await ask(admin, "select count(*) from t") == ((0,),)
-
-
-async def test_a_statement_may_run_as_long_as_the_attempt(database: Connection) -> None:
-    """OceanBase ends every statement after 10 s by default; the session asks for the time that the attempt has."""
-    expect = "rows[0].us > 100000000 && rows[0].us < 140000000"
-    action = sql("select @@ob_query_timeout as us", expect=expect)
-
-    assert await sql_bench(database).run(attempt(action, seconds=120)) == Succeeded("1 statement")
-
-
-async def test_a_connection_lost_in_the_middle_leaves_the_outcome_unknown(database: Connection, admin: Session) -> None:
-    """A killed session fails the attempt as ConnectionFailed and says that nobody knows what became of the statement."""
-    on = sql_bench(database)
-    one = attempt(sql("select 1", "select sleep(100), 'lost-marker'"))
-    await on.executor.start(one, on.log)
-    await busy_with(admin, "lost-marker")
-
-    session = re.findall(r", session (\d+)", on.log.text)[0]
-    await admin.run(f"kill {session}")
-    await on.bells.wait()
-
-    end = await on.end_of(one)
-    assert isinstance(end, Failed)
-    assert end.reason is FailureReason.CONNECTION_FAILED
-    assert end.message.startswith("connection lost during statement 2 of 2: its outcome is unknown")
-
-
 async def test_the_session_tells_what_it_belongs_to(database: Connection) -> None:
     """User variables name the task, the step, the attempt and the lock token."""
     names = ["NAMESPACE", "NAME", "UID", "STEP", "SUBTASK", "ATTEMPT", "DIRECTION", "LOCK_TOKEN"]
@@ -437,14 +267,3 @@ async def test_a_password_outside_of_ascii_is_sent_as_utf8(database: Connection,
     await admin.run(f"drop user {user}")
 
     assert end == Succeeded("1 statement")
-
-
-async def test_a_running_attempt_says_so(database: Connection, admin: Session) -> None:
-    """What is seen of an attempt in the middle of a statement is Running, with the statement."""
-    on = sql_bench(database)
-    one = attempt(sql("select sleep(100), 'busy-marker'"))
-    await on.executor.start(one, on.log)
-    await busy_with(admin, "busy-marker")
-
-    assert await on.executor.observe(one, on.log) == Running("statement 1 of 1 is running: select sleep(100), 'busy-marker'")
-    await on.executor.stop(0)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.executors.attempts import SECRET_NAME, Secrets, attempt, bench, sql, until, wall_clock
+from tests.executors.attempts import attempt, sql, until
+from tests.executors.seekdb import sql_bench
 from tests.executors.wire import greeter, listening, mute, tls_front
 
 from obtask.devcluster.certificates import Authority
@@ -14,7 +15,6 @@ from obtask.devcluster.ports import free_port
 from obtask.executors.connections import Connection
 from obtask.executors.sql.answers import Fault, FaultKind
 from obtask.executors.sql.session import connect
-from obtask.executors.sql.work import SqlWork
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
 from obtask.model.status import FailureReason
 
@@ -24,7 +24,7 @@ OK = b"\0\0\0\x02\0\0\0"
 
 async def run(target: Connection, *, seconds: float = 30) -> Outcome | Lost:
     """Carry out a harmless statement on this server."""
-    return await bench(SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock)).run(attempt(sql("select 1"), seconds=seconds))
+    return await sql_bench(target).run(attempt(sql("select 1"), seconds=seconds))
 
 
 async def refusal(target: Connection) -> Failed:

@@ -4,19 +4,19 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from tests.executors.attempts import SECRET_NAME, Bench, Secrets, attempt, bench, sql, wall_clock
+from tests.executors.attempts import Bench, attempt, sql, wall_clock
+from tests.executors.seekdb import sql_bench
 
 from obtask.executors.connections import Connection
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.results import counted, shown, variables
-from obtask.executors.sql.work import SqlWork
 from obtask.model.attempt import Succeeded
 
 
 @pytest.fixture
 def on(database: Connection) -> Bench:
     """Return an executor of sql actions."""
-    return bench(SqlWork(Secrets({SECRET_NAME: database}), clock=wall_clock))
+    return sql_bench(database)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Run one seekdb, a real SQL server of the OceanBase family, behind a port of 127.0.0.1 until SIGTERM.
 
-A program of its own: python -m obtask.devcluster.seekdb --dir DIR --port PORT --port-file FILE
+A program of its own: python -m obtask.devcluster.seekdb --dir DIR --port-file FILE [--port PORT]
 
 seekdb itself can listen on all addresses or on a unix socket; so it gets the socket, and a relay gets the port.
 """
@@ -23,6 +23,7 @@ import pymysql
 from obtask.devcluster import processes
 from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import write_private
+from obtask.devcluster.ports import free_port
 from obtask.devcluster.processes import Process
 from obtask.devcluster.relay import relay
 
@@ -42,8 +43,8 @@ def server_binary() -> Path:
     spec = find_spec("pylibseekdb")
     if spec is None or spec.origin is None:
         raise DevClusterError(
-            "the Python package pylibseekdb is not installed; run `uv sync` (it exists for Linux with glibc 2.28 or later, and for "
-            "macOS on Apple silicon; elsewhere use a database of your own and write the Secret `seekdb` by hand)"
+            "the Python package pylibseekdb is not installed; run `uv sync` (it exists for Linux with glibc 2.28 or later "
+            "and for macOS 15 or later; elsewhere use a database of your own and write the Secret `seekdb` by hand)"
         )
     binary = Path(spec.origin).parent / "seekdb"
     if not binary.is_file():
@@ -65,11 +66,13 @@ def check_network(interfaces: Path = Path("/sys/class/net")) -> None:
 
 async def serve(folder: Path, port: int, port_file: Path) -> None:
     """Run the server until SIGTERM; it is an error if it ends by itself."""
+    # First of all: a signal that finds no handler would leave seekdb behind.
+    signalled = _signal_event()
     password = _password(folder / "password")
     async with _server(folder) as server:
         offered = asyncio.create_task(_offer(password, port, port_file))
         ended = asyncio.create_task(server.wait())
-        stopped = asyncio.create_task(_signalled())
+        stopped = asyncio.create_task(signalled.wait())
         tasks: set[asyncio.Task[Any]] = {offered, ended, stopped}
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
@@ -91,10 +94,9 @@ def _client_lock() -> Iterator[None]:
 @asynccontextmanager
 async def _server(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run seekdb in its data folder, which becomes the working directory."""
-    data = folder / "data"
+    data, binary = folder / "data", str(server_binary())
     (data / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
     os.chdir(data)
-    binary = str(server_binary())
     argv = (binary, f"--base-dir={data}", "--embedded", "--nodaemon", "--log-level=WARN", *(f"--parameter={word}" for word in PARAMETERS))
     # As long as somebody holds this lock, an embedded seekdb stays; if we are killed, it ends by itself some seconds later.
     with _client_lock():
@@ -134,11 +136,11 @@ def _root_can_log_in(password: str) -> bool:
     return True
 
 
-async def _signalled() -> None:
+def _signal_event() -> asyncio.Event:
     event = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, event.set)
-    await event.wait()
+    return event
 
 
 def _password(file: Path) -> str:
@@ -151,12 +153,12 @@ def main() -> int:
     """Run the program."""
     parser = argparse.ArgumentParser(prog="python -m obtask.devcluster.seekdb", description="Run seekdb on a port of 127.0.0.1.")
     parser.add_argument("--dir", type=Path, required=True, help="folder of its data and of root's password; kept for the next start")
-    parser.add_argument("--port", type=int, required=True, help="port to listen on")
+    parser.add_argument("--port", type=int, help="port to listen on; any free one if not given")
     parser.add_argument("--port-file", type=Path, required=True, help="written when the server can be used; holds the port")
     options = parser.parse_args()
     try:
         check_network()
-        asyncio.run(serve(options.dir.resolve(), options.port, options.port_file.resolve()))
+        asyncio.run(serve(options.dir.resolve(), options.port or free_port(), options.port_file.resolve()))
     except (DevClusterError, OSError, TimeoutError, pymysql.err.Error) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

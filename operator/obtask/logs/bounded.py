@@ -74,13 +74,13 @@ class BoundedLines:
 
     @property
     def after_head(self) -> list[Line]:
-        """Where the cut begins: lines to look at, not to show."""
-        return list(self._after_head.lines)
+        """What follows the first lines, to look at, not to show."""
+        return [*self._after_head.lines, *(self._newest.lines if self._all_known else ())]
 
     @property
     def before_newest(self) -> list[Line]:
-        """Where the cut ends: lines to look at, not to show."""
-        return list(self._before_newest.lines)
+        """What comes before the newest lines, to look at, not to show."""
+        return [*self._head.lines, *self._after_head.lines] if self._all_known else list(self._before_newest.lines)
 
     @property
     def count(self) -> int:
@@ -96,6 +96,11 @@ class BoundedLines:
         self._newest.put(line)
         while self._newest.size > self._limits.newest_bytes and len(self._newest.lines) > 1:
             self._cut(self._newest.take())
+
+    @property
+    def _all_known(self) -> bool:
+        """True while so little was cut that all of it is still there to look at."""
+        return self.cut_lines == len(self._after_head.lines)
 
     def _cut(self, line: Line) -> None:
         self.cut_lines += 1

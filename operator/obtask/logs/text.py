@@ -46,7 +46,8 @@ class AttemptLog:
         """Return the last lines, whole ones, masked; of a last line that is too long, its end."""
         lines = self._lines.newest if self._lines.cut_lines else [*self._lines.head, *self._lines.newest]
         count = min(max_lines, len(lines))
-        before = _last_bytes([*self._lines.before_newest, *lines[: len(lines) - count]], CONTEXT_BYTES)
+        earlier = [*(self._lines.before_newest if self._lines.cut_lines else []), *lines[: len(lines) - count]]
+        before = _last_bytes(earlier, CONTEXT_BYTES)
         shown = self._shown([*before, *lines[len(lines) - count :]])[len(before) :]
         while len(shown) > 1 and len("\n".join(shown).encode()) > max_bytes:
             shown.pop(0)
@@ -85,12 +86,9 @@ class AttemptLog:
         return [line.shown(text) for line, text in zip(lines, masked, strict=True)]
 
     def _masked_parts(self) -> tuple[list[str], list[str]]:
-        kept = self._lines
-        if not kept.cut_lines:
-            shown = self._shown([*kept.head, *kept.newest])
-            return shown[: len(kept.head)], shown[len(kept.head) :]
-        head = self._shown([*kept.head, *kept.after_head])[: len(kept.head)]
-        return head, self._shown([*kept.before_newest, *kept.newest])[len(kept.before_newest) :]
+        head, newest, before = self._lines.head, self._lines.newest, self._lines.before_newest
+        shown = self._shown([*head, *self._lines.after_head])[: len(head)]
+        return shown, self._shown([*before, *newest])[len(before) :]
 
     def _whole(self, head: Sequence[str], newest: Sequence[str], dropped: int) -> str:
         """Join the parts; ``dropped`` newest lines were cut on top of what was cut while writing."""

@@ -1,0 +1,104 @@
+"""Runs the benchmark and prints one table: throughput, latencies, writes, CPU and memory."""
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.bench.figures import Figure, percentile, table
+from tests.bench.load import Load, Times, hand_overs
+from tests.bench.operators import MeasuredOperator, measured_operator
+
+from obtask.devcluster.controlplane import ControlPlane, control_plane
+from obtask.kube.api import connect
+
+WRITES = re.compile(
+    r'^apiserver_request_total\{.*resource="(obtasks|leases|events)".*verb="(POST|PUT|PATCH|DELETE)".*\} (\S+)$', re.MULTILINE
+)
+
+
+def throughput(times: list[Times]) -> float:
+    """Return tasks per minute from the first creation to the last end."""
+    return len(times) / max(task.finished for task in times) * 60
+
+
+def writes(cluster: ControlPlane) -> float:
+    """Return how many writes the API server has answered so far, by its own metrics."""
+    return sum(float(count) for _, _, count in WRITES.findall(cluster.kubectl.run(["get", "--raw", "/metrics"])))
+
+
+def say(text: str) -> None:
+    """Tell what goes on."""
+    sys.stderr.write(f"bench: {text}\n")
+
+
+async def measure(cluster: ControlPlane, operator: MeasuredOperator, count: int, finished: int) -> list[Figure]:
+    """Run all loads; return the figures."""
+    api = await connect(str(cluster.kubeconfig))
+    load = Load(api, "default")
+    try:
+        idle = operator.usage()
+        await load.run("warm", 20, seconds=0)
+        figures = []
+        for seconds, target in ((0, "> 1,500"), (1, "> 1,200")):
+            say(f"{count} one-step tasks at once, wait of {seconds} s")
+            before, used = writes(cluster), operator.usage()
+            times = await load.run(f"wait{seconds}", count, seconds=seconds)
+            after, now = writes(cluster), operator.usage()
+            begun = [task.started - task.created for task in times]
+            what = f"{count} one-step tasks at once, wait {seconds} s"
+            figures += [
+                Figure(f"{what}: throughput", throughput(times), "tasks/min", target),
+                Figure(f"{what}: creation to first step, p50", percentile(begun, 50), "s"),
+                Figure(f"{what}: creation to first step, p99", percentile(begun, 99), "s"),
+                # One of the writes is the creation by the load itself.
+                Figure(f"{what}: writes per task, Events included", (after - before) / count - 1, "", "≤ 7"),
+                Figure(f"{what}: operator CPU per task", (now.cpu_seconds - used.cpu_seconds) / count * 1000, "ms"),
+            ]
+        say("one lock, 50 tasks")
+        gaps = hand_overs(await load.run("lock", 50, seconds=0, one_lock=True))
+        figures += [
+            Figure("one lock, 50 tasks: hand-over, p50", percentile(gaps, 50), "s"),
+            Figure("one lock, 50 tasks: hand-over, p99", percentile(gaps, 99), "s", "< 0.3"),
+        ]
+        done = 20 + 2 * count + 50
+        say(f"up to {finished} finished tasks")
+        if finished > done:
+            await load.run("more", finished - done, seconds=0)
+        full = operator.usage()
+        figures += [
+            Figure("operator memory, 0 tasks", idle.memory_mib, "MiB"),
+            Figure(f"operator memory, {finished} finished tasks", full.memory_mib, "MiB"),
+            Figure("operator CPU, 0 tasks (start)", idle.cpu_seconds, "s"),
+            Figure(f"operator CPU, {finished} tasks done", full.cpu_seconds, "s"),
+        ]
+    finally:
+        await api.close()
+    return figures
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--tasks", type=int, default=300, help="tasks created at once (default 300)")
+    parser.add_argument("--finished", type=int, default=2000, help="finished tasks at the end (default 2000)")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="obtask-bench-") as folder:
+        say("starting a control plane and the operator")
+        with (
+            control_plane(Path(folder) / "cluster") as cluster,
+            measured_operator(cluster.operator_kubeconfig, Path(folder) / "operator.log") as operator,
+        ):
+            figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
+    sys.stdout.write(table(figures) + "\n")
+    if chosen.json:
+        chosen.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1))
+
+
+if __name__ == "__main__":
+    main()
