@@ -20,7 +20,7 @@ class TaskBuilder:
     """A task in the making; every method returns a new builder."""
 
     metadata: Json = field(default_factory=dict)
-    spec: Json = field(default_factory=dict)
+    spec: Json = field(default_factory=lambda: {"type": "Cluster", "cluster": "demo", "maintenance": "Global"})
     steps: tuple[Json, ...] = ()
 
     def named(self, name: str, uid: str | None = None) -> Self:
@@ -87,10 +87,7 @@ class TaskBuilder:
             "name": "x", "namespace": "prod", "uid": "uid-of-x", "resourceVersion": "1", "generation": 1,
             "creationTimestamp": START.isoformat(), "finalizers": [], "annotations": {},
         }  # fmt: skip
-        spec: Json = (
-            {"type": "Cluster", "cluster": "demo", "maintenance": "Global"} if "type" not in self.spec else {"maintenance": "Global"}
-        )
-        return {"metadata": metadata | self.metadata, "spec": spec | self.spec | {"steps": list(self.steps) or [work("only")]}}
+        return {"metadata": metadata | self.metadata, "spec": self.spec | {"steps": list(self.steps) or [work("only")]}}
 
     def build(self) -> Task:
         """Return the task."""
@@ -115,11 +112,11 @@ def a_mended_task() -> TaskBuilder:
 
 def work(name: str, *, undo: bool = False, **options: Any) -> Json:
     """Return a step or subtask; a number for `wait` or a text for `sql` stands for the simplest such action."""
-    action = {key: _action(key, options.pop(key)) for key in ("wait", "sql") if key in options} or {"wait": {"seconds": 60}}
+    action = {key: _filled(key, options.pop(key)) for key in ("wait", "sql") if key in options} or {"wait": {"seconds": 60}}
     return {"name": name} | action | ({"rollback": {"wait": {"seconds": 30}}} if undo else {}) | camelled(options)
 
 
-def _action(kind: str, given: Any) -> Json:
+def _filled(kind: str, given: Any) -> Json:
     if isinstance(given, Mapping):
         return dict(given)
     return {"seconds": given} if kind == "wait" else {"statements": [given]}

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # A turn that goes on for this many intents lets other tasks have theirs first.
 LONGEST_TURN = 16
+STOPPING_PAUSE = timedelta(seconds=5)
+FADING_PAUSE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Engine:
     events: EventRecorder
     clock: Callable[[], datetime]
     departed: set[Key] = field(default_factory=set)
+    fading: set[Key] = field(default_factory=set)
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Move the task on as far as it goes now; return when to look again, or None for not before it is rung.
@@ -53,10 +56,22 @@ class Engine:
                 return None
             intent = machine.decide(task, await self._observe(task))
             if isinstance(intent, Rest):
-                return self.locking.look_again_in(task, intent.wake_at, self.clock())
+                return self._rest(task, intent)
             if not await self._perform(task, intent):
-                return None
+                return STOPPING_PAUSE if isinstance(intent, Stop) else None
         return timedelta()
+
+    def _rest(self, task: Task, intent: Rest) -> timedelta | None:
+        pause = self.locking.look_again_in(task, intent.wake_at, self.clock())
+        if pause is not None or not task.status.phase.finished:
+            return pause
+        # The watch has the last word on a finished task; should its event have come before our answer, none is left to come.
+        if task.key in self.fading:
+            self.fading.discard(task.key)
+            self.known.forget(task.key)
+            return None
+        self.fading.add(task.key)
+        return FADING_PAUSE
 
     async def _read(self, key: Key) -> Task | None:
         known = self.known.get(key)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from obtask import names
-from obtask.model.attempt import Attempt
+from obtask.model.attempt import Attempt, Running
 from obtask.model.command import Command, given_command, noted_command
 from obtask.model.limits import one_line
 from obtask.model.spec import OnConflict, TaskSpec
@@ -68,7 +68,7 @@ _UNBLOCKED = {"blocked_by": (), "blocked_by_count": None, "blocked_by_summary": 
 
 def _decide(task: Task, seen: Observation) -> Intent:
     if task.metadata.deletion_timestamp is not None:
-        return _let_go(task)
+        return _let_go(task, seen)
     command = _pending_command(task)
     if command is None and (given := _given(task, seen)) is not None:
         return TakeCommand(given)
@@ -180,10 +180,10 @@ def _after_the_end(task: Task, seen: Observation, command: Command | None) -> In
     return Rest()
 
 
-def _let_go(task: Task) -> Intent:
+def _let_go(task: Task, seen: Observation) -> Intent:
     if names.FINALIZER not in task.metadata.finalizers:
         return Rest()
-    running = _running_attempts(task)
+    running = tuple(attempt for attempt in _running_attempts(task) if isinstance(seen.report(attempt.id).seen, Running))
     return Stop(running) if running else Finish()
 
 

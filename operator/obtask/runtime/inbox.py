@@ -50,6 +50,8 @@ class Inbox:
             self._wakeups.ring(key)
         if at_rest(body):
             self._engine.known.forget(key)
+            self._engine.fading.discard(key)
+            self._wakeups.forget(key)
 
     def _gone(self, key: Key, uid: str) -> None:
         self._engine.depart(key, uid)
