@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from tests.kubectl import Kubectl, KubectlError
 from obtask.devcluster.binaries import find_or_build
 from obtask.devcluster.controlplane import ControlPlane, ensure, stop
 from obtask.devcluster.errors import DevClusterError
+from obtask.devcluster.leash import leash
 
 RUN_FOLDER = pytest.StashKey[Path]()
+LEASH = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,6 +27,10 @@ def pytest_configure(config: pytest.Config) -> None:
     worker_input = getattr(config, "workerinput", None)
     folder = worker_input["run_folder"] if worker_input else tempfile.mkdtemp(prefix="obtask-tests-")
     config.stash[RUN_FOLDER] = Path(folder)
+    config.stash[LEASH] = ExitStack()
+    if worker_input is None:
+        # Even a test run that is killed leaves no process behind.
+        config.stash[LEASH].enter_context(leash(Path(folder) / "cluster" / "run"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -39,6 +46,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         return
     if (folder / "cluster").exists():
         stop(folder / "cluster")
+    config.stash[LEASH].close()
     shutil.rmtree(folder)
 
 

@@ -20,6 +20,11 @@ LOCK_LABEL: Final = f"{GROUP}/lock"
 DOMAIN_LABEL: Final = f"{GROUP}/domain"
 
 TASK_NAME_ANNOTATION: Final = f"{GROUP}/task-name"
+STEP_ANNOTATION: Final = f"{GROUP}/step"
+SUBTASK_ANNOTATION: Final = f"{GROUP}/subtask"
+ATTEMPT_ANNOTATION: Final = f"{GROUP}/attempt"
+DIRECTION_ANNOTATION: Final = f"{GROUP}/direction"
+
 LOCK_TYPE_ANNOTATION: Final = f"{GROUP}/type"
 LOCK_CLUSTER_ANNOTATION: Final = f"{GROUP}/cluster"
 LOCK_AGENT_ANNOTATION: Final = f"{GROUP}/agent"

@@ -56,6 +56,20 @@ async def test_cancel_stops_the_statement_on_the_server(database: Connection, ad
     assert await ask(admin, "select count(*) from t") == ((0,),)
 
 
+async def test_a_text_of_several_statements_is_stopped_too(database: Connection, admin: Session) -> None:
+    """The server may show the part that runs; nothing after it runs."""
+    on = sql_bench(database)
+    one = attempt(sql("create table t (a int)", "select 1; select sleep(100), 'several-marker'; insert into t values (1)"))
+    await on.executor.start(one, on.log)
+    await busy_with(admin, "several-marker")
+
+    await on.executor.cancel(one)
+    await on.bells.wait()
+
+    assert await running_statements(admin, "several-marker") == []
+    assert await ask(admin, "select count(*) from t") == ((0,),)
+
+
 async def test_a_statement_may_run_as_long_as_the_attempt(database: Connection) -> None:
     """OceanBase ends every statement after 10 s by default; the session asks for the time that the attempt has."""
     expect = "rows[0].us > 100000000 && rows[0].us < 140000000"

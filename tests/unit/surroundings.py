@@ -23,6 +23,7 @@ class ApiServer:
 
     def __init__(self, body: Json) -> None:
         self._body: Json | None = body
+        self._task = read_task(body)
 
     @property
     def gone(self) -> bool:
@@ -32,7 +33,8 @@ class ApiServer:
     @property
     def task(self) -> Task:
         """The task."""
-        return read_task(self.body)
+        assert not self.gone, "the task is gone"
+        return self._task
 
     @property
     def body(self) -> Json:
@@ -76,6 +78,7 @@ class ApiServer:
         after = before | metadata | {"resourceVersion": str(int(before["resourceVersion"]) + 1)}
         leaves = after.get("deletionTimestamp") and not after["finalizers"]
         self._body = None if leaves else self.body | {"metadata": after}
+        self._task = read_task(self.body) if self._body else self._task
 
 
 def _taken(annotations: Json, command: Command) -> Json:

@@ -95,8 +95,8 @@ class Attempts:
         entry = self._watched(attempt)
         seen = await self._executor(attempt).observe(attempt, entry.log)
         match seen:
-            case Running():
-                return Report(seen)
+            case Running(message=message, wake_at=wake_at):
+                return Report(Running(entry.log.mask(message) if message else None, wake_at))
             case Succeeded(message=message):
                 ended: Succeeded | Failed | Lost = Succeeded(entry.log.mask(message) if message else None)
             case Failed(reason=reason, message=message, code=code):

@@ -53,5 +53,5 @@ def _read(name: str, secret: Json) -> Connection | Failed:
         user=data.get("user", "").strip() or DEFAULT_USER,
         password=data.get("password", ""),
         database=data.get("database", "").strip() or None,
-        ca_cert=data.get("ca.crt") or None,
+        ca_cert=data.get("ca.crt"),
     )

@@ -1,5 +1,6 @@
 """Owns requests to the Kubernetes API: JSON in, JSON out, and what a refusal means."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class Requests(Protocol):
         """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
 
 
+# aiohttp's guide to graceful shutdown: TLS connections need the loop to run a little longer to close.
+TLS_CLOSE_SECONDS = 0.25
 RETRYABLE = frozenset({401, 408, 429})
 
 
@@ -84,6 +87,7 @@ class Api:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+        await asyncio.sleep(TLS_CLOSE_SECONDS)
 
 
 def _answer(method: str, path: str, status: int, data: bytes) -> Json | Refusal:

@@ -2,17 +2,12 @@
 
 import base64
 import hashlib
-from typing import Any, Final
+from typing import Any
 
 from obtask import names
 from obtask.model.attempt import Attempt, AttemptId
 from obtask.model.status import LogRef
 from obtask.rules.labels import label_value
-
-STEP_ANNOTATION: Final = f"{names.GROUP}/step"
-SUBTASK_ANNOTATION: Final = f"{names.GROUP}/subtask"
-ATTEMPT_ANNOTATION: Final = f"{names.GROUP}/attempt"
-DIRECTION_ANNOTATION: Final = f"{names.GROUP}/direction"
 
 
 def log_name(attempt: AttemptId) -> str:
@@ -38,10 +33,10 @@ def log_config_map(attempt: Attempt, packed: bytes) -> dict[str, Any]:
             "labels": {names.TASK_LABEL: label_value(attempt.task), names.TASK_UID_LABEL: of.uid},
             "annotations": {
                 names.TASK_NAME_ANNOTATION: attempt.task,
-                STEP_ANNOTATION: of.step,
-                SUBTASK_ANNOTATION: of.subtask,
-                ATTEMPT_ANNOTATION: str(of.number),
-                DIRECTION_ANNOTATION: of.direction.value,
+                names.STEP_ANNOTATION: of.step,
+                names.SUBTASK_ANNOTATION: of.subtask,
+                names.ATTEMPT_ANNOTATION: str(of.number),
+                names.DIRECTION_ANNOTATION: of.direction.value,
             },
             "ownerReferences": [
                 {

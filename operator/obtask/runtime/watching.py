@@ -13,6 +13,7 @@ from typing import Any
 import kopf
 
 from obtask import names
+from obtask.kube.api import TLS_CLOSE_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -98,19 +99,18 @@ class Watching:
         except TimeoutError:
             logger.warning("the watches did not end in time")
 
+    async def _operate(self, scope: dict[str, Any]) -> None:
+        try:
+            await kopf.operator(
+                registry=self._registry, settings=self._settings, standalone=True, stop_flag=self._stop, ready_flag=self._ready, **scope
+            )
+        finally:
+            await asyncio.sleep(TLS_CLOSE_SECONDS)
+
     def _run(self) -> None:
         scope: dict[str, Any] = {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
         try:
-            asyncio.run(
-                kopf.operator(
-                    registry=self._registry,
-                    settings=self._settings,
-                    standalone=True,
-                    stop_flag=self._stop,
-                    ready_flag=self._ready,
-                    **scope,
-                )
-            )
+            asyncio.run(self._operate(scope))
         except BaseException as error:  # noqa: BLE001 - whatever ended the thread is handed to the loop that waits for it
             self._end.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
         else:

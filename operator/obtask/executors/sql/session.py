@@ -134,28 +134,31 @@ class Session:
         """Best effort within a bounded time: whatever happens, closing the connection comes next."""
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                self._tell(await self._kill(sql))
+                refused = await self._kill(sql)
+                if refused is not None:
+                    self._tell(f"cannot stop the statement: {refused}; closing its connection")
+                    return
+                self._tell(f"sent KILL QUERY {self.number}")
                 await asyncio.wait([running])
                 ended = running.result()
                 self._tell("the server had carried it out" if isinstance(ended, Result) else f"the server stopped it: {ended.message}")
         except TimeoutError:
             self._tell(f"could not stop the statement within {STOP_SECONDS:g} s; closing its connection")
 
-    async def _kill(self, sql: str) -> str:
-        """Stop the statement from a second connection, if that one really sees it.
+    async def _kill(self, sql: str) -> str | None:
+        """Stop the statement from a second connection, if that one really sees it; return why not.
 
         Behind a load balancer the second connection may reach another server or proxy, where the same number is someone else's session.
         """
-        number = self.number
         other = await connect(self._target, self._tell)
         if isinstance(other, Fault):
-            return f"cannot stop the statement: {other.message}"
+            return other.message
         try:
-            seen = await other.run(f"SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = {number}")  # noqa: S608 - a number
+            seen = await other.run(f"SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = {self.number}")  # noqa: S608 - a number
             if isinstance(seen, Fault) or not seen.rows or not _same(seen.rows[0][0], sql):
-                return "the server does not show the statement as running; closing its connection"
-            killed = await other.run(f"KILL QUERY {number}")
-            return f"cannot stop the statement: {killed.message}" if isinstance(killed, Fault) else f"sent KILL QUERY {number}"
+                return "the server does not show it as running"
+            killed = await other.run(f"KILL QUERY {self.number}")
+            return killed.message if isinstance(killed, Fault) else None
         finally:
             await other.close()
 
@@ -233,9 +236,9 @@ def _row(packet: Any, converters: list[Any]) -> tuple[Any, ...]:
 
 
 def _same(shown: object, sql: str) -> bool:
-    """Tell whether the process list, which may cut long statements, shows this one."""
-    seen = " ".join(str(shown or "").split())
-    return bool(seen) and " ".join(sql.split()).startswith(seen.rstrip("; "))
+    """Tell whether the process list, which may cut long statements or show a part of several, shows this one."""
+    seen = " ".join(str(shown or "").split()).rstrip("; ")
+    return bool(seen) and seen in " ".join(sql.split())
 
 
 def _where(target: Connection) -> str:
