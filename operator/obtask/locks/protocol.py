@@ -60,7 +60,8 @@ class Locks:
 
     async def take(self, task: Task, lock: LockKey) -> Claimed | Contended | Outpaced:
         """Claim the Lease of the task's scope key, then check that nobody conflicts."""
-        found = self._board.lease(task.metadata.namespace, lock) or await self._read(task, lock)
+        # The board may be behind: then the write is refused, and the Lease is read.
+        found = self._board.lease(task.metadata.namespace, lock)
         me = holder_identity(task)
         if found is not None and found.holder not in ("", me):
             return Contended((_stranger(found, lock),), None)

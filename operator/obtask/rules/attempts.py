@@ -11,6 +11,8 @@ from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase,
 from obtask.model.task import Task
 from obtask.rules.observation import Report
 
+PROGRESS_SHOWN_AFTER = timedelta(seconds=10)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -30,7 +32,7 @@ class Place:
 
     def attempt_id(self, status: SubtaskStatus) -> AttemptId:
         """Return the name of the subtask's current attempt."""
-        direction = Direction.ROLLBACK if status.phase is SubtaskPhase.ROLLING_BACK else Direction.FORWARD
+        direction = _direction(status)
         number = status.rollback_attempts if direction is Direction.ROLLBACK else status.attempts
         return AttemptId(self.task.metadata.uid, self.step.name, self.subtask.name, direction, number)
 
@@ -96,46 +98,53 @@ def settle(place: Place, status: SubtaskStatus, report: Report, now: datetime, *
     """
     match report.seen:
         case Running(message=message):
-            return status.model_copy(update={"message": one_line(message, room=place.room)}) if message else status
+            return _with_progress(place, status, message, now)
         case Succeeded(message=message):
             ended = _end(place, status, report, now, message)
             if status.phase is SubtaskPhase.RUNNING:
                 return ended.model_copy(update={"phase": SubtaskPhase.SUCCEEDED})
             if undoing:
                 return ended.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK})
-            undone = ended.model_copy(update={"phase": SubtaskPhase.PENDING, "next_attempt_at": now})
-            return undone if stopping else _begin_forward(place, undone, now)
+            if stopping:
+                return _cancelled(ended, Direction.FORWARD, now, "cancelled before the next attempt; the last one is undone")
+            return _begin_forward(place, ended, now)
         case Failed() as failed:
             return _failed(place, status, report, failed, now, may_retry=not stopping)
         case Lost():
             return _lost(place, status, report, now, stopping=stopping)
 
 
+def _with_progress(place: Place, status: SubtaskStatus, message: str | None, now: datetime) -> SubtaskStatus:
+    # What a short attempt is doing is not worth a write to the API server.
+    if not message or status.started_at is None or now - status.started_at < PROGRESS_SHOWN_AFTER:
+        return status
+    return status.model_copy(update={"message": one_line(message, room=place.room)})
+
+
 def _lost(place: Place, status: SubtaskStatus, report: Report, now: datetime, *, stopping: bool) -> SubtaskStatus:
     if stopping:
-        failed = Failed(FailureReason.CANCELLED, "cancelled; nobody knows how far the attempt got")
-        return _failed(place, status, report, failed, now, may_retry=False)
+        return abandon(_end(place, status, report, now, None), now)
     if place.step.interrupted is Interrupted.RERUN:
-        return begin_undo(place, status, now) if status.phase is SubtaskPhase.ROLLING_BACK else _begin_forward(place, status, now)
+        return begin_undo(place, status, now) if status.phase is SubtaskPhase.ROLLING_BACK else begin(place, status, now)
     failed = Failed(FailureReason.INTERRUPTED, "the operator stopped in the middle; nobody knows how far the attempt got")
     return _failed(place, status, report, failed, now, may_retry=False)
 
 
 def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed, now: datetime, *, may_retry: bool) -> SubtaskStatus:
-    direction = Direction.ROLLBACK if status.phase is SubtaskPhase.ROLLING_BACK else Direction.FORWARD
     message = one_line(failed.message, room=place.room)
-    failure = Failure(reason=failed.reason, code=failed.code, direction=direction)
+    failure = Failure(reason=failed.reason, code=failed.code, direction=_direction(status))
     ended = _end(place, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
     retry = place.step.auto_retry
     if not may_retry or retry is None or status.auto_retries >= retry.limit or failed.reason in NEVER_AUTOMATIC:
         return ended
     pause = min(retry.backoff_seconds * 2**status.auto_retries, retry.max_backoff_seconds)
     at = now + timedelta(seconds=pause)
-    text = f"automatic retry {status.auto_retries + 1} of {retry.limit} at {at:%Y-%m-%dT%H:%M:%SZ} after: {message}"
+    text = f"automatic retry {status.auto_retries + 1} of {retry.limit} at {at:%Y-%m-%dT%H:%M:%SZ}{AFTER}{message}"
     change = {"auto_retries": status.auto_retries + 1, "next_attempt_at": at, "message": one_line(text, room=place.room)}
     return ended.model_copy(update=change)
 
 
+AFTER = " after: "
 NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION})
 
 
@@ -145,8 +154,22 @@ def awaits_retry(status: SubtaskStatus) -> bool:
 
 
 def give_up_retry(status: SubtaskStatus) -> SubtaskStatus:
-    """Return the subtask without its awaited automatic retry."""
-    return status.model_copy(update={"phase": SubtaskPhase.FAILED, "next_attempt_at": None})
+    """Return the subtask without its awaited automatic retry: it says why it failed, no longer when it is tried again."""
+    return status.model_copy(update={"next_attempt_at": None, "message": (status.message or "").partition(AFTER)[2]})
+
+
+def abandon(status: SubtaskStatus, now: datetime) -> SubtaskStatus:
+    """Return the subtask as cancelled without a word from its live attempt."""
+    return _cancelled(status, _direction(status), now, "cancelled; nobody knows how far the attempt got")
+
+
+def _cancelled(status: SubtaskStatus, direction: Direction, now: datetime, message: str) -> SubtaskStatus:
+    failure = Failure(reason=FailureReason.CANCELLED, direction=direction)
+    return status.model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure, "message": message, "finished_at": now})
+
+
+def _direction(status: SubtaskStatus) -> Direction:
+    return Direction.ROLLBACK if status.phase is SubtaskPhase.ROLLING_BACK else Direction.FORWARD
 
 
 def _end(place: Place, status: SubtaskStatus, report: Report, now: datetime, message: str | None) -> SubtaskStatus:

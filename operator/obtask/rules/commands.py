@@ -29,9 +29,15 @@ FORBIDDEN_BY_CURRENT_STEP = {
 }
 
 
+# Commands after which a task works on: it needs its lock for them, and its spec.
+WORKING_ON = frozenset({Verb.RETRY, Verb.ROLLBACK, Verb.SKIP_STEP})
+
+
 def allowed_actions(spec: TaskSpec | None, status: TaskStatus) -> tuple[Verb, ...]:
     """Return exactly the commands that would be accepted now. ``spec`` is None when it cannot be read."""
-    return tuple(verb for verb in _by_phase(status) if spec is None or forbidding_step(spec, status, verb) is None)
+    if spec is None:
+        return tuple(verb for verb in _by_phase(status) if verb not in WORKING_ON)
+    return tuple(verb for verb in _by_phase(status) if forbidding_step(spec, status, verb) is None)
 
 
 def _by_phase(status: TaskStatus) -> tuple[Verb, ...]:
@@ -64,13 +70,16 @@ def refusal(spec: TaskSpec | None, status: TaskStatus, command: Command) -> str 
     """Return why the command is refused, or None if it is accepted."""
     if command.fault is not None:
         return command.fault
+    if command.verb not in set(Verb):
+        return f'unknown command "{command.verb}"'
     verb = Verb(command.verb)
     allowed = allowed_actions(spec, status)
     if verb in allowed:
         return None
-    if spec is not None and verb in _by_phase(status) and (step := forbidding_step(spec, status, verb)):
-        may = f"allowed now: {', '.join(allowed)}" if allowed else "no command is allowed now"
-        return f'step "{step}" forbids {verb}; {may}'
+    if verb in _by_phase(status):
+        step = forbidding_step(spec, status, verb) if spec is not None else None
+        why = f'step "{step}" forbids {verb}' if step else f"{verb} needs a spec that this version can read"
+        return f"{why}; {messages.allowed_now(allowed)}"
     return messages.not_allowed(verb, status.phase, allowed)
 
 
@@ -90,7 +99,7 @@ def answered(status: TaskStatus, command: Command, result: ActionResult, message
 
 def needs_lock_again(status: TaskStatus, verb: Verb) -> bool:
     """Return whether the command makes a task work on that has lost its lock."""
-    return status.reason is Reason.LOCK_LOST and verb in {Verb.RETRY, Verb.ROLLBACK, Verb.SKIP_STEP}
+    return status.reason is Reason.LOCK_LOST and verb in WORKING_ON
 
 
 def carry_out(status: TaskStatus, verb: Verb, now: datetime) -> tuple[TaskStatus, str]:

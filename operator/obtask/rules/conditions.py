@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import assert_never
 
 from obtask.model.status import Condition, ConditionStatus, Phase, TaskStatus
+from obtask.model.task import Metadata
+from obtask.rules import messages
 
 
-def with_conditions(status: TaskStatus, generation: int, now: datetime) -> TaskStatus:
+def with_conditions(status: TaskStatus, metadata: Metadata, now: datetime) -> TaskStatus:
     """Return the status with all five conditions; a transition time changes only when its status does."""
     before = {condition.type: condition for condition in status.conditions}
     held = status.lock is not None
@@ -16,7 +18,7 @@ def with_conditions(status: TaskStatus, generation: int, now: datetime) -> TaskS
         ("Ready", status.phase in {Phase.SUCCEEDED, Phase.SKIPPED}, message),
         ("Reconciling", _reconciling(status.phase), message),
         ("Stalled", _stalled(status.phase), message),
-        ("LockHeld", held, _lock_message(status)),
+        ("LockHeld", held, _lock_message(status, metadata.namespace)),
     ]
     conditions = []
     for type_, holds, text in facts:
@@ -29,11 +31,11 @@ def with_conditions(status: TaskStatus, generation: int, now: datetime) -> TaskS
                 status=value,
                 reason=status.phase.value,
                 message=text,
-                observed_generation=generation,
+                observed_generation=metadata.generation,
                 last_transition_time=since,
             )
         )
-    return status.model_copy(update={"conditions": tuple(conditions), "observed_generation": generation})
+    return status.model_copy(update={"conditions": tuple(conditions), "observed_generation": metadata.generation})
 
 
 def _reconciling(phase: Phase) -> bool:
@@ -50,9 +52,9 @@ def _stalled(phase: Phase) -> bool:
     return phase in {Phase.FAILED, Phase.ROLLED_BACK, Phase.CANCELLED, Phase.REJECTED}
 
 
-def _lock_message(status: TaskStatus) -> str:
+def _lock_message(status: TaskStatus, namespace: str) -> str:
     if status.lock is not None:
         return f"{status.lock.scope} lock held since {status.lock.acquired_at:%Y-%m-%dT%H:%M:%SZ} (Lease {status.lock.lease})"
     if status.phase is Phase.WAITING:
-        return status.message or ""
+        return messages.waiting(status.blocked_by, status.blocked_by_count or 0, namespace, shown=len(status.blocked_by))
     return "no lock held"

@@ -8,7 +8,7 @@ from obtask.model.limits import last_lines, tail_room
 from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import progress
-from obtask.rules.attempts import Place, awaits_retry, begin, begin_undo, give_up_retry, live, places, settle
+from obtask.rules.attempts import PROGRESS_SHOWN_AFTER, Place, abandon, awaits_retry, begin, begin_undo, give_up_retry, live, places, settle
 from obtask.rules.decision import Intent, Record, Rest, Stop
 from obtask.rules.observation import Observation
 
@@ -36,7 +36,7 @@ def advance(task: Task, seen: Observation, status: TaskStatus, before: TaskStatu
         if stage.alive:
             stop = tuple(stage.alive)
             return Stop(stop) if moved == status else Record(moved, cancel=stop)
-        return Record(_stopped(moved, seen))
+        return Record(stopped(moved, seen))
     while not _unfinished(stage):
         failed = progress.failed_ones(stage.step)
         if failed:
@@ -184,20 +184,26 @@ def _task_failed(status: TaskStatus, step: StepStatus, failed: list[SubtaskStatu
     )
 
 
-def _stopped(status: TaskStatus, seen: Observation) -> TaskStatus:
+def stopped(status: TaskStatus, seen: Observation) -> TaskStatus:
+    """Return the task as Failed after a cancel or the loss of its lock; an attempt that is live by the status is given up."""
     step = progress.find_step(status, status.current_step or "")
-    given_up = tuple(give_up_retry(sub) if awaits_retry(sub) else sub for sub in step.subtasks)
-    step = step.model_copy(update={"subtasks": given_up})
+    step = step.model_copy(update={"subtasks": tuple(_at_rest(sub, seen.now) for sub in step.subtasks)})
     failed = progress.failed_ones(step)
     place = progress.position(status, step.name)
     lost = status.reason is Reason.LOCK_LOST
     if failed:
-        stopped = _task_failed(status, step, failed, seen)
+        after = _task_failed(status, step, failed, seen)
     else:
         ended = step.model_copy(update={"phase": SubtaskPhase.FAILED, "finished_at": seen.now})
-        stopped = progress.replace_step(status, ended).model_copy(update={"phase": Phase.FAILED, "cancelling": False})
+        after = progress.replace_step(status, ended).model_copy(update={"phase": Phase.FAILED, "cancelling": False})
     why = status.message if lost else f"{place}: cancelled; the target may be half changed"
-    return stopped.model_copy(update={"reason": Reason.LOCK_LOST if lost else Reason.SUBTASK_CANCELLED, "message": why})
+    return after.model_copy(update={"reason": Reason.LOCK_LOST if lost else Reason.SUBTASK_CANCELLED, "message": why})
+
+
+def _at_rest(sub: SubtaskStatus, now: datetime) -> SubtaskStatus:
+    if live(sub):
+        return abandon(sub, now)
+    return give_up_retry(sub) if awaits_retry(sub) else sub
 
 
 def _described(status: TaskStatus, step: StepStatus) -> TaskStatus:
@@ -228,4 +234,6 @@ def _wake_at(stage: _Stage, seen: Observation) -> datetime | None:
         report = seen.report(attempt.id).seen
         if isinstance(report, Running):
             moments.append(report.wake_at)
+            if report.message and (shown_at := attempt.started_at + PROGRESS_SHOWN_AFTER) > seen.now:
+                moments.append(shown_at)
     return progress.earliest(moments)

@@ -14,7 +14,7 @@ from obtask.rules import commands, messages, progress
 from obtask.rules.attempts import running_attempts
 from obtask.rules.conditions import with_conditions
 from obtask.rules.decision import Adopt, Delete, Finish, Intent, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
-from obtask.rules.execution import advance, begin_rollback, enter, open_current_step
+from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Observation, Obstacle
 from obtask.rules.validation import spec_fault
@@ -54,8 +54,7 @@ def lock_lost(task: Task, seen: Observation, holder: str) -> Record:
     running = _running_attempts(task)
     if running:
         return _seal(task, seen, Record(lost, cancel=running))
-    stopped = advance(_with_status(task, lost), seen, lost)
-    return _seal(task, seen, stopped if isinstance(stopped, Record) else Record(lost))
+    return _seal(task, seen, Record(stopped(lost, seen)))
 
 
 def lock_renewed(task: Task, seen: Observation, lock: LockStatus) -> Record:
@@ -134,13 +133,13 @@ def _rejected(status: TaskStatus, reason: Reason, message: str, now: datetime) -
 
 def _unreadable(task: Task, seen: Observation, command: Command | None, spec: InvalidSpec) -> Intent:
     status = task.status
-    if command is not None and (command.fault is not None or command.verb not in (Verb.CANCEL, Verb.SKIP)):
-        text = command.fault or f"{command.verb} needs a spec that this version can read: {spec.message}"
-        return Record(commands.answered(status, command, ActionResult.REJECTED, text, seen.now))
+    if command is not None:
+        refusal = commands.refusal(None, status, command)
+        if refusal is None:
+            return _carried_out(task, seen, status, command)
+        return Record(commands.answered(status, command, ActionResult.REJECTED, f"{refusal}: {spec.message}", seen.now))
     if status.phase in {Phase.PENDING, Phase.WAITING}:
         return Record(_rejected(status, Reason.INVALID_SPEC, spec.message, seen.now))
-    if command is not None and Verb(command.verb) in commands.allowed_actions(None, status):
-        return _carried_out(task, seen, status, command)
     return Rest()
 
 
@@ -148,6 +147,8 @@ def _obey(task: Task, spec: TaskSpec, seen: Observation, command: Command) -> In
     refusal = commands.refusal(spec, task.status, command)
     if refusal is not None:
         return Record(commands.answered(task.status, command, ActionResult.REJECTED, refusal, seen.now))
+    if command.verb in commands.WORKING_ON and task.status.lock is not None and seen.lock_in_doubt:
+        return VerifyLock()
     if commands.needs_lock_again(task.status, Verb(command.verb)):
         return TakeLock()
     return _carried_out(task, seen, task.status, command)
@@ -163,7 +164,8 @@ def _carried_out(task: Task, seen: Observation, status: TaskStatus, command: Com
         case Phase.RUNNING if not moved.cancelling:
             return open_current_step(locked, seen, moved, before=task.status)
         case Phase.RUNNING | Phase.ROLLING_BACK:
-            return Record(moved, cancel=_running_attempts(task))
+            running = _running_attempts(task)
+            return Record(moved, cancel=running) if running else Record(stopped(moved, seen))
         case _:
             return Record(moved)
 
@@ -213,8 +215,9 @@ def _seal(task: Task, seen: Observation, record: Record) -> Record:
     status = record.status
     spec = task.spec if isinstance(task.spec, TaskSpec) else None
     derived: dict[str, object] = {"allowed_actions": commands.allowed_actions(spec, status)}
-    derived["progress"] = progress.progress(status) if status.steps else None
+    if spec is not None:
+        derived["progress"] = progress.progress(status) if status.steps else f"0/{len(spec.steps)}"
     derived |= {} if status.phase is Phase.WAITING else _UNBLOCKED
     derived |= {"lock": None, "cancelling": False} if status.phase.finished else {}
-    sealed = with_conditions(status.model_copy(update=derived), task.metadata.generation, seen.now)
+    sealed = with_conditions(status.model_copy(update=derived), task.metadata, seen.now)
     return Record(sealed, record.start, record.cancel)

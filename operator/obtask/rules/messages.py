@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from obtask.model.status import Blocker, Phase, Verb
 
 
-def waiting(blockers: Sequence[Blocker], count: int, namespace: str) -> str:
-    """Return who is in the way, in which phase, since when, and what to type."""
-    parts = [_blocker(blocker, namespace) for blocker in blockers[:3]]
+def waiting(blockers: Sequence[Blocker], count: int, namespace: str, shown: int = 3) -> str:
+    """Return who is in the way, in which phase, since when, and what to type; at most so many of them by name."""
+    parts = [_blocker(blocker, namespace) for blocker in blockers[:shown]]
     if count > len(parts):
         parts.append(f"and {count - len(parts)} more")
     return "waiting for " + "; ".join(parts)
@@ -31,5 +31,9 @@ def blocked_by_summary(blockers: Sequence[Blocker], count: int) -> str | None:
 
 def not_allowed(verb: str, phase: Phase, allowed: Sequence[Verb]) -> str:
     """Return why a command is refused in this phase, and which would be accepted."""
-    may = f"allowed now: {', '.join(allowed)}" if allowed else "no command is allowed now"
-    return f"{verb} is not allowed while {phase.value}; {may}"
+    return f"{verb} is not allowed while {phase.value}; {allowed_now(allowed)}"
+
+
+def allowed_now(allowed: Sequence[Verb]) -> str:
+    """Return which commands would be accepted."""
+    return f"allowed now: {', '.join(allowed)}" if allowed else "no command is allowed now"
