@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from kubernetes.aio.config import ConfigException
 
-from obtask.kube.api import Unavailable
+from obtask.kube.api import Denied, Unavailable
 from obtask.model.schema import custom_resource_definitions, render_yaml
 from obtask.runtime.process import serve
 from obtask.settings import Settings, SettingsError, read_settings
@@ -61,7 +61,7 @@ def run(
         asyncio.run(_until_signal(settings))
     except (ConfigException, OSError) as error:
         _fail(f"cannot read the kubeconfig: {error}")
-    except LookupError as error:
+    except Denied as error:
         _fail(f"{error}; are the CRDs installed (obtask crd | kubectl apply --server-side -f -), and may this user list them?")
     except asyncio.CancelledError:
         _fail("a part of the operator ended; the log says which")

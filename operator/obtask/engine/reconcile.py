@@ -9,7 +9,7 @@ from typing import assert_never
 from obtask.engine.act import Attempts
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking, Settled
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import Denied, Json, Refusal
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Lease
 from obtask.kube.tasks import Tasks
@@ -18,7 +18,7 @@ from obtask.model.attempt import Running
 from obtask.model.task import InvalidSpec, Key, Task, read_task
 from obtask.rules import machine
 from obtask.rules.announcements import announcements
-from obtask.rules.decision import Adopt, Delete, Finish, Intent, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.observation import Observation
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Engine:
     async def reconcile(self, key: Key) -> timedelta | None:
         """Move the task on as far as it goes now; return when to look again, or None for not before it is rung.
 
-        Raises kube.api.Unavailable, or PermissionError, when the API server does not let the turn end.
+        Raises kube.api.Unavailable, or Denied, when the API server does not let the turn end.
         """
         if key in self.departed:
             await self._bury(key)
@@ -80,7 +80,7 @@ class Engine:
         answer = await self.tasks.get(key)
         if isinstance(answer, Refusal):
             if not answer.missing:
-                raise PermissionError(f"cannot read {key}: {answer.message}")
+                raise Denied(f"cannot read {key}: {answer.message}")
             return None
         return self.learn(answer) or read_task(answer)
 
@@ -109,6 +109,8 @@ class Engine:
                 await self.locking.release(task)
                 self.attempts.settle(task.status, task.metadata.uid)
                 return await self._learned(task, await self.tasks.remove_finalizer(task))
+            case LetGo():
+                return await self._let_go(task)
             case Delete():
                 await self.tasks.delete(task)
                 return False
@@ -116,6 +118,14 @@ class Engine:
                 return False
             case never:
                 assert_never(never)
+
+    async def _let_go(self, task: Task) -> bool:
+        answer = await self.tasks.remove_finalizer(task)
+        if isinstance(answer, Refusal) and not answer.missing:
+            return await self._learned(task, answer)
+        self.depart(task.key, task.metadata.uid)
+        await self._bury(task.key)
+        return False
 
     async def _settle(self, task: Task, settled: Settled | None) -> bool:
         if settled is None:
@@ -172,11 +182,11 @@ class Engine:
             self.learn(answer)
             return True
         if not (answer.conflict or answer.missing):
-            raise PermissionError(f"write to {task.key} refused: {answer.message}")
+            raise Denied(f"write to {task.key} refused: {answer.message}")
         fresh = await self.tasks.get(task.key)
         if isinstance(fresh, Refusal):
             if not fresh.missing:
-                raise PermissionError(f"cannot read {task.key}: {fresh.message}")
+                raise Denied(f"cannot read {task.key}: {fresh.message}")
             self.depart(task.key, task.metadata.uid)
             await self._bury(task.key)
             return False

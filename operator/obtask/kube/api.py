@@ -22,6 +22,10 @@ class Unavailable(Exception):  # noqa: N818 - it is a state of the API server, n
     """The API server did not answer, or asked to come back later: whether a write was applied is not known."""
 
 
+class Denied(Exception):  # noqa: N818 - what the API server did
+    """The API server refuses what the operator must be able to do: rights, admission or a quota are in the way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """The API server said no, and nothing was changed."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from obtask import names
-from obtask.kube.api import Json, Refusal, Requests, path_of
+from obtask.kube.api import Denied, Json, Refusal, Requests, path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ class Leases:
     async def list_domain(self, namespace: str, domain: str) -> list[Lease]:
         """Return all Leases of a domain as they are now: no resourceVersion, so the answer is consistent.
 
-        Raises PermissionError when listing is refused.
+        Raises Denied when listing is refused.
         """
         answer = await self._api.send("GET", _path(namespace), query={"labelSelector": f"{names.DOMAIN_LABEL}={domain}"})
         if isinstance(answer, Refusal):
-            raise PermissionError(f"cannot list leases in {namespace}: {answer.message}")
+            raise Denied(f"cannot list leases in {namespace}: {answer.message}")
         return [read_lease(item) for item in answer.get("items") or []]
 
     async def create(self, lease: Lease, now: datetime) -> Lease | Refusal:

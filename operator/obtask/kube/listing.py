@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 
 from obtask import names
-from obtask.kube.api import Json, Refusal, Requests, path_of
+from obtask.kube.api import Denied, Json, Refusal, Requests, path_of
 from obtask.kube.leases import Lease, read_lease
 from obtask.model.status import Phase
 
@@ -25,7 +25,7 @@ class Listing:
     async def unfinished_tasks(self) -> list[Json]:
         """Return all tasks that are not finished; the server leaves the others out.
 
-        Raises LookupError when the CRD is not installed or cannot be listed.
+        Raises Denied when the CRD is not installed or cannot be listed.
         """
         selector = ",".join(f"status.phase!={phase.value}" for phase in Phase if phase.finished)
         return [item async for item in self._items(names.GROUP, names.VERSION, names.PLURAL, {"fieldSelector": selector})]
@@ -37,9 +37,7 @@ class Listing:
             while True:
                 answer = await self._api.send("GET", path_of("apis", group, version, *place, plural), query=page)
                 if isinstance(answer, Refusal):
-                    raise LookupError(  # noqa: TRY004 - nothing was found, whatever its type
-                        f"cannot list {plural}.{group}: {answer.message}"
-                    )
+                    raise Denied(f"cannot list {plural}.{group}: {answer.message}")
                 for item in answer.get("items") or []:
                     yield item
                 token = (answer.get("metadata") or {}).get("continue")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from obtask.kube.api import Refusal
+from obtask.kube.api import Denied, Refusal
 from obtask.kube.leases import Lease, Leases, micro_time
 from obtask.locks.board import Board, key_of
 from obtask.model.status import LockStatus, Phase
@@ -113,7 +113,7 @@ class Locks:
         answer = await self._leases.get(task.metadata.namespace, lock.lease_name)
         if isinstance(answer, Refusal):
             if not answer.missing:
-                raise PermissionError(f"cannot read lease {lock.lease_name}: {answer.message}")
+                raise Denied(f"cannot read lease {lock.lease_name}: {answer.message}")
             gone = self._board.lease(task.metadata.namespace, lock)
             if gone is not None:
                 self._board.forget_lease(gone)
@@ -143,7 +143,7 @@ class Locks:
         if not isinstance(answer, Refusal):
             self._board.see_lease(answer)
         elif not (answer.conflict or answer.missing):
-            raise PermissionError(f"cannot claim lease {lock.lease_name}: {answer.message}")
+            raise Denied(f"cannot claim lease {lock.lease_name}: {answer.message}")
         return answer
 
     async def _others(self, task: Task, lock: LockKey) -> list[Contender]:

@@ -59,8 +59,13 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
+class LetGo:
+    """Take the finalizer off a task that is being deleted unfinished; its lock is freed once it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Delete the task: its time after the end is over."""
 
 
-Intent = Rest | Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | Delete
+Intent = Rest | Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | LetGo | Delete

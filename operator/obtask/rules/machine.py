@@ -13,7 +13,7 @@ from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands, messages, progress
 from obtask.rules.attempts import running_attempts
 from obtask.rules.conditions import with_conditions
-from obtask.rules.decision import Adopt, Delete, Finish, Intent, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Observation, Obstacle
@@ -186,7 +186,9 @@ def _let_go(task: Task, seen: Observation) -> Intent:
     if names.FINALIZER not in task.metadata.finalizers:
         return Rest()
     running = tuple(attempt for attempt in _running_attempts(task) if isinstance(seen.report(attempt.id).seen, Running))
-    return Stop(running) if running else Finish()
+    if running:
+        return Stop(running)
+    return Finish() if task.status.phase.finished else LetGo()
 
 
 def _running_attempts(task: Task) -> tuple[Attempt, ...]:

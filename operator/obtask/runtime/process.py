@@ -22,7 +22,7 @@ from obtask.engine.wakeups import Wakeups
 from obtask.executors.inprocess import InProcess
 from obtask.executors.sql.work import SqlWork
 from obtask.executors.wait import Wait
-from obtask.kube.api import Api, Unavailable, connect
+from obtask.kube.api import Api, Denied, Unavailable, connect
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Leases
 from obtask.kube.listing import Listing
@@ -97,7 +97,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
 async def load(operator: Operator) -> None:
     """Read all locks and all unfinished tasks, so that the first turns see the lines in full.
 
-    Raises LookupError when they cannot be listed, kube.api.Unavailable when the API server does not answer.
+    Raises Denied when they cannot be listed, kube.api.Unavailable when the API server does not answer.
     """
     for lease in await operator.listing.leases():
         operator.board.see_lease(lease)
@@ -108,7 +108,7 @@ async def load(operator: Operator) -> None:
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Run the operator until ``stop`` is set. ``ready`` is called once it works.
 
-    Raises LookupError, kube.api.Unavailable or ConfigException when it cannot start.
+    Raises Denied, kube.api.Unavailable or ConfigException when it cannot start.
     """
     api = await connect(settings.kubeconfig)
     try:
@@ -193,6 +193,6 @@ async def _sweep(operator: Operator) -> None:
     while True:
         try:
             await operator.sweeper.sweep()
-        except (Unavailable, LookupError) as error:
+        except (Unavailable, Denied) as error:
             logger.warning("sweep of leases: %s", error)
         await asyncio.sleep(operator.settings.sweep_seconds)

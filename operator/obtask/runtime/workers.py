@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
-from obtask.kube.api import Unavailable
+from obtask.kube.api import Denied, Unavailable
 from obtask.model.task import Key
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Workers:
         self.turns += 1
         try:
             pause = await self._engine.reconcile(key)
-        except (Unavailable, PermissionError) as error:
+        except (Unavailable, Denied) as error:
             logger.warning("%s: %s", key, error)
         except Exception:
             # One task that cannot be handled must not take the others with it.
