@@ -13,7 +13,7 @@ from obtask.model.command import Command
 from obtask.model.status import Direction, FailureReason, LockStatus, LogRef, TaskStatus
 from obtask.model.task import InvalidSpec, Task, read_task
 from obtask.rules.attempts import running_attempts
-from obtask.rules.decision import Adopt, Delete, Finish, TakeCommand
+from obtask.rules.decision import Adopt, Delete, Finish, LetGo, TakeCommand
 from obtask.rules.lock_keys import holder_identity, task_lock_key
 from obtask.rules.observation import Report
 
@@ -57,7 +57,7 @@ class ApiServer:
         self.body["status"] = status.dump()
         self._write()
 
-    def touch(self, intent: Adopt | TakeCommand | Finish | Delete, now: datetime) -> None:
+    def touch(self, intent: Adopt | TakeCommand | Finish | LetGo | Delete, now: datetime) -> None:
         """Change the metadata as the intent asks."""
         finalizers, annotations = self.body["metadata"]["finalizers"], self.body["metadata"]["annotations"]
         match intent:
@@ -65,7 +65,7 @@ class ApiServer:
                 self._write(finalizers=[*finalizers, names.FINALIZER])
             case TakeCommand(command=command):
                 self._write(annotations=_taken(annotations, command))
-            case Finish():
+            case Finish() | LetGo():
                 kept = {key: value for key, value in annotations.items() if key != names.ACCEPTED_COMMAND_ANNOTATION}
                 self._write(finalizers=[other for other in finalizers if other != names.FINALIZER], annotations=kept)
             case Delete():
@@ -133,9 +133,9 @@ class Executors:
         """Return what is seen of the attempts of a task that have not ended by its status."""
         return {name: self._entries[name].report for name in _live_by_status(task) if name in self._entries}
 
-    def all_running(self, task: Task) -> bool:
-        """Return whether every attempt that has not ended by the task's status is really running."""
-        return _live_by_status(task) <= {attempt.id for attempt in self.running}
+    def all_running(self, attempts: Sequence[Attempt]) -> bool:
+        """Return whether all of these attempts still run."""
+        return {attempt.id for attempt in attempts} <= {attempt.id for attempt in self.running}
 
     def end(self, subtask: str, outcome: Outcome | Lost, tail: str | None = None, ref: LogRef | None = None) -> None:
         """End the running attempt of a subtask."""

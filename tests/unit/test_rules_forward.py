@@ -8,6 +8,7 @@ from tests.unit.world import World
 
 from obtask import names
 from obtask.model.status import Direction, Phase, Reason, SubtaskPhase
+from obtask.rules.attempts import PROGRESS_SHOWN_AFTER
 from obtask.rules.decision import Adopt, Finish, Record, Rest, TakeLock
 
 
@@ -125,15 +126,28 @@ def test_times_of_steps_and_subtasks() -> None:
     assert (second.started_at, second.finished_at) == (at[10], at[30])
 
 
-def test_message_of_a_running_subtask_is_shown() -> None:
-    """What an attempt says about its progress becomes the message of its subtask."""
+def test_progress_of_a_short_attempt_is_not_written_down() -> None:
+    """What an attempt says in its first seconds is not worth a write, but the rules ask to be woken when it is."""
     world = three_steps()
     world.run()
 
     world.executors.say("check", "statement 2 of 5")
-    world.run()
 
-    assert world.subtask("check").message == "statement 2 of 5"
+    assert world.run() == Rest(START + PROGRESS_SHOWN_AFTER)
+    assert world.subtask("check").message is None
+
+
+def test_progress_of_a_longer_attempt_is_shown() -> None:
+    """What a longer attempt says about its progress becomes the message of its subtask, once per message."""
+    world = three_steps()
+    world.run()
+    world.executors.say("check", "statement 2 of 5")
+    stored = len(world.stored)
+
+    world.wait(PROGRESS_SHOWN_AFTER.total_seconds())
+    world.wait(60)
+
+    assert (world.subtask("check").message, len(world.stored)) == ("statement 2 of 5", stored + 1)
 
 
 def test_message_of_a_success_is_kept() -> None:

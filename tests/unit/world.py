@@ -15,7 +15,7 @@ from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import Blocker, LogRef, Phase, StepStatus, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import machine
-from obtask.rules.decision import Adopt, Delete, Finish, Intent, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN
 from obtask.rules.lock_keys import holder_identity, holder_name, task_lock_key
 from obtask.rules.observation import Observation, Obstacle
@@ -163,7 +163,7 @@ class World:
                 return self._verify(crash)
             case Stop(attempts=attempts):
                 self.executors.stop(attempts)
-                return not self.executors.all_running(self.task)
+                return not self.executors.all_running(attempts)
             case _ if crash is Crash.BEFORE_WRITE:
                 self.crash()
             case Record():
@@ -172,13 +172,18 @@ class World:
                 self.lease.release(self.task)
                 self.executors.keep(None)
                 self._touch(intent, crash)
+            case LetGo():
+                leaving = self.task
+                self._touch(intent, crash)
+                self.lease.release(leaving)
+                self.executors.keep(None)
             case Adopt() | TakeCommand() | Delete():
                 self._touch(intent, crash)
             case never:
                 assert_never(never)
         return not self.api.gone
 
-    def _touch(self, intent: Adopt | TakeCommand | Finish | Delete, crash: Crash | None) -> None:
+    def _touch(self, intent: Adopt | TakeCommand | Finish | LetGo | Delete, crash: Crash | None) -> None:
         self.api.touch(intent, self.now)
         if crash:
             self.crash()

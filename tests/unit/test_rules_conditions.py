@@ -1,0 +1,201 @@
+"""The conditions of a task, as kubectl wait, Flux, Helm and Argo CD read them. API.md section 3.3."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from tests.unit.builders import START, a_blocker, a_mended_task, a_task
+from tests.unit.world import World
+
+from obtask.model.status import Condition, Phase
+
+
+def waiting() -> World:
+    """Return a task in line."""
+    world = World(a_task())
+    world.in_the_way = (a_blocker("freeze"),)
+    world.run()
+    return world
+
+
+def running() -> World:
+    """Return a running task."""
+    world = World(a_mended_task())
+    world.run()
+    return world
+
+
+def failed_one() -> World:
+    """Return a failed task."""
+    world = running()
+    world.fail("check")
+    return world
+
+
+def rolling_back() -> World:
+    """Return a task that is being undone."""
+    world = failed_one()
+    world.command("rollback")
+    return world
+
+
+def succeeded() -> World:
+    """Return a task that is done."""
+    world = World(a_task())
+    world.run()
+    world.succeed("only")
+    return world
+
+
+def rolled_back() -> World:
+    """Return a task that is undone."""
+    world = rolling_back()
+    world.succeed("check")
+    return world
+
+
+def skipped() -> World:
+    """Return a task that a person gave up on."""
+    world = failed_one()
+    world.command("skip")
+    return world
+
+
+def cancelled() -> World:
+    """Return a task that was cancelled before it started."""
+    world = waiting()
+    world.command("cancel")
+    return world
+
+
+def rejected() -> World:
+    """Return a task that was in conflict."""
+    world = World(a_task().rejecting())
+    world.in_the_way = (a_blocker("freeze"),)
+    world.run()
+    return world
+
+
+def pending() -> World:
+    """Return a task whose only record is the refusal of a command."""
+    world = World(a_task().annotated(action="retry"))
+    while not world.stored:
+        world.turn()
+    return world
+
+
+def conditions(world: World) -> dict[str, Condition]:
+    """Return the conditions by type."""
+    return {condition.type: condition for condition in world.status.conditions}
+
+
+TYPES = ("Finished", "Ready", "Reconciling", "Stalled", "LockHeld")
+
+TABLE = [
+    (pending, Phase.PENDING, (False, False, True, False, False)),
+    (waiting, Phase.WAITING, (False, False, True, False, False)),
+    (running, Phase.RUNNING, (False, False, True, False, True)),
+    (failed_one, Phase.FAILED, (False, False, False, True, True)),
+    (rolling_back, Phase.ROLLING_BACK, (False, False, True, False, True)),
+    (succeeded, Phase.SUCCEEDED, (True, True, False, False, False)),
+    (rolled_back, Phase.ROLLED_BACK, (True, False, False, True, False)),
+    (skipped, Phase.SKIPPED, (True, True, False, False, False)),
+    (cancelled, Phase.CANCELLED, (True, False, False, True, False)),
+    (rejected, Phase.REJECTED, (True, False, False, True, False)),
+]
+
+
+@pytest.mark.parametrize(("made", "phase", "expected"), TABLE, ids=[phase.value for _, phase, _ in TABLE])
+def test_conditions_of_each_phase(made: Callable[[], World], phase: Phase, expected: tuple[bool, ...]) -> None:
+    """Every phase has the conditions of the table, with the generation they were set for, and the phase as reason."""
+    world = made()
+
+    assert world.phase is phase
+    assert [(condition.type, condition.status.value) for condition in world.status.conditions] == [
+        (type_, str(holds)) for type_, holds in zip(TYPES, expected, strict=True)
+    ]
+    assert {(condition.reason, condition.observed_generation) for condition in world.status.conditions} == {(phase.value, 1)}
+
+
+def test_table_is_complete() -> None:
+    """The table above has every phase."""
+    assert [phase for _, phase, _ in TABLE] == list(Phase)
+
+
+def test_transition_time_changes_only_with_the_status() -> None:
+    """A condition that stays as it is keeps its time, however often the task is written; one that turns gets a new one."""
+    world = running()
+    world.later(60)
+    world.succeed("check")
+    world.later(60)
+    world.fail("zone1")
+    world.later(60)
+    world.fail("zone2")
+    at = {type_: condition.last_transition_time for type_, condition in conditions(world).items()}
+
+    turned = START + timedelta(seconds=180)
+    assert at == {"Finished": START, "Ready": START, "Reconciling": turned, "Stalled": turned, "LockHeld": START}
+
+
+def test_transition_back_and_forth() -> None:
+    """A condition that turns back gets the time of that."""
+    world = failed_one()
+    world.later(60)
+    world.command("retry")
+
+    at = conditions(world)["Stalled"].last_transition_time
+    assert at == START + timedelta(seconds=60)
+    assert conditions(world)["Finished"].last_transition_time == START
+
+
+def test_messages_are_those_of_the_task() -> None:
+    """The conditions say what the task says."""
+    world = failed_one()
+
+    said = {condition.message for type_, condition in conditions(world).items() if type_ != "LockHeld"}
+    assert said == {'step 1/3 "check": subtask "check" failed: exit code 3'}
+
+
+def test_lock_held_names_the_lease() -> None:
+    """While the lock is held the condition says since when, and which Lease."""
+    world = running()
+
+    assert world.status.lock is not None
+    assert conditions(world)["LockHeld"].message == f"Global lock held since 2026-11-23T08:00:00Z (Lease {world.status.lock.lease})"
+
+
+def test_lock_held_names_every_blocker() -> None:
+    """While the task waits the condition names each blocker, its phase, since when, and what to type."""
+    world = World(a_task())
+    world.in_the_way = (
+        *(a_blocker(f"t{number}", scope="Tenant") for number in range(9)),
+        a_blocker("broken", Phase.FAILED, "Tenant"),
+        a_blocker("eleventh"),
+    )
+
+    world.run()
+
+    message = conditions(world)["LockHeld"].message
+    assert message == "waiting for " + "; ".join(
+        [
+            *(f"t{number} (Tenant, Running since 2026-11-23T08:00:00Z)" for number in range(9)),
+            "broken (Tenant, Failed since 2026-11-23T08:00:00Z): kubectl annotate obtask broken -n prod action=retry (or rollback, skip)",
+            "and 1 more",
+        ]
+    )
+
+
+@pytest.mark.parametrize("made", [succeeded, cancelled])
+def test_no_lock_held(made: Callable[[], World]) -> None:
+    """A finished task holds none."""
+    assert conditions(made())["LockHeld"].message == "no lock held"
+
+
+def test_long_messages_fit() -> None:
+    """Ten blockers with the longest names are cut to what the API server takes."""
+    world = World(a_task())
+    world.in_the_way = tuple(a_blocker("b" * 253, Phase.FAILED) for _ in range(10))
+
+    world.run()
+
+    assert len(conditions(world)["LockHeld"].message) == 4096

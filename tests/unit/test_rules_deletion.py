@@ -1,0 +1,181 @@
+"""Deletion of tasks by people, and by their time to live."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from tests.unit.builders import START, a_blocker, a_mended_task, a_task
+from tests.unit.world import World
+
+from obtask.model.attempt import Succeeded
+from obtask.rules.decision import Delete, Finish, LetGo, Record, Rest, Stop
+
+
+def pending() -> World:
+    """Return a task that nobody has looked at but to put the finalizer on."""
+    world = World(a_task())
+    world.turn()
+    return world
+
+
+def waiting() -> World:
+    """Return a task in line."""
+    world = World(a_task())
+    world.in_the_way = (a_blocker("freeze"),)
+    world.run()
+    return world
+
+
+def running() -> World:
+    """Return a running task with two running subtasks."""
+    world = World(a_mended_task())
+    world.run()
+    world.succeed("check")
+    return world
+
+
+def failed_one() -> World:
+    """Return a failed task."""
+    world = running()
+    world.succeed("zone1")
+    world.fail("zone2")
+    return world
+
+
+def rolling_back() -> World:
+    """Return a task that is being undone."""
+    world = failed_one()
+    world.command("rollback")
+    return world
+
+
+def awaiting_retry() -> World:
+    """Return a task that awaits an automatic retry."""
+    world = World(a_task().step("load", auto_retry={"limit": 1}))
+    world.run()
+    world.fail("load")
+    return world
+
+
+@pytest.mark.parametrize("made", [pending, waiting, running, failed_one, rolling_back, awaiting_retry])
+def test_deleted_task_is_let_go(made: Callable[[], World]) -> None:
+    """In every phase: running subtasks are stopped, the lock is freed, nothing is undone or recorded, and the task goes."""
+    world = made()
+    started, stored = len(world.executors.started), len(world.stored)
+    world.delete()
+
+    world.run()
+
+    assert world.api.gone
+    assert (world.live, world.lease.holder) == ([], "")
+    assert (len(world.executors.started), len(world.stored)) == (started, stored)
+
+
+def test_task_that_nobody_has_seen_just_goes() -> None:
+    """Without the finalizer nobody holds it."""
+    world = World(a_task())
+
+    world.delete()
+
+    assert world.api.gone
+
+
+def test_lock_is_not_freed_before_the_subtasks_have_stopped() -> None:
+    """As long as a subtask runs its task keeps the lock and stays."""
+    world = running()
+    world.executors.stops_at_once = False
+    world.delete()
+
+    world.run()
+    assert (world.executors.asked_to_stop, world.holds_lease) == (["zone1", "zone2"], True)
+
+    world.executors.end("zone1", Succeeded())
+    world.run()
+    assert (world.executors.asked_to_stop, world.holds_lease) == (["zone2"], True)
+
+    world.executors.end("zone2", Succeeded())
+    world.run()
+    assert world.api.gone
+
+
+def test_stop_then_finish() -> None:
+    """The order: stop the subtasks, then give the lock back and take the finalizer off."""
+    world = running()
+    world.delete()
+
+    world.run()
+
+    assert [type(intent) for intent in world.intents[-2:]] == [Stop, LetGo]
+
+
+def test_deletion_after_a_crash() -> None:
+    """Attempts that nobody knows of any more hold nobody up."""
+    world = running()
+    world.crash()
+    world.delete()
+
+    world.run()
+
+    assert world.api.gone
+
+
+def test_command_on_a_task_that_is_being_deleted_is_ignored() -> None:
+    """Nothing is started or recorded for a task that is leaving."""
+    world = failed_one()
+    started = len(world.executors.started)
+    world.api.annotate(action="retry")
+    world.delete()
+
+    world.run()
+
+    assert (world.api.gone, len(world.executors.started)) == (True, started)
+
+
+def finished(seconds: int | None) -> World:
+    """Return a task that succeeded, with a time to live."""
+    builder = a_task()
+    world = World(builder.ttl(seconds) if seconds is not None else builder)
+    world.run()
+    world.succeed("only")
+    return world
+
+
+def test_time_to_live_counts_from_the_end() -> None:
+    """The task is deleted when its time after the end is over, and not before."""
+    world = finished(3600)
+    assert world.intents[-1] == Rest(START + timedelta(hours=1))
+
+    world.wait(3599)
+    assert not world.api.gone
+
+    world.wait(1)
+    assert world.api.gone
+
+
+def test_no_time_to_live_at_all() -> None:
+    """With 0 seconds the task is deleted right after its end, which is stored before."""
+    world = finished(0)
+
+    assert world.api.gone
+    assert [type(intent) for intent in world.intents[-3:]] == [Record, Finish, Delete]
+
+
+def test_task_without_a_time_to_live_stays() -> None:
+    """By default nobody deletes a finished task."""
+    world = finished(None)
+
+    world.wait(10 * 365 * 86400)
+
+    assert world.intents[-1] == Rest()
+    assert not world.api.gone
+
+
+def test_failed_task_is_not_deleted_by_its_time_to_live() -> None:
+    """A failed task is not finished: its time does not run."""
+    world = World(a_task().ttl(0))
+    world.run()
+    world.fail("only")
+
+    world.wait(86400)
+
+    assert not world.api.gone
