@@ -29,7 +29,9 @@ def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
 @pytest.fixture
 def operator(control_plane: ControlPlane, namespace: str) -> Iterator[None]:
     """Run an operator for the test's namespace."""
-    with operator_thread(Settings(kubeconfig=str(control_plane.operator_kubeconfig), namespaces=(namespace,), runner="test", grace_seconds=1)):
+    with operator_thread(
+        Settings(kubeconfig=str(control_plane.operator_kubeconfig), namespaces=(namespace,), runner="test", grace_seconds=1)
+    ):
         yield
 
 

@@ -25,11 +25,8 @@ class TaskClient:
         target = {} if spec.get("type") == "Local" else {"cluster": "obdemo"}
         full = {"type": "Cluster", "maintenance": "None", **target, **spec}
         body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name}, "spec": full}
-        return self.object(json.loads(self.kubectl("create", "-o", "json", "-f", "-", manifest=body)))
-
-    def object(self, body: Body) -> Body:
-        """Return the object as it is."""
-        return body
+        created: Body = json.loads(self.kubectl("create", "-o", "json", "-f", "-", manifest=body))
+        return created
 
     def get(self, name: str) -> Body:
         """Return a task."""

@@ -9,6 +9,7 @@ FAILING = {"sql": {"statements": ["select * from missing_table"]}}
 
 
 def wait_step(name: str, seconds: int = 0) -> dict[str, object]:
+    """Return a step that waits."""
     return {"name": name, "wait": {"seconds": seconds}}
 
 
@@ -63,7 +64,8 @@ def test_retry_runs_the_failed_step_again(tasks: TaskClient, connection: str) ->
     ]
     tasks.create("again", connection={"secretName": connection}, steps=steps)
     tasks.wait_phase("again", "Failed")
-    tasks.create("mend", connection={"secretName": connection}, steps=[{"name": "t", "sql": {"statements": ["create table retry_needed (a int)"]}}])
+    table = {"name": "t", "sql": {"statements": ["create table retry_needed (a int)"]}}
+    tasks.create("mend", connection={"secretName": connection}, steps=[table])
     tasks.wait_phase("mend", "Succeeded")
 
     tasks.command("again", "retry")
@@ -75,6 +77,7 @@ def test_retry_runs_the_failed_step_again(tasks: TaskClient, connection: str) ->
 
 def test_rollback_undoes_in_reverse_order(tasks: TaskClient, connection: str) -> None:
     """Rollback runs the undo of the failed step and of the steps before it, last first, and ends RolledBack."""
+
     def noted(name: str, *, fail: bool = False) -> dict[str, object]:
         first = "select * from missing_table" if fail else f"insert into undo_log (what) values ('do {name}')"
         undo = {"sql": {"statements": [f"insert into undo_log (what) values ('undo {name}')"]}}
