@@ -22,6 +22,8 @@ class Settings:
     sweep_seconds: float = 30.0
     runner: str = ""
     log_format: str = "text"
+    leader_namespace: str | None = None
+    metrics_address: tuple[str, int] | None = None
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -34,6 +36,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         grace_seconds=_whole(environment, "OBTASK_GRACE_SECONDS", 20, lowest=0, highest=3600),
         sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
         runner=f"{environment.get('HOSTNAME') or socket.gethostname()}-{uuid4().hex[:8]}",
+        leader_namespace=environment.get("OBTASK_LEADER_NAMESPACE", "").strip() or None,
+        metrics_address=_address(environment, "OBTASK_METRICS_ADDRESS"),
         log_format=_choice(environment, "OBTASK_LOG_FORMAT", "text", ("text", "json")),
     )
 
@@ -45,6 +49,16 @@ def _whole(environment: Mapping[str, str], name: str, default: int, *, lowest: i
     if not text.isdecimal() or not lowest <= int(text) <= highest:
         raise SettingsError(f"{name}={text!r}: use a whole number from {lowest} to {highest}")
     return int(text)
+
+
+def _address(environment: Mapping[str, str], name: str) -> tuple[str, int] | None:
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004 - the ports of TCP
+        raise SettingsError(f"{name}={text!r}: use HOST:PORT, such as 127.0.0.1:9090")
+    return (host.strip("[]") or "127.0.0.1", int(port))
 
 
 def _choice(environment: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from obtask import names
 from obtask.model.status import Phase
-from obtask.model.task import Key, Task, read_task
+from obtask.model.task import InvalidSpec, Key, Task, read_task
 
 FINISHED = frozenset(phase.value for phase in Phase if phase.finished)
 
@@ -34,6 +34,15 @@ class KnownTasks:
     def forget(self, key: Key) -> Task | None:
         """Drop a task that is gone or needs no more turns; return its last version."""
         return self._tasks.pop(key, None)
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many tasks are unfinished, by phase and scope."""
+        found: dict[tuple[str, str], int] = {}
+        for task in self._tasks.values():
+            if not task.status.phase.finished:
+                scope = "None" if isinstance(task.spec, InvalidSpec) else task.spec.maintenance.value
+                found[task.status.phase.value, scope] = found.get((task.status.phase.value, scope), 0) + 1
+        return found
 
     def all(self) -> list[Task]:
         """Return every known task."""

@@ -14,7 +14,9 @@ from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Lease
 from obtask.kube.tasks import Tasks
 from obtask.locks.board import Board
+from obtask.metrics import Metrics
 from obtask.model.attempt import Running
+from obtask.model.status import Phase, TaskStatus
 from obtask.model.task import InvalidSpec, Key, Task, read_task
 from obtask.rules import machine
 from obtask.rules.announcements import announcements
@@ -39,6 +41,7 @@ class Engine:
     attempts: Attempts
     locking: Locking
     events: EventRecorder
+    metrics: Metrics
     clock: Callable[[], datetime]
     departed: set[Key] = field(default_factory=set)
     fading: set[Key] = field(default_factory=set)
@@ -173,8 +176,18 @@ class Engine:
         """Tell people and logs about a stored change."""
         for said in announcements(task.status, record.status):
             self.events.post(task, warning=said.warning, reason=said.reason, message=said.message, now=self.clock())
+        self._count(task, record.status)
         if record.status.phase is not task.status.phase:
             logger.info("%s: %s -> %s: %s", task.key, task.status.phase.value, record.status.phase.value, record.status.message or "")
+
+    def _count(self, task: Task, status: TaskStatus) -> None:
+        scope = "None" if isinstance(task.spec, InvalidSpec) else task.spec.maintenance.value
+        if status.phase.finished and not task.status.phase.finished:
+            self.metrics.finished.labels(status.phase.value, scope).inc()
+        if status.phase is Phase.FAILED and task.status.phase is not Phase.FAILED and status.failed_subtask:
+            self.metrics.failed.labels(status.failed_subtask.reason.value).inc()
+        if task.status.phase in {Phase.PENDING, Phase.WAITING} and status.lock is not None:
+            self.metrics.lock_wait.labels(scope).observe((self.clock() - task.metadata.creation_timestamp).total_seconds())
 
     async def _learned(self, task: Task, answer: Json | Refusal) -> bool:
         """Take note of what a write left; after a refusal read the task again. Return whether it is still there."""

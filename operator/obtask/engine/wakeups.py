@@ -20,6 +20,8 @@ class Wakeups:
         self._alarm_of: dict[Key, float] = {}
         self._order = 0
         self._changed = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     def ring(self, key: Key, *, urgent: bool = False) -> None:
         """Have the task looked at soon; urgent ones (an attempt ended, a lock is free) go first."""
@@ -28,6 +30,7 @@ class Wakeups:
         elif key not in self._queued:
             self._queued.add(key)
             (self._urgent if urgent else self._due).append(key)
+            self._quiet.clear()
             self._changed.set()
 
     def ring_in(self, key: Key, seconds: float) -> None:
@@ -59,6 +62,8 @@ class Wakeups:
     def done(self, key: Key) -> None:
         """End the turn of a task; if it was rung meanwhile, it is due again."""
         self._busy.discard(key)
+        if not self._busy and not self._queued:
+            self._quiet.set()
         if key in self._again:
             self._again.discard(key)
             self.ring(key, urgent=True)
@@ -66,6 +71,10 @@ class Wakeups:
     def forget(self, key: Key) -> None:
         """Drop the alarm of a task that needs no more turns."""
         self._alarm_of.pop(key, None)
+
+    async def quiet(self) -> None:
+        """Wait until no task is due and none has its turn."""
+        await self._quiet.wait()
 
     @property
     def waiting(self) -> int:

@@ -89,6 +89,14 @@ class Board:
         """Return the held Leases that name a task of this name, whatever its uid."""
         return [lease for lease in self.leases() if lease.namespace == key.namespace and holder_name(lease.holder) == key.name]
 
+    def held(self) -> dict[str, int]:
+        """Return how many Leases name a holder, by scope."""
+        counts: dict[str, int] = {}
+        for leases in self._held.values():
+            for _, lock in leases.values():
+                counts[lock.scope.value] = counts.get(lock.scope.value, 0) + 1
+        return counts
+
     def leases(self) -> list[Lease]:
         """Return all Leases as last seen."""
         return [lease for lease, _ in self._leases.values()]

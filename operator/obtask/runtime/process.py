@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import kopf
+from prometheus_client import CollectorRegistry, start_http_server
 
 from obtask import names
 from obtask.engine.act import Attempts
@@ -31,10 +32,12 @@ from obtask.kube.tasks import Tasks
 from obtask.locks.board import Board
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
+from obtask.metrics import Metrics, Snapshot
 from obtask.model.actions import SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
 from obtask.rules.lock_keys import Domain
 from obtask.runtime.inbox import Inbox
+from obtask.runtime.leader import Leadership
 from obtask.runtime.watching import Watching, build_registry, build_settings
 from obtask.runtime.workers import Workers
 from obtask.settings import Settings
@@ -42,6 +45,7 @@ from obtask.settings import Settings
 logger = logging.getLogger(__name__)
 
 WATCH_PAUSE_SECONDS = 2.0
+RECORD_SECONDS = 5.0
 
 
 def now() -> datetime:
@@ -64,6 +68,8 @@ class Operator:
     inbox: Inbox
     listing: Listing
     sql: InProcess
+    metrics: Metrics
+    leadership: Leadership | None
 
 
 def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Operator:
@@ -88,10 +94,16 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner)
     events = EventRecorder(api, reporter=settings.runner)
-    engine = Engine(tasks, KnownTasks(), board, attempts, locking, events, clock)
+    metrics, known = Metrics(CollectorRegistry()), KnownTasks()
+    metrics.registry.register(Snapshot(known.counts, board.held, lambda: wakeups.waiting))
+    engine = Engine(tasks, known, board, attempts, locking, events, metrics, clock)
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     inbox = Inbox(engine, board, wakeups)
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, Listing(api, settings.namespaces), sql)
+    leadership = None
+    if settings.leader_namespace:
+        leadership = Leadership(api.client, leases, namespace=settings.leader_namespace, identity=settings.runner, clock=clock)
+    listing = Listing(api, settings.namespaces)
+    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, metrics, leadership)
 
 
 async def load(operator: Operator) -> None:
@@ -114,19 +126,45 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
     try:
         operator = assemble(settings, api, now)
         await load(operator)
-        async with _background(operator):
+        async with _metrics_server(operator), _background(operator):
             ready()
             await stop.wait()
-            logger.info("stopping: running attempts get %g s", settings.grace_seconds)
-            await operator.sql.stop(settings.grace_seconds)
+            await _drain(operator)
         await operator.events.flush()
+        if operator.leadership is not None:
+            await operator.leadership.resign()
     finally:
         await api.close()
 
 
+async def _drain(operator: Operator) -> None:
+    """Let running attempts end, and have their ends recorded."""
+    logger.info("stopping: running attempts get %g s", operator.settings.grace_seconds)
+    await operator.sql.stop(operator.settings.grace_seconds)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RECORD_SECONDS):
+            await operator.wakeups.quiet()
+
+
+@asynccontextmanager
+async def _metrics_server(operator: Operator) -> AsyncIterator[None]:
+    if operator.settings.metrics_address is None:
+        yield
+        return
+    host, port = operator.settings.metrics_address
+    server, thread = start_http_server(port, host, registry=operator.metrics.registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
 @asynccontextmanager
 async def _background(operator: Operator) -> AsyncIterator[None]:
-    jobs = [_watch(operator), operator.workers.run(), operator.events.run(), _sweep(operator)]
+    jobs = [_watch(operator), _work(operator), operator.events.run()]
+    if operator.leadership is not None:
+        jobs.append(operator.leadership.run())
     tasks = [asyncio.create_task(job) for job in jobs]
     guard = asyncio.create_task(_first_failure(tasks, asyncio.current_task()))
     try:
@@ -187,6 +225,15 @@ def _login(operator: Operator) -> kopf.ConnectionInfo | None:
         scheme=scheme or None,
         token=bare or None,
     )
+
+
+async def _work(operator: Operator) -> None:
+    """Work once this operator leads. Until then the watches keep it warm: it knows every task and every Lease."""
+    if operator.leadership is not None:
+        await operator.leadership.leading()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(operator.workers.run())
+        group.create_task(_sweep(operator))
 
 
 async def _sweep(operator: Operator) -> None:

@@ -25,7 +25,6 @@ class Workers:
         self._count = count
         self._jitter = jitter
         self._failures: dict[Key, int] = {}
-        self.turns = 0
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -44,13 +43,16 @@ class Workers:
                 self._wakeups.done(key)
 
     async def _turn(self, key: Key) -> timedelta | None:
-        self.turns += 1
+        metrics = self._engine.metrics
         try:
-            pause = await self._engine.reconcile(key)
+            with metrics.turns.time():
+                pause = await self._engine.reconcile(key)
         except (Unavailable, Denied) as error:
+            metrics.turn_errors.labels(type(error).__name__).inc()
             logger.warning("%s: %s", key, error)
-        except Exception:
+        except Exception as error:
             # One task that cannot be handled must not take the others with it.
+            metrics.turn_errors.labels(type(error).__name__).inc()
             logger.exception("%s: turn failed", key)
         else:
             self._failures.pop(key, None)

@@ -1,0 +1,51 @@
+"""Owns the Prometheus series of the operator."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+Counts = Mapping[tuple[str, str], int]
+
+WAIT_BUCKETS = (0.05, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 36000)
+TURN_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+
+
+class Metrics:
+    """The series that are counted as things happen."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.finished = Counter("obtask_tasks_finished", "Tasks that ended, by phase.", ["phase", "scope"], registry=registry)
+        self.failed = Counter("obtask_subtasks_failed", "Subtasks that failed a task, by reason.", ["reason"], registry=registry)
+        self.lock_wait = Histogram(
+            "obtask_lock_wait_seconds",
+            "Seconds from the creation of a task until it had its lock.",
+            ["scope"],
+            buckets=WAIT_BUCKETS,
+            registry=registry,
+        )
+        self.turns = Histogram("obtask_turn_seconds", "Seconds that one turn of one task took.", buckets=TURN_BUCKETS, registry=registry)
+        self.turn_errors = Counter("obtask_turn_errors", "Turns that could not be ended.", ["error"], registry=registry)
+
+
+class Snapshot(Collector):
+    """The series that are counted when they are asked for, so that they cannot drift."""
+
+    def __init__(self, tasks: Callable[[], Counts], locks: Callable[[], Mapping[str, int]], due: Callable[[], int]) -> None:
+        self._tasks = tasks
+        self._locks = locks
+        self._due = due
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the series as they are now."""
+        tasks = GaugeMetricFamily("obtask_tasks", "Unfinished tasks, by phase and scope of their lock.", labels=["phase", "scope"])
+        for (phase, scope), count in sorted(self._tasks().items()):
+            tasks.add_metric([phase, scope], count)
+        locks = GaugeMetricFamily("obtask_locks_held", "Leases that name a holder, by scope.", labels=["scope"])
+        for scope, count in sorted(self._locks().items()):
+            locks.add_metric([scope], count)
+        due = GaugeMetricFamily("obtask_tasks_due", "Tasks that wait for a worker.")
+        due.add_metric([], self._due())
+        return [tasks, locks, due]
