@@ -42,12 +42,13 @@ class Locking:
         self._jitter = jitter
         self._runner = runner
         self._shown_at: dict[str, datetime] = {}
+        self.draining = False
 
     def observe(self, task: Task, reports: Mapping[AttemptId, Report], now: datetime) -> Observation:
         """Return what the world says now, as far as it is in memory."""
         lock = task_lock_key(task)
         if lock is None:
-            return Observation(now, self._runner, reports)
+            return Observation(now, self._runner, reports, draining=self.draining)
         in_line = task.status.phase in {Phase.PENDING, Phase.WAITING}
         found = self._board.blockers(task, lock) if in_line else []
         shown = self._shown_at.get(task.metadata.uid)
@@ -58,6 +59,7 @@ class Locking:
             obstacle=_obstacle(found),
             lock_in_doubt=task.status.lock is not None and self._board.in_doubt(task, lock),
             refresh_due=shown is None or now - shown >= self._refresh_pause(task),
+            draining=self.draining,
         )
 
     async def take(self, task: Task, seen: Observation) -> Settled | None:

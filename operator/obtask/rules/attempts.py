@@ -91,10 +91,13 @@ def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str,
     return status.model_copy(update=fresh | {"log_tail": None, "log_ref": None} | change)
 
 
-def settle(place: Place, status: SubtaskStatus, report: Report, now: datetime, *, undoing: bool, stopping: bool) -> SubtaskStatus:
+def settle(
+    place: Place, status: SubtaskStatus, report: Report, now: datetime, *, undoing: bool, stopping: bool, draining: bool = False
+) -> SubtaskStatus:
     """Return what the subtask becomes by what is seen of its live attempt.
 
     ``undoing``: the task is being rolled back. ``stopping``: nothing new may start, an end is a cancel.
+    ``draining``: nothing new may start here; another operator goes on.
     """
     match report.seen:
         case Running(message=message):
@@ -107,11 +110,14 @@ def settle(place: Place, status: SubtaskStatus, report: Report, now: datetime, *
                 return ended.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK})
             if stopping:
                 return _cancelled(ended, Direction.FORWARD, now, "cancelled before the next attempt; the last one is undone")
+            if draining:
+                return ended.model_copy(update={"phase": SubtaskPhase.PENDING, "next_attempt_at": now})
             return _begin_forward(place, ended, now)
         case Failed() as failed:
             return _failed(place, status, report, failed, now, may_retry=not stopping)
         case Lost():
-            return _lost(place, status, report, now, stopping=stopping)
+            left_to_others = draining and not stopping and place.step.interrupted is Interrupted.RERUN
+            return status if left_to_others else _lost(place, status, report, now, stopping=stopping)
 
 
 def _with_progress(place: Place, status: SubtaskStatus, message: str | None, now: datetime) -> SubtaskStatus:
@@ -151,6 +157,12 @@ NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED,
 def awaits_retry(status: SubtaskStatus) -> bool:
     """Return whether the subtask failed and is to be tried again without a person."""
     return status.next_attempt_at is not None and not live(status)
+
+
+def undo_failed(status: SubtaskStatus) -> bool:
+    """Return whether the last thing that happened to the subtask was a failed attempt to undo it."""
+    failure = status.failure
+    return status.phase is SubtaskPhase.FAILED and failure is not None and failure.direction is Direction.ROLLBACK
 
 
 def give_up_retry(status: SubtaskStatus) -> SubtaskStatus:

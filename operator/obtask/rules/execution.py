@@ -8,7 +8,19 @@ from obtask.model.limits import last_lines, tail_room
 from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import progress
-from obtask.rules.attempts import PROGRESS_SHOWN_AFTER, Place, abandon, awaits_retry, begin, begin_undo, give_up_retry, live, places, settle
+from obtask.rules.attempts import (
+    PROGRESS_SHOWN_AFTER,
+    Place,
+    abandon,
+    awaits_retry,
+    begin,
+    begin_undo,
+    give_up_retry,
+    live,
+    places,
+    settle,
+    undo_failed,
+)
 from obtask.rules.decision import Intent, Record, Rest, Stop
 from obtask.rules.observation import Observation
 
@@ -37,7 +49,7 @@ def advance(task: Task, seen: Observation, status: TaskStatus, before: TaskStatu
             stop = tuple(stage.alive)
             return Stop(stop) if moved == status else Record(moved, cancel=stop)
         return Record(stopped(moved, seen))
-    while not _unfinished(stage):
+    while not _unfinished(stage, undoing=undoing):
         failed = progress.failed_ones(stage.step)
         if failed:
             return Record(_task_failed(moved, stage.step, failed, seen))
@@ -70,7 +82,15 @@ def _settled(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool
     where = places(task, status.current_step or "", seen.runner)
     step = progress.find_step(status, status.current_step or "")
     ended = tuple(
-        settle(where[sub.name], sub, seen.report(where[sub.name].attempt_id(sub)), seen.now, undoing=undoing, stopping=stopping)
+        settle(
+            where[sub.name],
+            sub,
+            seen.report(where[sub.name].attempt_id(sub)),
+            seen.now,
+            undoing=undoing,
+            stopping=stopping,
+            draining=seen.draining,
+        )
         if live(sub)
         else sub
         for sub in step.subtasks
@@ -78,7 +98,7 @@ def _settled(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool
     stage = _Stage(
         step.model_copy(update={"subtasks": _short_tails(ended, tail_room(sum(len(other.subtasks) for other in status.steps)))}), where
     )
-    return stage if stopping else _begin_due(stage, seen, undoing=undoing)
+    return stage if stopping or seen.draining else _begin_due(stage, seen, undoing=undoing)
 
 
 def _short_tails(subtasks: tuple[SubtaskStatus, ...], room: int) -> tuple[SubtaskStatus, ...]:
@@ -104,13 +124,15 @@ def _begun(place: Place, sub: SubtaskStatus, seen: Observation, *, undoing: bool
             return sub
         return begin_undo(place, sub, seen.now) if undoing else begin(place, sub, seen.now)
     if undoing:
-        return sub
+        return sub if undo_failed(sub) else _undo_begun(place, sub, seen)
     return begin(place, sub, seen.now) if sub.phase is SubtaskPhase.PENDING else sub
 
 
 def _opened(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool) -> _Stage:
     where = places(task, status.current_step or "", seen.runner)
     stage = _Stage(progress.find_step(status, status.current_step or ""), where)
+    if seen.draining:
+        return stage
     if not undoing:
         return _begin_due(stage, seen, undoing=False)
     subtasks = tuple(_undo_begun(where[sub.name], sub, seen) for sub in stage.step.subtasks)
@@ -130,7 +152,7 @@ def begin_rollback(task: Task, seen: Observation, status: TaskStatus) -> Record:
     moved = status
     stage = _opened(task, seen, moved, undoing=True)
     moved = progress.replace_step(moved, stage.step)
-    while not _unfinished(stage):
+    while not _unfinished(stage, undoing=True):
         moved = _undo_next(moved, stage.step, seen)
         if moved.phase.finished:
             return Record(moved)
@@ -139,8 +161,12 @@ def begin_rollback(task: Task, seen: Observation, status: TaskStatus) -> Record:
     return Record(_described(moved, stage.step), start=tuple(stage.alive))
 
 
-def _unfinished(stage: _Stage) -> bool:
-    return any(live(sub) or awaits_retry(sub) for sub in stage.step.subtasks)
+def _unfinished(stage: _Stage, *, undoing: bool) -> bool:
+    if any(live(sub) or awaits_retry(sub) for sub in stage.step.subtasks):
+        return True
+    if undoing:
+        return any(not undo_failed(sub) for sub in progress.to_undo(stage.step))
+    return any(sub.phase is SubtaskPhase.PENDING for sub in stage.step.subtasks)
 
 
 def _next_step(status: TaskStatus, step: StepStatus, seen: Observation) -> TaskStatus:

@@ -68,6 +68,8 @@ _UNBLOCKED = {"blocked_by": (), "blocked_by_count": None, "blocked_by_summary": 
 def _decide(task: Task, seen: Observation) -> Intent:
     if task.metadata.deletion_timestamp is not None:
         return _let_go(task, seen)
+    if seen.draining and task.status.phase in {Phase.PENDING, Phase.WAITING, Phase.FAILED}:
+        return Rest()
     command = _pending_command(task)
     if command is None and (given := _given(task, seen)) is not None:
         return TakeCommand(given)

@@ -27,7 +27,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the world says now."""
+    """What the world says now. ``draining``: the operator is stopping; ends are recorded, nothing new is started."""
 
     now: datetime
     runner: str = ""
@@ -35,6 +35,7 @@ class Observation:
     obstacle: Obstacle = Obstacle()
     lock_in_doubt: bool = False
     refresh_due: bool = True
+    draining: bool = False
 
     def report(self, attempt: AttemptId) -> Report:
         """Return what is seen of an attempt; one that nobody knows of is lost."""

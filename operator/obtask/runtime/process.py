@@ -140,6 +140,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
 async def _drain(operator: Operator) -> None:
     """Let running attempts end, and have their ends recorded."""
     logger.info("stopping: running attempts get %g s", operator.settings.grace_seconds)
+    operator.engine.locking.draining = True
     await operator.sql.stop(operator.settings.grace_seconds)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(RECORD_SECONDS):
