@@ -81,6 +81,10 @@ class TaskBuilder:
         parts = [work(part, undo=part in undo) for part in subtasks]
         return replace(self, steps=(*self.steps, {"name": name, "parallel": parts} | camelled(options)))
 
+    def with_steps(self, *steps: Json) -> Self:
+        """Add steps as they are written."""
+        return replace(self, steps=(*self.steps, *steps))
+
     def body(self) -> Json:
         """Return the task as the API server holds it."""
         metadata: Json = {

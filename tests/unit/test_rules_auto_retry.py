@@ -69,11 +69,10 @@ def test_pauses(options: dict[str, int], pauses: list[int]) -> None:
 
     seen = []
     for _ in pauses:
-        failed_at = world.now
         deadlock(world)
-        while not world.live:
-            world.wait(1)
-        seen.append((world.now - failed_at).total_seconds())
+        due = world.subtask("load").next_attempt_at or world.now
+        seen.append((due - world.now).total_seconds())
+        world.wait(seen[-1])
     deadlock(world)
 
     assert seen == pauses

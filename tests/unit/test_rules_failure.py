@@ -112,9 +112,11 @@ def test_first_failure_keeps_the_whole_tail_in_a_large_task() -> None:
     world.run()
     tail = "\n".join(f"line {number}" for number in range(20))
 
-    for number in range(64):
-        world.later(1)
-        world.fail(f"t{63 - number}", tail=tail, ref=LogRef(config_map="logs", key="log.gz"))
+    world.fail("t63", tail=tail, ref=LogRef(config_map="logs", key="log.gz"))
+    world.later(1)
+    for number in range(63):
+        world.executors.end(f"t{number}", failed(), tail, LogRef(config_map="logs", key="log.gz"))
+    world.run()
 
     shown = world.status.failed_subtask
     assert shown is not None

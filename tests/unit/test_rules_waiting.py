@@ -149,6 +149,7 @@ def test_every_refused_try_changes_the_status() -> None:
     tries: list[TaskStatus] = []
 
     for _ in range(3):
+        world.in_the_way = ()
         world.turn()
         tries.append(world.status)
 

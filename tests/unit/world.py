@@ -43,6 +43,7 @@ class World:
         self.in_the_way: tuple[Blocker, ...] = ()
         self.rivals: tuple[Blocker, ...] = ()
         self.refresh_due = True
+        self.draining = False
         self.intents: list[Intent] = []
         self.stored: list[TaskStatus] = []
 
@@ -89,6 +90,7 @@ class World:
         """Kill the operator: the attempts that ran inside it are lost, and another one takes over."""
         self.executors.keep(None)
         self.operators += 1
+        self.draining = False
 
     def delete(self) -> None:
         """Delete the task: it is gone once nobody holds it with a finalizer."""
@@ -124,13 +126,15 @@ class World:
         task = self.task
         locked = task_lock_key(task) is not None
         in_line = locked and task.status.phase in {Phase.PENDING, Phase.WAITING}
+        in_the_way = (*self._stranger(), *self.in_the_way)
         return Observation(
             self.now,
             f"operator-{self.operators}",
             self.executors.reports(task),
-            obstacle=obstacle(self.in_the_way) if in_line else Obstacle(),
+            obstacle=obstacle(in_the_way) if in_line else Obstacle(),
             lock_in_doubt=locked and task.status.lock is not None and not self.holds_lease,
             refresh_due=self.refresh_due,
+            draining=self.draining,
         )
 
     def decide(self) -> Intent:
@@ -202,16 +206,21 @@ class World:
         task, seen = self.task, self.observe()
         if task_lock_key(task) is None:
             return self.perform(machine.granted(task, seen, None), crash)
-        if self.lease.holder and not self.holds_lease:
-            stranger = Blocker(name=holder_name(self.lease.holder), uid="", phase=Phase.RUNNING, scope="Global")
-            return self.perform(machine.refused(task, seen, obstacle((stranger,))), crash)
+        if self._stranger():
+            return self.perform(machine.refused(task, seen, obstacle(self._stranger())), crash)
         lock = self.lease.claim(task, self.now)
         if not self.rivals:
             return self.perform(machine.granted(task, seen, lock), crash)
+        self.in_the_way = self.rivals
         again = self.perform(machine.refused(task, seen, obstacle(self.rivals)), crash)
         if not crash:
             self.lease.release(task)
         return again
+
+    def _stranger(self) -> tuple[Blocker, ...]:
+        if not self.lease.holder or self.holds_lease:
+            return ()
+        return (Blocker(name=holder_name(self.lease.holder), uid="", phase=Phase.RUNNING, scope="Global"),)
 
     def _verify(self, crash: Crash | None) -> bool:
         task, seen = self.task, self.observe()

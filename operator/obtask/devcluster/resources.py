@@ -13,9 +13,6 @@ def apply_resources(kubectl: Kubectl) -> list[str]:
     """Apply the CRDs of the checkout and the operator's RBAC rules; return the API paths that will serve the new kinds."""
     definitions = sorted((checkout() / "crds").glob("*.yaml"))
     kubectl.apply_files([checkout() / "deploy/devcluster/rbac.yaml", *definitions])
-    if definitions:
-        names = [f"--filename={file}" for file in definitions]
-        kubectl.run(["wait", "--for=condition=Established", "--timeout=20s", *names])
     return _resource_paths(definitions)
 
 

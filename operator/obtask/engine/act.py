@@ -14,9 +14,9 @@ from obtask.logs.text import AttemptLog
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
 from obtask.model.limits import stored_bytes, tail_room
-from obtask.model.status import LogRef, TaskStatus
+from obtask.model.status import LogRef
 from obtask.model.task import Key, Task
-from obtask.rules.attempts import live, running_attempts
+from obtask.rules.attempts import running_attempts
 from obtask.rules.observation import Report
 
 logger = logging.getLogger(__name__)
@@ -59,13 +59,11 @@ class Attempts:
         for attempt in attempts:
             await self._executor(attempt).cancel(attempt)
 
-    def settle(self, status: TaskStatus, uid: str) -> None:
-        """Forget the attempts of a task that have ended by its stored status."""
-        alive = {(step.name, sub.name) for step in status.steps for sub in step.subtasks if live(sub)}
-        mine = [name for name in self._live if name.uid == uid]
-        for name in mine:
-            if name in self._reports or (name.step, name.subtask) not in alive:
-                self._forget(name)
+    def settle(self, task: Task) -> None:
+        """Forget the attempts of a task that have ended by its stored status; a report that is not recorded yet stays."""
+        alive = {attempt.id for attempt in running_attempts(task)}
+        for name in [name for name in self._live if name.uid == task.metadata.uid and name not in alive]:
+            self._forget(name)
 
     def key_of(self, name: AttemptId) -> Key | None:
         """Return the task that an attempt belongs to, if it is taken care of here."""

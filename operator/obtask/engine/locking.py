@@ -14,7 +14,7 @@ from obtask.model.task import Key, Task
 from obtask.rules import machine
 from obtask.rules.decision import Record
 from obtask.rules.exclusion import Contender, as_blockers
-from obtask.rules.lock_keys import task_lock_key
+from obtask.rules.lock_keys import LockKey, task_lock_key
 from obtask.rules.observation import Observation, Obstacle, Report
 
 # A waiter far back in a long line shows changes later: the whole line costs a few writes per second at any length.
@@ -32,6 +32,14 @@ class Settled:
     give_back: Lease | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """Who was met at the Lease although the board knows of nobody, and until when that counts."""
+
+    blockers: tuple[Contender, ...]
+    until: datetime
+
+
 class Locking:
     """Connects the pure rules of exclusion with the Leases."""
 
@@ -42,6 +50,7 @@ class Locking:
         self._jitter = jitter
         self._runner = runner
         self._shown_at: dict[str, datetime] = {}
+        self._met: dict[str, _Met] = {}
         self.draining = False
 
     def observe(self, task: Task, reports: Mapping[AttemptId, Report], now: datetime) -> Observation:
@@ -50,7 +59,7 @@ class Locking:
         if lock is None:
             return Observation(now, self._runner, reports, draining=self.draining)
         in_line = task.status.phase in {Phase.PENDING, Phase.WAITING}
-        found = self._board.blockers(task, lock) if in_line else []
+        found = self._in_the_way(task, lock, now) if in_line else []
         shown = self._shown_at.get(task.metadata.uid)
         return Observation(
             now,
@@ -72,7 +81,8 @@ class Locking:
             case Claimed(lock=held):
                 return Settled(machine.granted(task, seen, held))
             case Contended(blockers=blockers, claim=claim):
-                await self._check_holders(blockers, task)
+                if not await self._free_holders(blockers, task) and not self._board.blockers(task, lock):
+                    self._met[task.metadata.uid] = _Met(blockers, seen.now + timedelta(seconds=REFRESH_BASE_SECONDS))
                 return Settled(machine.refused(task, seen, _obstacle(list(blockers))), claim)
             case Outpaced():
                 return None
@@ -100,7 +110,7 @@ class Locking:
         lock = task_lock_key(task)
         if lock is not None:
             await self._locks.release(task, lock)
-        self._shown_at.pop(task.metadata.uid, None)
+        self.forget(task.metadata.uid)
 
     async def free_departed(self, key: Key) -> None:
         """Free the Leases that name a task of this name which is gone."""
@@ -112,7 +122,12 @@ class Locking:
         if task.status.phase is Phase.WAITING:
             self._shown_at[task.metadata.uid] = now
         else:
-            self._shown_at.pop(task.metadata.uid, None)
+            self.forget(task.metadata.uid)
+
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of a task that waits no more."""
+        self._shown_at.pop(uid, None)
+        self._met.pop(uid, None)
 
     def look_again_in(self, task: Task, wake_at: datetime | None, now: datetime) -> timedelta | None:
         """Return when to look at a resting task again if nothing rings before; None for never."""
@@ -124,11 +139,16 @@ class Locking:
         latest *= 1 + self._jitter() / 4
         return min(wake_at - now, latest) if wake_at else latest
 
-    async def _check_holders(self, blockers: tuple[Contender, ...], task: Task) -> None:
-        for blocker in blockers:
-            lease = self._board.lease(task.metadata.namespace, blocker.lock)
-            if lease is not None and not self._board.knows(blocker):
-                await self._sweeper.check(lease)
+    def _in_the_way(self, task: Task, lock: LockKey, now: datetime) -> list[Contender]:
+        found = self._board.blockers(task, lock)
+        met = self._met.get(task.metadata.uid)
+        # A Lease that a person made, without our labels, is on no board: without this, the task would try again and again.
+        return found if found or met is None or met.until <= now else list(met.blockers)
+
+    async def _free_holders(self, blockers: tuple[Contender, ...], task: Task) -> bool:
+        """Free the Leases of holders that are finished or gone; return whether there were any."""
+        leases = [self._board.lease(task.metadata.namespace, other.lock) for other in blockers if not self._board.knows(other)]
+        return any([await self._sweeper.check(lease) for lease in leases if lease is not None])
 
     def _refresh_pause(self, task: Task) -> timedelta:
         lock = task_lock_key(task)

@@ -45,6 +45,7 @@ class Engine:
     clock: Callable[[], datetime]
     departed: set[Key] = field(default_factory=set)
     fading: set[Key] = field(default_factory=set)
+    longest_turn: int = LONGEST_TURN
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Move the task on as far as it goes now; return when to look again, or None for not before it is rung.
@@ -53,7 +54,7 @@ class Engine:
         """
         if key in self.departed:
             await self._bury(key)
-        for _ in range(LONGEST_TURN):
+        for _ in range(self.longest_turn):
             task = await self._read(key)
             if task is None:
                 return None
@@ -110,7 +111,7 @@ class Engine:
                 return not all(isinstance(report.seen, Running) for report in reports.values())
             case Finish():
                 await self.locking.release(task)
-                self.attempts.settle(task.status, task.metadata.uid)
+                self.attempts.settle(task)
                 return await self._learned(task, await self.tasks.remove_finalizer(task))
             case LetGo():
                 return await self._let_go(task)
@@ -145,7 +146,7 @@ class Engine:
             await self.locking.give_back(claim)
         await self.attempts.start(record.start)
         await self.attempts.cancel(record.cancel)
-        self.attempts.settle(record.status, task.metadata.uid)
+        self.attempts.settle(stored)
         self.locking.stored(stored, self.clock())
         self.announce(task, record)
         return True
@@ -163,6 +164,7 @@ class Engine:
         if known is not None and known.metadata.uid == uid:
             self.known.forget(key)
         self.board.forget_task(uid)
+        self.locking.forget(uid)
         self.departed.add(key)
 
     async def _bury(self, key: Key) -> None:

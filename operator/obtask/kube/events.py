@@ -1,6 +1,7 @@
 """Owns posting Kubernetes Events about tasks: in the background, bounded, and never in a task's way."""
 
 import asyncio
+import contextlib
 import logging
 from datetime import datetime
 
@@ -21,6 +22,7 @@ class EventRecorder:
         self._reporter = reporter
         self._capacity = capacity
         self._waiting: asyncio.Queue[Json] = asyncio.Queue()
+        self._sending: asyncio.Task[None] | None = None
 
     def post(self, task: Task, *, warning: bool, reason: str, message: str, now: datetime) -> None:
         """Have an Event about the task posted soon."""
@@ -29,14 +31,19 @@ class EventRecorder:
         self._waiting.put_nowait(self._event(task, "Warning" if warning else "Normal", reason, message, now))
 
     async def run(self) -> None:
-        """Post Events until cancelled."""
+        """Post Events until cancelled; the one that is on its way then is left to ``flush``."""
         while True:
-            await self._send(await self._waiting.get())
+            self._sending = asyncio.create_task(self._send(await self._waiting.get()))
+            await asyncio.shield(self._sending)
 
-    async def flush(self) -> None:
-        """Post what is still waiting."""
-        while not self._waiting.empty():
-            await self._send(self._waiting.get_nowait())
+    async def flush(self, seconds: float) -> None:
+        """Post what is still waiting, as far as the API server takes it in this time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                if self._sending is not None:
+                    await self._sending
+                while not self._waiting.empty():
+                    await self._send(self._waiting.get_nowait())
 
     async def _send(self, event: Json) -> None:
         path = path_of("api", "v1", "namespaces", event["metadata"]["namespace"], "events")

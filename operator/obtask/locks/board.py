@@ -97,6 +97,11 @@ class Board:
                 counts[lock.scope.value] = counts.get(lock.scope.value, 0) + 1
         return counts
 
+    def strays(self) -> list[Lease]:
+        """Return the Leases that name a task which is not known to be unfinished."""
+        held = (lease for leases in self._held.values() for lease, _ in leases.values())
+        return [lease for lease in held if (uid := holder_uid(lease.holder)) and uid not in self._domain_of]
+
     def leases(self) -> list[Lease]:
         """Return all Leases as last seen."""
         return [lease for lease, _ in self._leases.values()]

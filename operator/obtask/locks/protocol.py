@@ -64,6 +64,8 @@ class Locks:
         found = self._board.lease(task.metadata.namespace, lock)
         me = holder_identity(task)
         if found is not None and found.holder not in ("", me):
+            found = await self._read(task, lock)
+        if found is not None and found.holder not in ("", me):
             return Contended((_stranger(found, lock),), None)
         claim = await self._claim(task, lock, found)
         if isinstance(claim, Refusal):

@@ -23,10 +23,18 @@ class Sweeper:
         self._tasks = tasks
         self._board = board
         self._clock = clock
+        self._strays: dict[tuple[str, str, str], bool] = {}
 
     async def sweep(self) -> int:
         """Look at every held Lease; return how many were freed."""
         return sum([await self.check(lease) for lease in self._board.leases() if lease.holder])
+
+    async def sweep_strays(self) -> int:
+        """Look, once, at each Lease whose holder was unknown at the last call too: in between, the watches had time to tell."""
+        seen = {(lease.namespace, lease.name, lease.version): lease for lease in self._board.strays()}
+        freed = sum([await self.check(lease) for place, lease in seen.items() if self._strays.get(place) is False])
+        self._strays = {place: place in self._strays for place in seen}
+        return freed
 
     async def check(self, lease: Lease) -> bool:
         """Empty the Lease if its holder is finished or gone; return whether that freed it."""

@@ -73,8 +73,13 @@ def live(status: SubtaskStatus) -> bool:
 
 def begin(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
     """Return the subtask with its next attempt forward; its rollback comes first if the step says so."""
-    undo_first = place.step.undo_before_retry and status.attempts > 0 and place.subtask.rollback is not None
+    undo_first = place.step.undo_before_retry and status.attempts > 0 and place.subtask.rollback is not None and not _is_undone(status)
     return begin_undo(place, status, now) if undo_first else _begin_forward(place, status, now)
+
+
+def _is_undone(status: SubtaskStatus) -> bool:
+    # Its last attempt was undone by an operator that was stopping, and left the next one to others.
+    return status.phase is SubtaskPhase.PENDING and status.next_attempt_at is not None
 
 
 def _begin_forward(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
@@ -109,7 +114,7 @@ def settle(
             if undoing:
                 return ended.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK})
             if stopping:
-                return _cancelled(ended, Direction.FORWARD, now, "cancelled before the next attempt; the last one is undone")
+                return _cancelled(ended, Direction.FORWARD, now, UNDONE)
             if draining:
                 return ended.model_copy(update={"phase": SubtaskPhase.PENDING, "next_attempt_at": now})
             return _begin_forward(place, ended, now)
@@ -151,6 +156,7 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
 
 
 AFTER = " after: "
+UNDONE = "cancelled before the next attempt; the last one is undone"
 NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION})
 
 
@@ -165,8 +171,10 @@ def undo_failed(status: SubtaskStatus) -> bool:
     return status.phase is SubtaskPhase.FAILED and failure is not None and failure.direction is Direction.ROLLBACK
 
 
-def give_up_retry(status: SubtaskStatus) -> SubtaskStatus:
-    """Return the subtask without its awaited automatic retry: it says why it failed, no longer when it is tried again."""
+def give_up_retry(status: SubtaskStatus, now: datetime) -> SubtaskStatus:
+    """Return the subtask without its awaited next attempt: it says why it failed, no longer when it is tried again."""
+    if _is_undone(status):
+        return _cancelled(status, Direction.FORWARD, now, UNDONE).model_copy(update={"next_attempt_at": None})
     return status.model_copy(update={"next_attempt_at": None, "message": (status.message or "").partition(AFTER)[2]})
 
 

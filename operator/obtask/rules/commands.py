@@ -19,7 +19,6 @@ from obtask.model.status import (
     Verb,
 )
 from obtask.rules import messages
-from obtask.rules.attempts import give_up_retry
 
 FORBIDDEN_BY_CURRENT_STEP = {
     Verb.RETRY: Forbidden.RETRY,
@@ -164,11 +163,4 @@ def _cancel(status: TaskStatus, now: datetime) -> tuple[TaskStatus, str]:
     if status.phase in {Phase.PENDING, Phase.WAITING}:
         change = {"phase": Phase.CANCELLED, "reason": Reason.CANCELLED_BY_USER, "finished_at": now}
         return status.model_copy(update=change | {"message": "cancelled before its first step started"}), "task cancelled"
-    steps = tuple(
-        step.model_copy(update={"subtasks": tuple(_without_retry(subtask) for subtask in step.subtasks)}) for step in status.steps
-    )
-    return status.model_copy(update={"cancelling": True, "steps": steps}), "stopping the running subtasks"
-
-
-def _without_retry(subtask: SubtaskStatus) -> SubtaskStatus:
-    return give_up_retry(subtask) if subtask.phase is SubtaskPhase.FAILED and subtask.next_attempt_at else subtask
+    return status.model_copy(update={"cancelling": True}), "stopping the running subtasks"

@@ -110,9 +110,11 @@ def _short_tails(subtasks: tuple[SubtaskStatus, ...], room: int) -> tuple[Subtas
 
 def _begin_due(stage: _Stage, seen: Observation, *, undoing: bool) -> _Stage:
     subtasks = tuple(_begun(stage.places[sub.name], sub, seen, undoing=undoing) for sub in stage.step.subtasks)
-    started_at = stage.step.started_at or (seen.now if any(live(sub) for sub in subtasks) else None)
-    phase = _working(stage.step.phase, undoing=undoing) if any(live(sub) for sub in subtasks) else stage.step.phase
-    return _Stage(stage.step.model_copy(update={"subtasks": subtasks, "started_at": started_at, "phase": phase}), stage.places)
+    change: dict[str, object] = {"subtasks": subtasks}
+    if any(live(sub) for sub in subtasks):
+        phase = _working(stage.step.phase, undoing=undoing)
+        change |= {"started_at": stage.step.started_at or seen.now, "finished_at": None, "phase": phase}
+    return _Stage(stage.step.model_copy(update=change), stage.places)
 
 
 def _begun(place: Place, sub: SubtaskStatus, seen: Observation, *, undoing: bool) -> SubtaskStatus:
@@ -229,7 +231,7 @@ def stopped(status: TaskStatus, seen: Observation) -> TaskStatus:
 def _at_rest(sub: SubtaskStatus, now: datetime) -> SubtaskStatus:
     if live(sub):
         return abandon(sub, now)
-    return give_up_retry(sub) if awaits_retry(sub) else sub
+    return give_up_retry(sub, now) if awaits_retry(sub) else sub
 
 
 def _described(status: TaskStatus, step: StepStatus) -> TaskStatus:
@@ -255,7 +257,7 @@ def _is_new(attempt: Attempt, before: TaskStatus) -> bool:
 
 
 def _wake_at(stage: _Stage, seen: Observation) -> datetime | None:
-    moments = [sub.next_attempt_at for sub in stage.step.subtasks if awaits_retry(sub)]
+    moments = [sub.next_attempt_at for sub in stage.step.subtasks if awaits_retry(sub) and not seen.draining]
     for attempt in stage.alive:
         report = seen.report(attempt.id).seen
         if isinstance(report, Running):

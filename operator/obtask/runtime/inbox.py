@@ -1,6 +1,7 @@
 """Owns what a change in the API server means for the engine: which tasks to look at."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from obtask import names
@@ -61,6 +62,7 @@ class Inbox:
         lease = read_lease(body)
         if change == "DELETED":
             self._board.forget_lease(lease)
+            lease = replace(lease, holder="")  # what it said last is no longer so
         else:
             self._board.see_lease(lease)
         for key in self._board.doubtful(lease):

@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 WATCH_PAUSE_SECONDS = 2.0
 RECORD_SECONDS = 5.0
+FLUSH_SECONDS = 3.0
+STRAY_SECONDS = 1.0
 
 
 def now() -> datetime:
@@ -130,9 +132,11 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
             ready()
             await stop.wait()
             await _drain(operator)
-        await operator.events.flush()
+        await operator.events.flush(FLUSH_SECONDS)
         if operator.leadership is not None:
-            await operator.leadership.resign()
+            # An API server that is away must not turn an orderly end into a failure: then the Lease expires.
+            with contextlib.suppress(Unavailable):
+                await operator.leadership.resign()
     finally:
         await api.close()
 
@@ -238,9 +242,15 @@ async def _work(operator: Operator) -> None:
 
 
 async def _sweep(operator: Operator) -> None:
+    loop = asyncio.get_running_loop()
+    everything_at = loop.time()
     while True:
         try:
-            await operator.sweeper.sweep()
+            if loop.time() < everything_at:
+                await operator.sweeper.sweep_strays()
+            else:
+                await operator.sweeper.sweep()
+                everything_at = loop.time() + operator.settings.sweep_seconds
         except (Unavailable, Denied) as error:
             logger.warning("sweep of leases: %s", error)
-        await asyncio.sleep(operator.settings.sweep_seconds)
+        await asyncio.sleep(min(STRAY_SECONDS, operator.settings.sweep_seconds))

@@ -1,0 +1,264 @@
+"""The life of random tasks: outcomes, commands, crashes, locks and deletions in any order, and what holds whatever happens."""
+
+from typing import Any, Literal
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.property import strategies
+from tests.property.promises import WORKING, check_change, check_status
+from tests.unit.builders import TaskBuilder
+from tests.unit.world import Crash, World
+
+from obtask import names
+from obtask.model.command import Command
+from obtask.model.spec import Maintenance
+from obtask.model.status import ActionResult, Blocker, Phase, TaskStatus, Verb
+from obtask.model.task import read_task
+from obtask.rules import machine
+from obtask.rules.decision import Finish, Intent, Record, Rest, TakeLock, VerifyLock
+
+STRANGER = "stranger/uid-of-stranger"
+# What the task gets after something has happened: turns until it rests, one turn, one in which the operator dies, or none yet.
+Follows = Literal["rest", "turn"] | Crash | None
+FOLLOWS: st.SearchStrategy[Follows] = st.sampled_from(["rest", "rest", "rest", "turn", *Crash, None])
+MISHAPS = ["crash", "operator stops", "Lease emptied", "Lease taken", "slow stops", "no refresh", "finalizer taken off", "deletion"]
+VERBS = st.sampled_from([*Verb, "nonsense"])
+KEYS = [("action",), ("_action",), ("action", "_action")]
+
+# How many status writes in a row may follow from one thing that happened: the answer to a command, the loss of the lock, and the
+# ends of attempts that were seen meanwhile.
+MOST_WRITES_IN_A_ROW = 4
+
+
+class WatchedWorld(World):
+    """A world that looks at every intent before it is carried out."""
+
+    def __init__(self, task: TaskBuilder) -> None:
+        super().__init__(task)
+        self.writes_in_a_row = 0
+        self.answered: list[str] = []
+
+    def decide(self) -> Intent:
+        """Decide twice, once on the task as it reads back: the intent must be the same, and a rest must have an end."""
+        intent = super().decide()
+        assert intent == machine.decide(read_task(self.api.body), self.observe())
+        if isinstance(intent, Rest):
+            self.check_rest(intent)
+        return intent
+
+    def perform(self, intent: Intent, crash: Crash | None = None) -> bool:
+        """Check a record before it is stored: by itself, as a change, and against the Lease."""
+        if isinstance(intent, Record):
+            check_change(self.task, intent)
+            check_status(self.task, intent.status)
+            locked = self.task.plan.maintenance is not Maintenance.NONE
+            assert not intent.start or (intent.status.phase in WORKING and self.holds_lease is locked and not self.draining)
+        before, stored = self.status, len(self.stored)
+        goes_on = super().perform(intent, crash)
+        if isinstance(intent, Record) and len(self.stored) > stored:
+            self.check_history(before)
+        return goes_on
+
+    def check_history(self, before: TaskStatus) -> None:
+        """Check that no command is answered twice, and that one thing that happens does not lead to many writes."""
+        action = self.stored[-1].last_action
+        if action is not None and action.id is not None and action != before.last_action:
+            assert action.id not in self.answered, "a command was answered twice"
+            self.answered.append(action.id)
+        self.writes_in_a_row += 1
+        assert self.writes_in_a_row <= MOST_WRITES_IN_A_ROW, "a storm of writes"
+
+    def check_rest(self, rest: Rest) -> None:
+        """Check that a task that rests waits for something: a time to come, an attempt, a person, or the tasks in its way."""
+        status = self.status
+        assert rest.wake_at is None or rest.wake_at > self.now
+        if self.draining:
+            return
+        match status.phase:
+            case Phase.RUNNING | Phase.ROLLING_BACK:
+                assert rest.wake_at is not None or self.executors.running
+            case Phase.WAITING:
+                assert self.observe().obstacle.count
+            case Phase.PENDING:
+                raise AssertionError("a new task must not rest")
+            case _:
+                assert not self.executors.running
+
+
+class TaskLife(RuleBasedStateMachine):
+    """Lets anything happen to a task, and to the next one when that one is finished."""
+
+    world: WatchedWorld
+
+    @initialize(task=strategies.tasks())
+    def create(self, task: TaskBuilder) -> None:
+        """Start with a new task."""
+        self.world = WatchedWorld(task)
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a task."""
+        return not self.world.api.gone
+
+    @property
+    def failed(self) -> bool:
+        """Whether the task waits for a person who may do something."""
+        return self.there and self.world.phase is Phase.FAILED and bool(self.world.status.allowed_actions)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left of the task but its record."""
+        return not self.there or (self.world.phase.finished and not self.world.task.metadata.finalizers)
+
+    def _then(self, follows: Follows) -> None:
+        """Give the task its turns after something has happened."""
+        self.world.writes_in_a_row = 0
+        if not self.there:
+            return
+        match follows:
+            case "rest":
+                last = self.world.run()
+                assert not self.there or not isinstance(last, Rest) or self.world.decide() == last
+            case "turn":
+                self.world.turn()
+            case Crash():
+                self.world.turn(follows)
+            case None:
+                return
+
+    @precondition(lambda self: self.over)
+    @rule(task=strategies.tasks(), follows=FOLLOWS)
+    def next_task(self, task: TaskBuilder, follows: Follows) -> None:
+        """Go on with another task."""
+        self.world = WatchedWorld(task)
+        self._then(follows)
+
+    @precondition(lambda self: self.there)
+    @rule(follows=FOLLOWS)
+    def nothing(self, follows: Follows) -> None:
+        """Let nothing happen."""
+        self._then(follows)
+
+    @precondition(lambda self: self.there and self.world.executors.running)
+    @rule(data=st.data(), follows=FOLLOWS)
+    def attempts_end(self, data: st.DataObject, follows: Follows) -> None:
+        """End some of the attempts."""
+        for attempt in data.draw(st.lists(st.sampled_from(self.world.executors.running), min_size=1, unique_by=lambda one: one.id)):
+            self.world.executors.end(attempt.id.subtask, data.draw(strategies.outcomes()), tail="last line")
+        self._then(follows)
+
+    @precondition(lambda self: self.there and self.world.executors.running)
+    @rule(data=st.data(), message=st.sampled_from(["statement 1 of 2", "x" * 600]), follows=FOLLOWS)
+    def attempt_tells_its_progress(self, data: st.DataObject, message: str, follows: Follows) -> None:
+        """Have an attempt tell how far it is."""
+        self.world.executors.say(data.draw(st.sampled_from(self.world.executors.running)).id.subtask, message)
+        self._then(follows)
+
+    @precondition(lambda self: self.failed)
+    @rule(data=st.data(), follows=FOLLOWS)
+    def person_helps(self, data: st.DataObject, follows: Follows) -> None:
+        """Give a command that is offered to a failed task."""
+        self.world.api.annotate(action=data.draw(st.sampled_from(self.world.status.allowed_actions)))
+        self._then(follows)
+
+    @precondition(lambda self: self.there)
+    @rule(verbs=st.lists(VERBS, min_size=2, max_size=2), keys=st.sampled_from(KEYS), follows=FOLLOWS)
+    def person_tries(self, verbs: list[str], keys: tuple[str, ...], follows: Follows) -> None:
+        """Give any command, or two at once."""
+        self.world.api.annotate(_action_reason="because", **dict(zip(keys, verbs, strict=False)))
+        self._then(follows)
+
+    @precondition(lambda self: self.there)
+    @rule(seconds=st.sampled_from([0.5, 5, 11, 3600]), follows=FOLLOWS)
+    def time_passes(self, seconds: float, follows: Follows) -> None:
+        """Let time pass."""
+        self.world.later(seconds)
+        self._then(follows)
+
+    @precondition(lambda self: self.there and (self.failed or self.world.phase in {Phase.PENDING, Phase.WAITING}))
+    @rule(blockers=st.one_of(st.just(()), strategies.blockers()), seen=st.booleans(), follows=FOLLOWS)
+    def others_come_and_go(self, blockers: tuple[Blocker, ...], seen: bool, follows: Follows) -> None:
+        """Put others in the way, or nobody; the operator need not know it yet."""
+        self.world.in_the_way = blockers if seen else ()
+        self.world.rivals = blockers
+        self._then(follows)
+
+    @precondition(lambda self: self.there)
+    @rule(what=st.sampled_from(MISHAPS), follows=FOLLOWS)
+    def mishap(self, what: str, follows: Follows) -> None:
+        """Let something happen that should not."""
+        world = self.world
+        match what:
+            case "crash":
+                world.crash()
+            case "operator stops":
+                world.draining = True
+            case "Lease emptied":
+                world.lease.holder = ""
+            case "Lease taken":
+                world.lease.holder = STRANGER
+            case "slow stops":
+                world.executors.stops_at_once = not world.executors.stops_at_once
+            case "no refresh":
+                world.refresh_due = not world.refresh_due
+            case "finalizer taken off":
+                world.api.touch(Finish(), world.now)
+            case _:
+                world.delete()
+        self._then(follows)
+
+    @invariant()
+    def commands_do_what_is_offered(self) -> None:
+        """Each verb, given now, is accepted or at least tried if it is offered, and refused if not."""
+        if not hasattr(self, "world") or not self.there or not self.world.stored:
+            return
+        for verb in Verb:
+            if (answer := self._answer(verb)) is not None:
+                assert answer is (verb in self.world.status.allowed_actions), f"{verb} in {self.world.status.phase}"
+
+    def _answer(self, verb: Verb) -> bool | None:
+        note = Command(id="not-yet-given", verb=verb, requested_at=self.world.now).model_dump_json(by_alias=True)
+        body: Any = self.world.api.body
+        meta = body["metadata"]
+        if meta.get("deletionTimestamp") or self.world.draining:
+            return None
+        finalizers = meta["finalizers"] or ([] if self.world.phase.finished else [names.FINALIZER])
+        task = read_task(body | {"metadata": meta | {"finalizers": finalizers, "annotations": {names.ACCEPTED_COMMAND_ANNOTATION: note}}})
+        intent = machine.decide(task, self.world.observe())
+        if isinstance(intent, TakeLock | VerifyLock):
+            return True
+        assert isinstance(intent, Record)
+        assert intent.status.last_action is not None
+        return intent.status.last_action.result is ActionResult.ACCEPTED
+
+    def teardown(self) -> None:
+        """Whatever has happened, an end can be reached: attempts end, others leave, and a person skips, or deletes, what failed."""
+        if not hasattr(self, "world"):
+            return
+        self.world.in_the_way = self.world.rivals = ()
+        self.world.lease.holder = "" if self.world.lease.holder == STRANGER else self.world.lease.holder
+        self.world.executors.stops_at_once = True
+        self.world.draining = False
+        for _ in range(200):
+            if self.over or self._help():
+                return
+        raise AssertionError(f"no end in sight: {self.world.status}")
+
+    def _help(self) -> bool:
+        world = self.world
+        world.writes_in_a_row = 0
+        rest = world.run()
+        if self.over:
+            return True
+        if world.executors.running:
+            world.succeed(world.executors.running[0].id.subtask)
+        elif isinstance(rest, Rest) and rest.wake_at is not None:
+            world.now = rest.wake_at
+        elif Verb.SKIP in world.status.allowed_actions:
+            world.command(Verb.SKIP)
+        else:
+            world.delete()
+        return False
+
+
+TestTaskLife = TaskLife.TestCase
