@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -141,7 +141,8 @@ class Engine:
         answer = await self.tasks.write_status(task, record.status)
         if isinstance(answer, Refusal):
             return await self._learned(task, answer)
-        stored = self.learn(answer) or task
+        self.learn(answer)
+        stored = replace(task, status=record.status)
         if claim is not None:
             await self.locking.give_back(claim)
         await self.attempts.start(record.start)
