@@ -1,0 +1,56 @@
+"""Reading the operator's settings from the environment."""
+
+import pytest
+
+from obtask.settings import SettingsError, read_settings
+
+
+def test_an_empty_environment_gives_the_documented_defaults() -> None:
+    """Nothing set means: all namespaces, no leader election, no metrics endpoint, text logs."""
+    settings = read_settings({})
+
+    assert settings.kubeconfig is None
+    assert settings.namespaces == ()
+    assert (settings.workers, settings.in_process_attempts) == (32, 256)
+    assert (settings.leader_namespace, settings.metrics_address) == (None, None)
+    assert settings.log_format == "text"
+
+
+def test_every_operator_has_an_identity_of_its_own() -> None:
+    """Two operators on one host are told apart."""
+    assert read_settings({"HOSTNAME": "pod"}).runner != read_settings({"HOSTNAME": "pod"}).runner
+
+
+def test_settings_are_read() -> None:
+    """Lists are split at commas, addresses at the last colon."""
+    environment = {
+        "OBTASK_NAMESPACES": "a, b,",
+        "OBTASK_WORKERS": "4",
+        "OBTASK_METRICS_ADDRESS": "[::1]:9090",
+        "OBTASK_LEADER_NAMESPACE": "ops",
+    }
+
+    settings = read_settings(environment)
+
+    assert settings.namespaces == ("a", "b")
+    assert settings.workers == 4
+    assert settings.metrics_address == ("::1", 9090)
+    assert settings.leader_namespace == "ops"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("OBTASK_WORKERS", "0", "a whole number from 1 to 256"),
+        ("OBTASK_WORKERS", "many", "a whole number from 1 to 256"),
+        ("OBTASK_LOG_FORMAT", "xml", "one of text, json"),
+        ("OBTASK_METRICS_ADDRESS", "9090x", "HOST:PORT"),
+        ("OBTASK_METRICS_ADDRESS", "host:70000", "HOST:PORT"),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_is_allowed(name: str, value: str, said: str) -> None:
+    """The error names the variable and says what may stand there."""
+    with pytest.raises(SettingsError, match=name) as error:
+        read_settings({name: value})
+
+    assert said in str(error.value)
