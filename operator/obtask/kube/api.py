@@ -65,11 +65,6 @@ class Api:
         self._timeout = aiohttp.ClientTimeout(total=request_seconds, connect=5)
 
     @property
-    def client(self) -> ApiClient:
-        """The kept client, for what it does by itself: leader election."""
-        return self._client
-
-    @property
     def configuration(self) -> Configuration:
         """Where and as whom the client connects."""
         configuration: Configuration = self._client.configuration

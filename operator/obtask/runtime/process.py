@@ -103,7 +103,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     inbox = Inbox(engine, board, wakeups)
     leadership = None
     if settings.leader_namespace:
-        leadership = Leadership(api.client, leases, namespace=settings.leader_namespace, identity=settings.runner, clock=clock)
+        leadership = Leadership(api, namespace=settings.leader_namespace, identity=settings.runner, clock=clock)
     listing = Listing(api, settings.namespaces)
     return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, metrics, leadership)
 
@@ -134,9 +134,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
             await _drain(operator)
         await operator.events.flush(FLUSH_SECONDS)
         if operator.leadership is not None:
-            # An API server that is away must not turn an orderly end into a failure: then the Lease expires.
-            with contextlib.suppress(Unavailable):
-                await operator.leadership.resign()
+            await operator.leadership.resign()
     finally:
         await api.close()
 
@@ -145,7 +143,13 @@ async def _drain(operator: Operator) -> None:
     """Let running attempts end, and have their ends recorded."""
     logger.info("stopping: running attempts get %g s", operator.settings.grace_seconds)
     operator.engine.locking.draining = True
+    # A turn that began before may have recorded an attempt that it is about to start: started, it has a chance to end in time.
+    await _quiet(operator)
     await operator.sql.stop(operator.settings.grace_seconds)
+    await _quiet(operator)
+
+
+async def _quiet(operator: Operator) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(RECORD_SECONDS):
             await operator.wakeups.quiet()
