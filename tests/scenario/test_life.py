@@ -1,16 +1,11 @@
 """The life of a task on the real API server and a real SQL server."""
 
 import pytest
-from tests.scenario.tasks import TaskClient
+from tests.scenario.tasks import TaskClient, wait_step
 
 pytestmark = pytest.mark.usefixtures("operator")
 
 FAILING = {"sql": {"statements": ["select * from missing_table"]}}
-
-
-def wait_step(name: str, seconds: int = 0) -> dict[str, object]:
-    """Return a step that waits."""
-    return {"name": name, "wait": {"seconds": seconds}}
 
 
 def test_steps_run_in_order_to_the_end(tasks: TaskClient) -> None:
@@ -134,3 +129,12 @@ def test_an_expression_that_does_not_compile_is_rejected_before_any_lock(tasks: 
     assert "spec.steps[0].sql.expect" in status["message"]
     assert "rowz" in status["message"]
     assert "startedAt" not in status
+
+
+def test_a_finished_task_is_deleted_when_its_time_is_over(tasks: TaskClient) -> None:
+    """With ttlSecondsAfterFinished the task goes away by itself after its end."""
+    tasks.create("brief", ttlSecondsAfterFinished=1, steps=[wait_step("go")])
+
+    tasks.kubectl("wait", "--for=delete", "obtask/brief", "--timeout=30s")
+
+    assert tasks.kubectl("get", "obtasks", "-o", "name") == ""

@@ -85,9 +85,9 @@ class Locks:
     async def release(self, task: Task, lock: LockKey) -> None:
         """Empty the Lease if it still names this very task. Only for a task whose end is stored."""
         found = self._board.lease(task.metadata.namespace, lock)
-        if found is None or found.holder != holder_identity(task):
+        if found is None or not self._names(found, task):
             found = await self._read(task, lock)
-        while found is not None and found.holder == holder_identity(task):
+        while found is not None and self._names(found, task):
             answer = await self._leases.write(replace(found, holder="", acquired_at=None), self._clock())
             if not isinstance(answer, Refusal):
                 self._board.see_lease(answer)
@@ -97,7 +97,7 @@ class Locks:
     async def verify(self, task: Task, lock: LockKey) -> Kept | Claimed | Stolen | Outpaced:
         """Look at the Lease of a task that holds its lock by its status; make it again if it was deleted or emptied by hand."""
         found = await self._read(task, lock)
-        if found is not None and found.holder == holder_identity(task):
+        if found is not None and self._names(found, task):
             return Kept()
         if found is not None and found.holder:
             return Stolen(found.holder)
@@ -125,17 +125,17 @@ class Locks:
 
     async def _claim(self, task: Task, lock: LockKey, found: Lease | None) -> Lease | Refusal:
         now = self._clock()
-        me = holder_identity(task)
+        holder = holder_identity(task)
         if found is None:
             # A Lease deleted by hand must not bring an old fencing token back.
             token = (task.status.lock.token if task.status.lock else 0) + 1
-            fresh = Lease(task.metadata.namespace, lock.lease_name, me, token, micro_time(now), "", lock.labels, lock.annotations)
+            fresh = Lease(task.metadata.namespace, lock.lease_name, holder, token, micro_time(now), "", lock.labels, lock.annotations)
             answer = await self._leases.create(fresh, now)
         else:
-            mine = found.holder == me
+            mine = self._names(found, task)
             claim = replace(
                 found,
-                holder=me,
+                holder=holder,
                 transitions=found.transitions if mine else found.transitions + 1,
                 acquired_at=found.acquired_at if mine and found.acquired_at else micro_time(now),
                 labels={**found.labels, **lock.labels},
@@ -149,17 +149,24 @@ class Locks:
         return answer
 
     async def _others(self, task: Task, lock: LockKey) -> list[Contender]:
-        held = [lease for lease in await self._leases.list_domain(task.metadata.namespace, lock.domain.label) if lease.holder]
         others = []
-        for lease in held:
+        for lease in await self._held(task, lock):
             self._board.see_lease(lease)
-            if lease.holder == holder_identity(task):
+            if self._names(lease, task):
                 continue
             theirs = key_of(lease)
             # A Lease that cannot be read may stand for anything: better to wait for nothing than to run into somebody.
             if theirs is None or conflicts(theirs, lock):
                 others.append(_stranger(lease, theirs or lock))
         return others
+
+    async def _held(self, task: Task, lock: LockKey) -> list[Lease]:
+        """Return the Leases of the domain that name somebody, from one consistent LIST: a cache would miss a claim of this moment."""
+        return [lease for lease in await self._leases.list_domain(task.metadata.namespace, lock.domain.label) if lease.holder]
+
+    def _names(self, lease: Lease, task: Task) -> bool:
+        """Return whether the Lease names this very task, by name and uid: a namesake does not inherit it."""
+        return lease.holder == holder_identity(task)
 
 
 def _stranger(lease: Lease, lock: LockKey) -> Contender:
