@@ -9,7 +9,7 @@ settings.register_profile(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=40,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -17,7 +17,7 @@ settings.register_profile(
     "long",
     settings.get_profile("quick"),
     derandomize=False,
-    max_examples=3000,
+    max_examples=2000,
     stateful_step_count=80,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     print_blob=True,

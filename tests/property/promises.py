@@ -28,6 +28,15 @@ REASONS: dict[Phase, set[Reason | None]] = {
     Phase.REJECTED: {Reason.CONFLICT, Reason.INVALID_SPEC},
 }
 
+DIRECTIONS = {
+    Phase.PENDING: {Direction.FORWARD},
+    Phase.WAITING: {Direction.FORWARD},
+    Phase.RUNNING: {Direction.FORWARD},
+    Phase.ROLLING_BACK: {Direction.ROLLBACK},
+    Phase.SUCCEEDED: {Direction.FORWARD},
+    Phase.ROLLED_BACK: {Direction.ROLLBACK},
+}
+
 TRUE_CONDITIONS = {
     Phase.PENDING: {"Reconciling"},
     Phase.WAITING: {"Reconciling"},
@@ -41,6 +50,7 @@ TRUE_CONDITIONS = {
     Phase.REJECTED: {"Finished", "Stalled"},
 }
 
+UNENDED = {SubtaskPhase.PENDING, SubtaskPhase.RUNNING, SubtaskPhase.ROLLING_BACK}
 WORKING = {Phase.RUNNING, Phase.ROLLING_BACK}
 
 
@@ -48,6 +58,7 @@ def check_status(task: Task, status: TaskStatus) -> None:
     """Check what must hold of any status that is stored."""
     assert list(violations(status.dump(), STATUS_SCHEMA)) == []
     assert status.reason in REASONS[status.phase]
+    assert status.direction in DIRECTIONS.get(status.phase, set(Direction))
     assert status.message or status.phase is Phase.PENDING
     assert (status.finished_at is not None) == status.phase.finished
     assert bool(status.blocked_by) == bool(status.blocked_by_count) == (status.phase is Phase.WAITING)
@@ -71,7 +82,8 @@ def _check_steps(status: TaskStatus) -> None:
         moving = [sub for sub in step.subtasks if live(sub) or awaits_retry(sub)]
         assert not moving or (status.phase in WORKING and status.current_step == step.name)
         assert (step.started_at is not None) == any(sub.attempts for sub in step.subtasks)
-        assert step.finished_at is None or step.phase not in {SubtaskPhase.PENDING, SubtaskPhase.RUNNING, SubtaskPhase.ROLLING_BACK}
+        assert step.finished_at is None or step.phase not in UNENDED
+        assert step.phase not in {SubtaskPhase.RUNNING, SubtaskPhase.ROLLING_BACK} or (status.phase in WORKING and moving)
     if status.phase in WORKING | {Phase.FAILED}:
         assert status.current_step in {step.name for step in status.steps}
 
@@ -100,6 +112,10 @@ def _check_progress(task: Task, status: TaskStatus) -> None:
     assert 0 <= done <= steps == len(task.plan.steps)
     if status.phase in {Phase.SUCCEEDED, Phase.ROLLED_BACK}:
         assert done == steps
+    if status.phase is Phase.SUCCEEDED:
+        assert all(sub.phase in progress.DONE for step in status.steps for sub in step.subtasks)
+    if status.phase is Phase.ROLLED_BACK:
+        assert not any(progress.to_undo(step) for step in status.steps)
     if status.phase in {Phase.PENDING, Phase.WAITING, Phase.CANCELLED, Phase.REJECTED}:
         assert done == 0
 
@@ -118,6 +134,9 @@ def check_change(task: Task, record: Record) -> None:
         assert after.model_copy(update={"last_action": before.last_action}) == before
     assert before.started_at in {None, after.started_at}
     assert not (before.direction is Direction.ROLLBACK and after.direction is Direction.FORWARD)
+    action = after.last_action
+    if action is not None and action != before.last_action and action.verb == Verb.SKIP_STEP:
+        assert before.current_step not in {attempt.id.step for attempt in record.start}
     _check_attempts(task, record)
     _check_transition_times(before, after)
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.property import strategies
@@ -10,6 +11,7 @@ from tests.unit.builders import TaskBuilder
 from tests.unit.world import Crash, World
 
 from obtask import names
+from obtask.model.attempt import Outcome, Succeeded
 from obtask.model.command import Command
 from obtask.model.spec import Maintenance
 from obtask.model.status import ActionResult, Blocker, Phase, TaskStatus, Verb
@@ -21,7 +23,19 @@ STRANGER = "stranger/uid-of-stranger"
 # What the task gets after something has happened: turns until it rests, one turn, one in which the operator dies, or none yet.
 Follows = Literal["rest", "turn"] | Crash | None
 FOLLOWS: st.SearchStrategy[Follows] = st.sampled_from(["rest", "rest", "rest", "turn", *Crash, None])
-MISHAPS = ["crash", "operator stops", "Lease emptied", "Lease taken", "slow stops", "no refresh", "finalizer taken off", "deletion"]
+EVENTS = [
+    "a moment passes",
+    "an hour passes",
+    "progress is told",
+    "crash",
+    "operator stops",
+    "Lease emptied",
+    "Lease taken",
+    "slow stops",
+    "no refresh",
+    "finalizer taken off",
+    "deletion",
+]
 VERBS = st.sampled_from([*Verb, "nonsense"])
 KEYS = [("action",), ("_action",), ("action", "_action")]
 
@@ -89,11 +103,13 @@ class TaskLife(RuleBasedStateMachine):
     """Lets anything happen to a task, and to the next one when that one is finished."""
 
     world: WatchedWorld
+    tried_after = 0
 
     @initialize(task=strategies.tasks())
     def create(self, task: TaskBuilder) -> None:
         """Start with a new task."""
         self.world = WatchedWorld(task)
+        self.tried_after = 0
 
     @property
     def there(self) -> bool:
@@ -130,29 +146,38 @@ class TaskLife(RuleBasedStateMachine):
     @rule(task=strategies.tasks(), follows=FOLLOWS)
     def next_task(self, task: TaskBuilder, follows: Follows) -> None:
         """Go on with another task."""
-        self.world = WatchedWorld(task)
-        self._then(follows)
-
-    @precondition(lambda self: self.there)
-    @rule(follows=FOLLOWS)
-    def nothing(self, follows: Follows) -> None:
-        """Let nothing happen."""
+        self.create(task)
         self._then(follows)
 
     @precondition(lambda self: self.there and self.world.executors.running)
     @rule(data=st.data(), follows=FOLLOWS)
-    def attempts_end(self, data: st.DataObject, follows: Follows) -> None:
-        """End some of the attempts."""
-        for attempt in data.draw(st.lists(st.sampled_from(self.world.executors.running), min_size=1, unique_by=lambda one: one.id)):
+    def some_attempts_end(self, data: st.DataObject, follows: Follows) -> None:
+        """End some of the attempts, one way or another."""
+        running = st.sampled_from(self.world.executors.running)
+        for attempt in data.draw(st.lists(running, min_size=1, unique_by=lambda one: one.id)):
             self.world.executors.end(attempt.id.subtask, data.draw(strategies.outcomes()), tail="last line")
         self._then(follows)
 
     @precondition(lambda self: self.there and self.world.executors.running)
-    @rule(data=st.data(), message=st.sampled_from(["statement 1 of 2", "x" * 600]), follows=FOLLOWS)
-    def attempt_tells_its_progress(self, data: st.DataObject, message: str, follows: Follows) -> None:
-        """Have an attempt tell how far it is."""
-        self.world.executors.say(data.draw(st.sampled_from(self.world.executors.running)).id.subtask, message)
+    @rule(outcome=strategies.outcomes(), follows=FOLLOWS)
+    def all_attempts_end(self, outcome: Outcome, follows: Follows) -> None:
+        """End all attempts alike."""
+        for attempt in self.world.executors.running:
+            self.world.executors.end(attempt.id.subtask, outcome)
         self._then(follows)
+
+    @precondition(lambda self: self.there and self.world.executors.running)
+    @rule()
+    def step_succeeds(self) -> None:
+        """Let the step, or its undo, succeed."""
+        self.all_attempts_end(Succeeded(), "rest")
+
+    @precondition(lambda self: self.failed and Verb.ROLLBACK in self.world.status.allowed_actions)
+    @rule()
+    def person_rolls_back(self) -> None:
+        """Roll a failed task back."""
+        self.world.api.annotate(action="rollback")
+        self._then("rest")
 
     @precondition(lambda self: self.failed)
     @rule(data=st.data(), follows=FOLLOWS)
@@ -168,13 +193,6 @@ class TaskLife(RuleBasedStateMachine):
         self.world.api.annotate(_action_reason="because", **dict(zip(keys, verbs, strict=False)))
         self._then(follows)
 
-    @precondition(lambda self: self.there)
-    @rule(seconds=st.sampled_from([0.5, 5, 11, 3600]), follows=FOLLOWS)
-    def time_passes(self, seconds: float, follows: Follows) -> None:
-        """Let time pass."""
-        self.world.later(seconds)
-        self._then(follows)
-
     @precondition(lambda self: self.there and (self.failed or self.world.phase in {Phase.PENDING, Phase.WAITING}))
     @rule(blockers=st.one_of(st.just(()), strategies.blockers()), seen=st.booleans(), follows=FOLLOWS)
     def others_come_and_go(self, blockers: tuple[Blocker, ...], seen: bool, follows: Follows) -> None:
@@ -183,12 +201,32 @@ class TaskLife(RuleBasedStateMachine):
         self.world.rivals = blockers
         self._then(follows)
 
+    @precondition(lambda self: self.there and (self.world.draining or self.world.lease.holder == STRANGER or self.world.in_the_way))
+    @rule(follows=FOLLOWS)
+    def all_is_well_again(self, follows: Follows) -> None:
+        """Let others go away, and another operator take over if this one was stopping."""
+        self._heal()
+        self._then(follows)
+
+    def _heal(self) -> None:
+        self.world.in_the_way = self.world.rivals = ()
+        self.world.lease.holder = "" if self.world.lease.holder == STRANGER else self.world.lease.holder
+        if self.world.draining:
+            self.world.crash()
+
     @precondition(lambda self: self.there)
-    @rule(what=st.sampled_from(MISHAPS), follows=FOLLOWS)
-    def mishap(self, what: str, follows: Follows) -> None:
-        """Let something happen that should not."""
+    @rule(what=st.sampled_from(EVENTS), follows=FOLLOWS)
+    def something_happens(self, what: str, follows: Follows) -> None:
+        """Let something happen that nobody asked for."""
         world = self.world
         match what:
+            case "a moment passes":
+                world.later(5)
+            case "an hour passes":
+                world.later(3600)
+            case "progress is told":
+                for attempt in world.executors.running[:1]:
+                    world.executors.say(attempt.id.subtask, "x" * 600)
             case "crash":
                 world.crash()
             case "operator stops":
@@ -210,8 +248,9 @@ class TaskLife(RuleBasedStateMachine):
     @invariant()
     def commands_do_what_is_offered(self) -> None:
         """Each verb, given now, is accepted or at least tried if it is offered, and refused if not."""
-        if not hasattr(self, "world") or not self.there or not self.world.stored:
+        if not hasattr(self, "world") or not self.there or len(self.world.stored) == self.tried_after:
             return
+        self.tried_after = len(self.world.stored)
         for verb in Verb:
             if (answer := self._answer(verb)) is not None:
                 assert answer is (verb in self.world.status.allowed_actions), f"{verb} in {self.world.status.phase}"
@@ -235,10 +274,8 @@ class TaskLife(RuleBasedStateMachine):
         """Whatever has happened, an end can be reached: attempts end, others leave, and a person skips, or deletes, what failed."""
         if not hasattr(self, "world"):
             return
-        self.world.in_the_way = self.world.rivals = ()
-        self.world.lease.holder = "" if self.world.lease.holder == STRANGER else self.world.lease.holder
+        self._heal()
         self.world.executors.stops_at_once = True
-        self.world.draining = False
         for _ in range(200):
             if self.over or self._help():
                 return
@@ -262,3 +299,4 @@ class TaskLife(RuleBasedStateMachine):
 
 
 TestTaskLife = TaskLife.TestCase
+TestTaskLife.settings = settings(max_examples=2 * settings().max_examples)

@@ -1,10 +1,12 @@
 """Owns the fixtures of scenario tests: an operator, a SQL server and tasks, on the real API server."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.scenario.gateway import Gateway
+from tests.scenario.history import History
+from tests.scenario.journal import Journal
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.tasks import TaskClient
 
@@ -27,11 +29,15 @@ def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
 
 
 @pytest.fixture
-def operator(control_plane: ControlPlane, namespace: str) -> Iterator[None]:
+def settings(control_plane: ControlPlane, namespace: str) -> Settings:
+    """Return the settings of an operator for the test's namespace."""
+    return Settings(kubeconfig=str(control_plane.operator_kubeconfig), namespaces=(namespace,), runner="test", grace_seconds=1)
+
+
+@pytest.fixture
+def operator(settings: Settings) -> Iterator[None]:
     """Run an operator for the test's namespace."""
-    with operator_thread(
-        Settings(kubeconfig=str(control_plane.operator_kubeconfig), namespaces=(namespace,), runner="test", grace_seconds=1)
-    ):
+    with operator_thread(settings):
         yield
 
 
@@ -44,15 +50,30 @@ def operator_process(control_plane: ControlPlane, namespace: str, tmp_path: Path
 
 
 @pytest.fixture
+def gateway(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Gateway]:
+    """Return a gateway to the API server that can fail; whoever uses its kubeconfig goes through it."""
+    with Gateway(control_plane, tmp_path).running() as running:
+        yield running
+
+
+@pytest.fixture
+def history(tasks: TaskClient) -> Iterator[History]:
+    """Return what a watcher sees of the namespace from now on."""
+    with History(tasks.api, tasks.namespace).running() as watching:
+        yield watching
+
+
+@pytest.fixture
+def journal(database: SqlServer) -> Iterator[Journal]:
+    """Return a table into which statements write which attempt executed them."""
+    table = Journal(database)
+    yield table
+    table.drop()
+
+
+@pytest.fixture
 def connection(tasks: TaskClient, database: SqlServer) -> str:
     """Return the name of a connection Secret for the SQL server."""
     data = {"host": database.host, "port": str(database.port), "user": database.user, "password": database.password}
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "task.oceanbase.com/connection",
-        "metadata": {"name": "seekdb"},
-        "stringData": {**data, "database": database.database},
-    }
-    tasks.kubectl("create", "-f", "-", manifest=json.loads(json.dumps(secret)))
+    tasks.create_secret("seekdb", **data, database=database.database)
     return "seekdb"

@@ -1,37 +1,53 @@
 """Owns how scenario tests speak with the API server: make tasks, annotate them, wait for what becomes of them by watching."""
 
+import http
 import json
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.scenario.apiserver import CONFIG_MAPS, EVENTS, LEASES, OBTASKS, ApiError, ApiServer, Body
+
 from obtask.devcluster.controlplane import ControlPlane
 
 WAIT_SECONDS = 30
+FINISHED = ("Succeeded", "RolledBack", "Skipped", "Cancelled", "Rejected")
 
-Body = dict[str, Any]
+
+def wait_step(name: str, seconds: int = 0, **more: Any) -> Body:
+    """Return a step that waits."""
+    return {"name": name, "wait": {"seconds": seconds}, **more}
+
+
+def sql_step(name: str, *statements: str, **more: Any) -> Body:
+    """Return a step that runs statements."""
+    return {"name": name, "sql": {"statements": list(statements)}, **more}
+
+
+FAILING = "select * from no_such_table"
 
 
 class TaskClient:
     """OBTasks of one namespace, as a person with kubectl sees them."""
 
     def __init__(self, cluster: ControlPlane, namespace: str) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
+        self.api = ApiServer(cluster)
         self.namespace = namespace
+
+    def manifest(self, name: str, **spec: Any) -> Body:
+        """Return a task to be created; a Cluster task without maintenance unless told otherwise."""
+        target = {} if spec.get("type") == "Local" else {"cluster": "obdemo"}
+        full = {"type": "Cluster", "maintenance": "None", **target, **spec}
+        return {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name}, "spec": full}
 
     def create(self, name: str, **spec: Any) -> Body:
         """Create a task; a Cluster task without maintenance unless told otherwise."""
-        target = {} if spec.get("type") == "Local" else {"cluster": "obdemo"}
-        full = {"type": "Cluster", "maintenance": "None", **target, **spec}
-        body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name}, "spec": full}
-        created: Body = json.loads(self.kubectl("create", "-o", "json", "-f", "-", manifest=body))
-        return created
+        return self.api.send("POST", OBTASKS.format(self.namespace), self.manifest(name, **spec))
 
     def get(self, name: str) -> Body:
         """Return a task."""
-        body: Body = json.loads(self.kubectl("get", "obtask", name, "-o", "json"))
-        return body
+        return self.api.get(f"{OBTASKS.format(self.namespace)}/{name}")
 
     def status(self, name: str) -> Body:
         """Return a task's status."""
@@ -42,6 +58,10 @@ class TaskClient:
         """Annotate a task as people do: without --overwrite."""
         self.kubectl("annotate", "obtask", name, *annotations)
 
+    def delete(self, name: str) -> None:
+        """Ask for a task's deletion; do not wait for it."""
+        self.api.send("DELETE", f"{OBTASKS.format(self.namespace)}/{name}")
+
     def wait(self, name: str, until: Callable[[Body], object], what: str = "", seconds: float = WAIT_SECONDS) -> Body:
         """Watch a task until the condition holds; return the task. Fails with its status when it does not in time."""
         deadline = time.monotonic() + seconds
@@ -49,7 +69,7 @@ class TaskClient:
         while not until(body):
             left = deadline - time.monotonic()
             assert left > 0, f"{what or 'the awaited state'} did not come in {seconds} s: {json.dumps(body.get('status'), indent=1)}"
-            body = self._next(name, body["metadata"]["resourceVersion"], left) or self.get(name)
+            body = self._next(body, left) or self.get(name)
         return body
 
     def wait_phase(self, name: str, *phases: str, seconds: float = WAIT_SECONDS) -> Body:
@@ -58,27 +78,110 @@ class TaskClient:
         status: Body = body["status"]
         return status
 
+    def wait_let_go(self, name: str, *phases: str, seconds: float = WAIT_SECONDS) -> Body:
+        """Watch a task until it is in one of the phases, or in any finished one, and the operator is done with it; return its status."""
+        wanted = phases or FINISHED
+        let_go = self.wait(
+            name,
+            lambda task: task.get("status", {}).get("phase") in wanted and not task["metadata"].get("finalizers"),
+            f"phase {wanted} of {name} without finalizer",
+            seconds,
+        )
+        status: Body = let_go["status"]
+        return status
+
+    def wait_gone(self, name: str, seconds: float = WAIT_SECONDS) -> None:
+        """Watch a task until it is gone."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                body = self.get(name)
+            except ApiError as error:
+                if error.status == http.HTTPStatus.NOT_FOUND:
+                    return
+                raise
+            left = deadline - time.monotonic()
+            assert left > 0, f"{name} was not gone in {seconds} s: {json.dumps(body, indent=1)}"
+            self._next(body, left)
+
     def command(self, name: str, verb: str, **annotations: str) -> Body:
         """Give a command and wait until it is answered; return status.lastAction."""
         before = self.status(name).get("lastAction", {}).get("id")
         extra = [f"{key}={value}" for key, value in annotations.items()]
         self.annotate(name, f"action={verb}", *extra)
-        body = self.wait(name, lambda task: task["status"].get("lastAction", {}).get("id") not in (None, before), f"answer to {verb}")
+        return self.answer(name, before)
+
+    def answer(self, name: str, before: str | None = None) -> Body:
+        """Wait until a command after the one with this id is answered; return status.lastAction."""
+        body = self.wait(
+            name, lambda task: task.get("status", {}).get("lastAction", {}).get("id") not in (None, before), f"answer of {name}"
+        )
         answer: Body = body["status"]["lastAction"]
         return answer
 
+    def create_secret(self, name: str, kind: str = "task.oceanbase.com/connection", **data: str) -> None:
+        """Create a Secret; a connection unless told otherwise."""
+        body = {"metadata": {"name": name}, "type": kind, "stringData": data}
+        self.api.send("POST", f"/api/v1/namespaces/{self.namespace}/secrets", body)
+
     def kubectl(self, *words: str, manifest: Mapping[str, Any] | None = None) -> str:
         """Run kubectl in the namespace."""
-        return self._cluster.kubectl.run(["-n", self.namespace, *words], json.dumps(manifest) if manifest else "")
+        return self.cluster.kubectl.run(["-n", self.namespace, *words], json.dumps(manifest) if manifest else "")
 
-    def _next(self, name: str, version: str, seconds: float) -> Body | None:
-        path = f"/apis/task.oceanbase.com/v1alpha1/namespaces/{self.namespace}/obtasks"
-        query = f"?watch=1&resourceVersion={version}&fieldSelector=metadata.name%3D{name}&timeoutSeconds={max(1, int(seconds))}"
-        command = [str(self._cluster.kubectl.program), "--kubeconfig", str(self._cluster.kubeconfig), "get", "--raw", path + query]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:  # noqa: S603
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            process.kill()
-        event = json.loads(line) if line else {}
-        found: Body | None = event["object"] if event.get("type") in {"ADDED", "MODIFIED", "DELETED"} else None
+    def leases(self) -> dict[str, Body]:
+        """Return the Leases of the namespace by name."""
+        return {lease["metadata"]["name"]: lease for lease in self.api.get(LEASES.format(self.namespace))["items"]}
+
+    def lease(self, name: str) -> Body:
+        """Return a Lease."""
+        return self.api.get(f"{LEASES.format(self.namespace)}/{name}")
+
+    def holders(self) -> set[str]:
+        """Return the names of the tasks that hold a Lease."""
+        return {holder.split("/")[0] for lease in self.leases().values() if (holder := lease["spec"].get("holderIdentity"))}
+
+    def wait_lease(self, name: str, until: Callable[[Body], object], what: str = "", seconds: float = WAIT_SECONDS) -> Body:
+        """Watch a Lease until the condition holds; a Lease that is not there is an empty object. Return it."""
+        deadline = time.monotonic() + seconds
+        path = LEASES.format(self.namespace)
+        listed = self.api.get(path)
+        version = listed["metadata"]["resourceVersion"]
+        lease: Body = next((item for item in listed["items"] if item["metadata"]["name"] == name), {})
+        while not until(lease):
+            left = deadline - time.monotonic()
+            assert left > 0, f"{what or 'the awaited Lease'} did not come in {seconds} s: {json.dumps(lease, indent=1)}"
+            for change, body in self.api.watch(path, version, left, fieldSelector=f"metadata.name={name}"):
+                version, lease = body["metadata"]["resourceVersion"], {} if change == "DELETED" else body
+                break
+        return lease
+
+    def config_maps(self, task: str) -> list[Body]:
+        """Return the ConfigMaps that belong to a task."""
+        found: list[Body] = self.api.get(f"{CONFIG_MAPS.format(self.namespace)}?labelSelector=task.oceanbase.com/task%3D{task}")["items"]
         return found
+
+    def events(self, task: str) -> list[Body]:
+        """Return the Events about a task, oldest first."""
+        found = self.api.get(f"{EVENTS.format(self.namespace)}?fieldSelector=involvedObject.name%3D{task}")["items"]
+        return sorted(found, key=lambda event: int(event["metadata"]["resourceVersion"]))
+
+    def wait_events(self, task: str, *reasons: str) -> dict[str, Body]:
+        """Wait until there is an Event of each reason about the task; return the newest Event of each reason."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        path = EVENTS.format(self.namespace)
+        while True:
+            listed = self.api.get(path)
+            found = {event["reason"]: event for event in self.events(task)}
+            if set(reasons) <= set(found):
+                return found
+            left = deadline - time.monotonic()
+            assert left > 0, f"Events {set(reasons) - set(found)} of {task} did not come; there are {set(found)}"
+            next(iter(self.api.watch(path, listed["metadata"]["resourceVersion"], left)), None)
+
+    def _next(self, body: Body, seconds: float) -> Body | None:
+        """Return the next version of a task; None if there is none in time, or the watch cannot tell."""
+        meta = body["metadata"]
+        changes = self.api.watch(
+            OBTASKS.format(self.namespace), meta["resourceVersion"], seconds, fieldSelector=f"metadata.name={meta['name']}"
+        )
+        return next((found for change, found in changes if change != "BOOKMARK"), None)

@@ -11,7 +11,7 @@ from obtask import names
 from obtask.model.attempt import Attempt, AttemptId, Lost, Outcome, Running
 from obtask.model.command import Command
 from obtask.model.status import Direction, FailureReason, LockStatus, LogRef, TaskStatus
-from obtask.model.task import InvalidSpec, Task, read_task
+from obtask.model.task import Task, read_task
 from obtask.rules.attempts import running_attempts
 from obtask.rules.decision import Adopt, Delete, Finish, LetGo, TakeCommand
 from obtask.rules.lock_keys import holder_identity, task_lock_key
@@ -162,7 +162,7 @@ class Executors:
 
 
 def _live_by_status(task: Task) -> set[AttemptId]:
-    return set() if isinstance(task.spec, InvalidSpec) else {attempt.id for attempt in running_attempts(task)}
+    return {attempt.id for attempt in running_attempts(task)}
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """What a failed subtask makes of a task: phase, messages, failedSubtask, and the end of parallel steps."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from tests.unit.builders import START, a_mended_task, a_task, failed
 from tests.unit.world import World
 
 from obtask.model.attempt import Failed
+from obtask.model.limits import OBJECT_BYTES
 from obtask.model.status import Direction, FailureReason, LogRef, Phase, Reason, SubtaskPhase, Verb
 
 
@@ -122,6 +124,27 @@ def test_first_failure_keeps_the_whole_tail_in_a_large_task() -> None:
     assert shown is not None
     assert (shown.subtask, shown.log_tail) == ("t63", tail)
     assert len(world.subtask("t0").log_tail or "") < 100
+
+
+def test_largest_task_fits_into_the_api_server() -> None:
+    """512 subtasks that all failed, and the undos of the last step, too, with the longest of everything, stay below 512 KiB."""
+    parts = [f"t{number:02d}".ljust(63, "x") for number in range(64)]
+    builder = a_task()
+    for step in range(8):
+        builder = builder.parallel(f"s{step}".ljust(63, "x"), *parts, undo=parts)
+    world = World(builder)
+    world.run()
+
+    for verb in (*["skip-step"] * 7, "rollback", None):
+        for attempt in world.executors.running:
+            ref = LogRef(config_map="c" * 63, key="log.gz")
+            world.executors.end(attempt.id.subtask, failed("租户<b>" * 500), "\n".join(["<line>"] * 20), ref)
+        world.run()
+        assert (world.phase, world.status.failed_subtasks) == (Phase.FAILED, 64)
+        text = json.dumps(world.api.body, ensure_ascii=False, separators=(",", ":"))
+        assert len(text.encode()) + 5 * sum(text.count(character) for character in "<>&") < OBJECT_BYTES
+        if verb:
+            world.command(verb)
 
 
 def test_long_message_becomes_one_short_line() -> None:

@@ -58,7 +58,9 @@ class Locking:
         lock = task_lock_key(task)
         if lock is None:
             return Observation(now, self._runner, reports, draining=self.draining)
-        in_line = task.status.phase in {Phase.PENDING, Phase.WAITING}
+        claimed = self._board.claimed(task, lock)
+        # A claim left behind by a turn that did not end is taken up or given back: others may be waiting for it.
+        in_line = task.status.phase in {Phase.PENDING, Phase.WAITING} and not claimed
         found = self._in_the_way(task, lock, now) if in_line else []
         shown = self._shown_at.get(task.metadata.uid)
         return Observation(
@@ -66,7 +68,7 @@ class Locking:
             self._runner,
             reports,
             obstacle=_obstacle(found),
-            lock_in_doubt=task.status.lock is not None and self._board.in_doubt(task, lock),
+            lock_in_doubt=task.status.lock is not None and not claimed,
             refresh_due=shown is None or now - shown >= self._refresh_pause(task),
             draining=self.draining,
         )

@@ -128,10 +128,10 @@ class Board:
         mine = _contender(task, lock).place
         return sum(1 for entry in self._tasks.get(lock.domain, {}).values() if entry.contender.place < mine and not entry.holds)
 
-    def in_doubt(self, task: Task, lock: LockKey) -> bool:
-        """Return whether the Lease, as last seen, does not name a task that holds its lock by its status."""
+    def claimed(self, task: Task, lock: LockKey) -> bool:
+        """Return whether the Lease, as last seen, names this very task."""
         seen = self.lease(task.metadata.namespace, lock)
-        return seen is None or seen.holder != holder_identity(task)
+        return seen is not None and seen.holder == holder_identity(task)
 
     def knows(self, contender: Contender) -> bool:
         """Return whether this is an unfinished task that was seen."""

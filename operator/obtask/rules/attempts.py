@@ -8,7 +8,7 @@ from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succ
 from obtask.model.limits import message_room, one_line
 from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
-from obtask.model.task import Task
+from obtask.model.task import InvalidSpec, Task
 from obtask.rules.observation import Report
 
 PROGRESS_SHOWN_AFTER = timedelta(seconds=10)
@@ -198,7 +198,9 @@ def _end(place: Place, status: SubtaskStatus, report: Report, now: datetime, mes
 
 
 def running_attempts(task: Task) -> tuple[Attempt, ...]:
-    """Return the attempts of a task that have not ended by its status."""
+    """Return the attempts of a task that have not ended by its status; none if its spec cannot be read."""
+    if isinstance(task.spec, InvalidSpec):
+        return ()
     found: list[Attempt] = []
     for step in task.status.steps:
         if any(live(sub) for sub in step.subtasks):

@@ -129,8 +129,12 @@ GOING_ON = {"failed_subtask": None, "failed_subtasks": None, "cancelling": False
 
 
 def _resume(status: TaskStatus, phase: SubtaskPhase) -> TaskStatus:
+    # A step that a stopping operator left unstarted has Pending subtasks: whoever skips the step means them, too.
     steps = tuple(_revive(step, phase) if step.name == status.current_step else step for step in status.steps)
     return status.model_copy(update=GOING_ON | {"phase": Phase.RUNNING, "reason": Reason.EXECUTING, "steps": steps})
+
+
+NOT_DONE = frozenset({SubtaskPhase.FAILED, SubtaskPhase.PENDING})
 
 
 def _revive(step: StepStatus, phase: SubtaskPhase) -> StepStatus:
@@ -138,7 +142,7 @@ def _revive(step: StepStatus, phase: SubtaskPhase) -> StepStatus:
         update={
             "phase": SubtaskPhase.RUNNING,
             "finished_at": None,
-            "subtasks": tuple(_revived(subtask, phase) if subtask.phase is SubtaskPhase.FAILED else subtask for subtask in step.subtasks),
+            "subtasks": tuple(_revived(subtask, phase) if subtask.phase in NOT_DONE else subtask for subtask in step.subtasks),
         }
     )
 

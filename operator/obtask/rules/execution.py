@@ -133,7 +133,7 @@ def _begun(place: Place, sub: SubtaskStatus, seen: Observation, *, undoing: bool
 def _opened(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool) -> _Stage:
     where = places(task, status.current_step or "", seen.runner)
     stage = _Stage(progress.find_step(status, status.current_step or ""), where)
-    if seen.draining:
+    if seen.draining or (undoing and stage.step.started_at is None):
         return stage
     if not undoing:
         return _begin_due(stage, seen, undoing=False)
@@ -222,7 +222,8 @@ def stopped(status: TaskStatus, seen: Observation) -> TaskStatus:
     if failed:
         after = _task_failed(status, step, failed, seen)
     else:
-        ended = step.model_copy(update={"phase": SubtaskPhase.FAILED, "finished_at": seen.now})
+        change = {"phase": SubtaskPhase.FAILED, "finished_at": seen.now} if step.started_at else {}
+        ended = step.model_copy(update=change)
         after = progress.replace_step(status, ended).model_copy(update={"phase": Phase.FAILED, "cancelling": False})
     why = status.message if lost else f"{place}: cancelled; the target may be half changed"
     return after.model_copy(update={"reason": Reason.LOCK_LOST if lost else Reason.SUBTASK_CANCELLED, "message": why})

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from obtask import names
-from obtask.model.attempt import Attempt, Running
+from obtask.model.attempt import Running
 from obtask.model.command import Command, given_command, noted_command
 from obtask.model.limits import one_line
 from obtask.model.spec import OnConflict, TaskSpec
@@ -51,7 +51,7 @@ def lock_lost(task: Task, seen: Observation, holder: str) -> Record:
     lost = task.status.model_copy(update={"lock": None, "reason": Reason.LOCK_LOST, "message": one_line(message)})
     if task.status.phase is Phase.FAILED:
         return _seal(task, seen, Record(lost))
-    running = _running_attempts(task)
+    running = running_attempts(task)
     if running:
         return _seal(task, seen, Record(lost, cancel=running))
     return _seal(task, seen, Record(stopped(lost, seen)))
@@ -166,7 +166,7 @@ def _carried_out(task: Task, seen: Observation, status: TaskStatus, command: Com
         case Phase.RUNNING if not moved.cancelling:
             return open_current_step(locked, seen, moved, before=task.status)
         case Phase.RUNNING | Phase.ROLLING_BACK:
-            running = _running_attempts(task)
+            running = running_attempts(task)
             return Record(moved, cancel=running) if running else Record(stopped(moved, seen))
         case _:
             return Record(moved)
@@ -187,14 +187,10 @@ def _after_the_end(task: Task, seen: Observation, command: Command | None) -> In
 def _let_go(task: Task, seen: Observation) -> Intent:
     if names.FINALIZER not in task.metadata.finalizers:
         return Rest()
-    running = tuple(attempt for attempt in _running_attempts(task) if isinstance(seen.report(attempt.id).seen, Running))
+    running = tuple(attempt for attempt in running_attempts(task) if isinstance(seen.report(attempt.id).seen, Running))
     if running:
         return Stop(running)
     return Finish() if task.status.phase.finished else LetGo()
-
-
-def _running_attempts(task: Task) -> tuple[Attempt, ...]:
-    return () if isinstance(task.spec, InvalidSpec) else running_attempts(task)
 
 
 def _pending_command(task: Task) -> Command | None:

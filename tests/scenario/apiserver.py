@@ -1,0 +1,94 @@
+"""Owns plain requests of tests to the API server, as its admin: reading and watching without one kubectl for each look."""
+
+import http.client
+import json
+import math
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from obtask.devcluster.controlplane import ControlPlane
+
+Body = dict[str, Any]
+
+OBTASKS = "/apis/task.oceanbase.com/v1alpha1/namespaces/{}/obtasks"
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
+CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"
+EVENTS = "/api/v1/namespaces/{}/events"
+
+
+class ApiError(Exception):
+    """The API server refused; ``status`` is its HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+
+
+class ApiServer:
+    """The API server of a control plane."""
+
+    def __init__(self, cluster: ControlPlane) -> None:
+        pki = cluster.kubeconfig.parent / "pki"
+        self._address = urlsplit(cluster.url).netloc
+        self._tls = ssl.create_default_context(cafile=pki / "ca.crt")
+        self._tls.load_cert_chain(pki / "kubeconfig.crt", pki / "kubeconfig.key")
+
+    def get(self, path: str) -> Body:
+        """Return an object or a list as it is now."""
+        return self.send("GET", path)
+
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Body:
+        """Send one request and return the answer; raises ApiError when it is refused."""
+        connection = self._connect(30)
+        try:
+            kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            connection.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": kind})
+            response = connection.getresponse()
+            answer: Body = json.loads(response.read())
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise ApiError(response.status, answer.get("message", ""))
+        return answer
+
+    def watch(self, path: str, version: str, seconds: float, **query: str) -> "Watch":
+        """Return the changes after a version; they end after that time, or when the API server ends them."""
+        words = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(max(1, math.ceil(seconds))), **query}
+        return Watch(self._connect(seconds), f"{path}?{urlencode(words)}", seconds)
+
+    def _connect(self, seconds: float) -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(self._address, context=self._tls, timeout=max(seconds, 0.01))
+
+
+class Watch:
+    """Changes of objects as they happen, as (type, object). Another thread may close it."""
+
+    def __init__(self, connection: http.client.HTTPSConnection, path: str, seconds: float) -> None:
+        self._connection = connection
+        self._end = time.monotonic() + seconds
+        self._path = path
+
+    def __iter__(self) -> Iterator[tuple[str, Body]]:
+        """Yield changes until the time is over, the API server ends it, or it is closed."""
+        try:
+            self._connection.request("GET", self._path)
+            response = self._connection.getresponse()
+            while (left := self._end - time.monotonic()) > 0 and self._connection.sock is not None:
+                self._connection.sock.settimeout(left)
+                event = json.loads(response.readline() or "{}")
+                if event.get("type") in {None, "ERROR"}:
+                    return
+                yield event["type"], event["object"]
+        except TimeoutError:
+            return
+        finally:
+            self._connection.close()
+
+    def close(self) -> None:
+        """End it from outside."""
+        if self._connection.sock is not None:
+            self._connection.sock.shutdown(socket.SHUT_RDWR)

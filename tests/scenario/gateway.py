@@ -1,0 +1,155 @@
+"""Owns a gateway between an operator and the API server that can fail like a network: refuse, drop, lose answers, answer errors."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import yaml
+from aiohttp import web
+from yarl import URL
+
+from obtask.devcluster.controlplane import ControlPlane
+
+WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+CLOSE_SECONDS = 0.25  # aiohttp's guide: TLS connections need the loop a little longer to close
+
+_T = TypeVar("_T")
+
+
+class Fate(Enum):
+    """What becomes of a request."""
+
+    PASS = "pass"  # noqa: S105 - not a password
+    DROP = "drop"  # the connection breaks before the API server sees it
+    LOSE = "lose"  # the API server carries it out, and the connection breaks before the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The request is answered with this HTTP status instead of being passed on."""
+
+    status: int
+
+
+Rule = Callable[[str, str], Fate | Refuse]
+
+
+def pass_all(method: str, path: str) -> Fate:  # noqa: ARG001 - a rule's arguments
+    """Pass every request."""
+    return Fate.PASS
+
+
+class Gateway:
+    """A reverse proxy that the operator takes for the API server. ``rule(method, path)`` is asked about each request, in its thread."""
+
+    def __init__(self, cluster: ControlPlane, folder: Path) -> None:
+        self._cluster = cluster
+        self._pki = cluster.kubeconfig.parent / "pki"
+        self._loop = asyncio.new_event_loop()
+        self._transports: set[asyncio.BaseTransport] = set()
+        self._port = 0
+        self.rule: Rule = pass_all
+        self.kubeconfig = folder / "gateway.kubeconfig"
+
+    @contextmanager
+    def running(self) -> Iterator["Gateway"]:
+        """Pass requests on as long as the block lasts."""
+        thread = threading.Thread(target=self._loop.run_forever, name="gateway", daemon=True)
+        thread.start()
+        try:
+            self._wait(self._start())
+            self._write_kubeconfig()
+            yield self
+        finally:
+            self._wait(self._stop())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            thread.join()
+            self._loop.close()
+
+    def shut(self) -> None:
+        """Refuse new connections and break the open ones."""
+        self._wait(self._shut())
+
+    def open(self) -> None:
+        """Let connections through again."""
+        self._wait(self._listen())
+
+    def cut(self) -> None:
+        """Break all open connections, in the middle of whatever they carry; new ones are welcome."""
+        self._wait(self._cut())
+
+    def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def _write_kubeconfig(self) -> None:
+        config = yaml.safe_load(self._cluster.operator_kubeconfig.read_text())
+        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{self._port}"
+        self.kubeconfig.write_text(yaml.safe_dump(config))
+
+    async def _start(self) -> None:
+        tls = ssl.create_default_context(cafile=self._pki / "ca.crt")
+        tls.load_cert_chain(self._pki / "operator.kubeconfig.crt", self._pki / "operator.kubeconfig.key")
+        connector = aiohttp.TCPConnector(ssl=tls, limit=0)
+        self._session = aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None), skip_auto_headers=("Content-Type",)
+        )
+        self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True), shutdown_timeout=0)
+        await self._runner.setup()
+        await self._listen()
+
+    async def _listen(self) -> None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(self._pki / "apiserver.crt", self._pki / "apiserver.key")
+        self._site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=tls, reuse_address=True)
+        await self._site.start()
+        self._port = self._runner.addresses[0][1]
+
+    async def _shut(self) -> None:
+        await self._site.stop()
+        await self._cut()
+
+    async def _stop(self) -> None:
+        await self._cut()
+        await self._runner.cleanup()
+        await self._session.close()
+        await asyncio.sleep(CLOSE_SECONDS)
+
+    async def _cut(self) -> None:
+        for transport in self._transports:
+            transport.abort()  # type: ignore[attr-defined] # every transport of a stream has it
+        self._transports.clear()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        transport = request.transport
+        if transport is not None:
+            self._transports.add(transport)
+        body = await request.read()
+        fate = self.rule(request.method, request.path_qs)
+        if isinstance(fate, Refuse):
+            return web.json_response({"kind": "Status", "status": "Failure", "code": fate.status, "message": "no"}, status=fate.status)
+        if fate is Fate.DROP:
+            return self._broken(transport)
+        url = self._cluster.url + request.path_qs
+        headers = {name: request.headers[name] for name in ("Accept", "Content-Type", "User-Agent") if name in request.headers}
+        async with self._session.request(request.method, URL(url, encoded=True), data=body, headers=headers) as answer:
+            if fate is Fate.LOSE:
+                await answer.read()
+                return self._broken(transport)
+            response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]})
+            await response.prepare(request)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+    def _broken(self, transport: asyncio.Transport | None) -> web.StreamResponse:
+        if transport is not None:
+            transport.abort()
+        return web.Response(status=503)
