@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -56,11 +57,14 @@ def run(
     if kubeconfig or namespace:
         chosen = tuple(namespace or settings.namespaces)
         settings = dataclasses.replace(settings, kubeconfig=kubeconfig or settings.kubeconfig, namespaces=chosen)
+    if settings.kubeconfig is not None and not Path(settings.kubeconfig).is_file():
+        _fail(f"kubeconfig {settings.kubeconfig}: no such file")
     _configure_logging(settings)
     try:
         asyncio.run(_until_signal(settings))
     except (ConfigException, OSError) as error:
-        _fail(f"cannot read the kubeconfig: {error}")
+        where = f"kubeconfig {settings.kubeconfig}" if settings.kubeconfig else "no --kubeconfig given, and this is no pod"
+        _fail(f"{where}: {error}")
     except Denied as error:
         _fail(f"{error}; are the CRDs installed (obtask crd | kubectl apply --server-side -f -), and may this user list them?")
     except asyncio.CancelledError:
