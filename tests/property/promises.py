@@ -60,6 +60,7 @@ def check_status(task: Task, status: TaskStatus) -> None:
     assert status.reason in REASONS[status.phase]
     assert status.direction in DIRECTIONS.get(status.phase, set(Direction))
     assert status.message or status.phase is Phase.PENDING
+    assert not status.cancelling or status.phase in WORKING
     assert (status.finished_at is not None) == status.phase.finished
     assert bool(status.blocked_by) == bool(status.blocked_by_count) == (status.phase is Phase.WAITING)
     _check_steps(status)

@@ -8,6 +8,7 @@ from tests.scenario.gateway import Gateway
 from tests.scenario.history import History
 from tests.scenario.journal import Journal
 from tests.scenario.operators import OperatorProcess, operator_thread
+from tests.scenario.scene import Scene
 from tests.scenario.tasks import TaskClient
 
 from obtask.devcluster.controlplane import ControlPlane
@@ -69,6 +70,19 @@ def journal(database: SqlServer) -> Iterator[Journal]:
     table = Journal(database)
     yield table
     table.drop()
+
+
+@pytest.fixture
+def records(history: History, journal: Journal) -> tuple[History, Journal]:
+    """Return what the API server and the SQL server saw."""
+    return history, journal
+
+
+@pytest.fixture
+def scene(tasks: TaskClient, records: tuple[History, Journal], connection: str, settings: Settings) -> Scene:
+    """Return the bundle of fixtures that most tests need."""
+    history, journal = records
+    return Scene(tasks, history, journal, connection, settings)
 
 
 @pytest.fixture

@@ -136,12 +136,18 @@ class Gateway:
             return web.json_response({"kind": "Status", "status": "Failure", "code": fate.status, "message": "no"}, status=fate.status)
         if fate is Fate.DROP:
             return self._broken(transport)
-        url = self._cluster.url + request.path_qs
+        try:
+            return await self._pass_on(request, body, lose=fate is Fate.LOSE)
+        except (aiohttp.ClientError, ConnectionError):
+            return self._broken(transport)
+
+    async def _pass_on(self, request: web.BaseRequest, body: bytes, *, lose: bool) -> web.StreamResponse:
+        url = URL(self._cluster.url + request.path_qs, encoded=True)
         headers = {name: request.headers[name] for name in ("Accept", "Content-Type", "User-Agent") if name in request.headers}
-        async with self._session.request(request.method, URL(url, encoded=True), data=body, headers=headers) as answer:
-            if fate is Fate.LOSE:
+        async with self._session.request(request.method, url, data=body, headers=headers) as answer:
+            if lose:
                 await answer.read()
-                return self._broken(transport)
+                return self._broken(request.transport)
             response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]})
             await response.prepare(request)
             async for chunk in answer.content.iter_any():

@@ -3,49 +3,18 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.scenario.apiserver import OBTASKS, Body
 from tests.scenario.gateway import WRITING, Fate, Gateway, pass_all
-from tests.scenario.history import History
 from tests.scenario.journal import Journal
 from tests.scenario.operators import OperatorProcess, operator_thread
+from tests.scenario.scene import Scene
 from tests.scenario.tasks import FAILING, FINISHED, WAIT_SECONDS, TaskClient, sql_step, wait_step
 
-from obtask.settings import Settings
-
 SLEEPY = "select sleep(300)"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What the tests of this module work with."""
-
-    tasks: TaskClient
-    history: History
-    journal: Journal
-    connection: str
-    settings: Settings
-
-    def create(self, name: str, *steps: Body, **more: object) -> None:
-        """Create a task that locks the whole cluster and speaks SQL."""
-        spec = {"maintenance": "Global", "connection": {"secretName": self.connection}, **more}
-        self.tasks.create(name, **spec, steps=list(steps))
-
-    def written(self, attempt: int) -> None:
-        """Wait until an attempt with this number has written into the journal."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while attempt not in {entry.attempt for entry in self.journal.entries()}:
-            assert time.monotonic() < deadline, f"attempt {attempt} did not run: {self.journal.entries()}"
-            time.sleep(0.02)
-
-
-@pytest.fixture
-def scene(tasks: TaskClient, history: History, journal: Journal, connection: str, settings: Settings) -> Scene:
-    """Return the bundle of fixtures that every test here needs."""
-    return Scene(tasks, history, journal, connection, settings)
 
 
 @pytest.fixture

@@ -66,6 +66,7 @@ def test_cancelled_task_waits_for_a_person() -> None:
 
     status = world.status
     assert (status.phase, status.reason, status.message) == (Phase.FAILED, Reason.SUBTASK_CANCELLED, CANCELLED)
+    assert not status.cancelling
     assert status.failed_subtask is not None
     assert (status.failed_subtask.reason, status.failed_subtask.subtask) == (FailureReason.CANCELLED, "zone1")
     assert status.allowed_actions == (Verb.RETRY, Verb.ROLLBACK, Verb.SKIP, Verb.SKIP_STEP)

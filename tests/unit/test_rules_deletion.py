@@ -57,7 +57,16 @@ def awaiting_retry() -> World:
     return world
 
 
-@pytest.mark.parametrize("made", [pending, waiting, running, failed_one, rolling_back, awaiting_retry])
+def ended() -> World:
+    """Return a task whose end is stored, but whose lock and finalizer are still there."""
+    world = World(a_task())
+    world.run()
+    world.executors.end("only", Succeeded())
+    world.turn()
+    return world
+
+
+@pytest.mark.parametrize("made", [pending, waiting, running, failed_one, rolling_back, awaiting_retry, ended])
 def test_deleted_task_is_let_go(made: Callable[[], World]) -> None:
     """In every phase: running subtasks are stopped, the lock is freed, nothing is undone or recorded, and the task goes."""
     world = made()

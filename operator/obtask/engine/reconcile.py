@@ -44,6 +44,7 @@ class Engine:
     metrics: Metrics
     clock: Callable[[], datetime]
     departed: set[Key] = field(default_factory=set)
+    doubted: set[Key] = field(default_factory=set)
     fading: set[Key] = field(default_factory=set)
     longest_turn: int = LONGEST_TURN
 
@@ -87,6 +88,13 @@ class Engine:
                 raise Denied(f"cannot read {key}: {answer.message}")
             return None
         return self.learn(answer) or read_task(answer)
+
+    async def _read_again(self, key: Key) -> bool:
+        """Read a task of which the known version may be wrong; return whether it is still there."""
+        known = self.known.get(key)
+        there = known is None or await self._refresh(known)
+        self.doubted.discard(key)
+        return there
 
     async def _observe(self, task: Task) -> Observation:
         reports = {} if isinstance(task.spec, InvalidSpec) else await self.attempts.look(task)
@@ -166,6 +174,7 @@ class Engine:
             self.known.forget(key)
         self.board.forget_task(uid)
         self.locking.forget(uid)
+        self.doubted.discard(key)
         self.departed.add(key)
 
     async def _bury(self, key: Key) -> None:
@@ -199,12 +208,17 @@ class Engine:
             return True
         if not (answer.conflict or answer.missing):
             raise Denied(f"write to {task.key} refused: {answer.message}")
+        return await self._refresh(task)
+
+    async def _refresh(self, task: Task) -> bool:
+        """Read a task again, and take note if it, or a namesake in its place, is gone. Return whether there is one."""
         fresh = await self.tasks.get(task.key)
-        if isinstance(fresh, Refusal):
-            if not fresh.missing:
-                raise Denied(f"cannot read {task.key}: {fresh.message}")
+        if isinstance(fresh, Refusal) and not fresh.missing:
+            raise Denied(f"cannot read {task.key}: {fresh.message}")
+        if isinstance(fresh, Refusal) or fresh["metadata"]["uid"] != task.metadata.uid:
             self.depart(task.key, task.metadata.uid)
             await self._bury(task.key)
+        if isinstance(fresh, Refusal):
             return False
         self.learn(fresh)
         return True

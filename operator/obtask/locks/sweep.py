@@ -42,10 +42,19 @@ class Sweeper:
             return False
         answer = await self._leases.write(replace(lease, holder="", acquired_at=None), self._clock())
         if isinstance(answer, Refusal):
+            await self._look_again(lease)
             return False
         logger.info("freed lease %s/%s: its holder %s is finished or gone", lease.namespace, lease.name, lease.holder)
         self._board.see_lease(answer)
         return True
+
+    async def _look_again(self, lease: Lease) -> None:
+        """Tell the board of a Lease that is not as it was: nobody may have told that it was deleted."""
+        fresh = await self._leases.get(lease.namespace, lease.name)
+        if not isinstance(fresh, Refusal):
+            self._board.see_lease(fresh)
+        elif fresh.missing:
+            self._board.forget_lease(lease)
 
     async def _over(self, lease: Lease) -> bool:
         answer = await self._tasks.get(Key(lease.namespace, holder_name(lease.holder)))

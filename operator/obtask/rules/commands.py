@@ -129,11 +129,11 @@ GOING_ON = {"failed_subtask": None, "failed_subtasks": None, "cancelling": False
 
 
 def _resume(status: TaskStatus, phase: SubtaskPhase) -> TaskStatus:
-    # A step that a stopping operator left unstarted has Pending subtasks: whoever skips the step means them, too.
     steps = tuple(_revive(step, phase) if step.name == status.current_step else step for step in status.steps)
     return status.model_copy(update=GOING_ON | {"phase": Phase.RUNNING, "reason": Reason.EXECUTING, "steps": steps})
 
 
+# A step that a stopping operator left unstarted has Pending subtasks: whoever skips the step means them, too.
 NOT_DONE = frozenset({SubtaskPhase.FAILED, SubtaskPhase.PENDING})
 
 

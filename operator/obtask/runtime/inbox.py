@@ -8,7 +8,7 @@ from obtask import names
 from obtask.engine.known import at_rest
 from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
-from obtask.kube.leases import read_lease
+from obtask.kube.leases import Lease, read_lease
 from obtask.locks.board import Board
 from obtask.model.task import Key
 
@@ -58,12 +58,20 @@ class Inbox:
         self._engine.depart(key, uid)
         self._wakeups.ring(key)
 
+    def lease_gone(self, lease: Lease) -> None:
+        """Take note of a Lease that was deleted."""
+        self._board.forget_lease(lease)
+        # What it said last is no longer so.
+        self._ring_doubtful(replace(lease, holder=""))
+
     def _lease(self, change: str, body: dict[str, Any]) -> None:
         lease = read_lease(body)
         if change == "DELETED":
-            self._board.forget_lease(lease)
-            lease = replace(lease, holder="")  # what it said last is no longer so
+            self.lease_gone(lease)
         else:
             self._board.see_lease(lease)
+            self._ring_doubtful(lease)
+
+    def _ring_doubtful(self, lease: Lease) -> None:
         for key in self._board.doubtful(lease):
             self._wakeups.ring(key, urgent=True)

@@ -201,22 +201,38 @@ async def _watch(operator: Operator) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
             loop.call_soon_threadsafe(operator.inbox.receive, kind, change, body)
 
+    again = False
     while True:
         registry = build_registry(lambda: _login(operator), seen)
         watching = Watching(registry, build_settings(), operator.settings.namespaces)
         watching.start()
         try:
+            if again:
+                await asyncio.sleep(WATCH_PAUSE_SECONDS)
+                await _catch_up(operator)
             await watching.ended()
         except asyncio.CancelledError:
             await watching.stop()
             raise
         except Exception as error:  # noqa: BLE001 - kopf may end with anything; the engine goes on
             logger.warning("the watches ended, starting them again: %s", error)
+        again = True
         await asyncio.sleep(WATCH_PAUSE_SECONDS)
-        for task in operator.engine.known.all():
-            # A deletion in the gap is told by nobody.
-            operator.engine.known.forget(task.key)
-            operator.wakeups.ring(task.key)
+
+
+async def _catch_up(operator: Operator) -> None:
+    """Find out what was deleted while nobody watched: that is told by nobody."""
+    for task in operator.engine.known.all():
+        operator.engine.doubted.add(task.key)
+        operator.wakeups.ring(task.key)
+    try:
+        listed = {(lease.namespace, lease.name) for lease in await operator.listing.leases()}
+    except (Unavailable, Denied) as error:
+        logger.warning("leases not listed again: %s", error)
+        return
+    for lease in operator.board.leases():
+        if (lease.namespace, lease.name) not in listed:
+            operator.inbox.lease_gone(lease)
 
 
 def _login(operator: Operator) -> kopf.ConnectionInfo | None:

@@ -54,6 +54,9 @@ def build_settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = 660
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 30
+    # kopf's own pauses grow to 21 s, which an API server that is back would have to wait for. When these are used up, kopf ends
+    # and is started again.
+    settings.networking.error_backoffs = (0.5, 1, 2, 3, 3, 3)
     settings.process.ultimate_exiting_timeout = None
     return settings
 

@@ -58,7 +58,7 @@ class Workers:
             self._failures.pop(key, None)
             return pause
         # Nobody knows what was stored: the next turn starts from what the API server says.
-        self._engine.known.forget(key)
+        self._engine.doubted.add(key)
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         seconds = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
         return timedelta(seconds=seconds * (1 + self._jitter() / 2))

@@ -1,0 +1,100 @@
+"""Where the log of an attempt is kept: short in the status, long in a ConfigMap that goes with the task. API.md section 6."""
+
+import gzip
+import re
+import time
+from base64 import b64decode
+
+import pytest
+from tests.scenario.apiserver import Body
+from tests.scenario.scene import Scene, happens
+from tests.scenario.tasks import FAILING, TaskClient, sql_step
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+TIMED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z ")
+MANY = [f"select {number} as n" for number in range(60)]
+WIDE = [f"select '{'x' * 700}' as wide"] * 4
+
+
+def whole_log(tasks: TaskClient, reference: Body) -> list[str]:
+    """Return the lines of the log that a logRef points to."""
+    stored = tasks.api.get(f"/api/v1/namespaces/{tasks.namespace}/configmaps/{reference['configMap']}")
+    return gzip.decompress(b64decode(stored["binaryData"][reference["key"]])).decode().splitlines()
+
+
+def test_a_short_log_stays_in_the_status(scene: Scene) -> None:
+    """Statements, row counts, times and errors, each line with its time; no ConfigMap is made for it."""
+    scene.create("brief", sql_step("good", "select 1 as one"), sql_step("bad", "select 2", FAILING))
+
+    status = scene.tasks.wait_phase("brief", "Failed")
+
+    good, bad = (step["subtasks"][0] for step in status["steps"])
+    assert all(TIMED.match(line) for line in [*good["logTail"].splitlines(), *bad["logTail"].splitlines()])
+    assert re.search(r"statement 1 of 1: select 1 as one\n.*1 row, \d+ ms", good["logTail"])
+    assert re.search(r"statement 2 of 2: failed after \d+ ms: error 1146", bad["logTail"])
+    assert status["failedSubtask"]["logTail"] == bad["logTail"]
+    assert not scene.tasks.config_maps("brief")
+
+
+@pytest.mark.parametrize("statements", [MANY, WIDE], ids=["many-lines", "wide-lines"])
+def test_a_long_log_goes_to_a_config_map(scene: Scene, statements: list[str]) -> None:
+    """The ConfigMap belongs to the task and holds every line; of a failed attempt the status keeps the last 20 lines, 2048 bytes."""
+    scene.create("long", sql_step("good", *statements), sql_step("bad", *statements, FAILING))
+
+    status = scene.tasks.wait_phase("long", "Failed")
+
+    body = scene.tasks.get("long")
+    good, bad = (step["subtasks"][0] for step in status["steps"])
+    assert "logTail" not in good
+    assert bad["logRef"] == status["failedSubtask"]["logRef"] != good["logRef"]
+    for subtask in (good, bad):
+        lines = whole_log(scene.tasks, subtask["logRef"])
+        assert all(TIMED.match(line) for line in lines)
+        assert sum(": select " in line for line in lines) >= len(statements)
+    tail = status["failedSubtask"]["logTail"]
+    assert len(tail.splitlines()) <= 20
+    assert len(tail.encode()) <= 2048
+    assert tail.splitlines()[-1] == lines[-1]
+    assert "1146" in tail
+    for stored in scene.tasks.config_maps("long"):
+        [owner] = stored["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("OBTask", "long", body["metadata"]["uid"])
+        assert stored["metadata"]["labels"]["task.oceanbase.com/task-uid"] == body["metadata"]["uid"]
+    assert len(scene.tasks.config_maps("long")) == 2
+
+
+def test_every_attempt_keeps_its_log_until_the_task_goes(scene: Scene) -> None:
+    """A retry leaves the log of the attempt before; the status points to the newest; deleting the task removes them all."""
+    scene.create("twice", sql_step("s", *MANY, FAILING))
+    first = scene.tasks.wait_phase("twice", "Failed")["failedSubtask"]["logRef"]
+    scene.tasks.command("twice", "retry")
+    second = scene.tasks.wait("twice", lambda task: task["status"].get("failedSubtask", {}).get("attempt") == 2)
+    newest = second["status"]["failedSubtask"]["logRef"]
+    assert newest != first
+    assert len(whole_log(scene.tasks, first)) > 60
+    scene.tasks.command("twice", "skip")
+    scene.tasks.wait_let_go("twice", "Skipped")
+    assert len(whole_log(scene.tasks, newest)) > 60
+
+    scene.tasks.delete("twice")
+
+    scene.tasks.wait_gone("twice")
+    happens(lambda: not scene.tasks.config_maps("twice"), "the garbage collection of the logs")
+
+
+def test_the_log_of_a_cancelled_or_late_attempt_is_kept(scene: Scene) -> None:
+    """What was cut by a person or by the clock leaves its log, with how it ended."""
+    scene.create("late", sql_step("s", *MANY, "select sleep(300)", timeoutSeconds=2), cluster="late")
+    scene.create("cancelled", sql_step("s", *MANY, scene.journal.note, "select sleep(300)"), cluster="cancelled")
+    scene.written()
+    time.sleep(0)
+    scene.tasks.command("cancelled", "cancel")
+
+    for name, end in (("late", "did not end within 2 s"), ("cancelled", "cancelled")):
+        failed = scene.tasks.wait_phase(name, "Failed")["failedSubtask"]
+        lines = whole_log(scene.tasks, failed["logRef"])
+        assert len(lines) > 60
+        assert end in lines[-1]
+        assert "KILL QUERY" in "\n".join(lines[-4:])
+        assert lines[-1] in failed["logTail"]
