@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -186,4 +187,4 @@ class DomainLife(RuleBasedStateMachine):
         return Contender(one.name, one.uid, one.lock, phase, one.created)
 
 
-TestDomainLife = DomainLife.TestCase
+TestDomainLife = pytest.mark.timeout(600)(DomainLife.TestCase)

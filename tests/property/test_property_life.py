@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -238,5 +239,6 @@ class TaskLife(RuleBasedStateMachine):
         return False
 
 
-TestTaskLife = TaskLife.TestCase
+# Making a failure small enough to read takes Hypothesis up to five minutes.
+TestTaskLife = pytest.mark.timeout(600)(TaskLife.TestCase)
 TestTaskLife.settings = settings(max_examples=2 * settings().max_examples)

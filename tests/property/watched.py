@@ -10,9 +10,9 @@ from obtask.model.task import read_task
 from obtask.rules import machine
 from obtask.rules.decision import Intent, Record, Rest
 
-# How many status writes in a row may follow from one thing that happened: the answer to a command, the loss of the lock, and the
-# ends of attempts that were seen meanwhile.
-MOST_WRITES_IN_A_ROW = 3
+# How many status writes in a row may follow from one thing that happened: the answers to the command at hand and to the one behind
+# it, the loss of the lock, and the ends of attempts that were seen meanwhile.
+MOST_WRITES_IN_A_ROW = 5
 
 
 class WatchedWorld(World):

@@ -88,7 +88,8 @@ class Attempts:
     async def _report(self, task: Task, attempt: Attempt) -> Report:
         if attempt.id in self._reports:
             return self._reports[attempt.id]
-        if attempt.id in self._intended and attempt.runner == self._runner:
+        leaving = task.metadata.deletion_timestamp is not None
+        if attempt.id in self._intended and attempt.runner == self._runner and not leaving:
             await self.start((attempt,))
         entry = self._watched(attempt)
         seen = await self._executor(attempt).observe(attempt, entry.log)

@@ -116,7 +116,7 @@ class Engine:
             case Stop(attempts=attempts):
                 await self.attempts.cancel(attempts)
                 reports = await self.attempts.look(task)
-                return not all(isinstance(report.seen, Running) for report in reports.values())
+                return not all(isinstance(reports[attempt.id].seen, Running) for attempt in attempts)
             case Finish():
                 await self.locking.release(task)
                 self.attempts.settle(task)
