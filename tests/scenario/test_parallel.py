@@ -25,7 +25,7 @@ def _failed(attempt: int, task: Body) -> bool:
 
 
 def test_all_end_before_the_step_ends(scene: Scene) -> None:
-    """Subtasks run at the same time; if some fail, the others go on to their end, then the first failure is shown and how many there are."""
+    """Subtasks run at the same time; if some fail, the others go on to their end; then the first failure and their number are shown."""
     slow = sql_step("slow", "select sleep(1)", scene.journal.note)
     scene.create(
         "mixed", parallel("p", sql_step("bad", FAILING), slow, sql_step("worse", "selekt"), wait_step("nap", 1)), wait_step("next")
