@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from tests.kubectl import Kubectl, KubectlError
 
 from obtask.devcluster.binaries import find_or_build
 from obtask.devcluster.controlplane import ControlPlane, ensure, stop
 from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.leash import leash
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("obtask", deadline=None)
+settings.load_profile("obtask")
 
 RUN_FOLDER = pytest.StashKey[Path]()
 LEASH = pytest.StashKey[ExitStack]()
