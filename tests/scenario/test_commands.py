@@ -273,13 +273,14 @@ def test_automatic_retry_and_undo_before_retry(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("operator")
 def test_commands_do_not_disturb_running_steps(scene: Scene) -> None:
-    """Refused commands in a row, in the middle of many short statements: every attempt runs once and its end is seen."""
+    """Refused commands and other edits in a row, in the middle of many short statements: every attempt runs once and its end is seen."""
     scene.create("calm", *[sql_step(f"s{number}", scene.journal.note, "select sleep(0.05)") for number in range(15)])
     scene.tasks.wait_phase("calm", "Running")
     answers = 0
     while scene.tasks.status("calm")["phase"] == "Running":
         assert scene.tasks.command("calm", "retry")["result"] == "Rejected"
         answers += 1
+        scene.tasks.kubectl("label", "obtask", "calm", f"touched=number-{answers}", "--overwrite")
 
     status = scene.tasks.wait_let_go("calm", "Succeeded")
     assert [step["subtasks"][0]["attempts"] for step in status["steps"]] == [1] * 15

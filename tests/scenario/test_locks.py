@@ -210,6 +210,23 @@ def test_a_lease_taken_away_by_hand_is_taken_again(tasks: TaskClient, history: H
     assert not history.problems(whole_leases=False)
 
 
+@pytest.mark.usefixtures("operator")
+def test_a_lease_that_lost_its_labels_gets_them_back(tasks: TaskClient, history: History) -> None:
+    """Without its labels nobody would find a Lease; its task puts them on again and keeps its token, and nobody slips in meanwhile."""
+    tasks.create("running", maintenance="Tenant", tenant="t", steps=LONG)
+    lock = tasks.wait_phase("running", "Running")["lock"]
+
+    tasks.kubectl("label", "lease", lock["lease"], "task.oceanbase.com/lock-", "task.oceanbase.com/domain-")
+    tasks.create("waiter", maintenance="Global", steps=SHORT)
+
+    marked = tasks.wait_lease(lock["lease"], lambda lease: len(lease["metadata"].get("labels", {})) == 2)
+    assert marked["spec"]["leaseTransitions"] == lock["token"]
+    assert tasks.wait_phase("waiter", "Waiting")["blockedBy"][0]["name"] == "running"
+    tasks.delete("running")
+    tasks.wait_let_go("waiter", "Succeeded")
+    assert not history.problems()
+
+
 def _has_token(token: int, task: Body) -> bool:
     return bool(task["status"]["lock"]["token"] == token)
 

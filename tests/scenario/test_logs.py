@@ -96,3 +96,20 @@ def test_the_log_of_a_cancelled_or_late_attempt_is_kept(scene: Scene) -> None:
         assert end in lines[-1]
         assert "KILL QUERY" in "\n".join(lines[-4:])
         assert lines[-1] in failed["logTail"]
+
+
+def test_a_task_with_the_longest_name(scene: Scene) -> None:
+    """Names up to what the API server allows work everywhere: Lease, Event, log; labels hold a hash, an annotation the name."""
+    name = "n." * 100 + "n" * 53
+    scene.create(name, sql_step("s", *MANY, FAILING))
+
+    reference = scene.tasks.wait_phase(name, "Failed")["failedSubtask"]["logRef"]
+
+    stored = scene.tasks.api.get(f"/api/v1/namespaces/{scene.tasks.namespace}/configmaps/{reference['configMap']}")["metadata"]
+    assert len(stored["labels"]["task.oceanbase.com/task"]) <= 63
+    assert stored["annotations"]["task.oceanbase.com/task-name"] == name
+    assert scene.tasks.holders() == {name}
+    scene.tasks.wait_events(name, "SubtaskFailed")
+    scene.tasks.command(name, "skip")
+    scene.tasks.wait_let_go(name, "Skipped")
+    assert not scene.tasks.holders()

@@ -129,9 +129,9 @@ class Board:
         return sum(1 for entry in self._tasks.get(lock.domain, {}).values() if entry.contender.place < mine and not entry.holds)
 
     def claimed(self, task: Task, lock: LockKey) -> bool:
-        """Return whether the Lease, as last seen, names this very task."""
+        """Return whether the Lease, as last seen, names this very task and still says what it stands for."""
         seen = self.lease(task.metadata.namespace, lock)
-        return seen is not None and seen.holder == holder_identity(task)
+        return seen is not None and seen.holder == holder_identity(task) and is_marked(seen, lock)
 
     def knows(self, contender: Contender) -> bool:
         """Return whether this is an unfinished task that was seen."""
@@ -161,6 +161,11 @@ def _gave_way(before: _Entry, after: _Entry) -> bool:
     # Others may pass a waiter that is blocked by a Failed task, and no longer once it works again.
     turned = before.contender.phase is not after.contender.phase and Phase.FAILED in {before.contender.phase, after.contender.phase}
     return released or turned
+
+
+def is_marked(lease: Lease, lock: LockKey) -> bool:
+    """Return whether the Lease bears the labels and annotations by which others find and read it."""
+    return lock.labels.items() <= dict(lease.labels).items() and lock.annotations.items() <= dict(lease.annotations).items()
 
 
 def key_of(lease: Lease) -> LockKey | None:

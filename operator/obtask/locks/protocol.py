@@ -10,7 +10,7 @@ from datetime import datetime
 
 from obtask.kube.api import Denied, Refusal
 from obtask.kube.leases import Lease, Leases, micro_time
-from obtask.locks.board import Board, key_of
+from obtask.locks.board import Board, is_marked, key_of
 from obtask.model.status import LockStatus, Phase
 from obtask.model.task import Task
 from obtask.rules.exclusion import Contender, conflicts
@@ -95,11 +95,11 @@ class Locks:
             found = await self._read(task, lock)
 
     async def verify(self, task: Task, lock: LockKey) -> Kept | Claimed | Stolen | Outpaced:
-        """Look at the Lease of a task that holds its lock by its status; make it again if it was deleted or emptied by hand."""
+        """Look at the Lease of a task that holds its lock by its status; mend it if it was deleted, emptied or unmarked by hand."""
         found = await self._read(task, lock)
-        if found is not None and self._names(found, task):
+        if found is not None and self._names(found, task) and is_marked(found, lock):
             return Kept()
-        if found is not None and found.holder:
+        if found is not None and found.holder and not self._names(found, task):
             return Stolen(found.holder)
         claim = await self._claim(task, lock, found)
         if isinstance(claim, Refusal):
