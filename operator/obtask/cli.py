@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from kubernetes.aio.config import ConfigException
 
 from obtask.kube.api import Denied, Unavailable
 from obtask.model.schema import custom_resource_definitions, render_yaml
+from obtask.runtime.identity import PROC, own_name
 from obtask.runtime.process import serve
 from obtask.settings import Settings, SettingsError, read_settings
 
@@ -54,9 +56,12 @@ def run(
         settings = read_settings(environment)
     except SettingsError as error:
         _fail(f"bad setting {error}")
-    if kubeconfig or namespace:
-        chosen = tuple(namespace or settings.namespaces)
-        settings = dataclasses.replace(settings, kubeconfig=kubeconfig or settings.kubeconfig, namespaces=chosen)
+    settings = dataclasses.replace(
+        settings,
+        kubeconfig=kubeconfig or settings.kubeconfig,
+        namespaces=tuple(namespace or settings.namespaces),
+        runner=own_name(environment.get("HOSTNAME") or socket.gethostname(), PROC),
+    )
     if settings.kubeconfig is not None and not Path(settings.kubeconfig).is_file():
         _fail(f"kubeconfig {settings.kubeconfig}: no such file")
     _configure_logging(settings)

@@ -1,9 +1,7 @@
 """Owns the configuration of the operator, read once from the environment; options of the command line go first."""
 
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import uuid4
 
 
 class SettingsError(ValueError):
@@ -35,7 +33,6 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         in_process_attempts=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS", 256, lowest=1, highest=1024),
         grace_seconds=_whole(environment, "OBTASK_GRACE_SECONDS", 20, lowest=0, highest=3600),
         sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
-        runner=f"{environment.get('HOSTNAME') or socket.gethostname()}-{uuid4().hex[:8]}",
         leader_namespace=environment.get("OBTASK_LEADER_NAMESPACE", "").strip() or None,
         metrics_address=_address(environment, "OBTASK_METRICS_ADDRESS"),
         log_format=_choice(environment, "OBTASK_LOG_FORMAT", "text", ("text", "json")),

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from tests.unit.builders import START, a_task
 
-from obtask.engine.act import Attempts
+from obtask.engine.act import ELSEWHERE_PAUSE, Attempts
 from obtask.executors.base import Log
 from obtask.kube.api import Json, Refusal
 from obtask.kube.objects import Objects
 from obtask.model.actions import WaitAction
-from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Seen
+from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Seen
 from obtask.model.status import Direction, FailureReason, LockStatus, SubtaskPhase, SubtaskStatus
 from obtask.model.task import Task
 from obtask.rules import machine
@@ -57,6 +57,11 @@ def clock() -> datetime:
     return START
 
 
+def nobody(_: str) -> bool:
+    """No other operator works."""
+    return False
+
+
 def running_task() -> tuple[Task, tuple[Attempt, ...]]:
     """Return a task whose first attempt is recorded, and that attempt."""
     task = a_task().named("x").step("one").build()
@@ -69,7 +74,7 @@ async def test_the_end_of_an_attempt_is_remembered_until_it_is_recorded() -> Non
     """A write that is about something else, such as a refused command, does not make the operator forget how an attempt ended."""
     task, attempts = running_task()
     executor = OneFailure()
-    keeper = Attempts({WaitAction: executor}, Objects(NoApi()), clock, RUNNER)
+    keeper = Attempts({WaitAction: executor}, Objects(NoApi()), clock, RUNNER, nobody)
     await keeper.start(attempts)
     before = await keeper.look(task)
 
@@ -84,7 +89,7 @@ async def test_an_attempt_whose_end_is_recorded_is_forgotten() -> None:
     """Once the status says that the attempt has ended, neither its log nor its result is kept."""
     task, attempts = running_task()
     executor = OneFailure()
-    keeper = Attempts({WaitAction: executor}, Objects(NoApi()), clock, RUNNER)
+    keeper = Attempts({WaitAction: executor}, Objects(NoApi()), clock, RUNNER, nobody)
     await keeper.start(attempts)
     ended = SubtaskStatus(name="one", phase=SubtaskPhase.FAILED, attempts=1)
     step = task.status.steps[0].model_copy(update={"subtasks": (ended,)})
@@ -99,7 +104,7 @@ async def test_an_attempt_whose_record_got_no_answer_is_started_when_it_is_found
     """If the answer to the recording write was lost, the attempt is known not to have started, and is started once."""
     task, attempts = running_task()
     executor = OneFailure()
-    keeper = Attempts({WaitAction: executor}, Objects(NoApi()), clock, RUNNER)
+    keeper = Attempts({WaitAction: executor}, Objects(NoApi()), clock, RUNNER, nobody)
     keeper.intend(attempts)
 
     await keeper.look(task)
@@ -112,10 +117,32 @@ async def test_an_attempt_of_another_operator_is_never_started_here() -> None:
     """The same attempt recorded by somebody else is theirs, even if this operator meant to record it too."""
     task, attempts = running_task()
     executor = OneFailure()
-    keeper = Attempts({WaitAction: executor}, Objects(NoApi()), clock, "another-operator")
+    keeper = Attempts({WaitAction: executor}, Objects(NoApi()), clock, "another-operator", nobody)
     keeper.intend(attempts)
 
     reports = await keeper.look(task)
 
     assert executor.started == []
+    assert reports[attempts[0].id].seen == Lost()
+
+
+async def test_an_attempt_of_an_operator_that_works_is_left_to_it() -> None:
+    """What another operator that is still there has started is not lost, and is looked at again soon."""
+    task, attempts = running_task()
+    keeper = Attempts({WaitAction: OneFailure()}, Objects(NoApi()), clock, "another-operator", lambda runner: runner == RUNNER)
+
+    reports = await keeper.look(task)
+
+    seen = reports[attempts[0].id].seen
+    assert isinstance(seen, Running)
+    assert seen.wake_at == START + ELSEWHERE_PAUSE
+
+
+async def test_an_own_attempt_of_which_nothing_is_known_is_lost() -> None:
+    """An operator that does not know of an attempt in its own name has not got it any more."""
+    task, attempts = running_task()
+    keeper = Attempts({WaitAction: OneFailure()}, Objects(NoApi()), clock, RUNNER, lambda _: True)
+
+    reports = await keeper.look(task)
+
     assert reports[attempts[0].id].seen == Lost()

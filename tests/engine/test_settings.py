@@ -16,11 +16,6 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     assert settings.log_format == "text"
 
 
-def test_every_operator_has_an_identity_of_its_own() -> None:
-    """Two operators on one host are told apart."""
-    assert read_settings({"HOSTNAME": "pod"}).runner != read_settings({"HOSTNAME": "pod"}).runner
-
-
 def test_settings_are_read() -> None:
     """Lists are split at commas, addresses at the last colon."""
     environment = {

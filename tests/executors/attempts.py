@@ -15,6 +15,10 @@ START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECRET_NAME = "obdemo-sys"  # noqa: S105 - a name
 
 
+async def alone() -> None:
+    """No other operator can take over."""
+
+
 def wall_clock() -> datetime:
     """Return the time of day."""
     return datetime.now(UTC)

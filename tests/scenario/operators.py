@@ -4,6 +4,7 @@ import asyncio
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -78,6 +79,10 @@ class OperatorProcess:
 
     def start(self) -> None:
         """Start it and wait until it says that it is ready."""
+        assert self.starts(), self.log.read_text()[-2000:]
+
+    def starts(self) -> bool:
+        """Start it and wait; return whether it says that it is ready, or ends because it cannot start."""
         assert not self.alive
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["obtask.cli", __name__])
@@ -87,7 +92,14 @@ class OperatorProcess:
         theirs.close()
         self._stdout = ours
         said = os.read(ours.fileno(), 100) if ours.poll(START_SECONDS) else b""
-        assert said.strip() == b"obtask: ready", self.log.read_text()[-2000:]
+        return said.strip() == b"obtask: ready"
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
@@ -104,6 +116,14 @@ class OperatorProcess:
         """Send SIGKILL and do not wait; for use in the middle of one of its requests."""
         if self._process is not None:
             self._process.kill()
+
+    def pause(self) -> None:
+        """Let it stand still, as a machine without CPU or memory does: SIGSTOP."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
 
     def ask(self) -> None:
         """Ask it to end, as Kubernetes does, and do not wait."""

@@ -19,8 +19,9 @@ def pending() -> World:
 
 
 def waiting() -> World:
-    """Return a task in line."""
+    """Return a task that somebody got ahead of when it was about to take its lock."""
     world = World(a_task())
+    world.turn()
     world.in_the_way = (a_blocker("freeze"),)
     world.run()
     return world
@@ -83,6 +84,18 @@ def test_deleted_task_is_let_go(made: Callable[[], World]) -> None:
 def test_task_that_nobody_has_seen_just_goes() -> None:
     """Without the finalizer nobody holds it."""
     world = World(a_task())
+
+    world.delete()
+
+    assert world.api.gone
+
+
+def test_a_task_in_line_just_goes() -> None:
+    """It holds nothing: no finalizer makes its deletion wait for the operator."""
+    world = World(a_task())
+    world.in_the_way = (a_blocker("freeze"),)
+    world.run()
+    assert world.task.metadata.finalizers == ()
 
     world.delete()
 

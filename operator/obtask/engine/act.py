@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from obtask.executors.base import Executor
 from obtask.kube.api import Refusal, Unavailable
@@ -22,6 +22,9 @@ from obtask.rules.observation import Report
 logger = logging.getLogger(__name__)
 
 
+ELSEWHERE_PAUSE = timedelta(seconds=3)
+
+
 @dataclass(frozen=True, slots=True)
 class _Live:
     attempt: Attempt
@@ -31,8 +34,16 @@ class _Live:
 class Attempts:
     """The attempts that this operator takes care of."""
 
-    def __init__(self, executors: Mapping[type[Action], Executor], objects: Objects, clock: Callable[[], datetime], runner: str) -> None:
+    def __init__(
+        self,
+        executors: Mapping[type[Action], Executor],
+        objects: Objects,
+        clock: Callable[[], datetime],
+        runner: str,
+        works_elsewhere: Callable[[str], bool],
+    ) -> None:
         self._runner = runner
+        self._works_elsewhere = works_elsewhere
         self._executors = executors
         self._objects = objects
         self._clock = clock
@@ -100,6 +111,8 @@ class Attempts:
                 ended: Succeeded | Failed | Lost = Succeeded(entry.log.mask(message) if message else None)
             case Failed(reason=reason, message=message, code=code):
                 ended = Failed(reason, entry.log.mask(message), code)
+            case Lost() if attempt.runner is not None and attempt.runner != self._runner and self._works_elsewhere(attempt.runner):
+                return Report(Running(wake_at=self._clock() + ELSEWHERE_PAUSE))
             case Lost():
                 ended = seen
         report = await self._with_log(task, attempt, entry.log, ended)

@@ -31,6 +31,14 @@ class ElectionLock(BaseLock):
         self._seconds = seconds
         self._clock = clock
         self._seen: Json = {}
+        self._renewed_at = float("-inf")
+        self._renewal = asyncio.Event()
+
+    async def renewed(self, within_seconds: float) -> None:
+        """Return once a renewal was sent and answered that is not older than this; a process that was paused waits for the next."""
+        while asyncio.get_running_loop().time() - self._renewed_at > within_seconds:
+            self._renewal.clear()
+            await self._renewal.wait()
 
     async def get(self, name: str, namespace: str) -> Any:
         """Return (True, who leads), or (False, why that cannot be told)."""
@@ -71,11 +79,15 @@ class ElectionLock(BaseLock):
         return {"holderIdentity": holder, "leaseDurationSeconds": self._seconds, "leaseTransitions": transitions, **times}
 
     async def _write(self, method: str, path: str, body: Json) -> bool:
+        sent_at = asyncio.get_running_loop().time()
         answer = await self._send(method, path, {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **body})
         if isinstance(answer, Refusal):
             logger.debug("leader's Lease not written: %s", answer.message)
             return False
         self._seen = answer
+        if (answer.get("spec") or {}).get("holderIdentity") == self.identity:
+            self._renewed_at = sent_at
+            self._renewal.set()
         return True
 
     async def _send(self, method: str, path: str, body: Json | None = None) -> Json | Refusal:

@@ -75,7 +75,7 @@ def _decide(task: Task, seen: Observation) -> Intent:
         return TakeCommand(given)
     if task.status.phase.finished:
         return _after_the_end(task, seen, command)
-    if names.FINALIZER not in task.metadata.finalizers:
+    if _unguarded(task) and task.status.phase not in {Phase.PENDING, Phase.WAITING}:
         return Adopt()
     if isinstance(task.spec, InvalidSpec):
         return _unreadable(task, seen, command, task.spec)
@@ -106,7 +106,8 @@ def _begin(task: Task, seen: Observation) -> Intent:
     if broken is not None:
         return Record(_rejected(task.status, Reason.INVALID_SPEC, broken, seen.now))
     if task_lock_key(task) is None or not seen.obstacle.count:
-        return TakeLock()
+        # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.
+        return Adopt() if _unguarded(task) else TakeLock()
     blocked = _blocked(task, task.status, seen.obstacle, seen.now)
     changed = blocked.blocked_by != task.status.blocked_by or blocked.blocked_by_count != task.status.blocked_by_count
     return Record(blocked) if blocked.phase is not task.status.phase or (changed and seen.refresh_due) else Rest()
@@ -176,7 +177,7 @@ def _after_the_end(task: Task, seen: Observation, command: Command | None) -> In
     if command is not None:
         text = command.fault or messages.not_allowed(command.verb, task.status.phase, ())
         return Record(commands.answered(task.status, command, ActionResult.REJECTED, text, seen.now))
-    if names.FINALIZER in task.metadata.finalizers:
+    if not _unguarded(task):
         return Finish()
     if isinstance(task.spec, TaskSpec) and task.spec.ttl_seconds_after_finished is not None and task.status.finished_at:
         over = task.status.finished_at + timedelta(seconds=task.spec.ttl_seconds_after_finished)
@@ -185,7 +186,7 @@ def _after_the_end(task: Task, seen: Observation, command: Command | None) -> In
 
 
 def _let_go(task: Task, seen: Observation) -> Intent:
-    if names.FINALIZER not in task.metadata.finalizers:
+    if _unguarded(task):
         return Rest()
     running = tuple(attempt for attempt in running_attempts(task) if isinstance(seen.report(attempt.id).seen, Running))
     if running:
@@ -201,6 +202,10 @@ def _pending_command(task: Task) -> Command | None:
 
 def _given(task: Task, seen: Observation) -> Command | None:
     return given_command(task.metadata.annotations, resource_version=task.metadata.resource_version, now=seen.now)
+
+
+def _unguarded(task: Task) -> bool:
+    return names.FINALIZER not in task.metadata.finalizers
 
 
 def _with_status(task: Task, status: TaskStatus) -> Task:

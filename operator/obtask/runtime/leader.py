@@ -35,6 +35,10 @@ class Leadership:
         """Wait until this operator leads."""
         await self._leading.wait()
 
+    async def confirmed(self) -> None:
+        """Return while nobody else can lead. One that was paused for long gets no answer: it ends before it does harm."""
+        await self._lock.renewed(RENEW_DEADLINE_SECONDS)
+
     async def run(self) -> None:
         """Stand for election, and stay leader as long as possible. Raises LeadershipLost when that ends."""
         config = Config(

@@ -3,43 +3,18 @@
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import kopf
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import start_http_server
 
 from obtask import names
-from obtask.engine.act import Attempts
-from obtask.engine.known import KnownTasks
-from obtask.engine.locking import Locking
-from obtask.engine.reconcile import Engine
-from obtask.engine.secrets import SecretConnections
-from obtask.engine.wakeups import Wakeups
-from obtask.executors.inprocess import InProcess
-from obtask.executors.sql.work import SqlWork
-from obtask.executors.wait import Wait
-from obtask.kube.api import Api, Denied, Unavailable, connect
-from obtask.kube.events import EventRecorder
-from obtask.kube.leases import Leases
-from obtask.kube.listing import Listing
-from obtask.kube.objects import Objects
-from obtask.kube.tasks import Tasks
-from obtask.locks.board import Board
-from obtask.locks.protocol import Locks
-from obtask.locks.sweep import Sweeper
-from obtask.metrics import Metrics, Snapshot
-from obtask.model.actions import SqlAction, WaitAction
-from obtask.model.attempt import AttemptId
-from obtask.rules.lock_keys import Domain
-from obtask.runtime.inbox import Inbox
-from obtask.runtime.leader import Leadership
+from obtask.kube.api import Denied, Unavailable, connect
+from obtask.runtime.assembly import Operator, assemble
 from obtask.runtime.watching import Watching, build_registry, build_settings
-from obtask.runtime.workers import Workers
 from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -53,59 +28,6 @@ STRAY_SECONDS = 1.0
 def now() -> datetime:
     """Return the time, aware, in UTC."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """The parts of a running operator."""
-
-    settings: Settings
-    api: Api
-    engine: Engine
-    board: Board
-    wakeups: Wakeups
-    workers: Workers
-    sweeper: Sweeper
-    events: EventRecorder
-    inbox: Inbox
-    listing: Listing
-    sql: InProcess
-    metrics: Metrics
-    leadership: Leadership | None
-
-
-def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Operator:
-    """Put an operator together. Nothing runs yet. Needs a running event loop."""
-    wakeups = Wakeups()
-
-    def way_free(domain: Domain) -> None:
-        for key in board.next_keys(domain):
-            wakeups.ring(key, urgent=True)
-
-    def attempt_ended(attempt: AttemptId) -> None:
-        key = attempts.key_of(attempt)
-        if key is not None:
-            wakeups.ring(key, urgent=True)
-
-    board = Board(way_free)
-    tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
-    work = SqlWork(SecretConnections(objects), clock=clock)
-    sql = InProcess(work, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
-    attempts = Attempts({SqlAction: sql, WaitAction: Wait(clock=clock)}, objects, clock, settings.runner)
-    sweeper = Sweeper(leases, tasks, board, clock)
-    jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
-    locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner)
-    events = EventRecorder(api, reporter=settings.runner)
-    metrics, known = Metrics(CollectorRegistry()), KnownTasks()
-    metrics.registry.register(Snapshot(known.counts, board.held, lambda: wakeups.waiting))
-    engine = Engine(tasks, known, board, attempts, locking, events, metrics, clock)
-    workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
-    inbox = Inbox(engine, board, wakeups)
-    leadership = None
-    if settings.leader_namespace:
-        leadership = Leadership(api, namespace=settings.leader_namespace, identity=settings.runner, clock=clock)
-    listing = Listing(api, settings.namespaces)
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, metrics, leadership)
 
 
 async def load(operator: Operator) -> None:

@@ -1,6 +1,6 @@
 """Owns what an attempt says to its server: connecting as this attempt, asking, the log of it, and text without secrets."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from obtask.executors.base import Log
@@ -23,7 +23,15 @@ class Conversation:
     """One attempt's connection; after a loss it can be opened again."""
 
     def __init__(
-        self, attempt: Attempt, action: SqlAction, ref: ConnectionRef, *, source: ConnectionSource, log: Log, clock: Callable[[], datetime]
+        self,
+        attempt: Attempt,
+        action: SqlAction,
+        ref: ConnectionRef,
+        *,
+        source: ConnectionSource,
+        log: Log,
+        clock: Callable[[], datetime],
+        confirmed: Callable[[], Awaitable[None]],
     ) -> None:
         self._attempt = attempt
         self._action = action
@@ -31,6 +39,7 @@ class Conversation:
         self._source = source
         self._log = log
         self._clock = clock
+        self._confirmed = confirmed
         self._session: session.Session | None = None
         self._secrets: set[str] = set()
         for text in _texts(action):
@@ -68,6 +77,7 @@ class Conversation:
             return Fault(FaultKind.LOST, "no connection")
         if not quiet:
             self._log.write(f"{label}: {redaction.masked_statement(statement)}")
+        await self._confirmed()
         began = self._clock()
         answer = await self._session.execute(bind(statement, self._action.args, self._session.escape))
         took = f"{(self._clock() - began).total_seconds() * 1000:.0f} ms"

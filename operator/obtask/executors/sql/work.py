@@ -22,15 +22,20 @@ SHOWN_STATEMENT = 80
 
 
 class SqlWork:
-    """Carries out sql actions; a ``Work`` for ``InProcess``. The deadline is the caller's business."""
+    """Carries out sql actions; a ``Work`` for ``InProcess``. The deadline is the caller's business.
+
+    ``confirmed`` is awaited before every statement: it returns while no other operator can have taken over.
+    """
 
     def __init__(
         self,
         connections: ConnectionSource,
         *,
         clock: Callable[[], datetime],
+        confirmed: Callable[[], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._confirmed = confirmed
         self._connections = connections
         self._clock = clock
         self._sleep = sleep
@@ -43,7 +48,7 @@ class SqlWork:
         ref = action.connection or attempt.connection
         if ref is None:
             return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or sql.connection")
-        conversation = Conversation(attempt, action, ref, source=self._connections, log=log, clock=self._clock)
+        conversation = Conversation(attempt, action, ref, source=self._connections, log=log, clock=self._clock, confirmed=self._confirmed)
         end: Outcome | None = _invalid(action)
         if end is None:
             try:

@@ -1,0 +1,106 @@
+"""Owns how the parts of an operator are put together."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from obtask.engine.act import Attempts
+from obtask.engine.known import KnownTasks
+from obtask.engine.locking import Locking
+from obtask.engine.reconcile import Engine
+from obtask.engine.secrets import SecretConnections
+from obtask.engine.wakeups import Wakeups
+from obtask.executors.base import Executor
+from obtask.executors.inprocess import InProcess
+from obtask.executors.sql.work import SqlWork
+from obtask.executors.wait import Wait
+from obtask.kube.api import Api
+from obtask.kube.events import EventRecorder
+from obtask.kube.leases import Leases
+from obtask.kube.listing import Listing
+from obtask.kube.objects import Objects
+from obtask.kube.tasks import Tasks
+from obtask.locks.board import Board
+from obtask.locks.protocol import Locks
+from obtask.locks.sweep import Sweeper
+from obtask.metrics import Metrics, Snapshot
+from obtask.model.actions import Action, SqlAction, WaitAction
+from obtask.model.attempt import AttemptId
+from obtask.rules.lock_keys import Domain
+from obtask.runtime.identity import PROC, is_alive
+from obtask.runtime.inbox import Inbox
+from obtask.runtime.leader import Leadership
+from obtask.runtime.workers import Workers
+from obtask.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The parts of a running operator."""
+
+    settings: Settings
+    api: Api
+    engine: Engine
+    board: Board
+    wakeups: Wakeups
+    workers: Workers
+    sweeper: Sweeper
+    events: EventRecorder
+    inbox: Inbox
+    listing: Listing
+    sql: InProcess
+    metrics: Metrics
+    leadership: Leadership | None
+
+
+def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Operator:
+    """Put an operator together. Nothing runs yet. Needs a running event loop."""
+    wakeups = Wakeups()
+
+    def way_free(domain: Domain) -> None:
+        for key in board.next_keys(domain):
+            wakeups.ring(key, urgent=True)
+
+    def attempt_ended(attempt: AttemptId) -> None:
+        key = attempts.key_of(attempt)
+        if key is not None:
+            wakeups.ring(key, urgent=True)
+
+    board = Board(way_free)
+    tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
+    leadership = _leadership(settings, api, clock)
+    work = SqlWork(SecretConnections(objects), clock=clock, confirmed=leadership.confirmed if leadership else _alone)
+    sql = InProcess(work, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
+    executors: dict[type[Action], Executor] = {SqlAction: sql, WaitAction: Wait(clock=clock)}
+    attempts = Attempts(executors, objects, clock, settings.runner, partial(_works_elsewhere, settings))
+    sweeper = Sweeper(leases, tasks, board, clock)
+    jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
+    locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner)
+    events = EventRecorder(api, reporter=settings.runner)
+    metrics, known = Metrics(CollectorRegistry()), KnownTasks()
+    metrics.registry.register(Snapshot(known.counts, board.held, lambda: wakeups.waiting))
+    engine = Engine(tasks, known, board, attempts, locking, events, metrics, clock)
+    workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
+    inbox = Inbox(engine, board, wakeups)
+    listing = Listing(api, settings.namespaces)
+    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, metrics, leadership)
+
+
+def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Leadership | None:
+    if settings.leader_namespace is None:
+        return None
+    return Leadership(api, namespace=settings.leader_namespace, identity=settings.runner, clock=clock)
+
+
+async def _alone() -> None:
+    """Without leader election nobody takes over from a process that lives."""
+
+
+def _works_elsewhere(settings: Settings, runner: str) -> bool:
+    # Whoever leads knows that nobody else works any more.
+    return settings.leader_namespace is None and is_alive(runner, settings.runner, PROC)
