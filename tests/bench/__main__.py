@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench.figures import Figure, percentile, table
 from tests.bench.load import Load, Times, hand_overs
 from tests.bench.operators import MeasuredOperator, measured_operator
+from tests.bench.scale import Scale
 
 from obtask.devcluster.controlplane import ControlPlane, control_plane
 from obtask.kube.api import connect
@@ -86,6 +87,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--tasks", type=int, default=300, help="tasks created at once (default 300)")
     parser.add_argument("--finished", type=int, default=2000, help="finished tasks at the end (default 2000)")
+    parser.add_argument(
+        "--waiting", type=int, default=1000, help="waiting tasks of the long line; restarts use 5 and 11 times as many (default 1000)"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="obtask-bench-") as folder:
@@ -95,6 +99,11 @@ def main() -> None:
             measured_operator(cluster.operator_kubeconfig, Path(folder) / "operator.log") as operator,
         ):
             figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
+        with control_plane(Path(folder) / "scale") as cluster:
+            scale = Scale(cluster, Path(folder), say)
+            figures += scale.long_line(chosen.waiting)
+            figures += scale.restart(chosen.waiting // 2, chosen.waiting * 9 // 2)
+            figures += scale.finished(chosen.waiting * 10, chosen.waiting)
     sys.stdout.write(table(figures) + "\n")
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1))

@@ -12,7 +12,7 @@ from tests.unit.builders import START
 
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
-from obtask.rules.exclusion import Contender, Line, blockers, conflicts, form_line, next_in_line
+from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN, Contender, Line, conflicts, form_line, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey
 
 CLUSTER = Domain("prod", TaskType.CLUSTER, "obdemo")
@@ -42,6 +42,11 @@ def lines(draw: st.DrawFn) -> Line:
         if not any(conflicts(one.lock, holder.lock) for holder in holders):
             holders.append(contender(one.name, one.lock, 0, draw(st.sampled_from(HOLDING))))
     return form_line(holders, everybody)
+
+
+def blockers(me: Contender, line: Line) -> list[Contender]:
+    """Return the first of those who stand in a waiter's way."""
+    return list(in_the_way(me, line).first)
 
 
 def truth(one: LockKey, other: LockKey) -> bool:
@@ -104,10 +109,23 @@ def test_blockers_are_in_the_way(line: Line) -> None:
         assert len({other.uid for other in found}) == len(found)
 
 
+@given(line=lines())
+def test_everybody_in_the_way_is_counted(line: Line) -> None:
+    """The number is that of all holders and earlier waiters that the contract names; the first of them are shown, holders before waiters."""
+    failed = [holder for holder in line.holders if holder.phase is Phase.FAILED]
+    for me in line.waiters:
+        earlier = [waiter for waiter in line.waiters if waiter.place < me.place and truth(waiter.lock, me.lock)]
+        keeping = [waiter for waiter in earlier if not any(truth(holder.lock, waiter.lock) for holder in failed)]
+        everybody = [*(holder for holder in line.holders if truth(holder.lock, me.lock)), *keeping]
+        found = in_the_way(me, line)
+        assert found.count == len(everybody)
+        assert set(found.first) == set(everybody[:MOST_BLOCKERS_SHOWN])
+
+
 @given(line=lines(), late=LOCKS)
 def test_who_comes_later_changes_nothing(line: Line, late: LockKey) -> None:
     """A newcomer is in nobody's way."""
-    longer = Line(line.holders, (*line.waiters, contender("zzzz", late, 9)))
+    longer = form_line(line.holders, (*line.waiters, contender("zzzz", late, 9)))
 
     assert [blockers(waiter, longer) for waiter in line.waiters] == [blockers(waiter, line) for waiter in line.waiters]
     assert next_in_line(longer)[: len(next_in_line(line))] == next_in_line(line)

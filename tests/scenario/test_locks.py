@@ -87,10 +87,10 @@ def test_domains_do_not_see_each_other(tasks: TaskClient, other: TaskClient, set
 
 @pytest.mark.usefixtures("operator")
 def test_waiters_of_a_failed_holder_go_first_come_first_served(tasks: TaskClient, history: History) -> None:
-    """Twenty tasks wait for a Failed one, each names it and what to type; after skip they run in order, handed over in under a second."""
+    """Fifty tasks wait for a Failed one, each names it and what to type; after skip they run in order, handed over in under a second."""
     tasks.create("holder", maintenance="Global", connection=NOWHERE, steps=BROKEN)
     tasks.wait_phase("holder", "Failed")
-    names = [f"w{number:02}" for number in range(20)]
+    names = [f"w{number:02}" for number in range(50)]
     for name in names:
         tasks.create(name, maintenance="Global", steps=SHORT)
     for name in names:

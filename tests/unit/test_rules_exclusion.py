@@ -8,7 +8,7 @@ from tests.unit.builders import START
 
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
-from obtask.rules.exclusion import Contender, as_blockers, blockers, conflicts, form_line, next_in_line
+from obtask.rules.exclusion import Contender, Line, as_blockers, conflicts, form_line, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey
 
 CLUSTER = Domain("prod", TaskType.CLUSTER, "obdemo")
@@ -33,6 +33,11 @@ def obproxy() -> LockKey:
 def contender(name: str, lock: LockKey, second: int = 0, phase: Phase = Phase.WAITING) -> Contender:
     """Return a task that was created at that second."""
     return Contender(name, f"uid-of-{name}", lock, phase, START + timedelta(seconds=second))
+
+
+def blockers(me: Contender, line: Line) -> list[Contender]:
+    """Return the first of those who stand in a waiter's way."""
+    return list(in_the_way(me, line).first)
 
 
 def names_of(found: Sequence[Contender]) -> list[str]:

@@ -13,7 +13,7 @@ from obtask.model.status import Phase
 from obtask.model.task import Key, Task
 from obtask.rules import machine
 from obtask.rules.decision import Record
-from obtask.rules.exclusion import Contender, as_blockers
+from obtask.rules.exclusion import Contender, InTheWay, as_blockers
 from obtask.rules.lock_keys import LockKey, task_lock_key
 from obtask.rules.observation import Observation, Obstacle, Report
 
@@ -61,8 +61,9 @@ class Locking:
         claimed = self._board.claimed(task, lock)
         # A claim left behind by a turn that did not end is taken up or given back: others may be waiting for it.
         in_line = task.status.phase in {Phase.PENDING, Phase.WAITING} and not claimed
-        found = self._in_the_way(task, lock, now) if in_line else []
-        shown = self._shown_at.get(task.metadata.uid)
+        found = self._in_the_way(task, lock, now) if in_line else InTheWay()
+        # What another operator has shown before this one started counts as shown now: a start is no reason to write to a whole line.
+        shown = self._shown_at.setdefault(task.metadata.uid, now) if task.status.phase is Phase.WAITING else None
         return Observation(
             now,
             self._runner,
@@ -83,9 +84,9 @@ class Locking:
             case Claimed(lock=held):
                 return Settled(machine.granted(task, seen, held))
             case Contended(blockers=blockers, claim=claim):
-                if not await self._free_holders(blockers, task) and not self._board.blockers(task, lock):
+                if not await self._free_holders(blockers, task) and not self._board.in_the_way(task, lock).count:
                     self._met[task.metadata.uid] = _Met(blockers, seen.now + timedelta(seconds=REFRESH_BASE_SECONDS))
-                return Settled(machine.refused(task, seen, _obstacle(list(blockers))), claim)
+                return Settled(machine.refused(task, seen, _obstacle(InTheWay(blockers, len(blockers)))), claim)
             case Outpaced():
                 return None
 
@@ -107,12 +108,15 @@ class Locking:
         """Give a claim back whose task is fenced."""
         await self._locks.give_back(claim)
 
-    async def release(self, task: Task) -> None:
-        """Give back the lock of a task that is finished or leaving."""
-        lock = task_lock_key(task)
-        if lock is not None:
-            await self._locks.release(task, lock)
+    async def release(self, task: Task) -> LockKey | None:
+        """Give back the lock of a task that is finished; return it if somebody was waiting for it to be free."""
         self.forget(task.metadata.uid)
+        lock = task_lock_key(task)
+        if lock is None:
+            return None
+        awaited = self._board.claimed(task, lock) and bool(self._board.line(lock.domain).queues)
+        await self._locks.release(task, lock)
+        return lock if awaited else None
 
     async def free_departed(self, key: Key) -> None:
         """Free the Leases that name a task of this name which is gone."""
@@ -141,11 +145,11 @@ class Locking:
         latest *= 1 + self._jitter() / 4
         return min(wake_at - now, latest) if wake_at else latest
 
-    def _in_the_way(self, task: Task, lock: LockKey, now: datetime) -> list[Contender]:
-        found = self._board.blockers(task, lock)
+    def _in_the_way(self, task: Task, lock: LockKey, now: datetime) -> InTheWay:
+        found = self._board.in_the_way(task, lock)
         met = self._met.get(task.metadata.uid)
         # A Lease that a person made, without our labels, is on no board: without this, the task would try again and again.
-        return found if found or met is None or met.until <= now else list(met.blockers)
+        return found if found.count or met is None or met.until <= now else InTheWay(met.blockers, len(met.blockers))
 
     async def _free_holders(self, blockers: tuple[Contender, ...], task: Task) -> bool:
         """Free the Leases of holders that are finished or gone; return whether there were any."""
@@ -158,5 +162,5 @@ class Locking:
         return timedelta(seconds=min(REFRESH_BASE_SECONDS + place * REFRESH_PER_PLACE_SECONDS, REFRESH_MOST_SECONDS))
 
 
-def _obstacle(found: list[Contender]) -> Obstacle:
-    return Obstacle(as_blockers(found), len(found))
+def _obstacle(found: InTheWay) -> Obstacle:
+    return Obstacle(as_blockers(found.first), found.count)

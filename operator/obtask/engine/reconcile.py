@@ -19,7 +19,7 @@ from obtask.model.attempt import Running
 from obtask.model.status import Phase, TaskStatus
 from obtask.model.task import InvalidSpec, Key, Task, read_task
 from obtask.rules import machine
-from obtask.rules.announcements import announcements
+from obtask.rules.announcements import Announcement, announcements, released
 from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.observation import Observation
 
@@ -55,6 +55,8 @@ class Engine:
         """
         if key in self.departed:
             await self._bury(key)
+        if key in self.doubted and not await self._read_again(key):
+            return None
         for _ in range(self.longest_turn):
             task = await self._read(key)
             if task is None:
@@ -118,9 +120,7 @@ class Engine:
                 reports = await self.attempts.look(task)
                 return not all(isinstance(reports[attempt.id].seen, Running) for attempt in attempts)
             case Finish():
-                await self.locking.release(task)
-                self.attempts.settle(task)
-                return await self._learned(task, await self.tasks.remove_finalizer(task))
+                return await self._finish(task)
             case LetGo():
                 return await self._let_go(task)
             case Delete():
@@ -130,6 +130,13 @@ class Engine:
                 return False
             case never:
                 assert_never(never)
+
+    async def _finish(self, task: Task) -> bool:
+        awaited = await self.locking.release(task)
+        if awaited is not None:
+            self._say(task, released(awaited.scope.value, awaited.lease_name))
+        self.attempts.settle(task)
+        return await self._learned(task, await self.tasks.remove_finalizer(task))
 
     async def _let_go(self, task: Task) -> bool:
         answer = await self.tasks.remove_finalizer(task)
@@ -187,10 +194,13 @@ class Engine:
     def announce(self, task: Task, record: Record) -> None:
         """Tell people and logs about a stored change."""
         for said in announcements(task.status, record.status):
-            self.events.post(task, warning=said.warning, reason=said.reason, message=said.message, now=self.clock())
+            self._say(task, said)
         self._count(task, record.status)
         if record.status.phase is not task.status.phase:
             logger.info("%s: %s -> %s: %s", task.key, task.status.phase.value, record.status.phase.value, record.status.message or "")
+
+    def _say(self, task: Task, said: Announcement) -> None:
+        self.events.post(task, warning=said.warning, reason=said.reason, message=said.message, now=self.clock())
 
     def _count(self, task: Task, status: TaskStatus) -> None:
         scope = "None" if isinstance(task.spec, InvalidSpec) else task.spec.maintenance.value

@@ -7,10 +7,11 @@ from datetime import datetime
 
 from obtask import names
 from obtask.kube.leases import Lease
+from obtask.locks.queues import Queues
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
 from obtask.model.task import Key, Task
-from obtask.rules.exclusion import Contender, Line, blockers, form_line, next_in_line
+from obtask.rules.exclusion import Contender, InTheWay, Line, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey, holder_identity, holder_name, holder_uid, task_lock_key
 
 
@@ -22,6 +23,11 @@ class _Entry:
     holds: bool
     leaving: bool
 
+    @property
+    def waits(self) -> bool:
+        """Whether it stands in a queue."""
+        return not self.holds and not self.leaving and self.contender.phase in {Phase.PENDING, Phase.WAITING}
+
 
 class Board:
     """Who holds and who waits, by domain. ``on_way_free`` is told of a domain in which somebody may be able to move now."""
@@ -29,6 +35,8 @@ class Board:
     def __init__(self, on_way_free: Callable[[Domain], None]) -> None:
         self._on_way_free = on_way_free
         self._tasks: dict[Domain, dict[str, _Entry]] = {}
+        self._queues = Queues()
+        self._holding: dict[Domain, dict[str, Contender]] = defaultdict(dict)
         self._domain_of: dict[str, Domain] = {}
         self._leases: dict[tuple[str, str], tuple[Lease, LockKey | None]] = {}
         self._held: dict[Domain, dict[str, tuple[Lease, LockKey]]] = defaultdict(dict)
@@ -45,6 +53,7 @@ class Board:
         domain = self._tasks.setdefault(lock.domain, {})
         before = domain.get(task.metadata.uid)
         entry = domain[task.metadata.uid] = _entry(task, lock)
+        self._move(before, entry)
         if before is not None and _gave_way(before, entry):
             self._on_way_free(lock.domain)
 
@@ -54,10 +63,20 @@ class Board:
         if domain is None:
             return
         entries = self._tasks[domain]
-        del entries[uid]
+        self._move(entries.pop(uid), None)
         if not entries:
             del self._tasks[domain]
         self._on_way_free(domain)
+
+    def _move(self, before: _Entry | None, after: _Entry | None) -> None:
+        if before is not None and before.waits:
+            self._queues.leave(before.contender)
+        if before is not None and before.holds:
+            del self._holding[before.contender.lock.domain][before.contender.uid]
+        if after is not None and after.waits:
+            self._queues.join(after.contender)
+        if after is not None and after.holds:
+            self._holding[after.contender.lock.domain][after.contender.uid] = after.contender
 
     def see_lease(self, lease: Lease) -> None:
         """Take note of a Lease unless a newer version is known."""
@@ -107,17 +126,23 @@ class Board:
         return [lease for lease, _ in self._leases.values()]
 
     def line(self, domain: Domain) -> Line:
-        """Return who holds and who waits in a domain."""
+        """Return who holds and who waits in a domain. It is good for one look: the queues go on changing."""
         entries = self._tasks.get(domain, {})
         holders = [_holder(lease, lock, entries) for lease, lock in self._held.get(domain, {}).values()]
-        holders += [entry.contender for entry in entries.values() if entry.holds]
-        unique = {(holder.uid, holder.lock): holder for holder in holders}
-        waiting = (entry.contender for entry in entries.values() if not entry.holds and not entry.leaving and _waits(entry))
-        return form_line(unique.values(), waiting)
+        holders += self._holding.get(domain, {}).values()
+        held: dict[LockKey, dict[str, Contender]] = {}
+        for holder in holders:
+            held.setdefault(holder.lock, {})[holder.uid] = holder
+        queues = self._queues.of(domain)
+        # Whoever has claimed its Lease already does not wait any more.
+        claimed = {entry.contender for holder in holders if (entry := entries.get(holder.uid)) is not None and entry.waits}
+        if claimed:
+            queues = {lock: [waiter for waiter in queue if waiter not in claimed] for lock, queue in queues.items()}
+        return Line({lock: tuple(found.values()) for lock, found in held.items()}, queues)
 
-    def blockers(self, task: Task, lock: LockKey) -> list[Contender]:
+    def in_the_way(self, task: Task, lock: LockKey) -> InTheWay:
         """Return who stands in a task's way."""
-        return blockers(_contender(task, lock), self.line(lock.domain))
+        return in_the_way(_contender(task, lock), self.line(lock.domain))
 
     def next_keys(self, domain: Domain) -> list[Key]:
         """Return the waiting tasks of a domain that nobody stands in the way of."""
@@ -125,8 +150,7 @@ class Board:
 
     def place(self, task: Task, lock: LockKey) -> int:
         """Return how many tasks wait in front of this one."""
-        mine = _contender(task, lock).place
-        return sum(1 for entry in self._tasks.get(lock.domain, {}).values() if entry.contender.place < mine and not entry.holds)
+        return self._queues.ahead(_contender(task, lock).place, lock.domain)
 
     def claimed(self, task: Task, lock: LockKey) -> bool:
         """Return whether the Lease, as last seen, names this very task and still says what it stands for."""
@@ -188,10 +212,6 @@ def _entry(task: Task, lock: LockKey) -> _Entry:
         holds=task.status.lock is not None,
         leaving=task.metadata.deletion_timestamp is not None,
     )
-
-
-def _waits(entry: _Entry) -> bool:
-    return entry.contender.phase in {Phase.PENDING, Phase.WAITING}
 
 
 def _contender(task: Task, lock: LockKey) -> Contender:

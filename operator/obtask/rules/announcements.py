@@ -18,6 +18,11 @@ WARNING_PHASES = frozenset({Phase.FAILED, Phase.REJECTED})
 SILENT_PHASES = frozenset({Phase.PENDING, Phase.RUNNING, Phase.ROLLING_BACK, Phase.WAITING})
 
 
+def released(scope: str, lease: str) -> Announcement:
+    """Return the Event of a task that has given a lock back which others wait for."""
+    return Announcement(warning=False, reason="LockReleased", message=f"{scope} lock given back (Lease {lease})")
+
+
 def announcements(before: TaskStatus, after: TaskStatus) -> list[Announcement]:
     """Return the Events for one stored change of status. A task that never waits and never fails gets a single one, at its end."""
     found = []

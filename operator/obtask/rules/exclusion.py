@@ -1,12 +1,18 @@
 """Owns which tasks exclude each other and in which order they start. API.md section 4."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import merge
+from itertools import chain, islice
 
 from obtask.model.spec import Maintenance
 from obtask.model.status import Blocker, Phase
 from obtask.rules.lock_keys import LockKey
+
+MOST_BLOCKERS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +34,28 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Everybody in a domain: who holds a lock, and who waits for one, first come first."""
+    """Everybody in a domain: who holds a lock, and who waits for each lock, first come first. Whoever holds does not wait."""
 
-    holders: tuple[Contender, ...]
-    waiters: tuple[Contender, ...]
+    held: Mapping[LockKey, Sequence[Contender]]
+    queues: Mapping[LockKey, Sequence[Contender]]
+
+    @property
+    def holders(self) -> tuple[Contender, ...]:
+        """Who holds a lock."""
+        return tuple(chain.from_iterable(self.held.values()))
+
+    @property
+    def waiters(self) -> tuple[Contender, ...]:
+        """Who waits, in order."""
+        return tuple(merge(*self.queues.values(), key=_place))
+
+
+@dataclass(frozen=True, slots=True)
+class InTheWay:
+    """The first of those who stand in a waiter's way, and how many they are."""
+
+    first: tuple[Contender, ...] = ()
+    count: int = 0
 
 
 def conflicts(one: LockKey, other: LockKey) -> bool:
@@ -50,53 +74,55 @@ def conflicts(one: LockKey, other: LockKey) -> bool:
 
 
 def form_line(holders: Iterable[Contender], waiters: Iterable[Contender]) -> Line:
-    """Return the line of a domain in its order; whoever holds a lock does not wait."""
-    holding = tuple(holders)
-    held = {holder.uid for holder in holding}
-    return Line(holding, tuple(sorted((w for w in waiters if w.uid not in held), key=lambda waiter: waiter.place)))
+    """Return the line of a domain in its order."""
+    held, queues = defaultdict[LockKey, list[Contender]](list), defaultdict[LockKey, list[Contender]](list)
+    for holder in holders:
+        held[holder.lock].append(holder)
+    holding = {holder.uid for holder in chain.from_iterable(held.values())}
+    for waiter in sorted(waiters, key=_place):
+        if waiter.uid not in holding:
+            queues[waiter.lock].append(waiter)
+    return Line(dict(held), dict(queues))
 
 
-def blockers(me: Contender, line: Line) -> list[Contender]:
+def in_the_way(me: Contender, line: Line) -> InTheWay:
     """Return who stands in the way of a waiter: conflicting holders, then earlier waiters that keep their place.
 
     An earlier waiter that is itself blocked by a Failed task does not keep its place: nobody knows when a person will act.
+    Cheap for a long line: what is looked at are locks, not waiters.
     """
-    found = [holder for holder in line.holders if holder.uid != me.uid and conflicts(holder.lock, me.lock)]
-    for waiter in line.waiters:
-        if waiter.place >= me.place:
-            break
-        if waiter.uid != me.uid and conflicts(waiter.lock, me.lock) and not _stuck(waiter, line.holders):
-            found.append(waiter)
-    return found
+    holders = [holder for lock in _rivals(me.lock, line.held) for holder in line.held[lock] if holder.uid != me.uid]
+    queues = [line.queues[lock] for lock in _rivals(me.lock, line.queues) if not _stuck(lock, line)]
+    earlier = [(queue, bisect_left(queue, me.place, key=_place)) for queue in queues]
+    waiters = merge(*(islice(queue, ahead) for queue, ahead in earlier), key=_place)
+    first = (*holders[:MOST_BLOCKERS_SHOWN], *islice(waiters, max(0, MOST_BLOCKERS_SHOWN - len(holders))))
+    return InTheWay(first, len(holders) + sum(ahead for _, ahead in earlier))
 
 
 def next_in_line(line: Line) -> list[Contender]:
-    """Return the waiters that nobody stands in the way of, in order. One pass: cheap for a long line."""
-    ready: list[Contender] = []
-    reserved: list[LockKey] = [holder.lock for holder in line.holders]
-    taken: set[LockKey] = set(reserved)
-    for waiter in line.waiters:
-        if waiter.lock in taken or any(conflicts(lock, waiter.lock) for lock in reserved):
-            if not _stuck(waiter, line.holders) and waiter.lock not in taken:
-                reserved.append(waiter.lock)
-                taken.add(waiter.lock)
-            continue
-        ready.append(waiter)
-        reserved.append(waiter.lock)
-        taken.add(waiter.lock)
-    return ready
+    """Return the waiters that nobody stands in the way of, in order: only the first of a queue can be one."""
+    heads = sorted((queue[0] for queue in line.queues.values() if queue), key=_place)
+    return [head for head in heads if not in_the_way(head, line).count]
 
 
-def _stuck(waiter: Contender, holders: Sequence[Contender]) -> bool:
-    return any(holder.phase is Phase.FAILED and holder.uid != waiter.uid and conflicts(holder.lock, waiter.lock) for holder in holders)
+def _rivals(lock: LockKey, locks: Collection[LockKey]) -> list[LockKey]:
+    """Return those of a domain's locks that conflict with one of it. Besides Global ones, only two can."""
+    some = locks if lock.scope is Maintenance.GLOBAL else (lock, replace(lock, scope=Maintenance.GLOBAL, tenant=""))
+    return [other for other in some if other in locks and conflicts(other, lock)]
 
 
-MOST_BLOCKERS_SHOWN = 10
+def _stuck(lock: LockKey, line: Line) -> bool:
+    """Return whether whoever waits for this lock waits for a person."""
+    return any(holder.phase is Phase.FAILED for rival in _rivals(lock, line.held) for holder in line.held[rival])
 
 
-def as_blockers(found: Sequence[Contender]) -> tuple[Blocker, ...]:
+def _place(contender: Contender) -> tuple[datetime, str]:
+    return contender.place
+
+
+def as_blockers(found: Iterable[Contender]) -> tuple[Blocker, ...]:
     """Return the first blockers as the status shows them."""
     return tuple(
         Blocker(name=task.name, uid=task.uid, phase=task.phase, scope=task.lock.scope.value, since=task.since)
-        for task in found[:MOST_BLOCKERS_SHOWN]
+        for task in islice(found, MOST_BLOCKERS_SHOWN)
     )

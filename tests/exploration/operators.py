@@ -1,0 +1,137 @@
+"""Owns an operator under test: the real parts of one, put together around requests that wait, and what it remembers."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+from tests.exploration.requests import SuspendedRequests
+
+from obtask.engine.act import Attempts
+from obtask.engine.known import KnownTasks
+from obtask.engine.locking import Locking
+from obtask.engine.reconcile import Engine
+from obtask.engine.wakeups import Wakeups
+from obtask.executors.base import Executor, Log
+from obtask.executors.wait import Wait
+from obtask.kube.events import EventRecorder
+from obtask.kube.leases import Leases
+from obtask.kube.objects import Objects
+from obtask.kube.tasks import Tasks
+from obtask.locks.board import Board
+from obtask.locks.protocol import Locks
+from obtask.locks.sweep import Sweeper
+from obtask.metrics import Metrics
+from obtask.model.actions import Action, SqlAction, WaitAction
+from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Seen
+from obtask.model.status import FailureReason
+from obtask.model.task import Key
+from obtask.runtime.inbox import Inbox
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+NAMESPACE = "prod"
+METRICS = Metrics(CollectorRegistry())
+
+
+def clock() -> datetime:
+    """Return the time, which stands still: no decision of the lock protocol depends on it."""
+    return NOW
+
+
+class Failing:
+    """Carries out SQL: every attempt fails at once, and one that was started elsewhere is lost. Implements ``Executor``."""
+
+    def __init__(self) -> None:
+        self.started: set[AttemptId] = set()
+
+    async def start(self, attempt: Attempt, log: Log) -> None:  # noqa: ARG002 - the protocol's argument
+        """Start the attempt, which fails."""
+        self.started.add(attempt.id)
+
+    async def observe(self, attempt: Attempt, log: Log) -> Seen:  # noqa: ARG002 - the protocol's argument
+        """Tell that it failed."""
+        return Failed(FailureReason.SQL_ERROR, "no such table") if attempt.id in self.started else Lost()
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """There is nothing left to stop."""
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Drop what is remembered of the attempt."""
+        self.started.discard(attempt)
+
+
+class _NoLog:
+    """Takes no notes: what an attempt writes is none of the protocol's business. Implements ``Log``."""
+
+    def write(self, text: str) -> None:
+        """Drop the text."""
+
+    def hide(self, secret: str) -> None:
+        """Hide nothing."""
+
+
+class Counting:
+    """Counts which attempts another executor is told to start. Starting one twice on one operator is harmless, so it counts once."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.begun: set[AttemptId] = set()
+        self.news: list[AttemptId] = []
+
+    async def start(self, attempt: Attempt, log: Log) -> None:  # noqa: ARG002 - the protocol's argument
+        """Count and start."""
+        if attempt.id not in self.begun:
+            self.begun.add(attempt.id)
+            self.news.append(attempt.id)
+        await self._executor.start(attempt, _NoLog())
+
+    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+        """Ask the executor."""
+        return await self._executor.observe(attempt, log)
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """Tell the executor."""
+        await self._executor.cancel(attempt)
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Tell the executor; if the attempt is started after that, it is started twice."""
+        self.begun.discard(attempt)
+        self._executor.forget(attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The classes an operator is made of; a mutant replaces one. ``sees_others``: it can tell that the other operators are alive."""
+
+    locks: type[Locks] = Locks
+    sweeper: type[Sweeper] = Sweeper
+    engine: type[Engine] = Engine
+    sees_others: bool = False
+
+
+class Operator:
+    """A real operator whose requests wait. One turn looks at its task once, so that every look is on its own."""
+
+    def __init__(self, runner: str, parts: Parts) -> None:
+        api, jitter = SuspendedRequests(), float
+        self.wakeups = Wakeups()
+        self.board = Board(lambda _: None)
+        tasks, leases = Tasks(api), Leases(api)
+        self.failing = Failing()
+        self.executors = (Counting(Wait(clock=clock)), Counting(self.failing))
+        executors: dict[type[Action], Executor] = dict(zip((WaitAction, SqlAction), self.executors, strict=True))
+        self.attempts = Attempts(executors, Objects(api), clock, runner, lambda _: parts.sees_others)
+        self.sweeper = parts.sweeper(leases, tasks, self.board, clock)
+        self.locking = Locking(self.board, parts.locks(leases, self.board, clock), self.sweeper, jitter, runner)
+        self.known = KnownTasks()
+        events = EventRecorder(api, reporter=runner)
+        self.engine = parts.engine(tasks, self.known, self.board, self.attempts, self.locking, events, METRICS, clock, longest_turn=1)
+        self.inbox = Inbox(self.engine, self.board, self.wakeups)
+
+    def key(self, name: str) -> Key:
+        """Return the key of a task."""
+        return Key(NAMESPACE, name)
+
+    @property
+    def started(self) -> list[AttemptId]:
+        """The attempts that were really started."""
+        return [attempt for executor in self.executors for attempt in executor.news]
