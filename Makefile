@@ -12,7 +12,7 @@ OPERATOR ?= 1
 JOBS ?= 2
 export UV
 
-.PHONY: help demo up down status test check format bench generate clean
+.PHONY: help demo up down status test check format explore chaos soak bench generate clean
 
 help:  ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,17 @@ format: $(INSTALLED)  ## Format the code
 
 generate: $(INSTALLED)  ## Generate crds/
 	@.venv/bin/obtask crd > crds/task.oceanbase.com_obtasks.yaml
+
+explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses
+	@$(RUN) -m tests.exploration --deep
+
+chaos: $(INSTALLED)  ## Inject thousands of faults between operator and API server, and check every promise
+	@$(RUN) -m obtask.devcluster build
+	$(RUN) -m tests.chaos
+
+soak: $(INSTALLED)  ## Run tasks for MINUTES=60 and check that the memory of the operator does not grow
+	@$(RUN) -m obtask.devcluster build
+	$(RUN) -m tests.bench.soak --minutes $(or $(MINUTES),60)
 
 bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory
 	@$(RUN) -m obtask.devcluster build

@@ -88,6 +88,4 @@ def scene(tasks: TaskClient, records: tuple[History, Journal], connection: str, 
 @pytest.fixture
 def connection(tasks: TaskClient, database: SqlServer) -> str:
     """Return the name of a connection Secret for the SQL server."""
-    data = {"host": database.host, "port": str(database.port), "user": database.user, "password": database.password}
-    tasks.create_secret("seekdb", **data, database=database.database)
-    return "seekdb"
+    return tasks.create_connection(database)

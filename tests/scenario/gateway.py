@@ -4,41 +4,26 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import Enum
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 import aiohttp
 import yaml
 from aiohttp import web
+from tests.scenario.relayed_watch import RelayedWatches
+from tests.scenario.verdicts import Delay, Fate, Refuse, Strike, Verdict
 from yarl import URL
 
 from obtask.devcluster.controlplane import ControlPlane
 
 WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+LONGEST_LINE = 2**22  # an object at the size limit of the API server
 CLOSE_SECONDS = 0.25  # aiohttp's guide: TLS connections need the loop a little longer to close
 
 _T = TypeVar("_T")
-
-
-class Fate(Enum):
-    """What becomes of a request."""
-
-    PASS = "pass"  # noqa: S105 - not a password
-    DROP = "drop"  # the connection breaks before the API server sees it
-    LOSE = "lose"  # the API server carries it out, and the connection breaks before the answer
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The request is answered with this HTTP status instead of being passed on."""
-
-    status: int
-
-
-Rule = Callable[[str, str], Fate | Refuse]
+Forwarded = AbstractAsyncContextManager[aiohttp.ClientResponse]
+Rule = Callable[[str, str], Verdict]
 
 
 def pass_all(method: str, path: str) -> Fate:  # noqa: ARG001 - a rule's arguments
@@ -54,7 +39,9 @@ class Gateway:
         self._pki = cluster.kubeconfig.parent / "pki"
         self._loop = asyncio.new_event_loop()
         self._transports: set[asyncio.BaseTransport] = set()
+        self._unanswered: set[asyncio.Task[None]] = set()
         self._port = 0
+        self.watches = RelayedWatches()
         self.rule: Rule = pass_all
         self.kubeconfig = folder / "gateway.kubeconfig"
 
@@ -98,7 +85,11 @@ class Gateway:
         tls.load_cert_chain(self._pki / "operator.kubeconfig.crt", self._pki / "operator.kubeconfig.key")
         connector = aiohttp.TCPConnector(ssl=tls, limit=0)
         self._session = aiohttp.ClientSession(
-            connector=connector, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None), skip_auto_headers=("Content-Type",)
+            connector=connector,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+            skip_auto_headers=("Content-Type",),
+            read_bufsize=LONGEST_LINE,
         )
         self._runner = web.ServerRunner(web.Server(self._handle, handler_cancellation=True), shutdown_timeout=0)
         await self._runner.setup()
@@ -118,6 +109,7 @@ class Gateway:
     async def _stop(self) -> None:
         await self._cut()
         await self._runner.cleanup()
+        await asyncio.gather(*self._unanswered, return_exceptions=True)
         await self._session.close()
         await asyncio.sleep(CLOSE_SECONDS)
 
@@ -131,31 +123,79 @@ class Gateway:
         if transport is not None:
             self._transports.add(transport)
         body = await request.read()
-        fate = self.rule(request.method, request.path_qs)
-        if isinstance(fate, Refuse):
-            return web.json_response({"kind": "Status", "status": "Failure", "code": fate.status, "message": "no"}, status=fate.status)
-        if fate is Fate.DROP:
-            return self._broken(transport)
         try:
-            return await self._pass_on(request, body, lose=fate is Fate.LOSE)
+            return await self._meet(request, body, self.rule(request.method, request.path_qs))
         except (aiohttp.ClientError, ConnectionError):
-            return self._broken(transport)
+            return _broken(transport)
 
-    async def _pass_on(self, request: web.BaseRequest, body: bytes, *, lose: bool) -> web.StreamResponse:
+    async def _meet(self, request: web.BaseRequest, body: bytes, verdict: Verdict) -> web.StreamResponse:
+        match verdict:
+            case Fate.PASS:
+                return await self._pass_on(request, body)
+            case Delay(seconds=seconds):
+                await asyncio.sleep(seconds)
+                return await self._pass_on(request, body)
+            case Refuse():
+                if verdict.applied:
+                    await self._carry_out(request, body)
+                return _refusal(verdict)
+            case Strike(kill=kill):
+                if verdict.applied:
+                    await self._carry_out(request, body)
+                kill()
+                return _broken(request.transport)
+            case Fate.LOSE:
+                await self._carry_out(request, body)
+                return _broken(request.transport)
+            case Fate.DROP:
+                return _broken(request.transport)
+            case never:
+                assert_never(never)
+
+    def _forward(self, request: web.BaseRequest, body: bytes) -> Forwarded:
         url = URL(self._cluster.url + request.path_qs, encoded=True)
         headers = {name: request.headers[name] for name in ("Accept", "Content-Type", "User-Agent") if name in request.headers}
-        async with self._session.request(request.method, url, data=body, headers=headers) as answer:
-            if lose:
-                await answer.read()
-                return self._broken(request.transport)
+        return self._session.request(request.method, url, data=body, headers=headers)
+
+    async def _carry_out(self, request: web.BaseRequest, body: bytes) -> None:
+        """Have the API server carry the request out, even if its sender goes away meanwhile."""
+
+        async def forward() -> None:
+            async with self._forward(request, body) as answer:
+                if not is_watch(request.path_qs):  # its answer has no end
+                    await answer.read()
+
+        unanswered = asyncio.create_task(forward())
+        self._unanswered.add(unanswered)
+        unanswered.add_done_callback(self._unanswered.discard)
+        await asyncio.shield(unanswered)
+
+    async def _pass_on(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+        async with self._forward(request, body) as answer:
             response = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]})
             await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
+            if answer.ok and is_watch(request.path_qs):
+                if not await self.watches.relay(request.path, answer.content, response.write):
+                    return _broken(request.transport)
+            else:
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
             await response.write_eof()
             return response
 
-    def _broken(self, transport: asyncio.Transport | None) -> web.StreamResponse:
-        if transport is not None:
-            transport.abort()
-        return web.Response(status=503)
+
+def is_watch(path: str) -> bool:
+    """Return whether a GET with this path and query is a watch."""
+    return URL(path, encoded=True).query.get("watch") in {"1", "true"}
+
+
+def _refusal(verdict: Refuse) -> web.Response:
+    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": verdict.status, "message": "no"}
+    after = {"Retry-After": str(verdict.retry_after)} if verdict.retry_after is not None else {}
+    return web.json_response(body, status=verdict.status, headers=after)
+
+
+def _broken(transport: asyncio.Transport | None) -> web.StreamResponse:
+    if transport is not None:
+        transport.abort()
+    return web.Response(status=503)

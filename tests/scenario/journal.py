@@ -25,7 +25,7 @@ class Journal:
     """A table of one test."""
 
     def __init__(self, server: SqlServer) -> None:
-        self._server = server
+        self.server = server
         self.table = f"journal_{uuid.uuid4().hex[:12]}"
         columns = "task varchar(253), step varchar(63), subtask varchar(63), direction varchar(10), attempt int, token int"
         self.run(f"create table {self.table} (number int auto_increment primary key, {columns})")
@@ -48,7 +48,7 @@ class Journal:
 
     def run(self, statement: str) -> list[tuple[object, ...]]:
         """Run a statement as the test itself."""
-        server = self._server
+        server = self.server
         with (
             pymysql.connect(
                 host=server.host, port=server.port, user=server.user, password=server.password, database=server.database, autocommit=True

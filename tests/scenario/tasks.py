@@ -9,6 +9,7 @@ from typing import Any
 from tests.scenario.apiserver import CONFIG_MAPS, EVENTS, LEASES, OBTASKS, ApiError, ApiServer, Body
 
 from obtask.devcluster.controlplane import ControlPlane
+from obtask.devcluster.sqlserver import SqlServer
 
 WAIT_SECONDS = 30
 FINISHED = ("Succeeded", "RolledBack", "Skipped", "Cancelled", "Rejected")
@@ -123,6 +124,12 @@ class TaskClient:
         """Create a Secret; a connection unless told otherwise."""
         body = {"metadata": {"name": name}, "type": kind, "stringData": data}
         self.api.send("POST", f"/api/v1/namespaces/{self.namespace}/secrets", body)
+
+    def create_connection(self, server: SqlServer) -> str:
+        """Create the connection Secret of a SQL server; return its name."""
+        data = {"host": server.host, "port": str(server.port), "user": server.user, "password": server.password}
+        self.create_secret("seekdb", **data, database=server.database)
+        return "seekdb"
 
     def kubectl(self, *words: str, manifest: Mapping[str, Any] | None = None) -> str:
         """Run kubectl in the namespace."""

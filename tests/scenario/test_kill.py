@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from tests.scenario.apiserver import OBTASKS, Body
-from tests.scenario.gateway import WRITING, Fate, Gateway, pass_all
+from tests.scenario.gateway import WRITING, Gateway, pass_all
 from tests.scenario.journal import Journal
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import Scene
 from tests.scenario.tasks import FAILING, FINISHED, WAIT_SECONDS, TaskClient, sql_step, wait_step
+from tests.scenario.verdicts import Fate
 
 SLEEPY = "select sleep(300)"
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.scenario.gateway import WRITING, Fate, Gateway, Refuse, Rule, pass_all
+from tests.scenario.gateway import WRITING, Gateway, Rule, pass_all
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import Scene, happens
 from tests.scenario.tasks import FAILING, sql_step, wait_step
+from tests.scenario.verdicts import Fate, Refuse
 
 from obtask.settings import Settings
 

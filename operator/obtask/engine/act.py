@@ -1,26 +1,18 @@
-"""Owns the effects of a turn on attempts: starting, looking, stopping, and keeping their logs."""
+"""Owns the effects of a turn on attempts: starting, looking, stopping."""
 
-import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from obtask.engine.log_keeping import LogKeeping
 from obtask.executors.base import Executor
-from obtask.kube.api import Refusal, Unavailable
-from obtask.kube.objects import Objects
-from obtask.logs.store import log_config_map, log_ref
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
-from obtask.model.limits import stored_bytes, tail_room
-from obtask.model.status import LogRef
+from obtask.model.limits import tail_room
 from obtask.model.task import Key, Task
 from obtask.rules.attempts import running_attempts
 from obtask.rules.observation import Report
-
-logger = logging.getLogger(__name__)
-
 
 ELSEWHERE_PAUSE = timedelta(seconds=3)
 
@@ -37,7 +29,7 @@ class Attempts:
     def __init__(
         self,
         executors: Mapping[type[Action], Executor],
-        objects: Objects,
+        logs: LogKeeping,
         clock: Callable[[], datetime],
         runner: str,
         works_elsewhere: Callable[[str], bool],
@@ -45,7 +37,7 @@ class Attempts:
         self._runner = runner
         self._works_elsewhere = works_elsewhere
         self._executors = executors
-        self._objects = objects
+        self._logs = logs
         self._clock = clock
         self._live: dict[AttemptId, _Live] = {}
         self._intended: set[AttemptId] = set()
@@ -64,6 +56,10 @@ class Attempts:
     async def look(self, task: Task) -> dict[AttemptId, Report]:
         """Return what is seen of every attempt of the task that has not ended by its status."""
         return {attempt.id: await self._report(task, attempt) for attempt in running_attempts(task)}
+
+    async def show_logs(self) -> None:
+        """Let people read what running attempts have written so far."""
+        await self._logs.show([(entry.attempt, entry.log) for name, entry in self._live.items() if name not in self._reports])
 
     async def cancel(self, attempts: tuple[Attempt, ...]) -> None:
         """Ask attempts to stop; a later look tells when they have."""
@@ -93,6 +89,7 @@ class Attempts:
     def _forget(self, name: AttemptId) -> None:
         entry = self._live.pop(name, None)
         self._reports.pop(name, None)
+        self._logs.forget(name)
         if entry is not None:
             self._executor(entry.attempt).forget(name)
 
@@ -115,29 +112,10 @@ class Attempts:
                 return Report(Running(wake_at=self._clock() + ELSEWHERE_PAUSE))
             case Lost():
                 ended = seen
-        report = await self._with_log(task, attempt, entry.log, ended)
+        room = tail_room(sum(len(step.subtasks) for step in task.status.steps))
+        report = await self._logs.ended(attempt, entry.log, ended, room)
         self._reports[attempt.id] = report
         return report
-
-    async def _with_log(self, task: Task, attempt: Attempt, log: AttemptLog, ended: Succeeded | Failed | Lost) -> Report:
-        tail = log.tail() or None
-        room = tail_room(sum(len(step.subtasks) for step in task.status.steps))
-        if tail is None or (not log.is_longer_than_tail() and stored_bytes(tail) <= room):
-            return Report(ended, log_tail=tail)
-        reference = await self._store(task, attempt, log)
-        return Report(ended, log_tail=tail if isinstance(ended, Failed) or reference is None else None, log_ref=reference)
-
-    async def _store(self, task: Task, attempt: Attempt, log: AttemptLog) -> LogRef | None:
-        manifest = log_config_map(attempt, await asyncio.to_thread(log.packed))
-        try:
-            answer = await self._objects.create_config_map(manifest)
-        except Unavailable as error:
-            logger.warning("log of %s not stored: %s", task.key, error)
-            return None
-        if isinstance(answer, Refusal) and not answer.conflict:
-            logger.warning("log of %s not stored: %s", task.key, answer.message)
-            return None
-        return log_ref(attempt.id)
 
     def _watched(self, attempt: Attempt) -> _Live:
         return self._live.setdefault(attempt.id, _Live(attempt, AttemptLog(clock=self._clock)))

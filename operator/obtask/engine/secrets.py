@@ -1,7 +1,9 @@
 """Owns turning connection Secrets into connections. Only Secrets of the right type are ever read out. API.md section 2.1."""
 
+import asyncio
 import base64
 import binascii
+from collections.abc import Awaitable, Callable
 
 from obtask import names
 from obtask.executors.connections import Connection
@@ -12,19 +14,21 @@ from obtask.model.status import FailureReason
 
 DEFAULT_PORT = 2881
 DEFAULT_USER = "root@sys"
+# An API server that is away for a moment is no reason to fail a maintenance: nothing of the attempt has been executed yet.
+PAUSES_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class SecretConnections:
     """Reads connection Secrets when an attempt starts, so that a changed password counts from the next attempt on."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._objects = objects
+        self._sleep = sleep
 
     async def connection(self, namespace: str, secret_name: str) -> Connection | Failed:
         """Return what the Secret says, or why it cannot be used."""
-        try:
-            answer = await self._objects.secret(namespace, secret_name)
-        except Unavailable:
+        answer = await self._secret(namespace, secret_name)
+        if answer is None:
             return Failed(FailureReason.CONNECTION_FAILED, f'the API server did not answer when asked for Secret "{secret_name}"')
         if isinstance(answer, Refusal):
             if answer.missing:
@@ -35,6 +39,15 @@ class SecretConnections:
             text = f'Secret "{secret_name}" has type {found}; only {names.CONNECTION_SECRET_TYPE} may be used as a connection'
             return Failed(FailureReason.FORBIDDEN, text)
         return _read(secret_name, answer)
+
+    async def _secret(self, namespace: str, name: str) -> Json | Refusal | None:
+        for pause in (*PAUSES_SECONDS, None):
+            try:
+                return await self._objects.secret(namespace, name)
+            except Unavailable:
+                if pause is not None:
+                    await self._sleep(pause)
+        return None
 
 
 def _read(name: str, secret: Json) -> Connection | Failed:

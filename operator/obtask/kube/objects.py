@@ -14,7 +14,15 @@ class Objects:
         """Return a Secret as it is now."""
         return await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "secrets", name))
 
-    async def create_config_map(self, manifest: Json) -> Json | Refusal:
-        """Create a ConfigMap; a Refusal with ``conflict`` means that it exists already."""
-        path = path_of("api", "v1", "namespaces", manifest["metadata"]["namespace"], "configmaps")
-        return await self._api.send("POST", path, query={"fieldManager": names.FIELD_MANAGER}, body=manifest)
+    async def config_map(self, namespace: str, name: str) -> Json | Refusal:
+        """Return a ConfigMap as it is now."""
+        return await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "configmaps", name))
+
+    async def put_config_map(self, manifest: Json) -> Json | Refusal:
+        """Create a ConfigMap, or replace the one of this name."""
+        place = ("api", "v1", "namespaces", manifest["metadata"]["namespace"], "configmaps")
+        query = {"fieldManager": names.FIELD_MANAGER}
+        answer = await self._api.send("POST", path_of(*place), query=query, body=manifest)
+        if isinstance(answer, Refusal) and answer.conflict:
+            return await self._api.send("PUT", path_of(*place, manifest["metadata"]["name"]), query=query, body=manifest)
+        return answer

@@ -1,7 +1,11 @@
 """Owns the ConfigMap that keeps a whole log: its name, its owner, and how to read it. Pure; the engine writes it."""
 
 import base64
+import binascii
+import gzip
 import hashlib
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from obtask import names
@@ -19,6 +23,17 @@ def log_name(attempt: AttemptId) -> str:
 def log_ref(attempt: AttemptId) -> LogRef:
     """Return where the status points to."""
     return LogRef(config_map=log_name(attempt), key=names.LOG_KEY)
+
+
+def unpacked(config_map: Mapping[str, Any]) -> str | None:
+    """Return the log in a ConfigMap as text, or None if there is none that can be read."""
+    packed = (config_map.get("binaryData") or {}).get(names.LOG_KEY)
+    if not isinstance(packed, str):
+        return None
+    try:
+        return gzip.decompress(base64.b64decode(packed)).decode(errors="replace")
+    except (binascii.Error, OSError, EOFError, zlib.error):
+        return None
 
 
 def log_config_map(attempt: Attempt, packed: bytes) -> dict[str, Any]:

@@ -27,12 +27,24 @@ class AttemptLog:
         self._limits = limits or Limits()
         self._lines = BoundedLines(self._limits)
         self._secrets = Secrets()
+        self._written = 0
+
+    @property
+    def written(self) -> int:
+        """How many lines were written so far; it only grows."""
+        return self._written
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written."""
+        return not self._written
 
     def write(self, text: str) -> None:
         """Add text; each line gets the time it was written at. The end of the text ends a line."""
         at = _rfc3339(self._clock())
         for line in _split(text):
             self._add(at, printable(line))
+            self._written += 1
 
     def hide(self, secret: str) -> None:
         """Mask this value wherever it appears, in what was and what will be written."""
@@ -49,9 +61,7 @@ class AttemptLog:
         earlier = [*(self._lines.before_newest if self._lines.cut_lines else []), *lines[: len(lines) - count]]
         before = _last_bytes(earlier, CONTEXT_BYTES)
         shown = self._shown([*before, *lines[len(lines) - count :]])[len(before) :]
-        while len(shown) > 1 and len("\n".join(shown).encode()) > max_bytes:
-            shown.pop(0)
-        return _end_of("\n".join(shown), max_bytes)
+        return _fitting(shown, max_bytes)
 
     def is_longer_than_tail(self, max_lines: int = TAIL_LINES, max_bytes: int = TAIL_BYTES) -> bool:
         """Tell whether the tail is not the whole log."""
@@ -98,6 +108,17 @@ class AttemptLog:
         cut = [*self._lines.head[len(head) :], *self._lines.newest[:dropped]]
         size = self._lines.cut_bytes + sum(line.size for line in cut)
         return "".join(f"{line}\n" for line in [*head, f"… {lines} lines ({size} bytes) were cut here …", *newest])
+
+
+def tail_of(text: str, max_lines: int = TAIL_LINES, max_bytes: int = TAIL_BYTES) -> str:
+    """Return the last lines of a log that was stored."""
+    return _fitting(text.splitlines()[-max_lines:], max_bytes)
+
+
+def _fitting(lines: list[str], max_bytes: int) -> str:
+    while len(lines) > 1 and len("\n".join(lines).encode()) > max_bytes:
+        lines = lines[1:]
+    return _end_of("\n".join(lines), max_bytes)
 
 
 def _split(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from obtask.engine.act import Attempts
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
+from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.reconcile import Engine
 from obtask.engine.secrets import SecretConnections
 from obtask.engine.wakeups import Wakeups
@@ -77,7 +78,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     work = SqlWork(SecretConnections(objects), clock=clock, confirmed=leadership.confirmed if leadership else _alone)
     sql = InProcess(work, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
     executors: dict[type[Action], Executor] = {SqlAction: sql, WaitAction: Wait(clock=clock)}
-    attempts = Attempts(executors, objects, clock, settings.runner, partial(_works_elsewhere, settings))
+    attempts = Attempts(executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner)

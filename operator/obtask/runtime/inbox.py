@@ -42,6 +42,8 @@ class Inbox:
             return
         known = self._engine.known.get(key)
         if known is not None and known.metadata.uid != meta["uid"]:
+            if int(known.metadata.resource_version) > int(meta["resourceVersion"]):
+                return  # an event that comes again, about a namesake that is gone
             self._gone(key, known.metadata.uid)
             known = None
         if known is None and at_rest(body):

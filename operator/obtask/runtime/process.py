@@ -23,6 +23,7 @@ WATCH_PAUSE_SECONDS = 2.0
 RECORD_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
 STRAY_SECONDS = 1.0
+LOGS_SECONDS = 1.0
 
 
 def now() -> datetime:
@@ -93,7 +94,8 @@ async def _metrics_server(operator: Operator) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _background(operator: Operator) -> AsyncIterator[None]:
-    jobs = [_watch(operator), _work(operator), operator.events.run()]
+    listed = asyncio.Event()
+    jobs = [_watch(operator, listed), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
     if operator.leadership is not None:
         jobs.append(operator.leadership.run())
     tasks = [asyncio.create_task(job) for job in jobs]
@@ -116,43 +118,53 @@ async def _first_failure(tasks: list[asyncio.Task[None]], owner: asyncio.Task[An
         owner.cancel()
 
 
-async def _watch(operator: Operator) -> None:
+async def _watch(operator: Operator, listed: asyncio.Event) -> None:
+    """Pass on what kopf sees. ``listed`` is set when it has begun from a list: what was deleted before is told by nobody."""
     loop = asyncio.get_running_loop()
 
     def seen(kind: str, change: str, body: dict[str, Any]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
             loop.call_soon_threadsafe(operator.inbox.receive, kind, change, body)
+            if not change:
+                loop.call_soon_threadsafe(listed.set)
 
-    again = False
     while True:
         registry = build_registry(lambda: _login(operator), seen)
         watching = Watching(registry, build_settings(), operator.settings.namespaces)
         watching.start()
         try:
-            if again:
-                await asyncio.sleep(WATCH_PAUSE_SECONDS)
-                await _catch_up(operator)
             await watching.ended()
         except asyncio.CancelledError:
             await watching.stop()
             raise
         except Exception as error:  # noqa: BLE001 - kopf may end with anything; the engine goes on
             logger.warning("the watches ended, starting them again: %s", error)
-        again = True
         await asyncio.sleep(WATCH_PAUSE_SECONDS)
+        listed.set()
+
+
+async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:
+    while True:
+        await listed.wait()
+        await asyncio.sleep(WATCH_PAUSE_SECONDS)
+        listed.clear()
+        try:
+            await _catch_up(operator)
+        except (Unavailable, Denied) as error:
+            logger.warning("nobody knows what was deleted meanwhile: %s", error)
+            listed.set()
 
 
 async def _catch_up(operator: Operator) -> None:
-    """Find out what was deleted while nobody watched: that is told by nobody."""
-    for task in operator.engine.known.all():
-        operator.engine.doubted.add(task.key)
-        operator.wakeups.ring(task.key)
-    try:
-        listed = {(lease.namespace, lease.name) for lease in await operator.listing.leases()}
-    except (Unavailable, Denied) as error:
-        logger.warning("leases not listed again: %s", error)
-        return
-    for lease in operator.board.leases():
+    """Find out what was deleted while nobody watched."""
+    tasks, leases = operator.engine.known.all(), operator.board.leases()
+    there = {body["metadata"]["uid"] for body in await operator.listing.unfinished_tasks()}
+    for task in tasks:
+        if task.metadata.uid not in there:
+            operator.engine.doubted.add(task.key)
+            operator.wakeups.ring(task.key)
+    listed = {(lease.namespace, lease.name) for lease in await operator.listing.leases()}
+    for lease in leases:
         if (lease.namespace, lease.name) not in listed:
             operator.inbox.lease_gone(lease)
 
@@ -181,6 +193,13 @@ async def _work(operator: Operator) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(operator.workers.run())
         group.create_task(_sweep(operator))
+        group.create_task(_show_logs(operator))
+
+
+async def _show_logs(operator: Operator) -> None:
+    while True:
+        await asyncio.sleep(LOGS_SECONDS)
+        await operator.engine.attempts.show_logs()
 
 
 async def _sweep(operator: Operator) -> None:

@@ -108,6 +108,8 @@ class Watching:
                 registry=self._registry, settings=self._settings, standalone=True, stop_flag=self._stop, ready_flag=self._ready, **scope
             )
         finally:
+            # When kopf has ended by itself, a thread of its still waits for this flag, and the loop for the thread.
+            self._stop.set()
             await asyncio.sleep(TLS_CLOSE_SECONDS)
 
     def _run(self) -> None:

@@ -1,0 +1,51 @@
+"""Connection Secrets are read when an attempt starts; an API server that is away for a moment fails no attempt."""
+
+import base64
+from dataclasses import dataclass, field
+
+from obtask.engine.secrets import PAUSES_SECONDS, SecretConnections
+from obtask.executors.connections import Connection
+from obtask.kube.api import Json, Refusal, Unavailable
+from obtask.kube.objects import Objects
+from obtask.model.attempt import Failed
+from obtask.model.status import FailureReason
+
+SECRET = {"type": "task.oceanbase.com/connection", "data": {"host": base64.b64encode(b"db").decode()}}
+
+
+@dataclass
+class AwayForAWhile:
+    """An API server that does not answer so many requests, and then has the Secret."""
+
+    unanswered: int
+    pauses: list[float] = field(default_factory=list)
+
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:
+        """Answer, or not."""
+        if self.unanswered:
+            self.unanswered -= 1
+            raise Unavailable(f"{method} {path} {query} {body is None}")
+        return SECRET
+
+    async def sleep(self, seconds: float) -> None:
+        """Take note of a pause."""
+        self.pauses.append(seconds)
+
+
+async def test_an_api_server_that_is_away_for_a_moment_is_asked_again() -> None:
+    """The Secret is read as soon as the API server answers again."""
+    api = AwayForAWhile(unanswered=3)
+
+    assert await SecretConnections(Objects(api), api.sleep).connection("prod", "sys") == Connection("db", 2881, "root@sys", "")
+    assert api.pauses == list(PAUSES_SECONDS[:3])
+
+
+async def test_an_api_server_that_stays_away_fails_the_attempt() -> None:
+    """After some seconds the attempt fails and says why."""
+    api = AwayForAWhile(unanswered=100)
+
+    answer = await SecretConnections(Objects(api), api.sleep).connection("prod", "sys")
+
+    assert isinstance(answer, Failed)
+    assert answer.reason is FailureReason.CONNECTION_FAILED
+    assert api.pauses == list(PAUSES_SECONDS)
