@@ -1,0 +1,42 @@
+"""Owns the fixtures of chaos tests: a SQL server, and the ends of what was started."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.scenario.gateway import Gateway
+from tests.scenario.history import History
+from tests.scenario.journal import Journal
+from tests.scenario.tasks import TaskClient
+
+from obtask.devcluster.controlplane import ControlPlane
+from obtask.devcluster.sqlserver import SqlServer, sql_server
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
+    """Return a real OceanBase-lineage SQL server."""
+    with sql_server(tmp_path_factory.mktemp("seekdb")) as running:
+        yield running
+
+
+@pytest.fixture
+def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
+    """Return the tasks of the test's namespace."""
+    return TaskClient(control_plane, namespace)
+
+
+@pytest.fixture
+def gateway(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Gateway]:
+    """Return a gateway to the API server that can fail."""
+    with Gateway(control_plane, tmp_path).running() as running:
+        yield running
+
+
+@pytest.fixture
+def seen(tasks: TaskClient, database: SqlServer) -> Iterator[tuple[History, Journal]]:
+    """Return what the API server and the SQL server see from now on."""
+    journal = Journal(database)
+    with History(tasks.api, tasks.namespace).running() as history:
+        yield history, journal
+    journal.drop()

@@ -1,0 +1,132 @@
+"""Kills the operator at every single write of a scenario in turn, before and after the API server carries it out. API.md section 4."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.chaos import promises
+from tests.chaos.person import Person
+from tests.chaos.requests import label
+from tests.chaos.stories import FOREVER, GONE, Story
+from tests.scenario.gateway import WRITING, Gateway
+from tests.scenario.history import History
+from tests.scenario.journal import Journal
+from tests.scenario.operators import OperatorProcess
+from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
+from tests.scenario.verdicts import Fate, Strike, Verdict
+
+from obtask.devcluster.sqlserver import SqlServer
+
+SECONDS = 60
+# Every write of the scenario, Events aside. The first test proves that the list is complete.
+WRITES = {
+    "PATCH obtasks/main": 4,  # finalizer on, two commands, finalizer off
+    "PUT obtasks/main/status": 9,
+    "PATCH obtasks/tenant": 2,
+    "PUT obtasks/tenant/status": 3,
+    "PUT obtasks/rival/status": 1,
+    "PATCH obtasks/leaver": 2,
+    "PUT obtasks/leaver/status": 1,
+    "POST leases": 2,
+    "PUT leases": 2,
+}
+# A waiter that waits for long shows who is in its way from time to time.
+MAY_COME_AGAIN = "PUT obtasks/tenant/status"
+RETRY_AND_ROLLBACK = (("Failed", "retry"), ("Failed", "rollback"))
+
+Seen = tuple[History, Journal]
+
+
+class Record:
+    """Rules of a gateway: notes each write of the operator, and kills it at one of them."""
+
+    def __init__(self, victim: OperatorProcess) -> None:
+        self.writes: Counter[str] = Counter()
+        self.target: tuple[str, int] | None = None
+        self.applied = False
+        self._victim = victim
+
+    def rule(self, method: str, path: str) -> Verdict:
+        """Decide about a request. Leases go by one name: they are written in the order of the story."""
+        name = label(method, path)
+        if method not in WRITING or name == "POST events":
+            return Fate.PASS
+        name = name.rpartition("/")[0] if "leases/" in name else name
+        self.writes[name] += 1
+        return Strike(self._victim.strike, applied=self.applied) if (name, self.writes[name]) == self.target else Fate.PASS
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything a run needs; nothing has happened yet."""
+
+    person: Person
+    record: Record
+    operator: OperatorProcess
+    tasks: TaskClient
+    history: History
+    journal: Journal
+
+    def play(self) -> None:
+        """Play it until everything is quiet; an operator that is dead is started again."""
+        self.operator.start()
+        self.person.create()
+        assert self.person.attend(self._quiet, SECONDS), self.person.ends()
+        ends = self.person.ends()
+        assert all(ends[story.name] in story.ends for story in self.person.stories), ends
+        assert not promises.broken(self.history, self.journal, self.person.commands)
+
+    def _quiet(self) -> bool:
+        if not self.operator.alive:
+            self.operator.wait()
+            self.operator.start()
+        return len(self.person.ends()) == len(self.person.stories) and not self.tasks.holders()
+
+
+def stories(note: str, connection: str) -> tuple[Story, ...]:
+    """Return a failure with its retry and rollback, a task that is rejected, one that waits, and one that is deleted while it runs."""
+    base = {"cluster": "obdemo", "connection": {"secretName": connection}}
+    undo = {"sql": {"statements": [note]}}
+    main = [sql_step("one", note, rollback=undo), wait_step("two"), sql_step("three", note, FAILING, rollback=undo)]
+    short = {**base, "maintenance": "Tenant", "steps": [sql_step("one", note), wait_step("two")]}
+    endless = {**base, "steps": [wait_step("one", FOREVER)]}
+    return (
+        Story("main", {**base, "maintenance": "Global", "steps": main}, frozenset({"RolledBack"}), RETRY_AND_ROLLBACK),
+        Story("rival", {**short, "tenant": "r", "onConflict": "Reject"}, frozenset({"Rejected"})),
+        Story("tenant", {**short, "tenant": "t"}, frozenset({"Succeeded"})),
+        Story("leaver", endless, frozenset({GONE}), (("Running", "delete"),)),
+    )
+
+
+@pytest.fixture
+def scenario(tasks: TaskClient, gateway: Gateway, database: SqlServer, seen: Seen, tmp_path: Path) -> Iterator[Scenario]:
+    """Return the scenario; its operator reaches the API server through a gateway that notes its writes."""
+    history, journal = seen
+    operator = OperatorProcess(gateway.kubeconfig, tasks.namespace, tmp_path / "operator.log", OBTASK_GRACE_SECONDS="1")
+    record = Record(operator)
+    gateway.rule = record.rule
+    person = Person(tasks, stories(promises.note(journal), tasks.create_connection(database)))
+    yield Scenario(person, record, operator, tasks, history, journal)
+    operator.kill()
+
+
+def test_the_list_of_writes_is_complete(scenario: Scenario) -> None:
+    """The scenario, undisturbed, makes the writes that are listed here; at each of them the operator is killed below."""
+    scenario.play()
+
+    more = scenario.record.writes - Counter(WRITES)
+    assert not Counter(WRITES) - scenario.record.writes
+    assert set(more) <= {MAY_COME_AGAIN}, more
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("name", "number"), [(name, number + 1) for name, count in WRITES.items() for number in range(count)])
+def test_killed_at_a_write(scenario: Scenario, name: str, number: int, applied: bool) -> None:
+    """Killed before or after any write, the next operator brings every task to its end, and no promise is broken at any version."""
+    scenario.record.target, scenario.record.applied = (name, number), applied
+
+    scenario.play()
+
+    assert scenario.record.writes[name] >= number, "this write never came"

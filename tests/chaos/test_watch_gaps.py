@@ -1,0 +1,75 @@
+"""Watches that leave out what happened, or tell what is long over: the operator goes by how things are. API.md section 4."""
+
+import pytest
+from tests.scenario.gateway import Gateway
+from tests.scenario.operators import operator_thread
+from tests.scenario.tasks import TaskClient, sql_step, wait_step
+from tests.scenario.verdicts import EventVerdict, Expire, Fate, Repeat
+
+from obtask.devcluster.sqlserver import SqlServer
+from obtask.settings import Settings
+
+ENDLESS = wait_step("hold", 604800)
+
+
+class AtTheNext:
+    """A rule for watches of tasks: once armed, the next event meets this."""
+
+    def __init__(self, verdict: EventVerdict) -> None:
+        self._verdict = verdict
+        self.armed = False
+
+    def rule(self, path: str) -> EventVerdict:
+        """Decide about an event."""
+        if self.armed and path.endswith("/obtasks"):
+            self.armed = False
+            return self._verdict
+        return Fate.PASS
+
+
+def behind(gateway: Gateway, tasks: TaskClient) -> Settings:
+    """Return the settings of an operator that reaches the API server through the gateway."""
+    return Settings(kubeconfig=str(gateway.kubeconfig), namespaces=(tasks.namespace,), runner="test", grace_seconds=1)
+
+
+@pytest.mark.parametrize("code", [410, 500])
+def test_a_waiter_deleted_in_a_gap_keeps_no_place(tasks: TaskClient, gateway: Gateway, code: int) -> None:
+    """A Global task that waits behind tenant a is deleted unseen: tenant b, which waited behind it, goes on, and so do new tasks."""
+    gap = AtTheNext(Expire(code))
+    gateway.watches.rule = gap.rule
+    with operator_thread(behind(gateway, tasks)):
+        tasks.create("a-holder", maintenance="Tenant", tenant="a", steps=[ENDLESS])
+        tasks.wait_phase("a-holder", "Running")
+        tasks.create("b-waiter", maintenance="Global", steps=[wait_step("go")])
+        tasks.wait_phase("b-waiter", "Waiting")
+        tasks.create("c-waiter", maintenance="Tenant", tenant="b", steps=[wait_step("go")])
+        tasks.wait_phase("c-waiter", "Waiting")
+
+        gap.armed = True
+        tasks.delete("b-waiter")
+
+        assert tasks.wait_let_go("c-waiter")["phase"] == "Succeeded"
+        assert not gap.armed
+        tasks.create("later", steps=[wait_step("go")])
+        assert tasks.wait_let_go("later")["phase"] == "Succeeded"
+
+
+def test_old_events_about_a_namesake_stop_nothing(tasks: TaskClient, gateway: Gateway, database: SqlServer) -> None:
+    """While a statement runs, the whole life of an earlier task of this name is told again: the statement runs to its end."""
+    echo = AtTheNext(Repeat(tuple(range(40, 0, -1))))
+    gateway.watches.rule = echo.rule
+    connection = {"secretName": tasks.create_connection(database)}
+    with operator_thread(behind(gateway, tasks)):
+        tasks.create("twin", steps=[ENDLESS])
+        tasks.wait_phase("twin", "Running")
+        tasks.delete("twin")
+        tasks.wait_gone("twin")
+        tasks.create("twin", connection=connection, steps=[sql_step("long", "select sleep(2)")])
+        tasks.wait_phase("twin", "Running")
+
+        echo.armed = True
+        tasks.create("other", steps=[wait_step("go")])
+
+        status = tasks.wait_phase("twin", "Succeeded", "Failed")
+        assert (status["phase"], status["steps"][0]["subtasks"][0]["attempts"]) == ("Succeeded", 1)
+        assert not echo.armed
