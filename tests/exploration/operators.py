@@ -9,6 +9,7 @@ from tests.exploration.requests import SuspendedRequests
 from obtask.engine.act import Attempts
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
+from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
 from obtask.executors.base import Executor, Log
@@ -119,7 +120,7 @@ class Operator:
         self.failing = Failing()
         self.executors = (Counting(Wait(clock=clock)), Counting(self.failing))
         executors: dict[type[Action], Executor] = dict(zip((WaitAction, SqlAction), self.executors, strict=True))
-        self.attempts = Attempts(executors, Objects(api), clock, runner, lambda _: parts.sees_others)
+        self.attempts = Attempts(executors, LogKeeping(Objects(api), clock), clock, runner, lambda _: parts.sees_others)
         self.sweeper = parts.sweeper(leases, tasks, self.board, clock)
         self.locking = Locking(self.board, parts.locks(leases, self.board, clock), self.sweeper, jitter, runner)
         self.known = KnownTasks()

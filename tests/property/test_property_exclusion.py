@@ -111,7 +111,7 @@ def test_blockers_are_in_the_way(line: Line) -> None:
 
 @given(line=lines())
 def test_everybody_in_the_way_is_counted(line: Line) -> None:
-    """The number is that of all holders and earlier waiters that the contract names; the first of them are shown, holders before waiters."""
+    """The number is that of all holders and earlier waiters by the contract; the first of them are shown, holders before waiters."""
     failed = [holder for holder in line.holders if holder.phase is Phase.FAILED]
     for me in line.waiters:
         earlier = [waiter for waiter in line.waiters if waiter.place < me.place and truth(waiter.lock, me.lock)]
