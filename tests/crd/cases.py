@@ -113,8 +113,8 @@ class Bad:
     rule: str = ""
 
 
-ONE_OF_THREE = "exactly one of wait, sql, parallel is required"
-ONE_OF_TWO = "exactly one of wait, sql is required"
+ONE_OF_SEVEN = "exactly one of wait, sql, job, http, resource, obshell, parallel is required"
+ONE_OF_SIX = "exactly one of wait, sql, job, http, resource, obshell is required"
 STEP = "spec.steps[0]"
 
 TARGETS: dict[str, Bad] = {
@@ -175,15 +175,15 @@ STEPS: dict[str, Bad] = {
     "name-in-capitals": Bad(cluster(wait("Check")), f"{STEP}.name", "should match"),
     "name-with-newline": Bad(cluster(wait("check\n")), f"{STEP}.name", "should match"),
     "name-of-64": Bad(cluster(wait(LONGEST_LABEL + "a")), f"{STEP}.name", "may not be more than 63"),
-    "no-action": Bad(cluster({"name": "a"}), STEP, rule=ONE_OF_THREE),
-    "two-actions": Bad(cluster(wait() | sql()), STEP, rule=ONE_OF_THREE),
-    "action-and-parallel": Bad(cluster(wait() | parallel("all", 1)), STEP, rule=ONE_OF_THREE),
-    "subtask-without-action": Bad(cluster({"name": "all", "parallel": [{"name": "a"}]}), f"{STEP}.parallel[0]", rule=ONE_OF_TWO),
-    "subtask-with-two": Bad(cluster({"name": "all", "parallel": [wait() | sql()]}), f"{STEP}.parallel[0]", rule=ONE_OF_TWO),
-    "rollback-without-action": Bad(cluster(wait(rollback={})), f"{STEP}.rollback", rule=ONE_OF_TWO),
-    "rollback-with-two": Bad(cluster(wait(rollback=without(wait() | sql(), "name"))), f"{STEP}.rollback", rule=ONE_OF_TWO),
+    "no-action": Bad(cluster({"name": "a"}), STEP, rule=ONE_OF_SEVEN),
+    "two-actions": Bad(cluster(wait() | sql()), STEP, rule=ONE_OF_SEVEN),
+    "action-and-parallel": Bad(cluster(wait() | parallel("all", 1)), STEP, rule=ONE_OF_SEVEN),
+    "subtask-without-action": Bad(cluster({"name": "all", "parallel": [{"name": "a"}]}), f"{STEP}.parallel[0]", rule=ONE_OF_SIX),
+    "subtask-with-two": Bad(cluster({"name": "all", "parallel": [wait() | sql()]}), f"{STEP}.parallel[0]", rule=ONE_OF_SIX),
+    "rollback-without-action": Bad(cluster(wait(rollback={})), f"{STEP}.rollback", rule=ONE_OF_SIX),
+    "rollback-with-two": Bad(cluster(wait(rollback=without(wait() | sql(), "name"))), f"{STEP}.rollback", rule=ONE_OF_SIX),
     "rollback-of-subtask-without-action": Bad(
-        cluster({"name": "all", "parallel": [wait(rollback={})]}), f"{STEP}.parallel[0].rollback", rule=ONE_OF_TWO
+        cluster({"name": "all", "parallel": [wait(rollback={})]}), f"{STEP}.parallel[0].rollback", rule=ONE_OF_SIX
     ),
     "rollback-of-parallel-step": Bad(
         cluster(parallel("all", 1) | {"rollback": {"wait": {"seconds": 1}}}),

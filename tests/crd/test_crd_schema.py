@@ -74,10 +74,10 @@ def test_every_default_is_described() -> None:
 
 
 def test_every_field_has_a_type() -> None:
-    """Everything is checked, but the values of SQL arguments, which have no type of their own."""
+    """Everything is checked, but the values of SQL arguments and the body of a request, which have no type of their own."""
     untyped = {path for path, schema in FIELDS.items() if "type" not in schema}
 
-    assert {path.rpartition(".sql")[2] for path in untyped} == {".args.*"}
+    assert {tuple(path.rsplit(".", 3)[-3:])[-2:] for path in untyped} == {("args", "*"), ("http", "body")}
 
 
 def test_nothing_is_left_of_json_schema() -> None:

@@ -1,14 +1,19 @@
-"""Owns what a subtask can do: the actions of API.md section 2.1 that this version can carry out."""
+"""Owns what a subtask can do: the actions of API.md section 2.1."""
 
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from obtask.model.base import Value
 
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Statement = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
 Scalar = str | int | float | bool | None
+Text = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
+HeaderName = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", max_length=256)]
+FreeForm = dict[str, Any]
 ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 
@@ -62,7 +67,137 @@ class SqlAction(Value):
     until: SqlUntil | None = Field(default=None, description="Must come true before the step's timeout.")
 
 
-Action = WaitAction | SqlAction
+class EnvVar(Value):
+    """An environment variable of a container, as in a pod."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)] = Field(description="Name of the variable.")
+    value: Annotated[str, StringConstraints(max_length=16384)] | None = Field(default=None, description="Its value. Default: empty.")
+    value_from: FreeForm | None = Field(default=None, description="Where its value comes from, as in a pod: secretKeyRef, fieldRef, ...")
+
+
+class JobAction(Value):
+    """Runs a container to its end, as a Kubernetes Job with one pod."""
+
+    image: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="Image of the container. Required unless podTemplate names one."
+    )
+    command: list[Text] = Field(default_factory=list, max_length=64, description="Entry point. Default: the image's.")
+    args: list[Text] = Field(default_factory=list, max_length=256, description="Arguments of the entry point.")
+    env: list[EnvVar] = Field(default_factory=list, max_length=128, description="Environment variables, besides OBTASK_*.")
+    env_from: list[FreeForm] = Field(
+        default_factory=list, max_length=32, description="Sources of environment variables, as in a pod: configMapRef, secretRef."
+    )
+    resources: FreeForm | None = Field(default=None, description="Requests and limits of the container, as in a pod.")
+    pod_template: FreeForm | None = Field(
+        default=None, description="Any fields of a PodTemplateSpec; the fields above and those that the operator sets are merged over it."
+    )
+    queue_name: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = Field(
+        default=None, description="Kueue queue: label kueue.x-k8s.io/queue-name of the Job."
+    )
+
+    @model_validator(mode="after")
+    def _has_image(self) -> Self:
+        if self.image is None and self.pod_template is None:
+            raise ValueError("image is required unless podTemplate names one")
+        return self
+
+
+class HttpMethod(StrEnum):
+    """Methods of HTTP that a step may use."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+class SecretKeyRef(Value):
+    """A key of a Secret in the task's namespace."""
+
+    name: ObjectName = Field(description="Name of the Secret, of type task.oceanbase.com/connection.")
+    key: ObjectName = Field(description="Key in the Secret.")
+
+
+class HeaderFrom(Value):
+    """A header whose value is a secret."""
+
+    name: HeaderName = Field(description="Name of the header.")
+    secret_key_ref: SecretKeyRef = Field(description="Where its value is.")
+
+
+class HttpUntil(Value):
+    """Tells when the effect of a request has arrived."""
+
+    url: Url = Field(description="What is asked with GET, and the same headers, until expect holds.")
+    expect: Expression = Field(description="CEL over status, headers and body of the answer.")
+    interval_seconds: int = Field(
+        strict=True, default=5, ge=1, le=3600, description="Pause between two requests, in seconds: 1 to 3600. Default 5."
+    )
+
+
+class HttpAction(Value):
+    """Sends an HTTP request."""
+
+    method: HttpMethod = Field(default=HttpMethod.GET, description="Method of the request. Default GET.")
+    url: Url = Field(description="Where to send it: http or https.")
+    headers: dict[HeaderName, Annotated[str, StringConstraints(max_length=8192)]] = Field(
+        default_factory=dict, max_length=64, description="Headers of the request."
+    )
+    headers_from: list[HeaderFrom] = Field(
+        default_factory=list, max_length=16, description="Headers whose values are in Secrets of type task.oceanbase.com/connection."
+    )
+    body: Any = Field(default=None, description="Body of the request: a string is sent as it is, anything else as JSON.")
+    expect: Expression | None = Field(
+        default=None, description="CEL over status, headers and body of the answer; must hold. Default: the status is 2xx."
+    )
+    until: HttpUntil | None = Field(default=None, description="Must come true before the step's timeout.")
+
+
+class ResourcePatch(Value):
+    """A change of an object that exists."""
+
+    api_version: Annotated[str, StringConstraints(min_length=1, max_length=253)] = Field(description="API version, such as apps/v1.")
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=63)] = Field(description="Kind, such as Deployment.")
+    name: ObjectName = Field(description="Name of the object, in the task's namespace if its kind has namespaces.")
+    patch: FreeForm = Field(description="A JSON merge patch.")
+
+
+class ResourceUntil(Value):
+    """Tells when the effect of a change has arrived."""
+
+    expect: Expression = Field(description="CEL over object, the live object.")
+
+
+class ResourceAction(Value):
+    """Applies or patches a Kubernetes object as the task's service account."""
+
+    apply: FreeForm | None = Field(default=None, description="An object, applied server-side.")
+    patch: ResourcePatch | None = Field(default=None, description="A change of an object that exists.")
+    until: ResourceUntil | None = Field(default=None, description="Must come true before the step's timeout.")
+
+    @model_validator(mode="after")
+    def _one_change(self) -> Self:
+        if (self.apply is None) == (self.patch is None):
+            raise ValueError("exactly one of apply, patch is required")
+        return self
+
+
+class ObshellAction(Value):
+    """Starts an operation of obshell and follows the task (DAG) that it starts there."""
+
+    connection: ConnectionRef | None = Field(
+        default=None, description="Secret with url and password of an obshell agent. Default: spec.connection."
+    )
+    method: HttpMethod = Field(default=HttpMethod.POST, description="Method of the request. Default POST.")
+    path: Annotated[str, StringConstraints(pattern=r"^/api/v1/[^\s?#]*$", max_length=1024)] = Field(
+        description="Path of the operation, such as /api/v1/ob/stop."
+    )
+    body: FreeForm | None = Field(default=None, description="Body of the request, as obshell's API describes it.")
+
+
+Action = WaitAction | SqlAction | JobAction | HttpAction | ResourceAction | ObshellAction
 
 
 def expressions(action: Action) -> list[tuple[str, str]]:
@@ -74,15 +209,15 @@ def expressions(action: Action) -> list[tuple[str, str]]:
                 "unless.expect": action.unless.expect if action.unless else None,
                 "until.expect": action.until.expect if action.until else None,
             }
-            return [(path, text) for path, text in found.items() if text]
-        case WaitAction():
-            return []
+        case HttpAction():
+            found = {"expect": action.expect, "until.expect": action.until.expect if action.until else None}
+        case ResourceAction():
+            found = {"until.expect": action.until.expect if action.until else None}
+        case WaitAction() | JobAction() | ObshellAction():
+            found = {}
+    return [(path, text) for path, text in found.items() if text]
 
 
 def kind(action: Action) -> str:
-    """Return the field name of an action's kind: ``sql`` or ``wait``."""
-    match action:
-        case SqlAction():
-            return "sql"
-        case WaitAction():
-            return "wait"
+    """Return the field name of an action's kind, such as ``sql``."""
+    return type(action).__name__.removesuffix("Action").lower()

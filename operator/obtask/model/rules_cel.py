@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from obtask.model.actions import JobAction, ResourceAction
 from obtask.model.spec import MAX_SUBTASKS, Rollback, Step, Subtask, TaskSpec, Work
 
 
@@ -83,6 +84,8 @@ RULES: Mapping[str, list[Rule]] = {
             "!has(self.parallel) || !has(self.rollback)", "a parallel step has no rollback of its own: give each subtask one", "rollback"
         ),
     ],
+    JobAction.__name__: [Rule("has(self.image) || has(self.podTemplate)", "image is required unless podTemplate names one")],
+    ResourceAction.__name__: [_exactly_one(["apply", "patch"])],
     Subtask.__name__: [_exactly_one(ACTIONS)],
     Rollback.__name__: [_exactly_one(ACTIONS)],
 }

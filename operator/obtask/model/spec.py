@@ -7,7 +7,18 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from obtask.model.actions import Action, ConnectionRef, ObjectName, SqlAction, WaitAction
+from obtask.model.actions import (
+    Action,
+    ConnectionRef,
+    HttpAction,
+    JobAction,
+    ObjectName,
+    ObshellAction,
+    ResourceAction,
+    SqlAction,
+    WaitAction,
+    kind,
+)
 from obtask.model.base import Value
 
 DEFAULT_TIMEOUT_SECONDS = 3600
@@ -77,14 +88,23 @@ class Work(Value):
 
     wait: WaitAction | None = Field(default=None, description="Let time pass.")
     sql: SqlAction | None = Field(default=None, description="Run SQL statements.")
+    job: JobAction | None = Field(default=None, description="Run a container to its end.")
+    http: HttpAction | None = Field(default=None, description="Send an HTTP request.")
+    resource: ResourceAction | None = Field(default=None, description="Apply or patch a Kubernetes object.")
+    obshell: ObshellAction | None = Field(default=None, description="Start an operation of obshell and follow it.")
+
+    @property
+    def given(self) -> list[Action]:
+        """The actions that are given; a valid subtask has exactly one."""
+        every = (self.wait, self.sql, self.job, self.http, self.resource, self.obshell)
+        return [action for action in every if action is not None]
 
     @property
     def action(self) -> Action:
         """The one action; raises ValueError if there is not exactly one."""
-        found = [action for action in (self.wait, self.sql) if action is not None]
-        if len(found) != 1:
-            raise ValueError("exactly one of wait, sql is required")
-        return found[0]
+        if len(self.given) != 1:
+            raise ValueError(f"exactly one of {', '.join(Work.model_fields)} is required")
+        return self.given[0]
 
 
 class Rollback(Work):
@@ -141,12 +161,12 @@ class Step(Work):
         """The subtasks; a step without ``parallel`` has one, of the step's own name."""
         if self.parallel is not None:
             return tuple(self.parallel)
-        return (Subtask(name=self.name, wait=self.wait, sql=self.sql, rollback=self.rollback),)
+        return (Subtask(name=self.name, rollback=self.rollback, **{kind(self.action): self.action}),)
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if len([given for given in (self.wait, self.sql, self.parallel) if given is not None]) != 1:
-            raise ValueError("exactly one of wait, sql, parallel is required")
+        if len(self.given) + (self.parallel is not None) != 1:
+            raise ValueError(f"exactly one of {', '.join(Work.model_fields)}, parallel is required")
         if self.parallel is not None and self.rollback is not None:
             raise ValueError("a parallel step has no rollback of its own: give each subtask one")
         if twice := _duplicate(subtask.name for subtask in self.parallel or ()):

@@ -53,6 +53,8 @@ class _Conversion:
             found["format"] = "int64"
         if "anyOf" in source:
             return found | SCALAR
+        if "type" not in found or source.get("additionalProperties") is True:
+            return found | {"x-kubernetes-preserve-unknown-fields": True}
         if "items" in source:
             found |= self.extensions.lists.get(place, {"x-kubernetes-list-type": "atomic"}) | {"items": self._item(source["items"])}
         return found | self._members(source)

@@ -17,6 +17,8 @@ class Vocabulary(Enum):
     """The set of variables that an expression may use."""
 
     SQL = "sql"
+    HTTP = "http"
+    RESOURCE = "resource"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,18 @@ class ExpressionFault:
     message: str
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=3)
 def _environment(vocabulary: Vocabulary) -> cel.Env:
     match vocabulary:
         case Vocabulary.SQL:
             rows = cel.Type.List(cel.Type.Map(cel.Type.STRING, cel.Type.DYN))
-            return cel.NewEnv(variables={"rows": rows, "affected": cel.Type.INT}, extensions=[ExtEncoders()])
+            variables = {"rows": rows, "affected": cel.Type.INT}
+        case Vocabulary.HTTP:
+            headers = cel.Type.Map(cel.Type.STRING, cel.Type.STRING)
+            variables = {"status": cel.Type.INT, "headers": headers, "body": cel.Type.DYN}
+        case Vocabulary.RESOURCE:
+            variables = {"object": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
+    return cel.NewEnv(variables=variables, extensions=[ExtEncoders()])
 
 
 @lru_cache(maxsize=1024)

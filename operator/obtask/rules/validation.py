@@ -23,7 +23,7 @@ def spec_fault(task: Task) -> str | None:
 
 def _work_fault(path: str, work: Work) -> str | None:
     for field, text in expressions(work.action):
-        broken = fault(Vocabulary.SQL, text)
+        broken = fault(Vocabulary(kind(work.action)), text)
         if broken is not None:
             return f"{path}.{kind(work.action)}.{field}: expression {text!r} does not compile: {broken.message}"
     return None
