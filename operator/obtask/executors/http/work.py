@@ -176,7 +176,7 @@ class _Run:
         if arrived is True:
             return Succeeded(seen)
         # What is asked for may not be there yet: no reason to give up on a request that has been carried out.
-        return self._clean(f"{seen} ({arrived.message})") if isinstance(arrived, ExpressionFault) else seen
+        return self._clean(f"{seen} ({arrived.message})") if isinstance(arrived, ExpressionFault) and answer.ok else seen
 
     def _clean(self, text: str) -> str:
         return one_line(self._exchange.clean(text))
