@@ -14,9 +14,11 @@ from obtask.executors.http.redaction import place, shown_headers, shown_url, wit
 from obtask.executors.http.requests import Request, redirected
 from obtask.executors.masking import masked
 from obtask.executors.outbound import CONNECT_SECONDS, Disconnected
+from obtask.model.limits import one_line
 
 MOST_REDIRECTS = 5
 LOGGED_BODY = 4096
+SHOWN_LINE = 300
 CHUNK = 64 * 1024
 
 
@@ -82,19 +84,21 @@ class Exchange:
         return _stopped(answer, f"more than {MOST_REDIRECTS} redirects, the last one to {place(request.url)}")
 
     async def _once(self, request: Request, line: str, *, quiet: bool) -> Answer:
+        short = one_line(line, SHOWN_LINE)
+
         async def before_sending() -> None:
             # Connecting may have taken long enough for another operator to take over.
             if not request.safe:
                 await self._confirmed()
             self._sent = True
             if not quiet:
-                self._report(f"{line}: sent, waiting for the answer")
+                self._report(f"{short}: sent, waiting for the answer")
 
         if not quiet:
             self._log.write(line)
             size = "" if request.body is None else f"; body: {len(request.body)} bytes"
             self._log.write(self.clean(f"request headers: {shown_headers(request.headers)}{size}"))
-            self._report(f"{line}: connecting")
+            self._report(f"{short}: connecting")
         if not request.safe:
             await self._confirmed()
         began = self._clock()

@@ -6,13 +6,19 @@ from typing import Any
 
 from yarl import URL
 
-from obtask.executors.masking import MASK
+from obtask.executors.masking import MASK, SHORT
 
 IDENTITY_PREFIX = "x-obtask-"
+SCHEMES = ("basic", "bearer", "digest", "token", "negotiate")
 
-_NAME = r"passw(?:or)?d|passphrase|\bpwd\b|secret|token|(?:api|access|private)[-_]?key|credential|signature|\bsig\b|cookie|\bauth"
-_SENSITIVE = re.compile(_NAME + r"|authorization", re.IGNORECASE)
-_JSON_VALUE = re.compile(rf"""("[^"]*(?:{_NAME})[^"]*"\s*:\s*")((?:[^"\\]|\\.)+)""", re.IGNORECASE)
+_NAME = (
+    r"passw(?:or)?d|passphrase|\bpwd\b|secret|token|(?:api|access|private)[-_]?key|credential|signature|\bsig\b"
+    r"|cookie|\bauth(?![a-z])|authoriz|authentic"
+)
+_SENSITIVE = re.compile(_NAME, re.IGNORECASE)
+_JSON_VALUE = re.compile(rf"""("[^"]{{0,64}}(?:{_NAME})[^"]{{0,64}}"\s*:\s*")((?:[^"\\]|\\.)+)""", re.IGNORECASE)
+
+# What is written in the task is hidden everywhere from ``SHORT`` characters on: ``token=1`` would mask every 1.
 
 
 def is_sensitive(name: str) -> bool:
@@ -58,21 +64,21 @@ def without_json_secrets(text: str) -> str:
 def url_secrets(url: URL) -> list[str]:
     """Return the password and the sensitive parameters of a URL."""
     found = [value for name, value in url.query.items() if is_sensitive(name)]
-    return [secret for secret in (url.password, *found) if secret]
+    return [secret for secret in (url.password, *found) if secret and len(secret) >= SHORT]
 
 
 def header_secrets(headers: Mapping[str, str]) -> list[str]:
     """Return the sensitive values of headers, whole and in their parts: ``Bearer abc`` holds ``abc``."""
     found = [value for name, value in headers.items() if is_sensitive(name)]
     parts = [part.partition("=")[2] or part for value in found for part in re.split(r"[\s;,]+", value)]
-    return [*found, *(part for part in parts if part and part.lower() not in ("basic", "bearer", "digest", "token", "negotiate"))]
+    return [text for text in (*found, *parts) if len(text) >= SHORT and text.lower() not in SCHEMES]
 
 
 def body_secrets(body: Any) -> list[str]:
     """Return the texts in sensitive fields of a body."""
     match body:
         case dict():
-            own = [value for name, value in body.items() if isinstance(value, str) and value and is_sensitive(name)]
+            own = [value for name, value in body.items() if isinstance(value, str) and len(value) >= SHORT and is_sensitive(name)]
             return own + [secret for value in body.values() for secret in body_secrets(value)]
         case list():
             return [secret for value in body for secret in body_secrets(value)]
