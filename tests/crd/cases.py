@@ -27,6 +27,11 @@ def sql(name: str = "query", **more: Any) -> Json:
     return {"name": name, "sql": {"statements": ["select 1"]} | more}
 
 
+def http(name: str = "call", **more: Any) -> Json:
+    """Return a step or subtask that sends a request; `more` are fields of the action."""
+    return {"name": name, "http": {"url": "http://svc.prod:8080/run"} | more}
+
+
 def waits(count: int, prefix: str = "w") -> list[Json]:
     """Return that many waiting steps or subtasks."""
     return [wait(f"{prefix}{number}") for number in range(count)]
@@ -98,6 +103,19 @@ GOOD: dict[str, Json] = {
             unless={"query": "select 1", "expect": "size(rows) == 1"},
             expect="affected == 0",
             until={"query": "select 1", "expect": "size(rows) == 1", "intervalSeconds": 3600},
+        )
+    ),
+    "http": cluster(http()),
+    "http-body-text": cluster(http(method="POST", body="a text")),
+    "http-body-list": cluster(http(method="PUT", body=[1, {"a": None}])),
+    "http-all-options": cluster(
+        http(
+            method="PATCH",
+            headers={"X-Any": "a value; with=parts"},
+            headersFrom=[{"name": "Authorization", "secretKeyRef": {"name": "demo-api", "key": "token"}}],
+            body={"zone": "z1"},
+            expect="status == 202",
+            until={"url": "https://[::1]:8443/state?id=1", "expect": "body.state == 'done'", "intervalSeconds": 1},
         )
     ),
 }
@@ -234,6 +252,12 @@ ACTIONS: dict[str, Bad] = {
         f"{STEP}.sql.until.intervalSeconds",
         "greater than or equal to 1",
     ),
+    "http-without-url": Bad(cluster({"name": "call", "http": {}}), f"{STEP}.http.url", "Required"),
+    "http-ftp": Bad(cluster(http(url="ftp://svc/")), f"{STEP}.http.url", "should match"),
+    "http-method": Bad(cluster(http(method="TRACE")), f"{STEP}.http.method", "Unsupported value"),
+    "http-header-of-two-lines": Bad(cluster(http(headers={"X-Any": "a\nX-Other: b"})), f"{STEP}.http.headers.X-Any", "should match"),
+    "http-header-from-nowhere": Bad(cluster(http(headersFrom=[{"name": "A"}])), f"{STEP}.http.headersFrom[0].secretKeyRef", "Required"),
+    "http-until-without-expect": Bad(cluster(http(until={"url": "http://svc/"})), f"{STEP}.http.until.expect", "Required"),
 }
 
 BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS

@@ -23,6 +23,7 @@ def test_settings_are_read() -> None:
         "OBTASK_WORKERS": "4",
         "OBTASK_METRICS_ADDRESS": "[::1]:9090",
         "OBTASK_LEADER_NAMESPACE": "ops",
+        "OBTASK_ALLOWED_HOSTS": "db.prod, *.example.com,10.0.0.0/8,[fd00::5],",
     }
 
     settings = read_settings(environment)
@@ -31,6 +32,7 @@ def test_settings_are_read() -> None:
     assert settings.workers == 4
     assert settings.metrics_address == ("::1", 9090)
     assert settings.leader_namespace == "ops"
+    assert settings.allowed_hosts == ("db.prod", "*.example.com", "10.0.0.0/8", "[fd00::5]")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,9 @@ def test_settings_are_read() -> None:
         ("OBTASK_LOG_FORMAT", "xml", "one of text, json"),
         ("OBTASK_METRICS_ADDRESS", "9090x", "HOST:PORT"),
         ("OBTASK_METRICS_ADDRESS", "host:70000", "HOST:PORT"),
+        ("OBTASK_ALLOWED_HOSTS", "good.example.com,http://bad", "*.suffix"),
+        ("OBTASK_ALLOWED_HOSTS", "10.0.0.0/33", "CIDRs"),
+        ("OBTASK_ALLOWED_HOSTS", "*", "*.suffix"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_allowed(name: str, value: str, said: str) -> None:

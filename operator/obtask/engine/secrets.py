@@ -1,4 +1,4 @@
-"""Owns turning connection Secrets into connections. Only Secrets of the right type are ever read out. API.md section 2.1."""
+"""Owns reading connection Secrets: whole connections, and single values. Only those of the right type are read out. API.md section 2.1."""
 
 import asyncio
 import base64
@@ -27,7 +27,21 @@ class SecretConnections:
 
     async def connection(self, namespace: str, secret_name: str) -> Connection | Failed:
         """Return what the Secret says, or why it cannot be used."""
-        answer = await self._secret(namespace, secret_name)
+        secret = await self._secret(namespace, secret_name)
+        return secret if isinstance(secret, Failed) else _read(secret_name, secret)
+
+    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+        """Return the value of a key, or why it cannot be used."""
+        secret = await self._secret(namespace, secret_name)
+        if isinstance(secret, Failed):
+            return secret
+        data = _texts(secret_name, secret)
+        if isinstance(data, Failed):
+            return data
+        return data[key] if key in data else Failed(FailureReason.NOT_FOUND, f'Secret "{secret_name}" has no key "{key}"')
+
+    async def _secret(self, namespace: str, secret_name: str) -> Json | Failed:
+        answer = await self._answer(namespace, secret_name)
         if answer is None:
             return Failed(FailureReason.CONNECTION_FAILED, f'the API server did not answer when asked for Secret "{secret_name}"')
         if isinstance(answer, Refusal):
@@ -38,9 +52,9 @@ class SecretConnections:
             found = answer.get("type") or "none"
             text = f'Secret "{secret_name}" has type {found}; only {names.CONNECTION_SECRET_TYPE} may be used as a connection'
             return Failed(FailureReason.FORBIDDEN, text)
-        return _read(secret_name, answer)
+        return answer
 
-    async def _secret(self, namespace: str, name: str) -> Json | Refusal | None:
+    async def _answer(self, namespace: str, name: str) -> Json | Refusal | None:
         for pause in (*PAUSES_SECONDS, None):
             try:
                 return await self._objects.secret(namespace, name)
@@ -50,11 +64,17 @@ class SecretConnections:
         return None
 
 
-def _read(name: str, secret: Json) -> Connection | Failed:
+def _texts(name: str, secret: Json) -> dict[str, str] | Failed:
     try:
-        data = {key: base64.b64decode(value or "").decode() for key, value in (secret.get("data") or {}).items()}
+        return {key: base64.b64decode(value or "").decode() for key, value in (secret.get("data") or {}).items()}
     except (binascii.Error, UnicodeDecodeError):
         return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}": a value is not text')
+
+
+def _read(name: str, secret: Json) -> Connection | Failed:
+    data = _texts(name, secret)
+    if isinstance(data, Failed):
+        return data
     if not data.get("host"):
         return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}" has no key "host"')
     port = data.get("port", "").strip() or str(DEFAULT_PORT)

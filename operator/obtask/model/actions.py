@@ -13,6 +13,7 @@ Scalar = str | int | float | bool | None
 Text = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", max_length=256)]
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=8192)]
 FreeForm = dict[str, Any]
 ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
@@ -142,9 +143,7 @@ class HttpAction(Value):
 
     method: HttpMethod = Field(default=HttpMethod.GET, description="Method of the request. Default GET.")
     url: Url = Field(description="Where to send it: http or https.")
-    headers: dict[HeaderName, Annotated[str, StringConstraints(max_length=8192)]] = Field(
-        default_factory=dict, max_length=64, description="Headers of the request."
-    )
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=64, description="Headers of the request.")
     headers_from: list[HeaderFrom] = Field(
         default_factory=list, max_length=16, description="Headers whose values are in Secrets of type task.oceanbase.com/connection."
     )

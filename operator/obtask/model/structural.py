@@ -78,8 +78,10 @@ class _Conversion:
         return source
 
     def _members(self, source: Schema) -> Schema:
-        if isinstance(source.get("additionalProperties"), dict):
-            return {"additionalProperties": self.node(source["additionalProperties"])}
+        # A structural schema knows no patterns of names; a map that said nothing of its values would lose them.
+        values = source.get("additionalProperties") or next(iter(source.get("patternProperties", {}).values()), None)
+        if isinstance(values, dict):
+            return {"additionalProperties": self.node(values)}
         if "properties" not in source:
             return {}
         model = source["title"]

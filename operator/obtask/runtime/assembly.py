@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,9 @@ from obtask.engine.reconcile import Engine
 from obtask.engine.secrets import SecretConnections
 from obtask.engine.wakeups import Wakeups
 from obtask.executors.base import Executor
-from obtask.executors.inprocess import InProcess
+from obtask.executors.hosts import HostPolicy
+from obtask.executors.http.work import HttpWork
+from obtask.executors.inprocess import InProcess, Work
 from obtask.executors.sql.work import SqlWork
 from obtask.executors.wait import Wait
 from obtask.kube.api import Api
@@ -30,7 +33,7 @@ from obtask.locks.board import Board
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
-from obtask.model.actions import Action, SqlAction, WaitAction
+from obtask.model.actions import Action, HttpAction, SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
 from obtask.rules.lock_keys import Domain
 from obtask.runtime.identity import PROC, is_alive
@@ -54,7 +57,7 @@ class Operator:
     events: EventRecorder
     inbox: Inbox
     listing: Listing
-    sql: InProcess
+    in_process: tuple[InProcess, ...]
     metrics: Metrics
     leadership: Leadership | None
 
@@ -75,9 +78,12 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     board = Board(way_free)
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
-    work = SqlWork(SecretConnections(objects), clock=clock, confirmed=leadership.confirmed if leadership else _alone)
-    sql = InProcess(work, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
-    executors: dict[type[Action], Executor] = {SqlAction: sql, WaitAction: Wait(clock=clock)}
+    slots = asyncio.Semaphore(settings.in_process_attempts)
+    in_process = {
+        action: InProcess(work, clock=clock, slots=slots, on_end=attempt_ended)
+        for action, work in _works(settings, SecretConnections(objects), clock, leadership).items()
+    }
+    executors: dict[type[Action], Executor] = {**in_process, WaitAction: Wait(clock=clock)}
     attempts = Attempts(executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
@@ -89,7 +95,20 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     inbox = Inbox(engine, board, wakeups)
     listing = Listing(api, settings.namespaces)
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, metrics, leadership)
+    inside = tuple(in_process.values())
+    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, inside, metrics, leadership)
+
+
+def _works(
+    settings: Settings, secrets: SecretConnections, clock: Callable[[], datetime], leadership: Leadership | None
+) -> dict[type[Action], Work]:
+    """Return what runs inside the operator, by the action that asks for it."""
+    confirmed = leadership.confirmed if leadership else _alone
+    hosts = HostPolicy(settings.allowed_hosts)
+    return {
+        SqlAction: SqlWork(secrets, clock=clock, confirmed=confirmed, hosts=hosts),
+        HttpAction: HttpWork(secrets, clock=clock, confirmed=confirmed, hosts=hosts, tls=ssl.create_default_context()),
+    }
 
 
 def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Leadership | None:

@@ -5,6 +5,8 @@ from datetime import datetime
 
 from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
+from obtask.executors.hosts import HostPolicy
+from obtask.executors.masking import masked
 from obtask.executors.sql import redaction, results, session
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import bind
@@ -32,6 +34,7 @@ class Conversation:
         log: Log,
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
+        hosts: HostPolicy,
     ) -> None:
         self._attempt = attempt
         self._action = action
@@ -40,6 +43,7 @@ class Conversation:
         self._log = log
         self._clock = clock
         self._confirmed = confirmed
+        self._hosts = hosts
         self._session: session.Session | None = None
         self._secrets: set[str] = set()
         for text in _texts(action):
@@ -58,7 +62,7 @@ class Conversation:
             return target
         self._hide(target.password)
         database = self._action.database or target.database
-        found = await session.connect(target, self._log.write, database=database, program=program(self._attempt))
+        found = await session.connect(target, self._log.write, database=database, program=program(self._attempt), hosts=self._hosts)
         if isinstance(found, Fault):
             return self._refused(found)
         self._session = found
@@ -99,7 +103,7 @@ class Conversation:
 
     def clean(self, text: str) -> str:
         """Return the text on one line, without secrets."""
-        return one_line(redaction.masked(redaction.masked_statement(text), self._secrets))
+        return one_line(masked(redaction.masked_statement(text), self._secrets))
 
     def failed(self, label: str, fault: Fault) -> Failed:
         """Return a fault of a statement as the end of the attempt."""
@@ -122,7 +126,8 @@ class Conversation:
         return max(1, int((self._attempt.deadline - self._clock()).total_seconds())) + GRACE_SECONDS
 
     def _refused(self, fault: Fault) -> Failed:
-        failed = Failed(FailureReason.CONNECTION_FAILED, self.clean(fault.message), fault.code)
+        reason = FailureReason.FORBIDDEN if fault.kind is FaultKind.FORBIDDEN else FailureReason.CONNECTION_FAILED
+        failed = Failed(reason, self.clean(fault.message), fault.code)
         self._log.write(failed.message)
         return failed
 
