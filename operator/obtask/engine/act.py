@@ -1,7 +1,7 @@
 """Owns the effects of a turn on attempts: starting, looking, stopping."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from obtask.engine.log_keeping import LogKeeping
@@ -106,8 +106,8 @@ class Attempts:
                 return Report(Running(entry.log.mask(message) if message else None, wake_at))
             case Succeeded(message=message):
                 ended: Succeeded | Failed | Lost = Succeeded(entry.log.mask(message) if message else None)
-            case Failed(reason=reason, message=message, code=code):
-                ended = Failed(reason, entry.log.mask(message), code)
+            case Failed(message=message):
+                ended = replace(seen, message=entry.log.mask(message))
             case Lost() if attempt.runner is not None and attempt.runner != self._runner and self._works_elsewhere(attempt.runner):
                 return Report(Running(wake_at=self._clock() + ELSEWHERE_PAUSE))
             case Lost():

@@ -51,11 +51,12 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt ended otherwise; ``message`` is one line without secrets."""
+    """The attempt ended otherwise; ``message`` is one line without secrets. ``permanent``: trying again without a person is in vain."""
 
     reason: FailureReason
     message: str
     code: str | None = None
+    permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,8 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
     failure = Failure(reason=failed.reason, code=failed.code, direction=_direction(status))
     ended = _end(place, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
     retry = place.step.auto_retry
-    if not may_retry or retry is None or status.auto_retries >= retry.limit or failed.reason in NEVER_AUTOMATIC:
+    hopeless = failed.permanent or failed.reason in NEVER_AUTOMATIC
+    if not may_retry or retry is None or status.auto_retries >= retry.limit or hopeless:
         return ended
     pause = min(retry.backoff_seconds * 2**status.auto_retries, retry.max_backoff_seconds)
     at = now + timedelta(seconds=pause)
@@ -157,7 +158,7 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
 
 AFTER = " after: "
 UNDONE = "cancelled before the next attempt; the last one is undone"
-NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION})
+NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION, FailureReason.FORBIDDEN})
 
 
 def awaits_retry(status: SubtaskStatus) -> bool:

@@ -91,6 +91,11 @@ class Session:
         return bool(self._wire.closed)
 
     @property
+    def host(self) -> str:
+        """The host as the Secret names it."""
+        return self._target.host
+
+    @property
     def number(self) -> int:
         """The server's number of the session."""
         return int(self._wire.thread_id())
