@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from obtask.model.actions import JobAction, ResourceAction
+from obtask.model.actions import JobAction, ObshellAction, ResourceAction
 from obtask.model.spec import MAX_SUBTASKS, Rollback, Step, Subtask, TaskSpec, Work
 
 
@@ -86,6 +86,7 @@ RULES: Mapping[str, list[Rule]] = {
     ],
     JobAction.__name__: [Rule("has(self.image) || has(self.podTemplate)", "image is required unless podTemplate names one")],
     ResourceAction.__name__: [_exactly_one(["apply", "patch"])],
+    ObshellAction.__name__: [_exactly_one(["path", "operator"])],
     Subtask.__name__: [_exactly_one(ACTIONS)],
     Rollback.__name__: [_exactly_one(ACTIONS)],
 }
