@@ -27,6 +27,11 @@ def sql(name: str = "query", **more: Any) -> Json:
     return {"name": name, "sql": {"statements": ["select 1"]} | more}
 
 
+def obshell(name: str = "stop", **more: Any) -> Json:
+    """Return a step or subtask that starts an operation of obshell; `more` are fields of the action."""
+    return {"name": name, "obshell": {"path": "/api/v1/ob/stop"} | more}
+
+
 def waits(count: int, prefix: str = "w") -> list[Json]:
     """Return that many waiting steps or subtasks."""
     return [wait(f"{prefix}{number}") for number in range(count)]
@@ -91,6 +96,12 @@ GOOD: dict[str, Json] = {
     "auto-retry-backoff-over-max": cluster(wait(autoRetry={"limit": 100, "backoffSeconds": 600, "maxBackoffSeconds": 5})),
     "sql-args": cluster(sql(args={"text": "x", "integer": 9007199254740993, "number": 1.5, "flag": True, "nothing": None})),
     "sql-args-64": cluster(sql(args={f"a{number}": number for number in range(64)})),
+    "obshell": cluster(obshell(body={"force": True, "nested": [{"any": None}]})),
+    "obshell-all-options": cluster(obshell(connection={"secretName": "agent"}, method="DELETE", path="/api/v1/tenant/租户")),
+    "obshell-rollback-by-obshell": cluster(obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}),
+    "obshell-subtask-rollback-by-obshell": cluster(
+        {"name": "all", "parallel": [obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}]}
+    ),
     "sql-all-options": cluster(
         sql(
             connection={"secretName": "demo-sys"},

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+import re
 
 from obtask import names
-from obtask.executors.connections import Connection
+from obtask.executors.connections import AgentConnection, Connection
 from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Failed
@@ -12,6 +13,7 @@ from obtask.model.status import FailureReason
 
 DEFAULT_PORT = 2881
 DEFAULT_USER = "root@sys"
+AGENT_URL = re.compile(r"https?://([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 
 
 class SecretConnections:
@@ -21,7 +23,16 @@ class SecretConnections:
         self._objects = objects
 
     async def connection(self, namespace: str, secret_name: str) -> Connection | Failed:
-        """Return what the Secret says, or why it cannot be used."""
+        """Return what the Secret says of a SQL server, or why it cannot be used."""
+        found = await self._data(namespace, secret_name)
+        return found if isinstance(found, Failed) else _sql(secret_name, found)
+
+    async def agent(self, namespace: str, secret_name: str) -> AgentConnection | Failed:
+        """Return what the Secret says of an obshell agent, or why it cannot be used."""
+        found = await self._data(namespace, secret_name)
+        return found if isinstance(found, Failed) else _agent(secret_name, found)
+
+    async def _data(self, namespace: str, secret_name: str) -> dict[str, str] | Failed:
         try:
             answer = await self._objects.secret(namespace, secret_name)
         except Unavailable:
@@ -37,11 +48,29 @@ class SecretConnections:
         return _read(secret_name, answer)
 
 
-def _read(name: str, secret: Json) -> Connection | Failed:
+def _read(name: str, secret: Json) -> dict[str, str] | Failed:
     try:
-        data = {key: base64.b64decode(value or "").decode() for key, value in (secret.get("data") or {}).items()}
+        return {key: base64.b64decode(value or "").decode() for key, value in (secret.get("data") or {}).items()}
     except (binascii.Error, UnicodeDecodeError):
         return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}": a value is not text')
+
+
+def _agent(name: str, data: dict[str, str]) -> AgentConnection | Failed:
+    url = data.get("url", "").strip().rstrip("/")
+    if not url:
+        return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}" has no key "url"')
+    form = AGENT_URL.fullmatch(url)
+    if form is None or int(form["port"] or 0) > 65535:  # noqa: PLR2004 - the ports of TCP
+        # Whoever wrote a password into the URL does not want to read it in a status.
+        return Failed(
+            FailureReason.CONNECTION_FAILED, f'Secret "{name}": key "url" is not of the form http://HOST:PORT or https://HOST:PORT'
+        )
+    if data.get("ca.crt") and not url.startswith("https:"):
+        return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}" has a ca.crt, but its url is not https')
+    return AgentConnection(url, data.get("password", ""), data.get("ca.crt") or None)
+
+
+def _sql(name: str, data: dict[str, str]) -> Connection | Failed:
     if not data.get("host"):
         return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}" has no key "host"')
     port = data.get("port", "").strip() or str(DEFAULT_PORT)

@@ -203,7 +203,7 @@ class ObshellAction(Value):
     body: FreeForm | None = Field(default=None, description="Body of the request, as obshell's API describes it.")
     operator: ObshellOperator | None = Field(
         default=None,
-        description="Only under rollback, and instead of path: Rollback lets obshell roll back the task that the step started, where it can.",
+        description="Only under rollback, instead of path: Rollback lets obshell roll back the task that the step started, if it can.",
     )
 
     @model_validator(mode="after")

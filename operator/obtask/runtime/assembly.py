@@ -17,6 +17,9 @@ from obtask.engine.secrets import SecretConnections
 from obtask.engine.wakeups import Wakeups
 from obtask.executors.base import Executor
 from obtask.executors.inprocess import InProcess
+from obtask.executors.obshell.client import Client
+from obtask.executors.obshell.executor import Obshell
+from obtask.executors.obshell.speech import Tools
 from obtask.executors.sql.work import SqlWork
 from obtask.executors.wait import Wait
 from obtask.kube.api import Api
@@ -29,7 +32,7 @@ from obtask.locks.board import Board
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
-from obtask.model.actions import Action, SqlAction, WaitAction
+from obtask.model.actions import Action, ObshellAction, SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
 from obtask.rules.lock_keys import Domain
 from obtask.runtime.identity import PROC, is_alive
@@ -54,6 +57,7 @@ class Operator:
     inbox: Inbox
     listing: Listing
     sql: InProcess
+    obshell: Obshell
     metrics: Metrics
     leadership: Leadership | None
 
@@ -74,9 +78,11 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     board = Board(way_free)
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
-    work = SqlWork(SecretConnections(objects), clock=clock, confirmed=leadership.confirmed if leadership else _alone)
+    secrets, confirmed = SecretConnections(objects), leadership.confirmed if leadership else _alone
+    work = SqlWork(secrets, clock=clock, confirmed=confirmed)
     sql = InProcess(work, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
-    executors: dict[type[Action], Executor] = {SqlAction: sql, WaitAction: Wait(clock=clock)}
+    obshell = Obshell(Tools(secrets, Client(clock=clock), clock, confirmed), on_news=attempt_ended)
+    executors: dict[type[Action], Executor] = {SqlAction: sql, WaitAction: Wait(clock=clock), ObshellAction: obshell}
     attempts = Attempts(executors, objects, clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
@@ -88,7 +94,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     inbox = Inbox(engine, board, wakeups)
     listing = Listing(api, settings.namespaces)
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, metrics, leadership)
+    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, obshell, metrics, leadership)
 
 
 def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Leadership | None:

@@ -67,7 +67,8 @@ async def _drain(operator: Operator) -> None:
     operator.engine.locking.draining = True
     # A turn that began before may have recorded an attempt that it is about to start: started, it has a chance to end in time.
     await _quiet(operator)
-    await operator.sql.stop(operator.settings.grace_seconds)
+    grace = operator.settings.grace_seconds
+    await asyncio.gather(operator.sql.stop(grace), operator.obshell.stop(grace))
     await _quiet(operator)
 
 
