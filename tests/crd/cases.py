@@ -247,4 +247,26 @@ ACTIONS: dict[str, Bad] = {
     ),
 }
 
-BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS
+OBSHELL: dict[str, Bad] = {
+    "obshell-without-path": Bad(cluster({"name": "a", "obshell": {}}), f"{STEP}.obshell", rule="exactly one of path, operator is required"),
+    "obshell-path-and-operator": Bad(
+        cluster(wait() | {"rollback": {"obshell": {"path": "/api/v1/ob/stop", "operator": "Rollback"}}}),
+        f"{STEP}.rollback.obshell",
+        rule="exactly one of path, operator is required",
+    ),
+    "obshell-other-path": Bad(cluster(obshell(path="/rpc/v1/agent")), f"{STEP}.obshell.path", "should match"),
+    "obshell-query": Bad(cluster(obshell(path="/api/v1/ob/stop?force=true")), f"{STEP}.obshell.path", "should match"),
+    "obshell-unknown-method": Bad(cluster(obshell(method="post")), f"{STEP}.obshell.method", '"GET", "HEAD", "POST"'),
+    "obshell-body-text": Bad(cluster(obshell(body="{}")), f"{STEP}.obshell.body", "must be of type object"),
+    "obshell-unknown-operator": Bad(
+        cluster(obshell() | {"rollback": {"obshell": {"operator": "Pass"}}}), f"{STEP}.rollback.obshell.operator", '"Rollback"'
+    ),
+    "obshell-operator-forward": Bad(
+        cluster({"name": "a", "obshell": {"operator": "Rollback"}}), STEP, rule="obshell.operator is for the rollback of an obshell step"
+    ),
+    "obshell-operator-undoes-wait": Bad(
+        cluster(wait(rollback={"obshell": {"operator": "Rollback"}})), STEP, rule="obshell.operator is for the rollback of an obshell step"
+    ),
+}
+
+BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS | OBSHELL

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -72,6 +73,7 @@ class FakeAgent:
     dags: dict[str, Dag] = field(default_factory=dict)
     kind: str = "1"
     port: int = 0
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         """Make its key."""
@@ -85,7 +87,7 @@ class FakeAgent:
     @property
     def url(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def sent(self, method: str) -> list[Asked]:
         """Return the requests of this method, without the two that come first."""
@@ -117,6 +119,8 @@ class FakeAgent:
         handler = type("Handler", (_Handler,), {"agent": agent})
         server = _Server(("127.0.0.1", self.port), handler)
         self.port = server.server_address[1]
+        if self.tls is not None:
+            server.socket = self.tls.wrap_socket(server.socket, server_side=True)
         ending = threading.Event()
         threads = [threading.Thread(target=server.serve_forever, args=(0.02,)), threading.Thread(target=self._schedule, args=(ending,))]
         for thread in threads:
