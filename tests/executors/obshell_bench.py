@@ -1,8 +1,9 @@
 """Makes obshell executors that reach a fake agent, and the attempts they carry out."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from tests.executors.attempts import SECRET_NAME, Bells, PlainLog, alone, attempt, until, wall_clock
 from tests.obshell_agent.agent import FakeAgent
@@ -40,11 +41,13 @@ class ObshellBench:
     secrets: AgentSecrets
     log: PlainLog = field(default_factory=PlainLog)
     bells: Bells = field(default_factory=Bells)
+    clock: Callable[[], datetime] = wall_clock
+    confirmed: Callable[[], Awaitable[None]] = alone
     executor: Obshell = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the executor."""
-        tools = Tools(self.secrets, Client(clock=wall_clock), wall_clock, alone, poll_seconds=0.02, stop_seconds=5)
+        tools = Tools(self.secrets, Client(clock=wall_clock), self.clock, self.confirmed, poll_seconds=0.02, stop_seconds=5)
         self.executor = Obshell(tools, on_news=self.bells)
 
     async def run(self, one: Attempt) -> Outcome | Lost:

@@ -1,11 +1,12 @@
 """Cancel, timeouts and the end of the operator: what becomes of the task in obshell."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 
 import pytest
-from tests.executors.attempts import attempt, until
-from tests.executors.obshell_bench import STOP, bench_for, dag_is, operation, stages
+from tests.executors.attempts import SetClock, attempt, until, wall_clock
+from tests.executors.obshell_bench import STOP, AgentSecrets, ObshellBench, bench_for, dag_is, operation, stages
 from tests.obshell_agent.agent import Answered, FakeAgent
 from tests.obshell_agent.dags import Step
 
@@ -84,13 +85,18 @@ async def test_cancel_while_the_post_is_not_answered(agent: FakeAgent) -> None:
 
 async def test_a_timeout_lets_obshell_cancel_its_dag(agent: FakeAgent) -> None:
     """The reason is Timeout, the message has what was last seen, the log is kept."""
-    on, one = bench_for(agent), attempt(operation(), seconds=1.5)
+    clock = SetClock(wall_clock())
+    on = ObshellBench(AgentSecrets(agent), clock=clock)
+    one = attempt(operation(), seconds=60, started_at=clock.now)
+    await on.executor.start(one, on.log)
+    await on.until_running(one, "2/2")
 
-    end = await on.run(one)
+    clock.forward(60)
+    end = await on.end_of(one)
 
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.TIMEOUT
-    assert end.message.startswith("did not end within 1.5 s: obshell task 11")
+    assert end.message.startswith("did not end within 60 s: obshell task 11")
     assert end.message.endswith("obshell has cancelled its task")
     assert agent.operated() == ["CANCEL"]
     assert "prepare (10.0.0.1:2886): doing prepare" in on.log.lines
@@ -136,3 +142,37 @@ async def test_a_forgotten_attempt_is_not_followed(agent: FakeAgent) -> None:
 
     assert await on.executor.observe(one, on.log) == Lost()
     assert agent.operated() == []
+
+
+async def test_nothing_is_sent_that_was_cancelled_before(agent: FakeAgent) -> None:
+    """A request waits until no other operator can have taken over; cancelled meanwhile, it is not sent. Looks do not wait."""
+    asked, sure = asyncio.Event(), asyncio.Event()
+
+    async def confirmed() -> None:
+        asked.set()
+        await sure.wait()
+
+    on = ObshellBench(AgentSecrets(agent), confirmed=confirmed)
+    one = attempt(operation())
+    await on.executor.start(one, on.log)
+    await asked.wait()
+    await on.executor.cancel(one)
+    end = await on.end_of(one)
+
+    assert end == Failed(FailureReason.CANCELLED, "cancelled: POST /api/v1/ob/stop was not sent")
+    agent.operations["GET", "/api/v1/tenants"] = Answered(data=None)
+    looked = await on.run(attempt(operation("/api/v1/tenants", method="GET"), number=2))
+    assert isinstance(looked, Succeeded)
+    assert agent.starts() == []
+
+
+async def test_an_attempt_without_time_left_sends_nothing(agent: FakeAgent) -> None:
+    """Its deadline has passed before it could connect."""
+    clock = SetClock(wall_clock())
+    one = attempt(operation(), seconds=60, started_at=clock.now)
+    clock.forward(61)
+
+    end = await ObshellBench(AgentSecrets(agent), clock=clock).run(one)
+
+    assert end == Failed(FailureReason.TIMEOUT, "did not end within 60 s: POST /api/v1/ob/stop was not sent")
+    assert agent.asked == []

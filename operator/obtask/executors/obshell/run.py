@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import json
-from typing import Any, Protocol
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
 
 from obtask.executors.base import Log
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
+from obtask.executors.obshell.client import Session
 from obtask.executors.obshell.dag import Dag, Operator, State, read_dag
 from obtask.executors.obshell.masking import masked, secrets_of
 from obtask.executors.obshell.speech import SAFE, Miss, Speech, Tools, shortened
-from obtask.model.actions import ObshellAction
+from obtask.model.actions import HttpMethod, ObshellAction
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.status import FailureReason
 
@@ -20,6 +22,9 @@ ANSWER_GRACE_SECONDS = 10.0  # for the answer that tells which task a cancelled 
 GONE_AFTER = 10  # misses in a row: an agent whose database is away may not know its own tasks for a moment
 SLOWER_AFTER = 60  # looks
 SLOWER = 5
+
+
+T = TypeVar("T")
 
 
 class Watcher(Protocol):
@@ -78,12 +83,18 @@ class Run:
     async def _start(self, path: str) -> Outcome | str:
         method, body = self._action.method, self._action.body
         self._log.write(f"{method} {path}{'' if body is None else ' ' + shortened(json.dumps(masked(body), ensure_ascii=False))}")
+        session = await self._ready(method)
+        if (why := self._over()) is not None:
+            return self._failed(why, f"{self._cause(why)}: {method} {path} was not sent")
+        if isinstance(session, Failed):
+            self._log.write(f"failed: {session.message}")
+            return session
+        if not isinstance(session, Session):
+            told = session.message if session else "no connection"
+            return self._failed(FailureReason.CONNECTION_FAILED, f"{method} {path} was not sent: {told}")
         self._watcher.tell(f"waiting for the answer to {method} {path}")
-        sending = asyncio.ensure_future(self._speech.request(method, path, body, self._within(LONGEST_POST_SECONDS)))
-        answer = await self._answer(sending)
-        if isinstance(answer, Failed):
-            self._log.write(f"failed: {answer.message}")
-            return answer
+        sending = self._speech.request(session, method, path, body, self._within(LONGEST_POST_SECONDS))
+        answer = await self._unless_stopped(sending, ANSWER_GRACE_SECONDS)
         if not isinstance(answer, Answer):
             return self._unanswered(f"{method} {path}", answer)
         if not answer.accepted:
@@ -94,13 +105,28 @@ class Run:
         self._log.write(f"HTTP {answer.status}: {dag.title} has {dag.max_stage} stages")
         return dag.id
 
-    async def _answer(self, sending: "asyncio.Future[Failed | Fault | Answer]") -> Failed | Fault | Answer | None:
-        """Return the answer; None if the attempt was cancelled and it did not come soon."""
+    async def _ready(self, method: HttpMethod) -> Session | Fault | Failed | None:
+        """Connect, and make sure that nobody else has taken over; None if there was no time for it."""
+
+        async def ready() -> Session | Fault | Failed:
+            session = await self._speech.open()
+            if method not in SAFE and isinstance(session, Session):
+                await self._tools.confirmed()
+            return session
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0, self._left())):
+                return await self._unless_stopped(ready(), 0)
+        return None
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T], grace: float) -> T | None:
+        """Return the result; None if the attempt was cancelled and it did not come within the grace."""
+        sending = asyncio.ensure_future(work)
         stopping = asyncio.ensure_future(self._watcher.stop.wait())
         both: list[asyncio.Future[Any]] = [sending, stopping]
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait({sending}, timeout=ANSWER_GRACE_SECONDS)
+            await asyncio.wait({sending}, timeout=grace)
             return sending.result() if sending.done() else None
         finally:
             sending.cancel()
@@ -137,9 +163,9 @@ class Run:
                 refused = await self._speech.operate(before, Operator.RETRY)
                 if refused is None:
                     return before
-                if "does not allow" in refused:
-                    return await self._again(refused)
-                return self._failed(FailureReason.CONNECTION_FAILED, f"{found.title}: {refused}", before)
+                if refused.disallowed:
+                    return await self._again(refused.message)
+                return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{found.title}: {refused.message}", before)
         return before
 
     async def _again(self, why: str) -> Outcome | str:
@@ -158,7 +184,9 @@ class Run:
             return self._succeeded(f"{found.title} is rolled back already")
         self._speech.write_news(found, silently=True)
         refused = await self._speech.operate(before, Operator.ROLLBACK)
-        return before if refused is None else self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{found.title}: {refused}", before)
+        if refused is None:
+            return before
+        return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{found.title}: {refused.message}", before)
 
     async def _rest(self, dag: str) -> Dag | Miss | Failed:
         """Return a DAG as the attempt before left it, once it does what was asked of it last, such as its cancellation."""
@@ -189,7 +217,7 @@ class Run:
                 if found.ended:
                     break
             if refused is not None or self._tools.clock().timestamp() >= end:
-                rest = refused or "it was told to cancel it and has not yet"
+                rest = refused.message if refused else "it was told to cancel it and has not yet"
                 return self._failed(why, f"{self._cause(why)}: {seen}; the obshell task goes on: {rest}", dag)
             await asyncio.sleep(self._tools.poll_seconds)
         if found.state is State.FAILED and found.operator is Operator.CANCEL:

@@ -14,6 +14,7 @@ from obtask.model.actions import ConnectionRef, HttpMethod
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
 
+BAD_REQUEST = 400
 NOT_FOUND = 404
 SAFE = frozenset({HttpMethod.GET, HttpMethod.HEAD})
 
@@ -36,6 +37,14 @@ class Miss:
 
     message: str
     gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """Why an operator was not carried out; ``disallowed``: obshell does not allow it for that task, now or later."""
+
+    message: str
+    disallowed: bool = False
 
 
 class Speech:
@@ -61,31 +70,27 @@ class Speech:
             self._session = opened
         return opened
 
-    async def request(self, method: HttpMethod, path: str, body: Any, seconds: float) -> Failed | Fault | Answer:
+    async def request(self, session: Session, method: HttpMethod, path: str, body: Any, seconds: float) -> Fault | Answer:
         """Send the attempt's own request, once."""
-        session = await self.open()
-        if not isinstance(session, Session):
-            return session
-        if method not in SAFE:
-            await self._tools.confirmed()
         return await self._tools.client.send(session, method.value, path, body=body, seconds=seconds)
 
-    async def operate(self, dag: str, operator: Operator) -> str | None:
+    async def operate(self, dag: str, operator: Operator) -> NotDone | None:
         """Ask for something to be done with a DAG, once; return why it is not done, or None if it is."""
         session = await self.open()
         if not isinstance(session, Session):
-            return f"{operator} was not sent: {session.message}"
+            return NotDone(f"{operator} was not sent: {session.message}")
         await self._tools.confirmed()
         self._log.write(f"obshell task {dag}: sending {operator}")
         answer = await self._tools.client.send(session, "POST", _path(dag), body={"operator": operator.value})
         if isinstance(answer, Fault):
             sent = "was not sent" if answer.kind is FaultKind.NOT_SENT else "may or may not have arrived"
-            text = f"{operator} {sent}: {answer.message}"
+            refused = NotDone(f"{operator} {sent}: {answer.message}")
+        elif answer.accepted:
+            return None
         else:
-            text = "" if answer.accepted else f"obshell does not allow {operator}: {answer.refusal}"
-        if text:
-            self._log.write(text)
-        return text or None
+            refused = NotDone(f"obshell does not allow {operator}: {answer.refusal}", _for_good(answer))
+        self._log.write(refused.message)
+        return refused
 
     async def look(self, dag: str, seconds: float = ASK_SECONDS) -> Dag | Miss:
         """Return what the agent says of a DAG now; after a miss the next look begins afresh, with the Secret as it is then."""
@@ -112,6 +117,11 @@ class Speech:
             self._written[sub.id] = max(known, len(sub.logs))
             for line in () if silently else sub.logs[known:]:
                 self._log.write(f"{sub.name} ({sub.agent}): {line.rstrip()}")
+
+
+def _for_good(answer: Answer) -> bool:
+    # Refusals of operators have status 400; one means only that the task is not in the state for it just now.
+    return answer.error == "Task.Expired" or (answer.status == BAD_REQUEST and not (answer.error or "").endswith("NotFailedDag"))
 
 
 def _path(dag: str) -> str:
