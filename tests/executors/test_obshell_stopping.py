@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.executors.attempts import SetClock, attempt, until, wall_clock
-from tests.executors.obshell_bench import STOP, AgentSecrets, ObshellBench, bench_for, dag_is, operation, stages
+from tests.executors.obshell_bench import STOP, AgentSecrets, ObshellBench, bench_for, dag_is, follow_up, operation, stages
 from tests.obshell_agent.agent import Answered, FakeAgent
 from tests.obshell_agent.dags import Step
 
@@ -176,3 +176,19 @@ async def test_an_attempt_without_time_left_sends_nothing(agent: FakeAgent) -> N
 
     assert end == Failed(FailureReason.TIMEOUT, "did not end within 60 s: POST /api/v1/ob/stop was not sent")
     assert agent.asked == []
+
+
+async def test_after_a_cancel_that_was_not_allowed_the_next_attempt_goes_on(agent: FakeAgent) -> None:
+    """The obshell task went on by itself: it is followed, and nothing is sent."""
+    agent.operations["POST", STOP] = stages(Step("kill", held=True, can_cancel=False))
+    on, one = bench_for(agent), attempt(operation())
+    await on.executor.start(one, on.log)
+    await on.until_running(one, "1/1")
+    await on.executor.cancel(one)
+    await on.end_of(one)
+    agent.release()
+
+    end = await on.run(follow_up(one, "11"))
+
+    assert end == Succeeded('obshell task 11 "Operation 1" succeeded', external="11")
+    assert (agent.starts(), agent.operated()) == ([STOP], ["CANCEL"])

@@ -57,7 +57,7 @@ class Speech:
         self._log = log
         self._session: Session | None = None
         self._details = True
-        self._written: dict[str, int] = {}
+        self._written: dict[tuple[str, str, str], int] = {}
 
     async def open(self) -> Failed | Fault | Session:
         """Read the Secret and ask the agent for its key."""
@@ -113,8 +113,9 @@ class Speech:
     def write_news(self, dag: Dag, *, silently: bool = False) -> None:
         """Write the lines of the subtasks' logs that are new."""
         for sub in dag.subtasks():
-            known = self._written.get(sub.id, 0)
-            self._written[sub.id] = max(known, len(sub.logs))
+            name = (sub.id, sub.name, sub.agent)
+            known = self._written.get(name, 0)
+            self._written[name] = max(known, len(sub.logs))
             for line in () if silently else sub.logs[known:]:
                 self._log.write(f"{sub.name} ({sub.agent}): {line.rstrip()}")
 
