@@ -32,6 +32,11 @@ def http(name: str = "call", **more: Any) -> Json:
     return {"name": name, "http": {"url": "http://svc.prod:8080/run"} | more}
 
 
+def obshell(name: str = "stop", **more: Any) -> Json:
+    """Return a step or subtask that starts an operation of obshell; `more` are fields of the action."""
+    return {"name": name, "obshell": {"path": "/api/v1/ob/stop"} | more}
+
+
 def waits(count: int, prefix: str = "w") -> list[Json]:
     """Return that many waiting steps or subtasks."""
     return [wait(f"{prefix}{number}") for number in range(count)]
@@ -96,6 +101,12 @@ GOOD: dict[str, Json] = {
     "auto-retry-backoff-over-max": cluster(wait(autoRetry={"limit": 100, "backoffSeconds": 600, "maxBackoffSeconds": 5})),
     "sql-args": cluster(sql(args={"text": "x", "integer": 9007199254740993, "number": 1.5, "flag": True, "nothing": None})),
     "sql-args-64": cluster(sql(args={f"a{number}": number for number in range(64)})),
+    "obshell": cluster(obshell(body={"force": True, "nested": [{"any": None}]})),
+    "obshell-all-options": cluster(obshell(connection={"secretName": "agent"}, method="DELETE", path="/api/v1/tenant/租户")),
+    "obshell-rollback-by-obshell": cluster(obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}),
+    "obshell-subtask-rollback-by-obshell": cluster(
+        {"name": "all", "parallel": [obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}]}
+    ),
     "sql-all-options": cluster(
         sql(
             connection={"secretName": "demo-sys"},
@@ -260,4 +271,26 @@ ACTIONS: dict[str, Bad] = {
     "http-until-without-expect": Bad(cluster(http(until={"url": "http://svc/"})), f"{STEP}.http.until.expect", "Required"),
 }
 
-BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS
+OBSHELL: dict[str, Bad] = {
+    "obshell-without-path": Bad(cluster({"name": "a", "obshell": {}}), f"{STEP}.obshell", rule="exactly one of path, operator is required"),
+    "obshell-path-and-operator": Bad(
+        cluster(wait() | {"rollback": {"obshell": {"path": "/api/v1/ob/stop", "operator": "Rollback"}}}),
+        f"{STEP}.rollback.obshell",
+        rule="exactly one of path, operator is required",
+    ),
+    "obshell-other-path": Bad(cluster(obshell(path="/rpc/v1/agent")), f"{STEP}.obshell.path", "should match"),
+    "obshell-query": Bad(cluster(obshell(path="/api/v1/ob/stop?force=true")), f"{STEP}.obshell.path", "should match"),
+    "obshell-unknown-method": Bad(cluster(obshell(method="post")), f"{STEP}.obshell.method", '"GET", "HEAD", "POST"'),
+    "obshell-body-text": Bad(cluster(obshell(body="{}")), f"{STEP}.obshell.body", "must be of type object"),
+    "obshell-unknown-operator": Bad(
+        cluster(obshell() | {"rollback": {"obshell": {"operator": "Pass"}}}), f"{STEP}.rollback.obshell.operator", '"Rollback"'
+    ),
+    "obshell-operator-forward": Bad(
+        cluster({"name": "a", "obshell": {"operator": "Rollback"}}), STEP, rule="obshell.operator is for the rollback of an obshell step"
+    ),
+    "obshell-operator-undoes-wait": Bad(
+        cluster(wait(rollback={"obshell": {"operator": "Rollback"}})), STEP, rule="obshell.operator is for the rollback of an obshell step"
+    ),
+}
+
+BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS | OBSHELL

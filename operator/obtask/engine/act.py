@@ -102,10 +102,10 @@ class Attempts:
         entry = self._watched(attempt)
         seen = await self._executor(attempt).observe(attempt, entry.log)
         match seen:
-            case Running(message=message, wake_at=wake_at):
-                return Report(Running(entry.log.mask(message) if message else None, wake_at))
+            case Running(message=message):
+                return Report(replace(seen, message=entry.log.mask(message) if message else None))
             case Succeeded(message=message):
-                ended: Succeeded | Failed | Lost = Succeeded(entry.log.mask(message) if message else None)
+                ended: Succeeded | Failed | Lost = replace(seen, message=entry.log.mask(message) if message else None)
             case Failed(message=message):
                 ended = replace(seen, message=entry.log.mask(message))
             case Lost() if attempt.runner is not None and attempt.runner != self._runner and self._works_elsewhere(attempt.runner):

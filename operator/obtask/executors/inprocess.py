@@ -116,9 +116,9 @@ class InProcess:
             async with asyncio.timeout(left) as limit:
                 return await self._in_slot(attempt, log, entry)
         except TimeoutError as error:
-            return self._timeout(attempt, log, entry) if limit.expired() else _unexpected(attempt, log, error)
+            return self._timeout(attempt, log, entry) if limit.expired() else unexpected(attempt, log, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must become a value: nobody awaits this task
-            return _unexpected(attempt, log, error)
+            return unexpected(attempt, log, error)
 
     async def _in_slot(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
         if self._slots.locked():
@@ -141,7 +141,7 @@ def _with_progress(text: str, entry: _Entry) -> str:
     return f"{text}: {entry.progress}" if entry.progress else text
 
 
-def _unexpected(attempt: Attempt, log: Log, error: Exception) -> Failed:
+def unexpected(attempt: Attempt, log: Log, error: Exception) -> Failed:
     """Tell people that it happened and the operator's log where; the error's own text may hold SQL or secrets and is left out."""
     kind = type(error).__qualname__
     logger.error(

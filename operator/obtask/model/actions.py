@@ -183,6 +183,12 @@ class ResourceAction(Value):
         return self
 
 
+class ObshellOperator(StrEnum):
+    """What obshell can do with a task of its own."""
+
+    ROLLBACK = "Rollback"
+
+
 class ObshellAction(Value):
     """Starts an operation of obshell and follows the task (DAG) that it starts there."""
 
@@ -190,10 +196,20 @@ class ObshellAction(Value):
         default=None, description="Secret with url and password of an obshell agent. Default: spec.connection."
     )
     method: HttpMethod = Field(default=HttpMethod.POST, description="Method of the request. Default POST.")
-    path: Annotated[str, StringConstraints(pattern=r"^/api/v1/[^\s?#]*$", max_length=1024)] = Field(
-        description="Path of the operation, such as /api/v1/ob/stop."
+    path: Annotated[str, StringConstraints(pattern=r"^/api/v1/[^\s?#]*$", max_length=1024)] | None = Field(
+        default=None, description="Path of the operation, such as /api/v1/ob/stop; not percent-encoded."
     )
     body: FreeForm | None = Field(default=None, description="Body of the request, as obshell's API describes it.")
+    operator: ObshellOperator | None = Field(
+        default=None,
+        description="Only under rollback, instead of path: Rollback lets obshell roll back the task that the step started, if it can.",
+    )
+
+    @model_validator(mode="after")
+    def _one_request(self) -> Self:
+        if (self.path is None) == (self.operator is None):
+            raise ValueError("exactly one of path, operator is required")
+        return self
 
 
 Action = WaitAction | SqlAction | JobAction | HttpAction | ResourceAction | ObshellAction
@@ -215,6 +231,11 @@ def expressions(action: Action) -> list[tuple[str, str]]:
         case WaitAction() | JobAction() | ObshellAction():
             found = {}
     return [(path, text) for path, text in found.items() if text]
+
+
+def works_on_what_it_undoes(action: Action) -> bool:
+    """Return whether an undo has to know what the action that it undoes has started elsewhere."""
+    return isinstance(action, ObshellAction) and action.operator is not None
 
 
 def kind(action: Action) -> str:

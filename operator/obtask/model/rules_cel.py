@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from obtask.model.actions import JobAction, ResourceAction
-from obtask.model.spec import MAX_SUBTASKS, Rollback, Step, Subtask, TaskSpec, Work
+from obtask.model.actions import JobAction, ObshellAction, ResourceAction
+from obtask.model.spec import MAX_SUBTASKS, OPERATOR_IN_ROLLBACK, Rollback, Step, Subtask, TaskSpec, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ def _exactly_one(fields: list[str]) -> Rule:
 
 
 ACTIONS = list(Work.model_fields)
+UNDO_OPERATOR = "has(self.rollback) && has(self.rollback.obshell) && has(self.rollback.obshell.operator)"
+OPERATOR = Rule(f"has(self.obshell) ? !has(self.obshell.operator) : !({UNDO_OPERATOR})", OPERATOR_IN_ROLLBACK)
 
 TARGET = [
     _required("self.type != 'Cluster' || has(self.cluster)", "a Cluster task requires spec.cluster", "cluster"),
@@ -79,6 +81,7 @@ RULES: Mapping[str, list[Rule]] = {
     ],
     Step.__name__: [
         _exactly_one([*ACTIONS, "parallel"]),
+        OPERATOR,
         _unique("parallel", "subtask names must be unique in their step"),
         _forbidden(
             "!has(self.parallel) || !has(self.rollback)", "a parallel step has no rollback of its own: give each subtask one", "rollback"
@@ -86,6 +89,7 @@ RULES: Mapping[str, list[Rule]] = {
     ],
     JobAction.__name__: [Rule("has(self.image) || has(self.podTemplate)", "image is required unless podTemplate names one")],
     ResourceAction.__name__: [_exactly_one(["apply", "patch"])],
-    Subtask.__name__: [_exactly_one(ACTIONS)],
+    ObshellAction.__name__: [_exactly_one(["path", "operator"])],
+    Subtask.__name__: [_exactly_one(ACTIONS), OPERATOR],
     Rollback.__name__: [_exactly_one(ACTIONS)],
 }

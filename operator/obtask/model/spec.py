@@ -116,6 +116,15 @@ class Rollback(Work):
         return self
 
 
+OPERATOR_IN_ROLLBACK = "obshell.operator is for the rollback of an obshell step"
+
+
+def _check_operator(work: "Subtask | Step") -> None:
+    undo = work.rollback.obshell if work.rollback else None
+    if (work.obshell and work.obshell.operator) or (undo and undo.operator and not work.obshell):
+        raise ValueError(OPERATOR_IN_ROLLBACK)
+
+
 class Subtask(Work):
     """One of the subtasks of a parallel step."""
 
@@ -125,6 +134,7 @@ class Subtask(Work):
     @model_validator(mode="after")
     def _one_action(self) -> Self:
         _ = self.action
+        _check_operator(self)
         return self
 
 
@@ -169,6 +179,7 @@ class Step(Work):
             raise ValueError(f"exactly one of {', '.join(Work.model_fields)}, parallel is required")
         if self.parallel is not None and self.rollback is not None:
             raise ValueError("a parallel step has no rollback of its own: give each subtask one")
+        _check_operator(self)
         if twice := _duplicate(subtask.name for subtask in self.parallel or ()):
             raise ValueError(f'Duplicate value "{twice}": subtask names must be unique in their step')
         if twice := _duplicate(self.forbid):

@@ -1,8 +1,6 @@
 """Owns how the parts of an operator are put together."""
 
-import asyncio
 import random
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,14 +13,7 @@ from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.reconcile import Engine
-from obtask.engine.secrets import SecretConnections
 from obtask.engine.wakeups import Wakeups
-from obtask.executors.base import Executor
-from obtask.executors.hosts import HostPolicy
-from obtask.executors.http.work import HttpWork
-from obtask.executors.inprocess import InProcess, Work
-from obtask.executors.sql.work import SqlWork
-from obtask.executors.wait import Wait
 from obtask.kube.api import Api
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Leases
@@ -33,9 +24,9 @@ from obtask.locks.board import Board
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
-from obtask.model.actions import Action, HttpAction, SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
 from obtask.rules.lock_keys import Domain
+from obtask.runtime.actions import Actions, Surroundings, build_actions
 from obtask.runtime.identity import PROC, is_alive
 from obtask.runtime.inbox import Inbox
 from obtask.runtime.leader import Leadership
@@ -57,7 +48,7 @@ class Operator:
     events: EventRecorder
     inbox: Inbox
     listing: Listing
-    in_process: tuple[InProcess, ...]
+    actions: Actions
     metrics: Metrics
     leadership: Leadership | None
 
@@ -78,13 +69,9 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     board = Board(way_free)
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
-    slots = asyncio.Semaphore(settings.in_process_attempts)
-    in_process = {
-        action: InProcess(work, clock=clock, slots=slots, on_end=attempt_ended)
-        for action, work in _works(settings, SecretConnections(objects), clock, leadership).items()
-    }
-    executors: dict[type[Action], Executor] = {**in_process, WaitAction: Wait(clock=clock)}
-    attempts = Attempts(executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
+    confirmed = leadership.confirmed if leadership else _alone
+    actions = build_actions(settings, objects, Surroundings(clock, confirmed, attempt_ended))
+    attempts = Attempts(actions.executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner)
@@ -95,20 +82,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     inbox = Inbox(engine, board, wakeups)
     listing = Listing(api, settings.namespaces)
-    inside = tuple(in_process.values())
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, inside, metrics, leadership)
-
-
-def _works(
-    settings: Settings, secrets: SecretConnections, clock: Callable[[], datetime], leadership: Leadership | None
-) -> dict[type[Action], Work]:
-    """Return what runs inside the operator, by the action that asks for it."""
-    confirmed = leadership.confirmed if leadership else _alone
-    hosts = HostPolicy(settings.allowed_hosts)
-    return {
-        SqlAction: SqlWork(secrets, clock=clock, confirmed=confirmed, hosts=hosts),
-        HttpAction: HttpWork(secrets, clock=clock, confirmed=confirmed, hosts=hosts, tls=ssl.create_default_context()),
-    }
+    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, actions, metrics, leadership)
 
 
 def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Leadership | None:

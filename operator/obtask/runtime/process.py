@@ -68,7 +68,7 @@ async def _drain(operator: Operator) -> None:
     operator.engine.locking.draining = True
     # A turn that began before may have recorded an attempt that it is about to start: started, it has a chance to end in time.
     await _quiet(operator)
-    await asyncio.gather(*(executor.stop(operator.settings.grace_seconds) for executor in operator.in_process))
+    await operator.actions.stop(operator.settings.grace_seconds)
     await _quiet(operator)
 
 
