@@ -18,6 +18,7 @@ from yarl import URL
 from obtask.devcluster.controlplane import ControlPlane
 
 WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+PASSED_ON = ("Accept", "Content-Type", "User-Agent", "Impersonate-User")
 CLOSE_SECONDS = 0.25  # aiohttp's guide: TLS connections need the loop a little longer to close
 
 _T = TypeVar("_T")
@@ -143,7 +144,7 @@ class Gateway:
 
     async def _pass_on(self, request: web.BaseRequest, body: bytes, *, lose: bool) -> web.StreamResponse:
         url = URL(self._cluster.url + request.path_qs, encoded=True)
-        headers = {name: request.headers[name] for name in ("Accept", "Content-Type", "User-Agent") if name in request.headers}
+        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
         async with self._session.request(request.method, url, data=body, headers=headers) as answer:
             if lose:
                 await answer.read()

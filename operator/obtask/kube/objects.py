@@ -1,4 +1,4 @@
-"""Owns the other objects a task needs: Secrets to read, ConfigMaps with logs to write."""
+"""Owns the other objects a task needs: Secrets to read, ConfigMaps to write and read."""
 
 from obtask import names
 from obtask.kube.api import Json, Refusal, Requests, path_of
@@ -13,6 +13,10 @@ class Objects:
     async def secret(self, namespace: str, name: str) -> Json | Refusal:
         """Return a Secret as it is now."""
         return await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "secrets", name))
+
+    async def config_map(self, namespace: str, name: str) -> Json | Refusal:
+        """Return a ConfigMap as it is now."""
+        return await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "configmaps", name))
 
     async def create_config_map(self, manifest: Json) -> Json | Refusal:
         """Create a ConfigMap; a Refusal with ``conflict`` means that it exists already."""

@@ -20,7 +20,7 @@ class AttemptId:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Everything an executor needs to know of an attempt."""
+    """Everything an executor needs to know of an attempt; ``counterpart`` is what the subtask does in the other direction."""
 
     id: AttemptId
     namespace: str
@@ -32,6 +32,7 @@ class Attempt:
     deadline: datetime | None
     lock_token: int | None
     runner: str | None = None
+    counterpart: Action | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,14 @@ from obtask.engine.secrets import SecretConnections
 from obtask.engine.wakeups import Wakeups
 from obtask.executors.base import Executor
 from obtask.executors.inprocess import InProcess
+from obtask.executors.resource.work import ResourceWork
+from obtask.executors.resumable import Resumable
 from obtask.executors.sql.work import SqlWork
 from obtask.executors.wait import Wait
 from obtask.kube.api import Api
+from obtask.kube.discovery import Discovery
 from obtask.kube.events import EventRecorder
+from obtask.kube.impersonation import Impersonation
 from obtask.kube.leases import Leases
 from obtask.kube.listing import Listing
 from obtask.kube.objects import Objects
@@ -29,7 +33,7 @@ from obtask.locks.board import Board
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
-from obtask.model.actions import Action, SqlAction, WaitAction
+from obtask.model.actions import Action, ResourceAction, SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
 from obtask.rules.lock_keys import Domain
 from obtask.runtime.identity import PROC, is_alive
@@ -45,6 +49,7 @@ class Operator:
 
     settings: Settings
     api: Api
+    acting: Api
     engine: Engine
     board: Board
     wakeups: Wakeups
@@ -54,6 +59,7 @@ class Operator:
     inbox: Inbox
     listing: Listing
     sql: InProcess
+    resource: Resumable
     metrics: Metrics
     leadership: Leadership | None
 
@@ -74,10 +80,16 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     board = Board(way_free)
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
-    work = SqlWork(SecretConnections(objects), clock=clock, confirmed=leadership.confirmed if leadership else _alone)
+    confirmed = leadership.confirmed if leadership else _alone
+    works_elsewhere = partial(_works_elsewhere, settings)
+    work = SqlWork(SecretConnections(objects), clock=clock, confirmed=confirmed)
     sql = InProcess(work, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
-    executors: dict[type[Action], Executor] = {SqlAction: sql, WaitAction: Wait(clock=clock)}
-    attempts = Attempts(executors, objects, clock, settings.runner, partial(_works_elsewhere, settings))
+    acting = api.apart()
+    changing = ResourceWork(Impersonation(acting), Discovery(api), objects, confirmed=confirmed)
+    inner = InProcess(changing, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
+    resource = Resumable(inner, works_elsewhere=works_elsewhere)
+    executors: dict[type[Action], Executor] = {SqlAction: sql, ResourceAction: resource, WaitAction: Wait(clock=clock)}
+    attempts = Attempts(executors, objects, clock, settings.runner, works_elsewhere)
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner)
@@ -88,7 +100,9 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     inbox = Inbox(engine, board, wakeups)
     listing = Listing(api, settings.namespaces)
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, metrics, leadership)
+    return Operator(
+        settings, api, acting, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, resource, metrics, leadership
+    )  # fmt: skip
 
 
 def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Leadership | None:

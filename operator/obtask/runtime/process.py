@@ -47,8 +47,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
     Raises Denied, kube.api.Unavailable or ConfigException when it cannot start.
     """
     api = await connect(settings.kubeconfig)
+    operator = assemble(settings, api, now)
     try:
-        operator = assemble(settings, api, now)
         await load(operator)
         async with _metrics_server(operator), _background(operator):
             ready()
@@ -58,7 +58,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
         if operator.leadership is not None:
             await operator.leadership.resign()
     finally:
-        await api.close()
+        await asyncio.gather(operator.acting.close(), api.close())
 
 
 async def _drain(operator: Operator) -> None:
@@ -67,7 +67,7 @@ async def _drain(operator: Operator) -> None:
     operator.engine.locking.draining = True
     # A turn that began before may have recorded an attempt that it is about to start: started, it has a chance to end in time.
     await _quiet(operator)
-    await operator.sql.stop(operator.settings.grace_seconds)
+    await asyncio.gather(operator.resource.stop(), operator.sql.stop(operator.settings.grace_seconds))
     await _quiet(operator)
 
 
