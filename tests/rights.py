@@ -12,14 +12,14 @@ KINDS = [("", "configmaps"), ("", "secrets"), ("apps", "deployments")]
 
 def grant(kubectl: Kubectl, namespace: str, account: str, verbs: list[str] | None = None) -> None:
     """Make a service account that may use these verbs on ConfigMaps, Secrets and Deployments of the namespace; wait until it may."""
-    may = verbs if verbs is not None else EVERYTHING
+    may = EVERYTHING if verbs is None else verbs
     rules = [{"apiGroups": [group], "resources": [resource], "verbs": may} for group, resource in KINDS]
     meta = {"name": account, "namespace": namespace}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account}
     rbac = "rbac.authorization.k8s.io/v1"
     objects: list[dict[str, Any]] = [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
-        {"apiVersion": rbac, "kind": "Role", "metadata": meta, "rules": rules},
+        {"apiVersion": rbac, "kind": "Role", "metadata": meta, "rules": rules if may else []},
         {"apiVersion": rbac, "kind": "RoleBinding", "metadata": meta, "roleRef": role, "subjects": [{"kind": "ServiceAccount", **meta}]},
     ]
     kubectl("apply", "-f", "-", manifest={"apiVersion": "v1", "kind": "List", "items": objects})

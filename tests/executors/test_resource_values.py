@@ -85,9 +85,9 @@ def test_secrets_are_the_values_of_a_secret_only() -> None:
     """Plain and encoded values of both actions; strange ones do no harm."""
     octets = base64.b64encode(b"\xff\xfe").decode()
     encoded = base64.b64encode(b"hunter2").decode()
-    change = {"data": {"a": encoded, "b": octets, "c": None, "d": "%%%"}, "stringData": {"e": "plain", "f": ""}}
+    change = {"data": {"a": encoded, "b": octets, "c": None, "d": "%%%"}, "stringData": {"e": "plain", "f": "", "g": 4711}}
 
-    assert secrets_in(patch(change, "s", "Secret")) == ["plain", encoded, octets, "%%%", "hunter2"]
+    assert secrets_in(patch(change, "s", "Secret")) == ["plain", "4711", encoded, octets, "%%%", "hunter2"]
     assert secrets_in(patch({"data": "text", "stringData": [1]}, "s", "Secret")) == []
     assert secrets_in(apply(config_map(a="b"))) == []
 
@@ -110,8 +110,9 @@ def test_a_refusal_has_a_reason_and_its_status_as_code(status: int, reason: Fail
 
 
 def test_an_operator_that_may_not_impersonate_says_so() -> None:
-    """This right is the operator's to have, not the account's."""
-    words = 'serviceaccounts "runner" is forbidden: User "op" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "prod"'
+    """The right to impersonate is the operator's to have, not the account's."""
+    lacks = 'User "op" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "prod"'
+    words = f'serviceaccounts "runner" is forbidden: {lacks}'
 
     end = failed(Refusal(403, "Forbidden", words), RUNNER)
 

@@ -223,13 +223,12 @@ def strike_at(victim: OperatorProcess, method: str, fate: Fate, struck: threadin
 
 
 @pytest.mark.usefixtures("runner")
-@pytest.mark.parametrize("fate", [Fate.DROP, Fate.LOSE])
-@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+@pytest.mark.parametrize("blow", [(method, fate) for method in ("POST", "PATCH", "PUT") for fate in (Fate.DROP, Fate.LOSE)], ids=str)
 def test_killed_at_any_change(
-    tasks: TaskClient, settings: Settings, gateway: Gateway, victim: OperatorProcess, method: str, fate: Fate
+    tasks: TaskClient, settings: Settings, gateway: Gateway, victim: OperatorProcess, blow: tuple[str, Fate]
 ) -> None:
     """Killed around keeping, changing or putting back: the next operator ends the task, and what was there before comes back."""
-    struck = threading.Event()
+    (method, fate), struck = blow, threading.Event()
     tasks.kubectl("create", "-f", "-", manifest=manifest(size="1"))
     gateway.rule = strike_at(victim, method, fate, struck)
     victim.start()

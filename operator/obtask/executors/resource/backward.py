@@ -48,7 +48,7 @@ async def _put_back(conversation: Conversation, attempt: Attempt, target: Target
     """Try once, against the object as it is now; ExpectationNotMet says that it changed meanwhile."""
     live = await conversation.read(target)
     if isinstance(live, Refusal) and not live.missing:
-        return conversation.failed(live)
+        return conversation.failed(live, target)
     if before.body is None:
         return f"{target} is gone, as before" if isinstance(live, Refusal) else await _delete(conversation, target, live)
     query = {"fieldManager": field_manager(attempt)}
@@ -58,7 +58,7 @@ async def _put_back(conversation: Conversation, attempt: Attempt, target: Target
     else:
         answer = await conversation.write("PUT", target.path, query=query, body=_over(live, before.body))
     if isinstance(answer, Refusal):
-        return conversation.failed(answer)
+        return conversation.failed(answer, target)
     conversation.log.write(f"{target} put back, {version_of(answer.body)}")
     return f"{target} put back"
 
@@ -75,7 +75,7 @@ async def _delete(conversation: Conversation, target: Target, live: Json) -> str
     options = {"propagationPolicy": "Background", "preconditions": {"uid": live["metadata"]["uid"]}}
     answer = await conversation.write("DELETE", target.path, body={"apiVersion": "v1", "kind": "DeleteOptions", **options})
     if isinstance(answer, Refusal) and not answer.missing:
-        return conversation.failed(answer)
+        return conversation.failed(answer, target)
     trouble = await until_gone(conversation, target)
     if trouble is not None:
         return trouble

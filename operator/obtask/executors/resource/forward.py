@@ -28,7 +28,7 @@ async def change(conversation: Conversation, objects: Objects, attempt: Attempt,
     conversation.log.write(f"{verb} {target} ({target.served.api_version}) as {conversation.account.user}")
     answer = await _send(conversation, attempt, action, target)
     if isinstance(answer, Refusal):
-        return conversation.failed(answer)
+        return conversation.failed(answer, target)
     did = f"{target} {_effect(before, answer)}"
     conversation.log.write(f"{did}, {version_of(answer.body)}")
     return did
@@ -70,7 +70,7 @@ def _effect(before: Json | Refusal, answer: Answer) -> str:
 async def _keep(conversation: Conversation, objects: Objects, attempt: Attempt, target: Target, before: Json | Refusal) -> Failed | None:
     """Keep the object for restore, unless an earlier attempt did; return why that cannot be, and then nothing is to be changed."""
     if isinstance(before, Refusal) and not before.missing:
-        return conversation.failed(before)
+        return conversation.failed(before, target)
     if target.is_secret:
         return Failed(FailureReason.FORBIDDEN, "a Secret is not kept for restore; nothing was changed")
     text = kept.text_of(None if isinstance(before, Refusal) else kept.own_fields(before))

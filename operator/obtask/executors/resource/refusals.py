@@ -11,14 +11,19 @@ from obtask.model.status import FailureReason
 FORBIDDEN, NOT_FOUND, CONFLICT, GONE = 403, 404, 409, 410
 
 _REASONS = {FORBIDDEN: FailureReason.FORBIDDEN, NOT_FOUND: FailureReason.NOT_FOUND, CONFLICT: FailureReason.EXPECTATION_NOT_MET}
+_PLAIN = frozenset({FORBIDDEN, NOT_FOUND, CONFLICT})  # these name the object, and quote nothing of it
+_QUOTED = re.compile(r'Invalid value: "(?:[^"\\]|\\.){100,}"', re.DOTALL)
 _MISSING_RIGHT = re.compile(r'cannot (\S+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]*)")?')
 
 
-def failed(refusal: Refusal, account: ServiceAccount) -> Failed:
-    """Return a refusal as the end of an attempt."""
+def failed(refusal: Refusal, account: ServiceAccount, *, about_secret: bool = False) -> Failed:
+    """Return a refusal as the end of an attempt. The API server may quote the whole live object: of a Secret that is not shown."""
     reason = _REASONS.get(refusal.status, FailureReason.HTTP_STATUS)
     hint = _grant(refusal.message, account) if refusal.status == FORBIDDEN else ""
-    return Failed(reason, one_line(refusal.message + hint), str(refusal.status))
+    words = _QUOTED.sub("Invalid value (long, not shown)", refusal.message)
+    if about_secret and refusal.status not in _PLAIN:
+        words = f"{refusal.reason}: the words of the API server are not shown, because they may quote the Secret"
+    return Failed(reason, one_line(words + hint), str(refusal.status))
 
 
 def _grant(message: str, account: ServiceAccount) -> str:

@@ -85,7 +85,8 @@ def secrets_in(action: ResourceAction) -> list[str]:
 
 
 def _values(entries: Any) -> list[str]:
-    return [value for value in entries.values() if isinstance(value, str)] if isinstance(entries, dict) else []
+    scalars = (str, int, float)  # numbers are a mistake, and a secret all the same
+    return [str(value) for value in entries.values() if isinstance(value, scalars)] if isinstance(entries, dict) else []
 
 
 def _decoded(value: str) -> str:

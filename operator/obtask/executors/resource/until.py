@@ -22,7 +22,7 @@ async def until_holds(conversation: Conversation, target: Target, expression: st
     async with aclosing(conversation.follow(target)) as states:
         async for live in states:
             if isinstance(live, Refusal):
-                return conversation.failed(live)
+                return conversation.failed(live, target)
             seen, arrived = _look(target, live, expression)
             if arrived:
                 return seen
@@ -38,7 +38,7 @@ async def until_gone(conversation: Conversation, target: Target) -> Failed | Non
     async with aclosing(conversation.follow(target)) as states:
         async for live in states:
             if isinstance(live, Refusal):
-                return None if live.missing else conversation.failed(live)
+                return None if live.missing else conversation.failed(live, target)
             held = ", ".join(live["metadata"].get("finalizers") or ["nothing that it names"])
             conversation.report(f"waiting until {target} is gone; held by {held}")
     raise AssertionError("an object is followed until it is refused")
