@@ -260,8 +260,8 @@ def test_waiting_outlives_trouble_with_the_api_server(tasks: TaskClient, setting
     begin: dict[str, Callable[[], None]] = {"outage": gateway.shut, "cut": gateway.cut, "old-version": lambda: None}
     gateway.rule = refuse_old_versions if trouble == "old-version" else pass_all
     with operator_thread(replace(settings, kubeconfig=str(gateway.kubeconfig))):
-        create(tasks, "patient", apply_step(READY, phase="Starting"))
-        wait_applied(tasks, phase="Starting")
+        create(tasks, "patient", apply_step(READY, size="1"))
+        wait_applied(tasks, size="1")
         begin[trouble]()
         change(tasks, phase="Ready")
         if trouble == "outage":
