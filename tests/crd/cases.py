@@ -37,6 +37,18 @@ def obshell(name: str = "stop", **more: Any) -> Json:
     return {"name": name, "obshell": {"path": "/api/v1/ob/stop"} | more}
 
 
+MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "labels": {"a": "b"}}, "data": {"x": "1"}}
+PATCH = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "patch": {"spec": {"replicas": 3, "paused": None}}}
+
+
+def resource(name: str = "change", rollback: Json | None = None, **action: Any) -> Json:
+    """Return a step or subtask that changes an object."""
+    return {"name": name, "resource": action} | ({"rollback": rollback} if rollback else {})
+
+
+RESTORE = {"resource": {"restore": True}}
+
+
 def waits(count: int, prefix: str = "w") -> list[Json]:
     """Return that many waiting steps or subtasks."""
     return [wait(f"{prefix}{number}") for number in range(count)]
@@ -99,6 +111,15 @@ GOOD: dict[str, Json] = {
     "interrupted": cluster(wait(interrupted="Rerun", undoBeforeRetry=True)),
     "auto-retry": cluster(wait(autoRetry={"limit": 1})),
     "auto-retry-backoff-over-max": cluster(wait(autoRetry={"limit": 100, "backoffSeconds": 600, "maxBackoffSeconds": 5})),
+    "resource-apply": cluster(resource(apply=MAP)),
+    "resource-apply-elsewhere": cluster(resource(apply=MAP | {"metadata": {"name": "m", "namespace": "other"}})),
+    "resource-patch-until": cluster(resource(patch=PATCH, until={"expect": "object.status.readyReplicas == 3"})),
+    "resource-restore": cluster(resource(patch=PATCH, rollback=RESTORE)),
+    "resource-restore-until": cluster(resource(apply=MAP, rollback={"resource": {"restore": True, "until": {"expect": "true"}}})),
+    "resource-restore-in-parallel": cluster({"name": "all", "parallel": [resource(apply=MAP, rollback=RESTORE)]}),
+    "resource-explicit-rollback": cluster(resource(apply=MAP, rollback={"resource": {"apply": MAP}})),
+    "resource-secret": cluster(resource(apply=MAP | {"kind": "Secret"}, rollback={"wait": {"seconds": 0}})),
+    "service-account-with-dots": cluster(serviceAccountName="runner.v2"),
     "sql-args": cluster(sql(args={"text": "x", "integer": 9007199254740993, "number": 1.5, "flag": True, "nothing": None})),
     "sql-args-64": cluster(sql(args={f"a{number}": number for number in range(64)})),
     "obshell": cluster(obshell(body={"force": True, "nested": [{"any": None}]})),
@@ -293,4 +314,34 @@ OBSHELL: dict[str, Bad] = {
     ),
 }
 
-BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS | OBSHELL
+ONE_CHANGE = "exactly one of apply, patch, restore is required"
+HEADLESS = {"apiVersion": "v1", "metadata": {"name": "m"}}
+NAMELESS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}}
+NOT_FORWARD = "resource.restore is for rollback only"
+NOTHING_CHANGED = "rollback.resource.restore puts back what a resource action changed, and there is none"
+NO_SECRET = "rollback.resource.restore is not possible for a Secret, because its values would have to be kept elsewhere"  # noqa: S105
+
+RESOURCES: dict[str, Bad] = {
+    "resource-without-change": Bad(cluster(resource()), f"{STEP}.resource", rule=ONE_CHANGE),
+    "resource-with-two": Bad(cluster(resource(apply=MAP, patch=PATCH)), f"{STEP}.resource", rule=ONE_CHANGE),
+    "resource-apply-without-kind": Bad(cluster(resource(apply=HEADLESS)), f"{STEP}.resource.apply.kind", "Required"),
+    "resource-apply-without-name": Bad(cluster(resource(apply=NAMELESS)), f"{STEP}.resource.apply.metadata.name", "Required"),
+    "resource-apply-kind-number": Bad(cluster(resource(apply=MAP | {"kind": 1})), f"{STEP}.resource.apply.kind", "type string"),
+    "resource-patch-without-name": Bad(cluster(resource(patch=without(PATCH, "name"))), f"{STEP}.resource.patch.name", "Required"),
+    "resource-until-without-expect": Bad(cluster(resource(apply=MAP, until={})), f"{STEP}.resource.until.expect", "Required"),
+    "resource-restore-false": Bad(
+        cluster(resource(apply=MAP, rollback={"resource": {"restore": False}})),
+        f"{STEP}.rollback.resource",
+        rule="restore is true or absent",
+    ),
+    "resource-restore-forward": Bad(cluster(resource(restore=True)), STEP, rule=NOT_FORWARD),
+    "resource-restore-forward-in-parallel": Bad(
+        cluster({"name": "all", "parallel": [resource(restore=True)]}), f"{STEP}.parallel[0]", rule=NOT_FORWARD
+    ),
+    "resource-restore-alone": Bad(cluster(wait(rollback=RESTORE)), STEP, rule=NOTHING_CHANGED),
+    "resource-restore-secret": Bad(cluster(resource(apply=MAP | {"kind": "Secret"}, rollback=RESTORE)), STEP, rule=NO_SECRET),
+    "resource-restore-patched-secret": Bad(cluster(resource(patch=PATCH | {"kind": "Secret"}, rollback=RESTORE)), STEP, rule=NO_SECRET),
+    "service-account-of-another": Bad(cluster(serviceAccountName="other:admin"), "spec.serviceAccountName", "should match"),
+}
+
+BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS | OBSHELL | RESOURCES

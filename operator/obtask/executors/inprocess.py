@@ -30,7 +30,7 @@ class _Entry:
 
     task: asyncio.Task[Outcome] | None = None
     progress: str | None = None
-    has_slot: bool = False
+    awaits_slot: bool = False
     cancelled: bool = False
     end: Outcome | Lost | None = None
 
@@ -111,6 +111,7 @@ class InProcess:
     async def _within_deadline(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
         left = None if attempt.deadline is None else (attempt.deadline - self._clock()).total_seconds()
         if left is not None and left <= 0:
+            entry.report("its time was over before this operator could start it")
             return self._timeout(attempt, log, entry)
         try:
             async with asyncio.timeout(left) as limit:
@@ -123,8 +124,9 @@ class InProcess:
     async def _in_slot(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
         if self._slots.locked():
             entry.report("waiting for a free slot in the operator")
+        entry.awaits_slot = True
         async with self._slots:
-            entry.has_slot = True
+            entry.awaits_slot = False
             entry.progress = None
             return await self._work(attempt, log, entry.report)
 
@@ -132,7 +134,9 @@ class InProcess:
         if attempt.deadline is None:
             raise AssertionError("an attempt without a deadline has no timeout")
         allowed = f"did not end within {(attempt.deadline - attempt.started_at).total_seconds():g} s"
-        message = _with_progress(allowed, entry) if entry.has_slot else f"{allowed}: it waited for a free slot in the operator all the time"
+        message = (
+            f"{allowed}: it waited for a free slot in the operator all the time" if entry.awaits_slot else _with_progress(allowed, entry)
+        )
         log.write(message)
         return Failed(FailureReason.TIMEOUT, message)
 

@@ -1,8 +1,10 @@
 """Owns requests to the Kubernetes API: JSON in, JSON out, and what a refusal means."""
 
 import asyncio
+import copy
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -45,6 +47,15 @@ class Refusal:
         return self.status == 404  # noqa: PLR2004
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the API server answered, whatever it was."""
+
+    status: int
+    data: bytes
+    warnings: tuple[str, ...] = ()
+
+
 class Requests(Protocol):
     """Sends one request to the API server."""
 
@@ -70,16 +81,56 @@ class Api:
         configuration: Configuration = self._client.configuration
         return configuration
 
+    def apart(self) -> "Api":
+        """Return a client of the same server with connections of its own, as many as it needs: long answers keep nobody else waiting."""
+        configuration = copy.copy(self._client.configuration)
+        configuration.connection_pool_maxsize = 0  # to aiohttp: no limit
+        return Api(ApiClient(configuration))
+
     async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
         """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
+        return read_answer(method, path, await self.exchange(method, path, query=query, body=body))
+
+    async def exchange(
+        self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None, headers: Mapping[str, str] = {}
+    ) -> Response:
+        """Return whatever the server answers; raises Unavailable when it does not."""
+        async with self._opened(method, path, query=query, body=body, headers=headers, limit=self._timeout) as response:
+            return Response(response.status, await response.read(), tuple(response.headers.getall("Warning", ())))
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
+    ) -> AsyncIterator[Response | AsyncIterator[bytes]]:
+        """Give the lines of an answer as they come, for at most that long; a refusal comes whole. Raises Unavailable in between."""
+        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
+        async with self._opened("GET", path, query=query, body=None, headers=headers, limit=limit) as response:
+            if response.status >= 400:  # noqa: PLR2004
+                yield Response(response.status, await response.read())
+            else:
+                yield aiter(response.content)
+
+    @asynccontextmanager
+    async def _opened(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        body: Json | None,
+        headers: Mapping[str, str],
+        limit: aiohttp.ClientTimeout,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
-            headers = await self._headers(method)
-            response = await self._client.rest_client.request(method, url, headers=headers, body=body, _request_timeout=self._timeout)
-            data = await response.read()
+            full = {**await self._headers(method), **headers}
+            answer = await self._client.rest_client.request(method, url, headers=full, body=body, _request_timeout=limit)
+            try:
+                yield answer.response
+            finally:
+                answer.response.close()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
-        return _answer(method, path, response.status, data)
 
     async def _headers(self, method: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": names.FIELD_MANAGER}
@@ -94,13 +145,19 @@ class Api:
         await asyncio.sleep(TLS_CLOSE_SECONDS)
 
 
-def _answer(method: str, path: str, status: int, data: bytes) -> Json | Refusal:
-    if status >= 500 or status in RETRYABLE:  # noqa: PLR2004
-        raise Unavailable(f"{method} {path}: HTTP {status}: {_message(data)}")
-    if status >= 400:  # noqa: PLR2004
-        reason = _parsed(data).get("reason") or str(status)
-        return Refusal(status, reason, _message(data))
-    return _parsed(data)
+def read_answer(method: str, path: str, response: Response) -> Json | Refusal:
+    """Return the object in a response, or why it was refused; raises Unavailable when the server wants to be asked again."""
+    if response.status >= 500 or response.status in RETRYABLE:  # noqa: PLR2004
+        raise Unavailable(f"{method} {path}: HTTP {response.status}: {_message(response.data)}")
+    return read_refusal(response) or _parsed(response.data)
+
+
+def read_refusal(response: Response) -> Refusal | None:
+    """Return why the server refused, if it did."""
+    if response.status < 400:  # noqa: PLR2004
+        return None
+    reason = _parsed(response.data).get("reason") or str(response.status)
+    return Refusal(response.status, reason, _message(response.data))
 
 
 def _parsed(data: bytes) -> Json:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from obtask.model.base import Value
 
@@ -16,6 +16,8 @@ HeaderName = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=8192)]
 FreeForm = dict[str, Any]
 ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+ApiVersion = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=253)]
+KindName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=63)]
 
 
 class ConnectionRef(Value):
@@ -157,10 +159,31 @@ class HttpAction(Value):
 class ResourcePatch(Value):
     """A change of an object that exists."""
 
-    api_version: Annotated[str, StringConstraints(min_length=1, max_length=253)] = Field(description="API version, such as apps/v1.")
-    kind: Annotated[str, StringConstraints(min_length=1, max_length=63)] = Field(description="Kind, such as Deployment.")
+    api_version: ApiVersion = Field(description="API version, such as apps/v1.")
+    kind: KindName = Field(description="Kind, such as Deployment.")
     name: ObjectName = Field(description="Name of the object, in the task's namespace if its kind has namespaces.")
     patch: FreeForm = Field(description="A JSON merge patch.")
+
+
+class ManifestMetadata(Value):
+    """The part of an object's metadata that says which object it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: ObjectName = Field(strict=True, description="Name of the object.")
+    namespace: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=63)] | None = Field(
+        default=None, description="Namespace of the object. Default: the task's, if its kind has namespaces."
+    )
+
+
+class ManifestHead(Value):
+    """The part of an object that says which object it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    api_version: ApiVersion = Field(description="API version, such as apps/v1.")
+    kind: KindName = Field(description="Kind, such as Deployment.")
+    metadata: ManifestMetadata = Field(description="Metadata of the object.")
 
 
 class ResourceUntil(Value):
@@ -170,17 +193,44 @@ class ResourceUntil(Value):
 
 
 class ResourceAction(Value):
-    """Applies or patches a Kubernetes object as the task's service account."""
+    """Changes a Kubernetes object as the task's service account, or puts it back."""
 
-    apply: FreeForm | None = Field(default=None, description="An object, applied server-side.")
+    apply: FreeForm | None = Field(
+        default=None,
+        description="An object with apiVersion, kind and metadata.name, applied server-side and with force: fields that others manage "
+        "become the step's. Default namespace: the task's.",
+    )
     patch: ResourcePatch | None = Field(default=None, description="A change of an object that exists.")
+    restore: bool | None = Field(
+        strict=True,
+        default=None,
+        description="In rollback only, beside a resource action forward: true puts the object back as it was before the first change, "
+        "or deletes it if there was none. For this the object is kept before it is changed, up to 256 KiB; not for Secrets.",
+    )
     until: ResourceUntil | None = Field(default=None, description="Must come true before the step's timeout.")
 
     @model_validator(mode="after")
     def _one_change(self) -> Self:
-        if (self.apply is None) == (self.patch is None):
-            raise ValueError("exactly one of apply, patch is required")
+        if sum(change is not None for change in (self.apply, self.patch, self.restore)) != 1:
+            raise ValueError("exactly one of apply, patch, restore is required")
+        if self.restore is False:
+            raise ValueError("restore is true or absent")
         return self
+
+    @field_validator("apply")
+    @classmethod
+    def _names_an_object(cls, manifest: FreeForm | None) -> FreeForm | None:
+        try:
+            _ = manifest is not None and ManifestHead.model_validate(manifest)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            raise ValueError(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
+        return manifest
+
+    @property
+    def changes_secret(self) -> bool:
+        """Whether the action is about a Secret, so that nothing of the object may be shown or kept."""
+        return "Secret" in ((self.apply or {}).get("kind"), self.patch.kind if self.patch else None)
 
 
 class ObshellOperator(StrEnum):

@@ -24,6 +24,7 @@ class Attempt:
 
     ``external`` names what this attempt has started elsewhere, ``previous_external`` what the attempt before it had;
     both as executors once told (in ``Running``, ``Succeeded`` or ``Failed``), also after a restart of the operator.
+    ``counterpart`` is what the subtask does in the other direction.
     """
 
     id: AttemptId
@@ -38,6 +39,7 @@ class Attempt:
     runner: str | None = None
     external: str | None = None
     previous_external: str | None = None
+    counterpart: Action | None = None
 
 
 @dataclass(frozen=True, slots=True)

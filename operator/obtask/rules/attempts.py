@@ -39,8 +39,9 @@ class Place:
     def attempt(self, status: SubtaskStatus) -> Attempt:
         """Return the subtask's current attempt."""
         name = self.attempt_id(status)
-        undo = self.subtask.rollback
-        action = undo.action if name.direction is Direction.ROLLBACK and undo is not None else self.subtask.action
+        undo = self.subtask.rollback.action if self.subtask.rollback is not None else None
+        forward = self.subtask.action
+        action, counterpart = (undo, forward) if name.direction is Direction.ROLLBACK and undo is not None else (forward, undo)
         started = status.started_at or self.task.metadata.creation_timestamp
         seconds = self.step.timeout_seconds
         # The default is not what the author of a long wait asked for; a limit that was set is.
@@ -58,6 +59,7 @@ class Place:
             runner=status.runner,
             external=status.external,
             previous_external=status.previous_external,
+            counterpart=counterpart,
         )
 
 

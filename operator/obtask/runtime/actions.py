@@ -14,21 +14,31 @@ from obtask.executors.inprocess import InProcess
 from obtask.executors.obshell.client import Client
 from obtask.executors.obshell.executor import Obshell
 from obtask.executors.obshell.speech import Tools
+from obtask.executors.resource.work import ResourceWork
+from obtask.executors.resumable import Resumable
 from obtask.executors.sql.work import SqlWork
 from obtask.executors.wait import Wait
+from obtask.kube.api import Api
+from obtask.kube.discovery import Discovery
+from obtask.kube.impersonation import Impersonation
 from obtask.kube.objects import Objects
-from obtask.model.actions import Action, HttpAction, ObshellAction, SqlAction, WaitAction
+from obtask.model.actions import Action, HttpAction, ObshellAction, ResourceAction, SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
 from obtask.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What executors need of the operator. ``confirmed`` returns while no other operator can have taken over; ``on_news`` rings a task."""
+    """What executors need of the operator.
+
+    ``confirmed`` returns while no other operator can have taken over; ``on_news`` rings the task of an attempt; ``works_elsewhere`` tells
+    whether another operator is there.
+    """
 
     clock: Callable[[], datetime]
     confirmed: Callable[[], Awaitable[None]]
     on_news: Callable[[AttemptId], None]
+    works_elsewhere: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +49,20 @@ class Actions:
     sql: InProcess
     http: InProcess
     obshell: Obshell
+    resource: Resumable
+    acting: Api
 
     async def stop(self, grace_seconds: float) -> None:
-        """Start nothing any more; what runs inside the operator may end within the grace period."""
-        await asyncio.gather(*(executor.stop(grace_seconds) for executor in (self.sql, self.http, self.obshell)))
+        """Start nothing any more; what runs inside the operator may end within the grace period, what others can go on with is left."""
+        inside = (executor.stop(grace_seconds) for executor in (self.sql, self.http, self.obshell))
+        await asyncio.gather(self.resource.stop(), *inside)
+
+    async def close(self) -> None:
+        """Close what is still open."""
+        await self.acting.close()
 
 
-def build_actions(settings: Settings, objects: Objects, around: Surroundings) -> Actions:
+def build_actions(settings: Settings, api: Api, objects: Objects, around: Surroundings) -> Actions:
     """Return the executors of all actions. Needs a running event loop."""
     slots = asyncio.Semaphore(settings.in_process_attempts)
     secrets, hosts = SecretConnections(objects), HostPolicy(settings.allowed_hosts)
@@ -54,10 +71,16 @@ def build_actions(settings: Settings, objects: Objects, around: Surroundings) ->
     http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, hosts=hosts, tls=ssl.create_default_context())
     sql, http = (InProcess(work, clock=clock, slots=slots, on_end=around.on_news) for work in (sql_work, http_work))
     obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts), clock, confirmed), on_news=around.on_news)
+    acting = api.apart()
+    changing = ResourceWork(Impersonation(acting), Discovery(api), objects, confirmed=confirmed)
+    own_slots = asyncio.Semaphore(settings.in_process_attempts)  # a long wait for an object must not keep statements waiting
+    inner = InProcess(changing, clock=clock, slots=own_slots, on_end=around.on_news)
+    resource = Resumable(inner, works_elsewhere=around.works_elsewhere)
     executors: dict[type[Action], Executor] = {
         SqlAction: sql,
         HttpAction: http,
         ObshellAction: obshell,
+        ResourceAction: resource,
         WaitAction: Wait(clock=clock),
     }
-    return Actions(executors, sql, http, obshell)
+    return Actions(executors, sql, http, obshell, resource, acting)

@@ -48,8 +48,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
     Raises Denied, kube.api.Unavailable or ConfigException when it cannot start.
     """
     api = await connect(settings.kubeconfig)
+    operator = assemble(settings, api, now)
     try:
-        operator = assemble(settings, api, now)
         await load(operator)
         async with _metrics_server(operator), _background(operator):
             ready()
@@ -59,7 +59,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
         if operator.leadership is not None:
             await operator.leadership.resign()
     finally:
-        await api.close()
+        await asyncio.gather(operator.actions.close(), api.close())
 
 
 async def _drain(operator: Operator) -> None:
