@@ -12,9 +12,10 @@ import pytest
 from tests.kubectl import Kubectl
 from tests.rights import grant
 from tests.scenario.apiserver import CONFIG_MAPS, ApiError, Body
-from tests.scenario.gateway import Fate, Gateway, Refuse, Rule, pass_all
+from tests.scenario.gateway import Gateway, Rule, pass_all
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
+from tests.scenario.verdicts import Fate, Refuse
 
 from obtask.settings import Settings
 
