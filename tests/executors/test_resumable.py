@@ -28,7 +28,7 @@ class Counted:
         return Succeeded("done")
 
 
-ONE = replace(attempt(sql()), runner="the-operator-before")
+ONE = replace(attempt(sql(), seconds=None), runner="the-operator-before")
 
 
 def resumable(on: Bench, *alive: str) -> Resumable:
