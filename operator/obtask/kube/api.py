@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -52,6 +53,15 @@ class Requests(Protocol):
         """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
 
 
+class Streams(Requests, Protocol):
+    """Sends requests, and reads texts that are too long to be held."""
+
+    def streaming(
+        self, path: str, *, query: Mapping[str, str] = {}, seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
+        """Yield the text at a path in pieces as it comes, for that long at most, or why it was refused; raises Unavailable."""
+
+
 # aiohttp's guide to graceful shutdown: TLS connections need the loop to run a little longer to close.
 TLS_CLOSE_SECONDS = 0.25
 RETRYABLE = frozenset({401, 408, 429})
@@ -80,6 +90,28 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
         return _answer(method, path, response.status, data)
+
+    @asynccontextmanager
+    async def streaming(self, path: str, *, query: Mapping[str, str] = {}, seconds: float) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+        """Open the text at a path; yield it in pieces as it comes, for that long at most, or why it was refused.
+
+        Raises Unavailable, also in the middle of the text.
+        """
+        url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        timeout = aiohttp.ClientTimeout(total=seconds, connect=5)
+        try:
+            headers = await self._headers("GET") | {"Accept": "*/*"}
+            response = await self._client.rest_client.request("GET", url, headers=headers, _request_timeout=timeout)
+            try:
+                if response.status >= 400:  # noqa: PLR2004
+                    refused = _answer("GET", path, response.status, await response.read())
+                    yield refused if isinstance(refused, Refusal) else Refusal(response.status, "", "")
+                else:
+                    yield response.content.iter_any()
+            finally:
+                response.close()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"GET {path}: {type(error).__name__}: {error}") from error
 
     async def _headers(self, method: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": names.FIELD_MANAGER}

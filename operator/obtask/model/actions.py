@@ -101,6 +101,24 @@ class JobAction(Value):
             raise ValueError("image is required unless podTemplate names one")
         return self
 
+    @model_validator(mode="after")
+    def _template_is_a_pod(self) -> Self:
+        """Refuse what cannot be merged; the API server judges the rest when the Job is made."""
+        template = self.pod_template or {}
+        for name in template:
+            if name not in {"metadata", "spec"}:
+                raise ValueError(f"podTemplate.{name}: only metadata and spec are allowed")
+            if not isinstance(template[name], dict):
+                raise ValueError(f"podTemplate.{name} must be an object")  # noqa: TRY004 - pydantic reports ValueError
+        spec = template.get("spec", {})
+        for name in ("containers", "initContainers"):
+            listed = spec.get(name, [])
+            if not isinstance(listed, list) or not all(isinstance(container, dict) for container in listed):
+                raise ValueError(f"podTemplate.spec.{name} must be a list of objects")
+        if self.image is None and not (spec.get("containers") or [{}])[0].get("image"):
+            raise ValueError("image is required unless the first container of podTemplate has one")
+        return self
+
 
 class HttpMethod(StrEnum):
     """Methods of HTTP that a step may use."""

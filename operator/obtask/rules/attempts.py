@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from obtask.model.actions import WaitAction
+from obtask.model.actions import JobAction, WaitAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
 from obtask.model.limits import message_room, one_line
 from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
 from obtask.model.task import InvalidSpec, Task
+from obtask.rules.job_names import job_name
 from obtask.rules.observation import Report
 
 PROGRESS_SHOWN_AFTER = timedelta(seconds=10)
@@ -93,7 +94,9 @@ def begin_undo(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskSta
 
 def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str, object]) -> SubtaskStatus:
     fresh = {"runner": place.runner, "started_at": now, "finished_at": None, "message": None, "failure": None, "next_attempt_at": None}
-    return status.model_copy(update=fresh | {"log_tail": None, "log_ref": None} | change)
+    begun = status.model_copy(update=fresh | {"log_tail": None, "log_ref": None, "job": None} | change)
+    attempt = place.attempt(begun)
+    return begun.model_copy(update={"job": job_name(attempt.task, attempt.id)}) if isinstance(attempt.action, JobAction) else begun
 
 
 def settle(

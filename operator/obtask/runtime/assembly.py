@@ -17,10 +17,13 @@ from obtask.engine.secrets import SecretConnections
 from obtask.engine.wakeups import Wakeups
 from obtask.executors.base import Executor
 from obtask.executors.inprocess import InProcess
+from obtask.executors.job.executor import JobExecutor, Tools
+from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.sql.work import SqlWork
 from obtask.executors.wait import Wait
 from obtask.kube.api import Api
 from obtask.kube.events import EventRecorder
+from obtask.kube.jobs import Jobs
 from obtask.kube.leases import Leases
 from obtask.kube.listing import Listing
 from obtask.kube.objects import Objects
@@ -29,7 +32,7 @@ from obtask.locks.board import Board
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
-from obtask.model.actions import Action, SqlAction, WaitAction
+from obtask.model.actions import Action, JobAction, SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
 from obtask.rules.lock_keys import Domain
 from obtask.runtime.identity import PROC, is_alive
@@ -54,6 +57,7 @@ class Operator:
     inbox: Inbox
     listing: Listing
     sql: InProcess
+    jobs: JobExecutor
     metrics: Metrics
     leadership: Leadership | None
 
@@ -74,9 +78,11 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     board = Board(way_free)
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
-    work = SqlWork(SecretConnections(objects), clock=clock, confirmed=leadership.confirmed if leadership else _alone)
+    confirmed = leadership.confirmed if leadership else _alone
+    work = SqlWork(SecretConnections(objects), clock=clock, confirmed=confirmed)
     sql = InProcess(work, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
-    executors: dict[type[Action], Executor] = {SqlAction: sql, WaitAction: Wait(clock=clock)}
+    jobs = JobExecutor(Tools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds))
+    executors: dict[type[Action], Executor] = {SqlAction: sql, JobAction: jobs, WaitAction: Wait(clock=clock)}
     attempts = Attempts(executors, objects, clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
@@ -86,9 +92,9 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     metrics.registry.register(Snapshot(known.counts, board.held, lambda: wakeups.waiting))
     engine = Engine(tasks, known, board, attempts, locking, events, metrics, clock)
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
-    inbox = Inbox(engine, board, wakeups)
+    inbox = Inbox(engine, board, wakeups, jobs)
     listing = Listing(api, settings.namespaces)
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, metrics, leadership)
+    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, jobs, metrics, leadership)
 
 
 def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Leadership | None:

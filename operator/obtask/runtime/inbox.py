@@ -8,6 +8,7 @@ from obtask import names
 from obtask.engine.known import at_rest
 from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
+from obtask.executors.job.executor import JobExecutor
 from obtask.kube.leases import Lease, read_lease
 from obtask.locks.board import Board
 from obtask.model.task import Key
@@ -18,7 +19,8 @@ logger = logging.getLogger(__name__)
 class Inbox:
     """Takes note of changes and rings the tasks they concern. It does no work itself."""
 
-    def __init__(self, engine: Engine, board: Board, wakeups: Wakeups) -> None:
+    def __init__(self, engine: Engine, board: Board, wakeups: Wakeups, jobs: JobExecutor) -> None:
+        self._jobs = jobs
         self._engine = engine
         self._board = board
         self._wakeups = wakeups
@@ -28,6 +30,8 @@ class Inbox:
         try:
             if kind == names.PLURAL:
                 self._task(change, body)
+            elif kind == "jobs":
+                self._job(change, body)
             else:
                 self._lease(change, body)
         except Exception:
@@ -57,6 +61,12 @@ class Inbox:
     def _gone(self, key: Key, uid: str) -> None:
         self._engine.depart(key, uid)
         self._wakeups.ring(key)
+
+    def _job(self, change: str, body: dict[str, Any]) -> None:
+        attempt = self._jobs.see(change, body)
+        key = self._engine.attempts.key_of(attempt) if attempt is not None else None
+        if key is not None:
+            self._wakeups.ring(key, urgent=True)
 
     def lease_gone(self, lease: Lease) -> None:
         """Take note of a Lease that was deleted."""

@@ -54,6 +54,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
             ready()
             await stop.wait()
             await _drain(operator)
+        await operator.jobs.close()
         await operator.events.flush(FLUSH_SECONDS)
         if operator.leadership is not None:
             await operator.leadership.resign()
@@ -144,6 +145,7 @@ async def _watch(operator: Operator) -> None:
 
 async def _catch_up(operator: Operator) -> None:
     """Find out what was deleted while nobody watched: that is told by nobody."""
+    operator.jobs.doubt()
     for task in operator.engine.known.all():
         operator.engine.doubted.add(task.key)
         operator.wakeups.ring(task.key)
