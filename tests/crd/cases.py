@@ -27,6 +27,11 @@ def sql(name: str = "query", **more: Any) -> Json:
     return {"name": name, "sql": {"statements": ["select 1"]} | more}
 
 
+def job(name: str = "run", **more: Any) -> Json:
+    """Return a step or subtask that runs a Job; `more` are fields of the action."""
+    return {"name": name, "job": {"image": "busybox"} | more}
+
+
 def waits(count: int, prefix: str = "w") -> list[Json]:
     """Return that many waiting steps or subtasks."""
     return [wait(f"{prefix}{number}") for number in range(count)]
@@ -89,6 +94,19 @@ GOOD: dict[str, Json] = {
     "interrupted": cluster(wait(interrupted="Rerun", undoBeforeRetry=True)),
     "auto-retry": cluster(wait(autoRetry={"limit": 1})),
     "auto-retry-backoff-over-max": cluster(wait(autoRetry={"limit": 100, "backoffSeconds": 600, "maxBackoffSeconds": 5})),
+    "job": cluster(job()),
+    "job-all-options": cluster(
+        job(
+            command=["sh", "-c"],
+            args=["true"],
+            env=[{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+            envFrom=[{"secretRef": {"name": "s"}}],
+            resources={"limits": {"memory": "64Mi"}},
+            podTemplate={"metadata": {"labels": {"a": "b"}}, "spec": {"nodeSelector": {"disk": "ssd"}}},
+            queueName="maintenance",
+        )
+    ),
+    "job-image-in-template": cluster({"name": "run", "job": {"podTemplate": {"spec": {"containers": [{"image": "busybox"}]}}}}),
     "sql-args": cluster(sql(args={"text": "x", "integer": 9007199254740993, "number": 1.5, "flag": True, "nothing": None})),
     "sql-args-64": cluster(sql(args={f"a{number}": number for number in range(64)})),
     "sql-all-options": cluster(

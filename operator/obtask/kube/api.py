@@ -101,7 +101,8 @@ class Api:
         timeout = aiohttp.ClientTimeout(total=seconds, connect=5)
         try:
             headers = await self._headers("GET") | {"Accept": "*/*"}
-            response = await self._client.rest_client.request("GET", url, headers=headers, _request_timeout=timeout)
+            answer = await self._client.rest_client.request("GET", url, headers=headers, _request_timeout=timeout)
+            response = answer.response
             try:
                 if response.status >= 400:  # noqa: PLR2004
                     refused = _answer("GET", path, response.status, await response.read())

@@ -57,7 +57,7 @@ def outcome(job: Json, pods: Sequence[Json]) -> Outcome:
         return own
     if failed.get("reason") == "DeadlineExceeded":
         seconds = (job.get("spec") or {}).get("activeDeadlineSeconds")
-        return Failed(FailureReason.TIMEOUT, f"did not end within {seconds} s: Kubernetes stopped it")
+        return Failed(FailureReason.TIMEOUT, f"did not end within {seconds} s")
     if pods:
         return pod_failure(pods[-1])
     said = f": {failed['message']}" if failed.get("message") else ""

@@ -29,6 +29,7 @@ class Entry:
     end: Failed | None = None
     started: bool = False
     held_since: datetime | None = None
+    waits_for: str = ""
     said: str = ""
     copied: set[str] = field(default_factory=set)
     copying: list[asyncio.Task[None]] = field(default_factory=list)

@@ -180,7 +180,7 @@ class JobExecutor:
             deleted = own or Failed(FailureReason.NOT_FOUND, f"Job {entry.name} was deleted, not by the operator")
             return await self._over(entry, pods, deleted)
         if entry.is_late(now):
-            return Failed(FailureReason.TIMEOUT, f"{_allowed(attempt)}: its Job could not be made{f': {entry.said}' if entry.said else ''}")
+            return Failed(FailureReason.TIMEOUT, f"{_late(entry)}: there is no Job{f': {entry.said}' if entry.said else ''}")
         if now - attempt.started_at > EVENTS_KEPT:
             return Lost()
         if not entry.asked:
@@ -194,13 +194,15 @@ class JobExecutor:
         await self._hide(entry, job)
         if is_finished(job):
             pods = await self._pods(entry)
-            return await self._over(entry, pods, outcome(job, pods))
+            end = outcome(job, pods)
+            if isinstance(end, Failed) and end.reason is FailureReason.TIMEOUT and stopped(job) is None:
+                end = Failed(FailureReason.TIMEOUT, _late(entry))
+            return await self._over(entry, pods, end)
         own = stopped(job)
         if own is None and not entry.is_late(self._clock()):
             return await self._going(entry, job)
         if own is None:
-            waited = f": {entry.last.message}" if entry.last and entry.last.message else ""
-            return await self._stop(entry, job, FailureReason.TIMEOUT, f"{_allowed(entry.attempt)}{waited}")
+            return await self._stop(entry, job, FailureReason.TIMEOUT, _late(entry))
         pods = await self._pods(entry)
         # Of a suspended Job nobody takes note of the deadline; it has no pods, and cannot get any.
         if job["spec"].get("suspend") and not any(is_alive(pod) for pod in pods):
@@ -235,7 +237,7 @@ class JobExecutor:
             await self._logs.follow(entry, pod)
         if pod is not None and pod["status"].get("phase") == "Running":
             if not entry.started:
-                entry.started = True
+                entry.started, entry.waits_for = True, ""
                 entry.log.write(f"pod {pod['metadata']['name']} runs on node {pod['spec'].get('nodeName')}")
             return self._wait(entry, None, SOON if is_leaving(pod) else RELOOK)
         hold = pod_hold(pod) if pod is not None else no_pod_hold(await self._events(entry))
@@ -243,6 +245,7 @@ class JobExecutor:
 
     async def _held(self, entry: Entry, job: Json, hold: Hold | None, pause: timedelta) -> Seen:
         now = self._clock()
+        entry.waits_for = hold.message if hold is not None else entry.waits_for
         if hold is None or hold.becomes is None:
             entry.held_since = None
             if hold is not None:
@@ -288,7 +291,9 @@ class JobExecutor:
         return answer
 
 
-def _allowed(attempt: Attempt) -> str:
+def _late(entry: Entry) -> str:
+    attempt = entry.attempt
     if attempt.deadline is None:
         raise AssertionError("an attempt without a deadline has no timeout")
-    return f"did not end within {(attempt.deadline - attempt.started_at).total_seconds():g} s"
+    allowed = f"did not end within {(attempt.deadline - attempt.started_at).total_seconds():g} s"
+    return f"{allowed}: {entry.waits_for}" if entry.waits_for else allowed

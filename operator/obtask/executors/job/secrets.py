@@ -54,7 +54,7 @@ class PodSecrets:
                 for key in data if keys is None else keys & data.keys():
                     log.hide(_text(data[key]))
             elif not answer.missing:
-                of = job["metadata"]["name"]
+                job_name = job["metadata"]["name"]
                 logger.warning(
                     "Secret %s/%s cannot be read: the log of Job %s shows its values: %s", namespace, name, job_name, answer.message
                 )
