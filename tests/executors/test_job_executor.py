@@ -148,7 +148,7 @@ async def test_deleted_while_no_operator_lived(tasks: TaskClient, make: Make, ap
     await make().start(one, log)
     name = job_name("owner", one.id)
     async with asyncio.timeout(30):
-        while not await Jobs(api).events(tasks.namespace, name):
+        while not await Jobs(api).events(tasks.namespace, name):  # noqa: ASYNC110 - the API server does not ring
             await asyncio.sleep(0.1)
     tasks.kubectl("delete", "job", name)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.executors.node import Node
 from tests.scenario.apiserver import Body
+from tests.scenario.gateway import Fate, Gateway
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import happens
 from tests.scenario.tasks import TaskClient, wait_step
@@ -186,6 +187,33 @@ def test_the_operator_is_killed_in_the_middle(tasks: TaskClient, node: Node, ope
     assert " done" in subtask["logTail"]
     assert len(jobs(tasks)) == 1
     assert operator_process.stop() == 0
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("fate", [Fate.DROP, Fate.LOSE])
+def test_the_operator_is_killed_as_it_makes_the_job(
+    tasks: TaskClient, gateway: Gateway, settings: Settings, tmp_path: Path, fate: Fate
+) -> None:
+    """Recorded, and killed right before or after the API server makes the Job: it runs once, under the same name."""
+    victim = OperatorProcess(gateway.kubeconfig, tasks.namespace, tmp_path / "victim.log")
+
+    def rule(method: str, path: str) -> Fate:
+        if method != "POST" or "/jobs" not in path:
+            return Fate.PASS
+        victim.strike()
+        return fate
+
+    gateway.rule = rule
+    victim.start()
+    tasks.create("cut", steps=[job_step("s", "echo once")])
+    happens(lambda: not victim.alive, "the death of the operator")
+    victim.kill()
+
+    with operator_thread(settings):
+        status = tasks.wait_let_go("cut", "Succeeded")
+
+    assert status["steps"][0]["subtasks"][0]["attempts"] == 1
+    assert len(jobs(tasks)) == len(pods(tasks)) == 1
 
 
 @pytest.mark.usefixtures("node")
