@@ -230,6 +230,12 @@ ACTIONS: dict[str, Bad] = {
     "wait-negative": Bad(cluster(wait(seconds=-1)), f"{STEP}.wait.seconds", "greater than or equal to 0"),
     "wait-604801": Bad(cluster(wait(seconds=604801)), f"{STEP}.wait.seconds", "less than or equal to 604800"),
     "wait-text": Bad(cluster(wait(seconds="1")), f"{STEP}.wait.seconds", "must be of type integer"),
+    "job-without-image": Bad(
+        cluster({"name": "a", "job": {"command": ["true"]}}), f"{STEP}.job", rule="image is required unless podTemplate names one"
+    ),
+    "job-command-text": Bad(cluster(job(command="true")), f"{STEP}.job.command", "must be of type array"),
+    "job-queue-of-64": Bad(cluster(job(queueName="q" * 64)), f"{STEP}.job.queueName", "may not be more than 63"),
+    "job-env-without-name": Bad(cluster(job(env=[{"value": "1"}])), f"{STEP}.job.env[0].name", "Required"),
     "sql-without-statements": Bad(cluster({"name": "a", "sql": {}}), f"{STEP}.sql.statements", "Required"),
     "sql-no-statement": Bad(cluster(sql(statements=[])), f"{STEP}.sql.statements", "at least 1 items"),
     "sql-65-statements": Bad(cluster(sql(statements=["select 1"] * 65)), f"{STEP}.sql.statements", "at most 64 items"),

@@ -158,7 +158,7 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> Api:
         load_incluster_config(client_configuration=configuration)
     else:
         await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
-    configuration.connection_pool_maxsize = 64
+    configuration.connection_pool_maxsize = 128
     # With trust_env aiohttp looks for a .netrc file in a thread at every request.
     configuration.client_session_kwargs = {"trust_env": False}
     return Api(ApiClient(configuration))

@@ -79,7 +79,7 @@ class JobAction(Value):
     """Runs a container to its end, as a Kubernetes Job with one pod."""
 
     image: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
-        default=None, description="Image of the container. Required unless podTemplate names one."
+        default=None, description="Image of the container. Required unless the first container of podTemplate has one."
     )
     command: list[Text] = Field(default_factory=list, max_length=64, description="Entry point. Default: the image's.")
     args: list[Text] = Field(default_factory=list, max_length=256, description="Arguments of the entry point.")
@@ -89,7 +89,9 @@ class JobAction(Value):
     )
     resources: FreeForm | None = Field(default=None, description="Requests and limits of the container, as in a pod.")
     pod_template: FreeForm | None = Field(
-        default=None, description="Any fields of a PodTemplateSpec; the fields above and those that the operator sets are merged over it."
+        default=None,
+        description="Any fields of a PodTemplateSpec. The fields above are merged over its first container, and what the operator sets over "
+        "all of it; its securityContexts are merged over the operator's, which satisfy Pod Security's level restricted.",
     )
     queue_name: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = Field(
         default=None, description="Kueue queue: label kueue.x-k8s.io/queue-name of the Job."

@@ -176,6 +176,7 @@ class JobExecutor:
         pods = await self._pods(entry)
         if entry.existed or pods or await self._events(entry):
             entry.existed = True
+            await self._hide(entry, job_manifest(attempt, now))
             own = stopped(entry.job) if entry.job is not None else None
             deleted = own or Failed(FailureReason.NOT_FOUND, f"Job {entry.name} was deleted, not by the operator")
             return await self._over(entry, pods, deleted)

@@ -7,6 +7,8 @@ from obtask.executors.job.podlog import PodLog
 
 OPEN_SECONDS = 10.0
 DRAIN_SECONDS = 30.0
+# Each one keeps a connection to the API server for as long as a pod takes to end; the operator needs some for itself.
+MOST_FOLLOWED = 32
 
 
 class Following:
@@ -17,7 +19,13 @@ class Following:
         self._copying: set[asyncio.Task[None]] = set()
 
     async def follow(self, entry: Entry, pod: Json) -> None:
-        """Open the log for good, and read it to its end, which may come at any moment from now on."""
+        """Open the log for good, and read it to its end, which may come at any moment from now on.
+
+        When too many logs are open already, it is read as far as it goes now.
+        """
+        if len(self._copying) >= MOST_FOLLOWED:
+            await self._logs.copy(pod, entry.log, entry.copied, follow=False)
+            return
         opened = asyncio.Event()
         task = asyncio.create_task(self._logs.copy(pod, entry.log, entry.copied, follow=True, opened=opened.set))
         entry.copying.append(task)
