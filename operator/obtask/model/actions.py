@@ -90,8 +90,8 @@ class JobAction(Value):
     resources: FreeForm | None = Field(default=None, description="Requests and limits of the container, as in a pod.")
     pod_template: FreeForm | None = Field(
         default=None,
-        description="Any fields of a PodTemplateSpec. The fields above are merged over its first container, what the operator sets over all "
-        "of it; its securityContexts are merged over the operator's, which satisfy Pod Security's level restricted.",
+        description="Any fields of a PodTemplateSpec. The fields above are merged over its first container, what the operator sets "
+        "over all of it; its securityContexts are merged over the operator's, which satisfy Pod Security's level restricted.",
     )
     queue_name: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = Field(
         default=None, description="Kueue queue: label kueue.x-k8s.io/queue-name of the Job."
