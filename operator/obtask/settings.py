@@ -20,6 +20,7 @@ class Settings:
     in_process_attempts: int = 256
     grace_seconds: float = 20.0
     sweep_seconds: float = 30.0
+    pod_start_seconds: float = 120.0
     runner: str = ""
     log_format: str = "text"
     leader_namespace: str | None = None
@@ -36,6 +37,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         in_process_attempts=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS", 256, lowest=1, highest=1024),
         grace_seconds=_whole(environment, "OBTASK_GRACE_SECONDS", 20, lowest=0, highest=3600),
         sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
+        pod_start_seconds=_whole(environment, "OBTASK_POD_START_SECONDS", 120, lowest=1, highest=86400),
         leader_namespace=environment.get("OBTASK_LEADER_NAMESPACE", "").strip() or None,
         metrics_address=_address(environment, "OBTASK_METRICS_ADDRESS"),
         allowed_hosts=_hosts(environment, "OBTASK_ALLOWED_HOSTS"),

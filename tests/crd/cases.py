@@ -49,6 +49,11 @@ def resource(name: str = "change", rollback: Json | None = None, **action: Any) 
 RESTORE = {"resource": {"restore": True}}
 
 
+def job(name: str = "run", **more: Any) -> Json:
+    """Return a step or subtask that runs a Job; `more` are fields of the action."""
+    return {"name": name, "job": {"image": "busybox"} | more}
+
+
 def waits(count: int, prefix: str = "w") -> list[Json]:
     """Return that many waiting steps or subtasks."""
     return [wait(f"{prefix}{number}") for number in range(count)]
@@ -120,6 +125,19 @@ GOOD: dict[str, Json] = {
     "resource-explicit-rollback": cluster(resource(apply=MAP, rollback={"resource": {"apply": MAP}})),
     "resource-secret": cluster(resource(apply=MAP | {"kind": "Secret"}, rollback={"wait": {"seconds": 0}})),
     "service-account-with-dots": cluster(serviceAccountName="runner.v2"),
+    "job": cluster(job()),
+    "job-all-options": cluster(
+        job(
+            command=["sh", "-c"],
+            args=["true"],
+            env=[{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+            envFrom=[{"secretRef": {"name": "s"}}],
+            resources={"limits": {"memory": "64Mi"}},
+            podTemplate={"metadata": {"labels": {"a": "b"}}, "spec": {"nodeSelector": {"disk": "ssd"}}},
+            queueName="maintenance",
+        )
+    ),
+    "job-image-in-template": cluster({"name": "run", "job": {"podTemplate": {"spec": {"containers": [{"image": "busybox"}]}}}}),
     "sql-args": cluster(sql(args={"text": "x", "integer": 9007199254740993, "number": 1.5, "flag": True, "nothing": None})),
     "sql-args-64": cluster(sql(args={f"a{number}": number for number in range(64)})),
     "obshell": cluster(obshell(body={"force": True, "nested": [{"any": None}]})),
@@ -262,6 +280,12 @@ ACTIONS: dict[str, Bad] = {
     "wait-negative": Bad(cluster(wait(seconds=-1)), f"{STEP}.wait.seconds", "greater than or equal to 0"),
     "wait-604801": Bad(cluster(wait(seconds=604801)), f"{STEP}.wait.seconds", "less than or equal to 604800"),
     "wait-text": Bad(cluster(wait(seconds="1")), f"{STEP}.wait.seconds", "must be of type integer"),
+    "job-without-image": Bad(
+        cluster({"name": "a", "job": {"command": ["true"]}}), f"{STEP}.job", rule="image is required unless podTemplate names one"
+    ),
+    "job-command-text": Bad(cluster(job(command="true")), f"{STEP}.job.command", "must be of type array"),
+    "job-queue-of-64": Bad(cluster(job(queueName="q" * 64)), f"{STEP}.job.queueName", "may not be more than 63"),
+    "job-env-without-name": Bad(cluster(job(env=[{"value": "1"}])), f"{STEP}.job.env[0].name", "Required"),
     "sql-without-statements": Bad(cluster({"name": "a", "sql": {}}), f"{STEP}.sql.statements", "Required"),
     "sql-no-statement": Bad(cluster(sql(statements=[])), f"{STEP}.sql.statements", "at least 1 items"),
     "sql-65-statements": Bad(cluster(sql(statements=["select 1"] * 65)), f"{STEP}.sql.statements", "at most 64 items"),

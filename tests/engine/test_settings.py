@@ -12,6 +12,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     assert settings.kubeconfig is None
     assert settings.namespaces == ()
     assert (settings.workers, settings.in_process_attempts) == (32, 256)
+    assert settings.pod_start_seconds == 120
     assert (settings.leader_namespace, settings.metrics_address) == (None, None)
     assert settings.log_format == "text"
 

@@ -10,8 +10,8 @@ from tests.rights import grant
 from obtask.kube.api import Refusal
 from obtask.kube.discovery import Discovery, Served
 from obtask.logs.text import AttemptLog
-from obtask.model.actions import ResourceAction
 from obtask.model.attempt import Failed, Succeeded
+from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import FailureReason
 
 

@@ -7,8 +7,8 @@ from tests.executors.workplace import RESTORE, Workplace, apply, config_map, pat
 from tests.rights import grant
 
 from obtask.executors.resource.kept import name_of
-from obtask.model.actions import ResourceAction
 from obtask.model.attempt import Failed, Succeeded
+from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import FailureReason
 
 

@@ -14,7 +14,7 @@ from obtask.executors.resource.seen import shown
 from obtask.executors.resource.target import Named, field_manager, named, secrets_in
 from obtask.kube.api import Refusal
 from obtask.kube.impersonation import ServiceAccount
-from obtask.model.actions import ResourceAction
+from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import FailureReason
 
 RUNNER = ServiceAccount("prod", "runner")

@@ -16,8 +16,8 @@ from obtask.kube.api import Api
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation
 from obtask.kube.objects import Objects
-from obtask.model.actions import ResourceAction
 from obtask.model.attempt import Attempt
+from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import Direction
 
 RUNNER = "runner"

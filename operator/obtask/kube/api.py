@@ -4,7 +4,7 @@ import asyncio
 import copy
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -61,6 +61,15 @@ class Requests(Protocol):
 
     async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
         """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
+
+
+class Streams(Requests, Protocol):
+    """Sends requests, and reads texts that are too long to be held."""
+
+    def streaming(
+        self, path: str, *, query: Mapping[str, str] = {}, seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
+        """Yield the text at a path in pieces as it comes, for that long at most, or why it was refused; raises Unavailable."""
 
 
 # aiohttp's guide to graceful shutdown: TLS connections need the loop to run a little longer to close.
@@ -132,6 +141,20 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
 
+    @asynccontextmanager
+    async def streaming(self, path: str, *, query: Mapping[str, str] = {}, seconds: float) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+        """Open the text at a path; yield it in pieces as it comes, for that long at most, or why it was refused.
+
+        Raises Unavailable, also in the middle of the text.
+        """
+        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
+        async with self._opened("GET", path, query=query, body=None, headers={"Accept": "*/*"}, limit=limit) as response:
+            if response.status >= 400:  # noqa: PLR2004
+                refused = read_answer("GET", path, Response(response.status, await response.read()))
+                yield refused if isinstance(refused, Refusal) else Refusal(response.status, "", "")
+            else:
+                yield response.content.iter_any()
+
     async def _headers(self, method: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": names.FIELD_MANAGER}
         headers["Content-Type"] = MERGE_PATCH if method == "PATCH" else "application/json"
@@ -182,7 +205,7 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> Api:
         load_incluster_config(client_configuration=configuration)
     else:
         await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
-    configuration.connection_pool_maxsize = 64
+    configuration.connection_pool_maxsize = 128
     # With trust_env aiohttp looks for a .netrc file in a thread at every request.
     configuration.client_session_kwargs = {"trust_env": False}
     return Api(ApiClient(configuration))

@@ -3,21 +3,11 @@
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from obtask.model.base import Value
-
-Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-Statement = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
-Scalar = str | int | float | bool | None
-Text = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", max_length=256)]
-HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=8192)]
-FreeForm = dict[str, Any]
-ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-ApiVersion = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=253)]
-KindName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=63)]
+from obtask.model.constraints import Expression, FreeForm, HeaderName, HeaderValue, ObjectName, Scalar, Statement, Url
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
 
 
 class ConnectionRef(Value):
@@ -70,41 +60,6 @@ class SqlAction(Value):
     until: SqlUntil | None = Field(default=None, description="Must come true before the step's timeout.")
 
 
-class EnvVar(Value):
-    """An environment variable of a container, as in a pod."""
-
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)] = Field(description="Name of the variable.")
-    value: Annotated[str, StringConstraints(max_length=16384)] | None = Field(default=None, description="Its value. Default: empty.")
-    value_from: FreeForm | None = Field(default=None, description="Where its value comes from, as in a pod: secretKeyRef, fieldRef, ...")
-
-
-class JobAction(Value):
-    """Runs a container to its end, as a Kubernetes Job with one pod."""
-
-    image: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
-        default=None, description="Image of the container. Required unless podTemplate names one."
-    )
-    command: list[Text] = Field(default_factory=list, max_length=64, description="Entry point. Default: the image's.")
-    args: list[Text] = Field(default_factory=list, max_length=256, description="Arguments of the entry point.")
-    env: list[EnvVar] = Field(default_factory=list, max_length=128, description="Environment variables, besides OBTASK_*.")
-    env_from: list[FreeForm] = Field(
-        default_factory=list, max_length=32, description="Sources of environment variables, as in a pod: configMapRef, secretRef."
-    )
-    resources: FreeForm | None = Field(default=None, description="Requests and limits of the container, as in a pod.")
-    pod_template: FreeForm | None = Field(
-        default=None, description="Any fields of a PodTemplateSpec; the fields above and those that the operator sets are merged over it."
-    )
-    queue_name: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = Field(
-        default=None, description="Kueue queue: label kueue.x-k8s.io/queue-name of the Job."
-    )
-
-    @model_validator(mode="after")
-    def _has_image(self) -> Self:
-        if self.image is None and self.pod_template is None:
-            raise ValueError("image is required unless podTemplate names one")
-        return self
-
-
 class HttpMethod(StrEnum):
     """Methods of HTTP that a step may use."""
 
@@ -154,83 +109,6 @@ class HttpAction(Value):
         default=None, description="CEL over status, headers and body of the answer; must hold. Default: the status is 2xx."
     )
     until: HttpUntil | None = Field(default=None, description="Must come true before the step's timeout.")
-
-
-class ResourcePatch(Value):
-    """A change of an object that exists."""
-
-    api_version: ApiVersion = Field(description="API version, such as apps/v1.")
-    kind: KindName = Field(description="Kind, such as Deployment.")
-    name: ObjectName = Field(description="Name of the object, in the task's namespace if its kind has namespaces.")
-    patch: FreeForm = Field(description="A JSON merge patch.")
-
-
-class ManifestMetadata(Value):
-    """The part of an object's metadata that says which object it is."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: ObjectName = Field(strict=True, description="Name of the object.")
-    namespace: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=63)] | None = Field(
-        default=None, description="Namespace of the object. Default: the task's, if its kind has namespaces."
-    )
-
-
-class ManifestHead(Value):
-    """The part of an object that says which object it is."""
-
-    model_config = ConfigDict(extra="allow")
-
-    api_version: ApiVersion = Field(description="API version, such as apps/v1.")
-    kind: KindName = Field(description="Kind, such as Deployment.")
-    metadata: ManifestMetadata = Field(description="Metadata of the object.")
-
-
-class ResourceUntil(Value):
-    """Tells when the effect of a change has arrived."""
-
-    expect: Expression = Field(description="CEL over object, the live object.")
-
-
-class ResourceAction(Value):
-    """Changes a Kubernetes object as the task's service account, or puts it back."""
-
-    apply: FreeForm | None = Field(
-        default=None,
-        description="An object with apiVersion, kind and metadata.name, applied server-side and with force: fields that others manage "
-        "become the step's. Default namespace: the task's.",
-    )
-    patch: ResourcePatch | None = Field(default=None, description="A change of an object that exists.")
-    restore: bool | None = Field(
-        strict=True,
-        default=None,
-        description="In rollback only, beside a resource action forward: true puts the object back as it was before the first change, "
-        "or deletes it if there was none. For this the object is kept before it is changed, up to 256 KiB; not for Secrets.",
-    )
-    until: ResourceUntil | None = Field(default=None, description="Must come true before the step's timeout.")
-
-    @model_validator(mode="after")
-    def _one_change(self) -> Self:
-        if sum(change is not None for change in (self.apply, self.patch, self.restore)) != 1:
-            raise ValueError("exactly one of apply, patch, restore is required")
-        if self.restore is False:
-            raise ValueError("restore is true or absent")
-        return self
-
-    @field_validator("apply")
-    @classmethod
-    def _names_an_object(cls, manifest: FreeForm | None) -> FreeForm | None:
-        try:
-            _ = manifest is not None and ManifestHead.model_validate(manifest)
-        except ValidationError as error:
-            wrong = error.errors(include_url=False)[0]
-            raise ValueError(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
-        return manifest
-
-    @property
-    def changes_secret(self) -> bool:
-        """Whether the action is about a Secret, so that nothing of the object may be shown or kept."""
-        return "Secret" in ((self.apply or {}).get("kind"), self.patch.kind if self.patch else None)
 
 
 class ObshellOperator(StrEnum):

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from obtask.model.actions import JobAction, ObshellAction, ResourceAction
+from obtask.model.actions import ObshellAction
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.spec import (
     MAX_SUBTASKS,
     OPERATOR_IN_ROLLBACK,

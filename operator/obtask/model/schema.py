@@ -5,8 +5,8 @@ from typing import Any
 import yaml
 
 from obtask import names
-from obtask.model.actions import ManifestHead
 from obtask.model.columns import COLUMNS, SELECTABLE_FIELDS
+from obtask.model.kubernetes_actions import ManifestHead
 from obtask.model.rules_cel import RULES
 from obtask.model.spec import TaskSpec
 from obtask.model.status import TaskStatus

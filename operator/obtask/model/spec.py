@@ -7,18 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from obtask.model.actions import (
-    Action,
-    ConnectionRef,
-    HttpAction,
-    JobAction,
-    ObshellAction,
-    ResourceAction,
-    SqlAction,
-    WaitAction,
-    kind,
-)
+from obtask.model.actions import Action, ConnectionRef, HttpAction, ObshellAction, SqlAction, WaitAction, kind
 from obtask.model.base import Value
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
 
 DEFAULT_TIMEOUT_SECONDS = 3600
 RESTORE_FORWARD = "resource.restore is for rollback only"

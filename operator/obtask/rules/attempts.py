@@ -5,10 +5,12 @@ from datetime import datetime, timedelta
 
 from obtask.model.actions import WaitAction, works_on_what_it_undoes
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
+from obtask.model.kubernetes_actions import JobAction
 from obtask.model.limits import message_room, one_line
 from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
 from obtask.model.task import InvalidSpec, Task
+from obtask.rules.job_names import job_name
 from obtask.rules.observation import Report
 
 PROGRESS_SHOWN_AFTER = timedelta(seconds=10)
@@ -97,8 +99,16 @@ def begin_undo(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskSta
 
 def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str, object]) -> SubtaskStatus:
     fresh = {"runner": place.runner, "started_at": now, "finished_at": None, "message": None, "failure": None, "next_attempt_at": None}
-    fresh |= {"log_tail": None, "log_ref": None, "external": None, "previous_external": _taken_up(place, status, change["phase"])}
-    return status.model_copy(update=fresh | change)
+    fresh |= {
+        "job": None,
+        "log_tail": None,
+        "log_ref": None,
+        "external": None,
+        "previous_external": _taken_up(place, status, change["phase"]),
+    }
+    begun = status.model_copy(update=fresh | change)
+    attempt = place.attempt(begun)
+    return begun.model_copy(update={"job": job_name(attempt.task, attempt.id)}) if isinstance(attempt.action, JobAction) else begun
 
 
 def _taken_up(place: Place, status: SubtaskStatus, phase: object) -> str | None:

@@ -11,6 +11,9 @@ from obtask.executors.base import Executor
 from obtask.executors.hosts import HostPolicy
 from obtask.executors.http.work import HttpWork
 from obtask.executors.inprocess import InProcess
+from obtask.executors.job.executor import JobExecutor
+from obtask.executors.job.executor import Tools as JobTools
+from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.obshell.client import Client
 from obtask.executors.obshell.executor import Obshell
 from obtask.executors.obshell.speech import Tools
@@ -21,9 +24,11 @@ from obtask.executors.wait import Wait
 from obtask.kube.api import Api
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation
+from obtask.kube.jobs import Jobs
 from obtask.kube.objects import Objects
-from obtask.model.actions import Action, HttpAction, ObshellAction, ResourceAction, SqlAction, WaitAction
+from obtask.model.actions import Action, HttpAction, ObshellAction, SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.settings import Settings
 
 
@@ -50,6 +55,7 @@ class Actions:
     http: InProcess
     obshell: Obshell
     resource: Resumable
+    jobs: JobExecutor
     acting: Api
 
     async def stop(self, grace_seconds: float) -> None:
@@ -59,7 +65,7 @@ class Actions:
 
     async def close(self) -> None:
         """Close what is still open."""
-        await self.acting.close()
+        await asyncio.gather(self.jobs.close(), self.acting.close())
 
 
 def build_actions(settings: Settings, api: Api, objects: Objects, around: Surroundings) -> Actions:
@@ -76,11 +82,13 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     own_slots = asyncio.Semaphore(settings.in_process_attempts)  # a long wait for an object must not keep statements waiting
     inner = InProcess(changing, clock=clock, slots=own_slots, on_end=around.on_news)
     resource = Resumable(inner, works_elsewhere=around.works_elsewhere)
+    jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds))
     executors: dict[type[Action], Executor] = {
         SqlAction: sql,
         HttpAction: http,
         ObshellAction: obshell,
         ResourceAction: resource,
+        JobAction: jobs,
         WaitAction: Wait(clock=clock),
     }
-    return Actions(executors, sql, http, obshell, resource, acting)
+    return Actions(executors, sql, http, obshell, resource, jobs, acting)

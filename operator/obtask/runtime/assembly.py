@@ -80,7 +80,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     metrics.registry.register(Snapshot(known.counts, board.held, lambda: wakeups.waiting))
     engine = Engine(tasks, known, board, attempts, locking, events, metrics, clock)
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
-    inbox = Inbox(engine, board, wakeups)
+    inbox = Inbox(engine, board, wakeups, actions.jobs.see)
     listing = Listing(api, settings.namespaces)
     return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, actions, metrics, leadership)
 

@@ -157,6 +157,7 @@ async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:
 
 async def _catch_up(operator: Operator) -> None:
     """Find out what was deleted while nobody watched."""
+    operator.actions.jobs.doubt()
     tasks, leases = operator.engine.known.all(), operator.board.leases()
     there = {body["metadata"]["uid"] for body in await operator.listing.unfinished_tasks()}
     for task in tasks:

@@ -7,8 +7,8 @@ from obtask.executors.resource.target import Target, field_manager
 from obtask.kube.api import MERGE_PATCH, Json, Refusal
 from obtask.kube.impersonation import APPLY, Answer
 from obtask.kube.objects import Objects
-from obtask.model.actions import ResourceAction
 from obtask.model.attempt import Attempt, Failed
+from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from obtask.kube.api import Json, path_of
 from obtask.kube.discovery import Served
-from obtask.model.actions import ResourceAction
 from obtask.model.attempt import Attempt
+from obtask.model.kubernetes_actions import ResourceAction
 
 LONGEST_MANAGER = 128
 

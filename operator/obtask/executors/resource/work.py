@@ -12,8 +12,9 @@ from obtask.executors.resource.until import until_holds
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation, ServiceAccount
 from obtask.kube.objects import Objects
-from obtask.model.actions import ResourceAction, expressions
+from obtask.model.actions import expressions
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
+from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.rules.expressions import Vocabulary, fault

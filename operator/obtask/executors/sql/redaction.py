@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from obtask.executors.masking import MASK
-from obtask.model.actions import Scalar
+from obtask.model.constraints import Scalar
 
 _LITERAL = r"""'(?:[^'\\]|\\.|'')*(?:'|\Z)|"(?:[^"\\]|\\.|"")*(?:"|\Z)|%\([^()]*\)s"""
 _BEFORE = r"""
