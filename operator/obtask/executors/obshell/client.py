@@ -50,6 +50,7 @@ class Client:
 
     def __init__(self, *, clock: Callable[[], datetime], hosts: HostPolicy = ANYWHERE, chance: Callable[[int], bytes] = os.urandom) -> None:
         self._hosts = hosts
+        self._tls = ssl.create_default_context()
         self._clock = clock
         self._chance = chance
 
@@ -106,7 +107,7 @@ class Client:
     ) -> Answer | Fault:
         """Open the Secret's URL: the one place where this happens."""
         try:
-            tls = ssl.create_default_context(cadata=target.ca_cert) if target.ca_cert else ssl.create_default_context()
+            tls = ssl.create_default_context(cadata=target.ca_cert) if target.ca_cert else self._tls
         except (ssl.SSLError, ValueError):
             return Fault(FaultKind.NOT_SENT, "ca.crt cannot be read")
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
