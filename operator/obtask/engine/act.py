@@ -47,6 +47,14 @@ class Attempts:
         """Remember attempts that are about to be recorded: if the answer gets lost, they are known not to have started."""
         self._intended |= {attempt.id for attempt in attempts}
 
+    def refused(self, attempts: tuple[Attempt, ...], task: Task | None) -> None:
+        """Take note that a record was refused: only what the task as it is now says to run may still be started.
+
+        A write that was carried out, but not answered, is sent again by the HTTP library, and refused the second time.
+        """
+        recorded = {attempt.id for attempt in running_attempts(task)} if task is not None else set[AttemptId]()
+        self._intended -= {attempt.id for attempt in attempts} - recorded
+
     async def start(self, attempts: tuple[Attempt, ...]) -> None:
         """Start attempts that are recorded; starting one twice is harmless."""
         for attempt in attempts:

@@ -57,6 +57,9 @@ class Inbox:
         if known is None and at_rest(body):
             self._board.forget_task(meta["uid"])
             return
+        if known is None and change and (body.get("status") or {}).get("phase", "Pending") != "Pending":
+            # A task that is told of for the first time is new, unless it was listed: this may be an event that comes again.
+            self._engine.doubted.add(key)
         if self._engine.learn(body) is not None:
             self._wakeups.ring(key)
         if at_rest(body):

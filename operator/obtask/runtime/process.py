@@ -24,6 +24,7 @@ RECORD_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 1.0
+LISTED = ""  # as kopf tells what it has listed
 
 
 def now() -> datetime:
@@ -39,7 +40,7 @@ async def load(operator: Operator) -> None:
     for lease in await operator.listing.leases():
         operator.board.see_lease(lease)
     for body in await operator.listing.unfinished_tasks():
-        operator.inbox.receive(names.PLURAL, "ADDED", body)
+        operator.inbox.receive(names.PLURAL, LISTED, body)
 
 
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
