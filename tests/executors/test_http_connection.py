@@ -39,12 +39,14 @@ async def site() -> AsyncIterator[Website]:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
 async def test_a_request_is_never_sent_twice(site: Website, method: str) -> None:
-    """A server that hangs up has perhaps done it: nobody knows, and the message says so."""
+    """A server that hangs up has perhaps done it: the message says so, and no automatic retry asks again, unless it only reads."""
     site.hangs_up("/a")
 
     end = await run(f"{site.url}/a", method=method)
 
-    assert end == Failed(FailureReason.CONNECTION_FAILED, f"{site.url}/a: the connection was lost: outcome unknown")
+    assert end == Failed(
+        FailureReason.CONNECTION_FAILED, f"{site.url}/a: the connection was lost: outcome unknown", permanent=method not in ("GET", "HEAD")
+    )
     assert len(site.heard) == 1
 
 

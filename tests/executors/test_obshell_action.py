@@ -61,14 +61,14 @@ async def test_progress_names_the_stage(agent: FakeAgent) -> None:
 
 
 async def test_a_failed_dag_fails_the_attempt(agent: FakeAgent) -> None:
-    """The message names the DAG, the stage, the subtask and its error; the code is the DAG's id."""
+    """The message names the DAG, the stage, the subtask and its error; there is no code."""
     failing(agent)
     on = bench_for(agent)
 
     end = await on.run(attempt(operation()))
 
     text = 'obshell task 11 "Operation 1" failed at 2/2 "Stage kill", subtask "kill" on 10.0.0.1:2886: ERROR: kill broke'
-    assert end == Failed(FailureReason.OBSHELL_TASK_FAILED, text, "11", external="11")
+    assert end == Failed(FailureReason.OBSHELL_TASK_FAILED, text, external="11")
     assert on.log.lines[-2:] == ["kill (10.0.0.1:2886): ERROR: kill broke", f"failed: {text}"]
 
 
@@ -261,7 +261,7 @@ async def test_a_dag_that_the_agent_does_not_know_any_more(agent: FakeAgent) -> 
     """After some looks in a row it ends as NotFound."""
     end = await bench_for(agent).end_of(replace(attempt(operation()), external="19"))
 
-    assert end == Failed(FailureReason.NOT_FOUND, "obshell does not know task 19 any more: how it ended is unknown", "19", external="19")
+    assert end == Failed(FailureReason.NOT_FOUND, "obshell does not know task 19 any more: how it ended is unknown", external="19")
 
 
 async def test_a_restarted_agent_is_found_again() -> None:

@@ -152,3 +152,18 @@ async def test_restore_has_the_rights_of_the_account_only(workplace: Workplace) 
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.FORBIDDEN
     assert "; grant update on configmaps" in end.message
+
+
+async def test_what_the_step_never_changed_is_left_alone(workplace: Workplace) -> None:
+    """The change was refused; then a person made the object: a rollback neither deletes nor overwrites it."""
+    action = apply(config_map(size="1") | {"no": "such field"})
+    assert isinstance(await workplace.bench().run(workplace.forward(action)), Failed)
+    workplace.put(config_map(size="of a person"))
+
+    back = await workplace.bench().run(workplace.backward(action))
+
+    place = f'ConfigMap "settings" in namespace "{workplace.namespace}"'
+    assert back == Succeeded(f"{place} was not changed by this step: left as it is")
+    live = workplace.get("configmap", "settings")
+    assert live is not None
+    assert live["data"] == {"size": "of a person"}

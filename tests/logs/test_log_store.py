@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obtask.logs.store import log_config_map, log_name, log_ref
+from obtask.logs.store import LARGEST_BYTES, log_config_map, log_name, log_ref, unpacked
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId
 from obtask.model.status import Direction, LogRef
@@ -92,3 +92,14 @@ def test_a_name_that_fits_stays() -> None:
     assert label_value("resize-orders.v2") == "resize-orders.v2"
     assert label_value("a" * 63) == "a" * 63
     assert label_value("a" * 64) != label_value("a" * 65)
+
+
+def test_a_log_is_read_back_and_never_more_than_a_log_can_hold() -> None:
+    """Whoever may write ConfigMaps could pack any amount into one; and what is no log is none."""
+    whole = log_config_map(ATTEMPT, gzip.compress("Größe\n".encode()))
+    bomb = log_config_map(ATTEMPT, gzip.compress(b"0" * 50_000_000))
+
+    assert unpacked(whole) == "Größe\n"
+    assert len(unpacked(bomb) or "") == LARGEST_BYTES
+    assert unpacked({"binaryData": {"log.gz": "bm8="}}) is None
+    assert unpacked({}) is None

@@ -67,7 +67,8 @@ class Attempts:
 
     async def show_logs(self) -> None:
         """Let people read what running attempts have written so far."""
-        await self._logs.show([(entry.attempt, entry.log) for name, entry in self._live.items() if name not in self._reports])
+        running = [(entry.attempt, entry.log) for entry in self._live.values() if self._is_running(entry.attempt.id)]
+        await self._logs.show(running, self._is_running)
 
     async def cancel(self, attempts: tuple[Attempt, ...]) -> None:
         """Ask attempts to stop; a later look tells when they have."""
@@ -107,6 +108,10 @@ class Attempts:
         leaving = task.metadata.deletion_timestamp is not None
         if attempt.id in self._intended and attempt.runner == self._runner and not leaving:
             await self.start((attempt,))
+        if attempt.runner not in (None, self._runner) and self._works_elsewhere(attempt.runner or ""):
+            return Report(Running(wake_at=self._clock() + ELSEWHERE_PAUSE))
+        if attempt.id not in self._live:
+            await self._logs.recall(attempt, self._watched(attempt).log)
         entry = self._watched(attempt)
         seen = await self._executor(attempt).observe(attempt, entry.log)
         match seen:
@@ -116,14 +121,15 @@ class Attempts:
                 ended: Succeeded | Failed | Lost = replace(seen, message=entry.log.mask(message) if message else None)
             case Failed(message=message):
                 ended = replace(seen, message=entry.log.mask(message))
-            case Lost() if attempt.runner is not None and attempt.runner != self._runner and self._works_elsewhere(attempt.runner):
-                return Report(Running(wake_at=self._clock() + ELSEWHERE_PAUSE))
             case Lost():
                 ended = seen
         room = tail_room(sum(len(step.subtasks) for step in task.status.steps))
         report = await self._logs.ended(attempt, entry.log, ended, room)
         self._reports[attempt.id] = report
         return report
+
+    def _is_running(self, name: AttemptId) -> bool:
+        return name in self._live and name not in self._reports
 
     def _watched(self, attempt: Attempt) -> _Live:
         return self._live.setdefault(attempt.id, _Live(attempt, AttemptLog(clock=self._clock)))

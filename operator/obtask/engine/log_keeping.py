@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.objects import Objects
 from obtask.logs.store import log_config_map, log_ref, unpacked
-from obtask.logs.text import AttemptLog, tail_of
+from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Succeeded
 from obtask.model.limits import stored_bytes
 from obtask.model.status import LogRef
@@ -38,46 +38,58 @@ class LogKeeping:
         self._objects = objects
         self._clock = clock
         self._shown: dict[AttemptId, _Shown] = {}
+        self._showing: dict[AttemptId, asyncio.Lock] = {}
+
+    async def recall(self, attempt: Attempt, log: AttemptLog) -> None:
+        """Begin the log of an attempt that another operator started with what that one had shown of it."""
+        if self._clock() < attempt.started_at + FIRST_SHOWN_AFTER:
+            return  # nothing was shown yet
+        try:
+            found = await self._objects.config_map(attempt.namespace, log_ref(attempt.id).config_map)
+        except Unavailable:
+            return
+        text = None if isinstance(found, Refusal) else unpacked(found)
+        for line in (text or "").splitlines():
+            at, _, rest = line.partition(" ")
+            log.write(rest, at)
+        if text:
+            self._shown[attempt.id] = _Shown(log.written, self._clock())
 
     async def ended(self, attempt: Attempt, log: AttemptLog, end: Succeeded | Failed | Lost, room: int) -> Report:
         """Return the end of an attempt with its log, kept where it fits; ``room``: how many bytes of the tail the status may take."""
-        if isinstance(end, Lost) and log.is_empty and self._clock() >= attempt.started_at + FIRST_SHOWN_AFTER:
-            return await self._left_behind(attempt, end)
         tail = log.tail() or None
-        shown = self._shown.pop(attempt.id, None)
         short = tail is None or (not log.is_longer_than_tail() and stored_bytes(tail) <= room)
-        if short and shown is None:
-            return Report(end, log_tail=tail)
-        reference = await self._keep(attempt, log)
-        needed = short or isinstance(end, Failed) or reference is None
-        return Report(end, log_tail=tail if needed else None, log_ref=reference)
+        # A store of what was written so far may be under way: the whole log comes after it.
+        async with self._lock(attempt):
+            if short and attempt.id not in self._shown:
+                return Report(end, log_tail=tail)
+            size = await self._store(attempt, log)
+        reference = log_ref(attempt.id) if size else None
+        return Report(end, log_tail=self._needed(tail, end, reference, short=short), log_ref=reference)
 
-    async def show(self, running: Iterable[tuple[Attempt, AttemptLog]]) -> None:
+    async def show(self, running: Iterable[tuple[Attempt, AttemptLog]], is_running: Callable[[AttemptId], bool]) -> None:
         """Store what attempts have written so far, of those that have run for a while and have written more."""
         for attempt, log in running:
             now = self._clock()
             before = self._shown.get(attempt.id) or _Shown(0, attempt.started_at + FIRST_SHOWN_AFTER)
-            if now >= before.next_at and log.written > before.lines:
-                lines = log.written
-                size = await self._store(attempt, log)
-                pause = SHOW_PAUSE + SHOW_PAUSE_PER_KIB * (size // 1024)
-                self._shown[attempt.id] = _Shown(lines, now + pause)
+            if now < before.next_at or log.written <= before.lines:
+                continue
+            async with self._lock(attempt):
+                if is_running(attempt.id):
+                    lines = log.written
+                    size = await self._store(attempt, log)
+                    self._shown[attempt.id] = _Shown(lines, now + SHOW_PAUSE + SHOW_PAUSE_PER_KIB * (size // 1024))
 
     def forget(self, attempt: AttemptId) -> None:
         """Drop what is remembered of an attempt."""
         self._shown.pop(attempt, None)
+        self._showing.pop(attempt, None)
 
-    async def _left_behind(self, attempt: Attempt, end: Lost) -> Report:
-        """Return a lost attempt with the log that its operator had shown before it died, if there is one."""
-        try:
-            found = await self._objects.config_map(attempt.namespace, log_ref(attempt.id).config_map)
-        except Unavailable:
-            return Report(end)
-        text = None if isinstance(found, Refusal) else unpacked(found)
-        return Report(end) if text is None else Report(end, log_tail=tail_of(text), log_ref=log_ref(attempt.id))
+    def _needed(self, tail: str | None, end: Succeeded | Failed | Lost, reference: LogRef | None, *, short: bool) -> str | None:
+        return tail if short or isinstance(end, Failed) or reference is None else None
 
-    async def _keep(self, attempt: Attempt, log: AttemptLog) -> LogRef | None:
-        return log_ref(attempt.id) if await self._store(attempt, log) else None
+    def _lock(self, attempt: Attempt) -> asyncio.Lock:
+        return self._showing.setdefault(attempt.id, asyncio.Lock())
 
     async def _store(self, attempt: Attempt, log: AttemptLog) -> int:
         """Store a log as it is now; return its packed size, 0 if it was not stored."""

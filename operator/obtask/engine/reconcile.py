@@ -72,6 +72,9 @@ class Engine:
         pause = self.locking.look_again_in(task, intent.wake_at, self.clock())
         if pause is not None or not task.status.phase.finished:
             return pause
+        # Another operator may have ended it.
+        self.attempts.settle(task)
+        self.locking.forget(task.metadata.uid)
         # The watch has the last word on a finished task; should its event have come before our answer, none is left to come.
         if task.key in self.fading:
             self.fading.discard(task.key)

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from collections import deque
+from collections.abc import Container
 
 from obtask.model.task import Key
 
@@ -67,6 +68,16 @@ class Wakeups:
         if key in self._again:
             self._again.discard(key)
             self.ring(key, urgent=True)
+
+    def keep_only(self, keys: Container[Key]) -> None:
+        """Drop the rings of all other tasks."""
+        for queue in (self._urgent, self._due):
+            kept = [key for key in queue if key in keys]
+            queue.clear()
+            queue.extend(kept)
+        self._queued = {*self._urgent, *self._due}
+        if not self._busy and not self._queued:
+            self._quiet.set()
 
     def forget(self, key: Key) -> None:
         """Drop the alarm of a task that needs no more turns."""

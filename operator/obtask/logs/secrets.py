@@ -17,6 +17,9 @@ SHORTEST_CORE = 6
 # A line of a secret of several lines (a key, a certificate) is a secret too; a shorter one ("}", "-----") is not.
 SHORTEST_LINE = 8
 
+# The lines of a long certificate bundle are looked for as they are: in every form they would take seconds.
+LINES_IN_EVERY_FORM = 50
+
 _BREAKS = re.compile(r"[\r\n]+")
 
 
@@ -34,17 +37,19 @@ class Secrets:
         if len(secret) < SHORT:
             self._short.add(printable(secret))
             return
-        self._forms.update(form for text in (secret, *_lines(secret)) for form in _forms(text))
+        lines = _lines(secret)
+        self._forms.update(form for text in (secret, *lines[:LINES_IN_EVERY_FORM]) for form in _forms(text))
+        self._forms.update(printable(line) for line in lines[LINES_IN_EVERY_FORM:])
 
     def mask(self, lines: Sequence[str]) -> list[str]:
         """Return the lines with every secret masked, also one that runs over several lines; there are as many as before."""
         joined = "".join(lines)
-        spans = _merged(span for form in self._forms for span in _found(joined, form))
+        spans = _merged(span for form in tuple(self._forms) for span in _found(joined, form))
         masked = _cut_out(lines, spans) if spans else list(lines)
         return [self._without_short(line) for line in masked] if self._short else masked
 
     def _without_short(self, line: str) -> str:
-        for secret in self._short:
+        for secret in tuple(self._short):
             line = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, line)
         return line
 

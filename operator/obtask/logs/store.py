@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import gzip
 import hashlib
 import zlib
 from collections.abc import Mapping
@@ -12,6 +11,9 @@ from obtask import names
 from obtask.model.attempt import Attempt, AttemptId
 from obtask.model.status import LogRef
 from obtask.rules.labels import label_value
+
+GZIP = 31  # zlib's number for the format
+LARGEST_BYTES = 2 * 1024 * 1024  # no log of ours is longer; whoever may write ConfigMaps could have packed any amount
 
 
 def log_name(attempt: AttemptId) -> str:
@@ -31,8 +33,8 @@ def unpacked(config_map: Mapping[str, Any]) -> str | None:
     if not isinstance(packed, str):
         return None
     try:
-        return gzip.decompress(base64.b64decode(packed)).decode(errors="replace")
-    except (binascii.Error, OSError, EOFError, zlib.error):
+        return zlib.decompressobj(wbits=GZIP).decompress(base64.b64decode(packed), LARGEST_BYTES).decode(errors="replace")
+    except (binascii.Error, zlib.error):
         return None
 
 

@@ -34,11 +34,6 @@ class AttemptLog:
         """How many lines were written so far; it only grows."""
         return self._written
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was written."""
-        return not self._written
-
     def write(self, text: str, at: str | None = None) -> None:
         """Add text; each line gets the time it was written at, or ``at`` if it brings one. The end of the text ends a line."""
         at = at or _rfc3339(self._clock())
@@ -108,11 +103,6 @@ class AttemptLog:
         cut = [*self._lines.head[len(head) :], *self._lines.newest[:dropped]]
         size = self._lines.cut_bytes + sum(line.size for line in cut)
         return "".join(f"{line}\n" for line in [*head, f"… {lines} lines ({size} bytes) were cut here …", *newest])
-
-
-def tail_of(text: str, max_lines: int = TAIL_LINES, max_bytes: int = TAIL_BYTES) -> str:
-    """Return the last lines of a log that was stored."""
-    return _fitting(text.splitlines()[-max_lines:], max_bytes)
 
 
 def _fitting(lines: list[str], max_bytes: int) -> str:

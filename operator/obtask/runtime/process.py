@@ -192,6 +192,9 @@ async def _work(operator: Operator) -> None:
     """Work once this operator leads. Until then the watches keep it warm: it knows every task and every Lease."""
     if operator.leadership is not None:
         await operator.leadership.leading()
+        # Whatever came and went meanwhile is none of our business; a Lease that it left is freed by the sweep.
+        operator.engine.departed.clear()
+        operator.wakeups.keep_only({task.key for task in operator.engine.known.all()})
     async with asyncio.TaskGroup() as group:
         group.create_task(operator.workers.run())
         group.create_task(_sweep(operator))
@@ -201,7 +204,10 @@ async def _work(operator: Operator) -> None:
 async def _show_logs(operator: Operator) -> None:
     while True:
         await asyncio.sleep(LOGS_SECONDS)
-        await operator.engine.attempts.show_logs()
+        try:
+            await operator.engine.attempts.show_logs()
+        except Exception:  # a log that cannot be shown must not end the operator
+            logger.exception("logs of running attempts not shown")
 
 
 async def _sweep(operator: Operator) -> None:

@@ -1,6 +1,7 @@
 """Owns one exchange with a server: a request, the redirects that may be followed, the bounded answer, and the log of it."""
 
 import asyncio
+import codecs
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -20,6 +21,10 @@ MOST_REDIRECTS = 5
 LOGGED_BODY = 4096
 SHOWN_LINE = 300
 CHUNK = 64 * 1024
+# The server names its character set; some of those that Python knows take minutes for a megabyte.
+CHARSETS = frozenset(
+    {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252", "utf-16", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"}
+)
 
 
 class Exchange:
@@ -141,9 +146,10 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
 
 def _decoded(data: bytes, charset: str | None) -> str:
     try:
-        return data.decode(charset or "utf-8", "replace")
-    except (LookupError, ValueError):
-        return data.decode("utf-8", "replace")
+        known = codecs.lookup(charset or "utf-8").name
+    except LookupError:
+        known = "utf-8"
+    return data.decode(known if known in CHARSETS else "utf-8", "replace")
 
 
 def _stopped(answer: Answer, why: str) -> Answer:

@@ -23,6 +23,8 @@ from obtask.rules.expressions import ExpressionFault, Vocabulary, fault, holds
 SHOWN_EXPRESSION = 160
 POLL_SECONDS = 30.0
 
+SAFE = frozenset({HttpMethod.GET, HttpMethod.HEAD})
+
 
 class HttpWork:
     """Carries out http actions; a ``Work`` for ``InProcess``. The deadline is the caller's business.
@@ -121,7 +123,9 @@ class _Run:
         if isinstance(answer, Refused):
             return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
         if isinstance(answer, Unreached):
-            return Failed(FailureReason.CONNECTION_FAILED, self._clean(answer.message))
+            # What the other side may have done already is not asked for again without a person.
+            unknown = answer.sent and self._action.method not in SAFE
+            return Failed(FailureReason.CONNECTION_FAILED, self._clean(answer.message), permanent=unknown)
         unmet = self._unmet(answer)
         if unmet is not None:
             return unmet

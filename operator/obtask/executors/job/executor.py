@@ -170,6 +170,10 @@ class JobExecutor:
             await self._tools.secrets.hide(entry.attempt.namespace, job, entry.log)
             entry.hidden = True
 
+    async def _hide_again(self, entry: Entry, job: Json) -> None:
+        entry.hidden = False
+        await self._hide(entry, job)
+
     async def _missing(self, entry: Entry) -> Seen:
         """Tell what it means that there is no Job: it is not made yet, or it was deleted."""
         attempt, now = entry.attempt, self._clock()
@@ -214,6 +218,7 @@ class JobExecutor:
         """Return the end, once no container runs any more and the log is complete."""
         if any(is_alive(pod) for pod in pods):
             return await self._until_stopped(entry, pods)
+        await self._hide_again(entry, entry.job or job_manifest(entry.attempt, self._clock()))
         await self._logs.collect(entry, pods)
         entry.log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return end
@@ -238,6 +243,8 @@ class JobExecutor:
             await self._logs.follow(entry, pod)
         if pod is not None and pod["status"].get("phase") == "Running":
             if not entry.started:
+                # What the pod really got: the Secrets may have been made or changed since the Job was.
+                await self._hide_again(entry, job)
                 entry.started, entry.waits_for = True, ""
                 entry.log.write(f"pod {pod['metadata']['name']} runs on node {pod['spec'].get('nodeName')}")
             return self._wait(entry, None, SOON if is_leaving(pod) else RELOOK)
@@ -270,6 +277,7 @@ class JobExecutor:
 
     async def _stop(self, entry: Entry, job: Json, reason: FailureReason, message: str) -> Running:
         pods = await self._pods(entry)
+        await self._hide_again(entry, job)
         for pod in pods:
             if is_alive(pod):
                 await self._logs.follow(entry, pod)

@@ -28,7 +28,7 @@ class Following:
             return
         opened = asyncio.Event()
         task = asyncio.create_task(self._logs.copy(pod, entry.log, entry.copied, follow=True, opened=opened.set))
-        entry.copying.append(task)
+        entry.copying = [*(other for other in entry.copying if not other.done()), task]
         self._copying.add(task)
         task.add_done_callback(self._copying.discard)
         try:

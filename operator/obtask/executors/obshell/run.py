@@ -75,7 +75,7 @@ class Run:
             else:
                 misses = misses + 1 if found.gone else 0
                 if misses >= GONE_AFTER:
-                    return self._failed(FailureReason.NOT_FOUND, f"obshell does not know task {dag} any more: how it ended is unknown", dag)
+                    return self._failed(FailureReason.NOT_FOUND, f"obshell does not know task {dag} any more: how it ended is unknown")
                 self._watcher.tell(f"{found.message}; asking again; last seen: {seen}")
             await self._pause(self._tools.poll_seconds * (SLOWER if looks > SLOWER_AFTER else 1))
         return await self._give_up(dag, why, seen)
@@ -161,7 +161,7 @@ class Run:
                 return await self._again(f"{found.title} was passed in obshell")
             case State.FAILED, Operator.ROLLBACK:
                 text = f"{found.failure()}; a retry there would leave out what is undone: finish that rollback in obshell first"
-                return self._failed(FailureReason.OBSHELL_TASK_FAILED, text, before)
+                return self._failed(FailureReason.OBSHELL_TASK_FAILED, text)
             case State.FAILED, _:
                 self._speech.write_news(found, silently=True)
                 refused = await self._speech.operate(before, Operator.RETRY)
@@ -169,7 +169,7 @@ class Run:
                     return before
                 if refused.disallowed:
                     return await self._again(refused.message)
-                return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{found.title}: {refused.message}", before)
+                return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{found.title}: {refused.message}")
         return before
 
     async def _again(self, why: str) -> Outcome | str:
@@ -183,27 +183,27 @@ class Run:
         if isinstance(found, Failed):
             return found
         if isinstance(found, Miss):
-            return self._failed(FailureReason.NOT_FOUND, f"obshell does not know task {before} any more", before)
+            return self._failed(FailureReason.NOT_FOUND, f"obshell does not know task {before} any more")
         if found.state is State.SUCCEED and found.operator is Operator.ROLLBACK:
             return self._succeeded(f"{found.title} is rolled back already")
         self._speech.write_news(found, silently=True)
         refused = await self._speech.operate(before, Operator.ROLLBACK)
         if refused is None:
             return before
-        return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{found.title}: {refused.message}", before)
+        return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{found.title}: {refused.message}")
 
     async def _rest(self, dag: str) -> Dag | Miss | Failed:
         """Return a DAG as the attempt before left it, once it does what was asked of it last, such as its cancellation."""
         while (why := self._over()) is None:
             found = await self._speech.look(dag, self._within(LONGEST_LOOK_SECONDS))
             if isinstance(found, Miss):
-                return found if found.gone else self._failed(FailureReason.CONNECTION_FAILED, f"obshell task {dag}: {found.message}", dag)
+                return found if found.gone else self._failed(FailureReason.CONNECTION_FAILED, f"obshell task {dag}: {found.message}")
             forward = found.operator in {Operator.RUN, Operator.RETRY} and self._action.operator is None
             if found.ended or forward:
                 return found
             self._watcher.tell(found.progress)
             await self._pause(self._tools.poll_seconds)
-        return self._failed(why, f"waited for {dag} to come to rest", dag)
+        return self._failed(why, f"waited for {dag} to come to rest")
 
     async def _give_up(self, dag: str, why: FailureReason, seen: str) -> Outcome:
         """Let obshell cancel the DAG, and wait for its end; what had ended before counts as it ended."""
@@ -222,10 +222,10 @@ class Run:
                     break
             if refused is not None or self._tools.clock().timestamp() >= end:
                 rest = refused.message if refused else "it was told to cancel it and has not yet"
-                return self._failed(why, f"{self._cause(why)}: {seen}; the obshell task goes on: {rest}", dag)
+                return self._failed(why, f"{self._cause(why)}: {seen}; the obshell task goes on: {rest}")
             await asyncio.sleep(self._tools.poll_seconds)
         if found.state is State.FAILED and found.operator is Operator.CANCEL:
-            return self._failed(why, f"{self._cause(why)}: {seen}; obshell has cancelled its task", dag)
+            return self._failed(why, f"{self._cause(why)}: {seen}; obshell has cancelled its task")
         return self._judge(found)
 
     def _judge(self, dag: Dag) -> Outcome:
@@ -234,12 +234,12 @@ class Run:
             done = "is rolled back" if dag.operator is Operator.ROLLBACK else "succeeded"
             return self._succeeded(f"{dag.title} {done}")
         if dag.state is State.FAILED:
-            return self._failed(FailureReason.OBSHELL_TASK_FAILED, dag.failure(), dag.id)
+            return self._failed(FailureReason.OBSHELL_TASK_FAILED, dag.failure())
         told = {
             Operator.ROLLBACK: "was rolled back in obshell",
             Operator.PASS: "was passed in obshell: what was left of it was not executed",
         }
-        return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{dag.title} {told.get(dag.operator, 'went on in obshell')}", dag.id)
+        return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{dag.title} {told.get(dag.operator, 'went on in obshell')}")
 
     def _over(self) -> FailureReason | None:
         """Return why the attempt must stop, if it must."""

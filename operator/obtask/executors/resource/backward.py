@@ -26,6 +26,8 @@ async def restore(conversation: Conversation, objects: Objects, attempt: Attempt
         return await _nothing_kept(conversation, attempt, target)
     if isinstance(target, Failed):
         return target
+    if before.body is not None and not _is(before.body, target):
+        return Failed(FailureReason.FORBIDDEN, f"ConfigMap {kept.name_of(attempt)} keeps another object than {target}: put it back by hand")
     for _ in range(TRIES):
         end = await _put_back(conversation, attempt, target, before)
         if not isinstance(end, Failed) or end.reason is not FailureReason.EXPECTATION_NOT_MET:
@@ -37,8 +39,7 @@ async def _nothing_kept(conversation: Conversation, attempt: Attempt, target: Ta
     """Keeping comes first: without it the step changed nothing, unless the object itself says otherwise."""
     if not isinstance(target, Failed):
         live = await conversation.read(target)
-        writers = [] if isinstance(live, Refusal) else live["metadata"].get("managedFields") or []
-        if any(writer.get("manager") == field_manager(attempt) for writer in writers):
+        if not isinstance(live, Refusal) and _changed_by(live, attempt):
             lost = f"ConfigMap {kept.name_of(attempt)}, which kept {target} as it was before, is not there any more"
             return Failed(FailureReason.NOT_FOUND, f"{lost}: put it back by hand")
     return "nothing to put back: the step changed nothing"
@@ -49,6 +50,8 @@ async def _put_back(conversation: Conversation, attempt: Attempt, target: Target
     live = await conversation.read(target)
     if isinstance(live, Refusal) and not live.missing:
         return conversation.failed(live, target)
+    if not isinstance(live, Refusal) and not _changed_by(live, attempt):
+        return f"{target} was not changed by this step: left as it is"
     if before.body is None:
         return f"{target} is gone, as before" if isinstance(live, Refusal) else await _delete(conversation, target, live)
     query = {"fieldManager": field_manager(attempt)}
@@ -61,6 +64,16 @@ async def _put_back(conversation: Conversation, attempt: Attempt, target: Target
         return conversation.failed(answer, target)
     conversation.log.write(f"{target} put back, {version_of(answer.body)}")
     return f"{target} put back"
+
+
+def _is(body: Json, target: Target) -> bool:
+    meta = body.get("metadata") or {}
+    place = (body.get("apiVersion"), body.get("kind"), meta.get("name"), meta.get("namespace"))
+    return place == (target.served.api_version, target.served.kind, target.name, target.namespace)
+
+
+def _changed_by(live: Json, attempt: Attempt) -> bool:
+    return any(writer.get("manager") == field_manager(attempt) for writer in live["metadata"].get("managedFields") or [])
 
 
 def _over(live: Json, before: Json) -> Json:

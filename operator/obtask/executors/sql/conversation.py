@@ -108,13 +108,13 @@ class Conversation:
         """Return the text on one line, without secrets."""
         return one_line(masked(redaction.masked_statement(text), self._secrets))
 
-    def failed(self, label: str, fault: Fault) -> Failed:
-        """Return a fault of a statement as the end of the attempt."""
+    def failed(self, label: str, fault: Fault, *, asking: bool = False) -> Failed:
+        """Return a fault of a statement as the end of the attempt. ``asking``: the statement changes nothing, and may be sent again."""
         if fault.kind is FaultKind.STATEMENT:
             hopeless = fault.code in HOPELESS
             return Failed(FailureReason.SQL_ERROR, self.clean(f"{label}: {_numbered(fault)}"), fault.code, permanent=hopeless)
         text = f"connection lost during {label}: its outcome is unknown ({fault.message})"
-        return Failed(FailureReason.CONNECTION_FAILED, self.clean(text), fault.code)
+        return Failed(FailureReason.CONNECTION_FAILED, self.clean(text), fault.code, permanent=not asking)
 
     async def _introduce(self, found: session.Session) -> Failed | None:
         answer = await found.execute(identify(self._attempt, found.escape))

@@ -11,7 +11,7 @@ _BEFORE = r"""
     \bIDENTIFIED\s+(?:WITH\s+\S+\s+)?(?:BY|AS)\s+(?:PASSWORD\s+)?
   | \bPASSWORD\s*\(\s*
   | \bSET\s+PASSWORD\b[^;]*?=\s*
-  | \w*(?:PASSWORD|PASSWD|SECRET|ACCESS_?KEY)\w*\s*=\s*
+  | \b\w*(?:PASSWORD|PASSWD|SECRET|ACCESS_?KEY)\w*\s*=\s*
 """
 _SECRET_LITERAL = re.compile(rf"({_BEFORE})({_LITERAL})", re.IGNORECASE | re.DOTALL | re.VERBOSE)
 _IN_URI = re.compile(r"""(\b\w*(?:password|passwd|secret|access_?key|token)\w*=)([^&'"\s;,()%]+)""", re.IGNORECASE)

@@ -104,7 +104,7 @@ class _Run:
     async def _unless(self, unless: SqlUnless) -> Outcome | None:
         answer = await self._ask("the query of unless", unless.query)
         if isinstance(answer, Fault):
-            return self._conversation.failed("the query of unless", answer)
+            return self._conversation.failed("the query of unless", answer, asking=True)
         done = await self._holds("unless.expect", unless.expect, answer)
         if isinstance(done, Failed):
             return done
@@ -149,7 +149,8 @@ class _Run:
             return answer if answer.reason is FailureReason.FORBIDDEN else answer.message
         if isinstance(answer, Fault):
             lost = answer.kind is FaultKind.LOST
-            return self._conversation.clean(answer.message) if lost else self._conversation.failed("the query of until", answer)
+            failed = self._conversation.failed("the query of until", answer, asking=True)
+            return self._conversation.clean(answer.message) if lost else failed
         seen = self._conversation.clean(results.shown(answer))
         arrived = await self._holds("until.expect", until.expect, answer)
         if isinstance(arrived, Failed):

@@ -1,0 +1,73 @@
+"""Logs of attempts in ConfigMaps: what was written last is what stays, whoever is slow."""
+
+import asyncio
+import base64
+import gzip
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from obtask.engine.log_keeping import LogKeeping
+from obtask.kube.api import Json, Refusal
+from obtask.kube.objects import Objects
+from obtask.logs.text import AttemptLog
+from obtask.model.actions import WaitAction
+from obtask.model.attempt import Attempt, AttemptId, Succeeded
+from obtask.model.status import Direction
+
+BEGIN = datetime(2026, 11, 23, tzinfo=UTC)
+ID = AttemptId("4f0c", "one", "one", Direction.FORWARD, 1)
+ATTEMPT = Attempt(ID, "prod", "x", WaitAction(seconds=1), None, None, BEGIN, None, None)
+
+
+@dataclass
+class SlowServer:
+    """An API server that keeps one ConfigMap, and takes its time for the first write."""
+
+    first: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    stored: list[str] = field(default_factory=list)
+
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:
+        """Store the log in a body."""
+        assert body is not None, (method, path, query)
+        text = gzip.decompress(base64.b64decode(body["binaryData"]["log.gz"])).decode()
+        if not self.begun.is_set():
+            self.begun.set()
+            await self.first.wait()
+        self.stored.append(text)
+        return body
+
+
+def clock() -> datetime:
+    """Return a time long after the attempt began."""
+    return BEGIN + timedelta(minutes=1)
+
+
+async def test_the_whole_log_comes_after_what_was_shown() -> None:
+    """A store of a running attempt's log that takes long does not land on top of the final one."""
+    server = SlowServer()
+    keeping, log = LogKeeping(Objects(server), clock), AttemptLog(clock=clock)
+    log.write("begun")
+    showing = asyncio.create_task(keeping.show([(ATTEMPT, log)], lambda _: True))
+    await server.begun.wait()
+
+    log.write("done")
+    ending = asyncio.create_task(keeping.ended(ATTEMPT, log, Succeeded(), 2048))
+    await asyncio.sleep(0)
+    server.first.set()
+    await showing
+    report = await ending
+
+    assert server.stored[-1].splitlines()[-1].endswith(" done")
+    assert report.log_ref is not None
+
+
+async def test_an_attempt_that_has_ended_is_not_shown_any_more() -> None:
+    """Whoever comes late with what an attempt had written leaves the whole log alone."""
+    server = SlowServer()
+    keeping, log = LogKeeping(Objects(server), clock), AttemptLog(clock=clock)
+    log.write("begun")
+
+    await keeping.show([(ATTEMPT, log)], lambda _: False)
+
+    assert not server.stored
