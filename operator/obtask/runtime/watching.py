@@ -108,10 +108,17 @@ class Watching:
             logger.warning("the watches did not end in time")
 
     async def _operate(self, scope: dict[str, Any]) -> None:
+        ours = asyncio.all_tasks()
         try:
-            await kopf.operator(
+            roots = await kopf.spawn_tasks(
                 registry=self._registry, settings=self._settings, standalone=True, stop_flag=self._stop, ready_flag=self._ready, **scope
             )
+            done, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    # Told at once: kopf ends its parts in an order in which they can wait for each other for ever.
+                    self._over(error)
+            await kopf.run_tasks(roots, ignored=ours)
         finally:
             # When kopf has ended by itself, a thread of its still waits for this flag, and the loop for the thread.
             self._stop.set()
@@ -122,6 +129,14 @@ class Watching:
         try:
             asyncio.run(self._operate(scope))
         except BaseException as error:  # noqa: BLE001 - whatever ended the thread is handed to the loop that waits for it
-            self._end.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+            self._over(error)
         else:
+            self._over(None)
+
+    def _over(self, error: BaseException | None) -> None:
+        if self._end.done():
+            return
+        if error is None:
             self._end.set_result(None)
+        else:
+            self._end.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
