@@ -22,6 +22,7 @@ class Settings:
     log_format: str = "text"
     leader_namespace: str | None = None
     metrics_address: tuple[str, int] | None = None
+    health_address: tuple[str, int] | None = None
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -35,6 +36,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
         leader_namespace=environment.get("OBTASK_LEADER_NAMESPACE", "").strip() or None,
         metrics_address=_address(environment, "OBTASK_METRICS_ADDRESS"),
+        health_address=_address(environment, "OBTASK_HEALTH_ADDRESS"),
         log_format=_choice(environment, "OBTASK_LOG_FORMAT", "text", ("text", "json")),
     )
 

@@ -12,7 +12,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     assert settings.kubeconfig is None
     assert settings.namespaces == ()
     assert (settings.workers, settings.in_process_attempts) == (32, 256)
-    assert (settings.leader_namespace, settings.metrics_address) == (None, None)
+    assert (settings.leader_namespace, settings.metrics_address, settings.health_address) == (None, None, None)
     assert settings.log_format == "text"
 
 
@@ -22,6 +22,7 @@ def test_settings_are_read() -> None:
         "OBTASK_NAMESPACES": "a, b,",
         "OBTASK_WORKERS": "4",
         "OBTASK_METRICS_ADDRESS": "[::1]:9090",
+        "OBTASK_HEALTH_ADDRESS": "0.0.0.0:8081",
         "OBTASK_LEADER_NAMESPACE": "ops",
     }
 
@@ -30,6 +31,7 @@ def test_settings_are_read() -> None:
     assert settings.namespaces == ("a", "b")
     assert settings.workers == 4
     assert settings.metrics_address == ("::1", 9090)
+    assert settings.health_address == ("0.0.0.0", 8081)  # noqa: S104 - what is written is what is used
     assert settings.leader_namespace == "ops"
 
 
@@ -41,6 +43,7 @@ def test_settings_are_read() -> None:
         ("OBTASK_LOG_FORMAT", "xml", "one of text, json"),
         ("OBTASK_METRICS_ADDRESS", "9090x", "HOST:PORT"),
         ("OBTASK_METRICS_ADDRESS", "host:70000", "HOST:PORT"),
+        ("OBTASK_HEALTH_ADDRESS", "8081x", "HOST:PORT"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_allowed(name: str, value: str, said: str) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 from obtask import names
 from obtask.kube.api import Denied, Unavailable, connect
 from obtask.runtime.assembly import Operator, assemble
+from obtask.runtime.health import Health, health_server
 from obtask.runtime.watching import Watching, build_registry, build_settings
 from obtask.settings import Settings
 
@@ -50,11 +51,15 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
     api = await connect(settings.kubeconfig)
     try:
         operator = assemble(settings, api, now)
-        await load(operator)
-        async with _metrics_server(operator), _background(operator):
-            ready()
-            await stop.wait()
-            await _drain(operator)
+        health = Health(operator.leadership)
+        async with health_server(settings.health_address, health):
+            await load(operator)
+            async with _metrics_server(operator), _background(operator) as parts:
+                health.loaded(parts)
+                ready()
+                await stop.wait()
+                health.stopping()
+                await _drain(operator)
         await operator.events.flush(FLUSH_SECONDS)
         if operator.leadership is not None:
             await operator.leadership.resign()
@@ -93,7 +98,7 @@ async def _metrics_server(operator: Operator) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _background(operator: Operator) -> AsyncIterator[None]:
+async def _background(operator: Operator) -> AsyncIterator[list[asyncio.Task[None]]]:
     listed = asyncio.Event()
     jobs = [_watch(operator, listed), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
     if operator.leadership is not None:
@@ -101,7 +106,7 @@ async def _background(operator: Operator) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(job) for job in jobs]
     guard = asyncio.create_task(_first_failure(tasks, asyncio.current_task()))
     try:
-        yield
+        yield tasks
     finally:
         guard.cancel()
         for task in tasks:
