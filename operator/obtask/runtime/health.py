@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from obtask.runtime.leader import Leadership
+from obtask.settings import SettingsError
 
 
 class Health:
@@ -58,7 +59,10 @@ async def health_server(address: tuple[str, int] | None, health: Health) -> Asyn
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, *address).start()
+        try:
+            await web.TCPSite(runner, *address).start()
+        except OSError as error:
+            raise SettingsError(f"OBTASK_HEALTH_ADDRESS={address[0]}:{address[1]}: {error.strerror}") from error
         yield
     finally:
         await runner.cleanup()

@@ -16,7 +16,7 @@ from obtask.kube.api import Denied, Unavailable, connect
 from obtask.runtime.assembly import Operator, assemble
 from obtask.runtime.health import Health, health_server
 from obtask.runtime.watching import Watching, build_registry, build_settings
-from obtask.settings import Settings
+from obtask.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,10 @@ async def _metrics_server(operator: Operator) -> AsyncIterator[None]:
         yield
         return
     host, port = operator.settings.metrics_address
-    server, thread = start_http_server(port, host, registry=operator.metrics.registry)
+    try:
+        server, thread = start_http_server(port, host, registry=operator.metrics.registry)
+    except OSError as error:
+        raise SettingsError(f"OBTASK_METRICS_ADDRESS={host}:{port}: {error.strerror}") from error
     try:
         yield
     finally:
