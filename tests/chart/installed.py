@@ -1,12 +1,18 @@
 """Owns installing the chart on a real API server, with Helm itself."""
 
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from helm_python import Config
-from tests.chart.rendering import CHART, Body, Values
+import yaml
+from tests.chart.rendering import CHART, ROOT, Body, Values
 
 from obtask.devcluster.controlplane import ControlPlane
 
@@ -19,22 +25,53 @@ def small(namespace: str, **values: Any) -> Body:
     return own | values
 
 
-@contextmanager
-def helm(cluster: ControlPlane, namespace: str) -> Iterator[Config]:
-    """Return Helm with the admin's rights."""
-    with Config(kubeconfig_path=str(cluster.kubeconfig), namespace=namespace) as config:
-        yield config
+@dataclass(frozen=True)
+class Release:
+    """A release in a namespace, of the same name."""
+
+    cluster: ControlPlane
+    namespace: str
+    chart: Path = CHART
+
+    def install(self, values: Values) -> list[Body]:
+        """Install the chart; return its objects."""
+        return [body for body in yaml.safe_load_all(self._helm("install", values)) if body]
+
+    def upgrade(self, values: Values) -> list[Body]:
+        """Upgrade to these values; return the objects."""
+        return [body for body in yaml.safe_load_all(self._helm("upgrade", values)) if body]
+
+    def uninstall(self) -> None:
+        """Remove the release."""
+        self._helm("uninstall", {})
+
+    def _helm(self, action: str, values: Values) -> str:
+        kubeconfig = self.cluster.kubeconfig
+        place = {"kubeconfig": str(kubeconfig), "namespace": self.namespace, "name": self.namespace}
+        order = {"action": action, "chart": str(self.chart), "values": values, **place}
+        answer = subprocess.run(
+            [sys.executable, "-m", "tests.chart.helm"],
+            input=json.dumps(order),
+            env=os.environ | {"HOME": str(kubeconfig.parent / "helm-home")},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
 
 
 @contextmanager
-def release(cluster: ControlPlane, namespace: str, values: Values) -> Iterator[str]:
-    """Have the chart installed as long as the block lasts; return the manifest of the release."""
-    with helm(cluster, namespace) as config:
-        manifest: str = config.install(str(CHART), namespace, dict(values), namespace=namespace)["manifest"]
-        try:
-            yield manifest
-        finally:
-            config.uninstall(namespace)
+def release(cluster: ControlPlane, namespace: str, values: Values) -> Iterator[Release]:
+    """Have the chart installed as long as the block lasts."""
+    found = Release(cluster, namespace)
+    found.install(values)
+    try:
+        yield found
+    finally:
+        found.uninstall()
 
 
 def eventually(holds: Callable[[], object], what: str) -> None:

@@ -18,6 +18,9 @@ STAMP, NOTE = "task.oceanbase.com/requested-by", "task.oceanbase.com/accepted-co
 WRITE = ["get", "list", "create", "update", "patch", "delete"]
 
 
+LOCK = {"lease": "obt-x", "scope": "Global", "acquiredAt": "2026-01-01T00:00:00Z", "token": 1}
+
+
 @dataclass(frozen=True)
 class People:
     """Users of one namespace, and its tasks; no operator runs, so that what a request leaves behind stays."""
@@ -86,7 +89,7 @@ def people(control_plane: ControlPlane, kubectl: Kubectl, module_namespace: str)
         found.allow("nobody")
         for role in ("view", "edit", "admin"):
             found.bind(f"{role}or", role)
-        task = found.task(*ALL, lock={"lease": "obt-x", "scope": "Global", "acquiredAt": "2026-01-01T00:00:00Z", "token": 1})
+        task = found.task(*ALL, lock=LOCK)
         dry = ("--dry-run=server", "-o", "json")
         eventually(lambda: "unknown command" in found.says("alice", "annotate", "obtask", task, "action=x", *dry), "the policy of commands")
         eventually(lambda: "holds the lock" in found.says("rita", "delete", "obtask", task, "--dry-run=server"), "the policy of deletions")
@@ -218,8 +221,7 @@ def test_a_new_task_can_only_be_cancelled(people: People) -> None:
 
 def test_deleting_a_task_that_holds_a_lock_needs_skip(people: People) -> None:
     """The message names the lock; a task without one is deleted by anybody who may delete."""
-    lock = {"lease": "obt-x", "scope": "Global", "acquiredAt": "2026-01-01T00:00:00Z", "token": 1}
-    holder, free = people.task(*ALL, lock=lock), people.task(*ALL)
+    holder, free = people.task(*ALL, lock=LOCK), people.task(*ALL)
 
     said = people.refused("rita", "delete", "obtask", holder)
     assert f"task {holder} holds the lock obt-x" in said
@@ -231,8 +233,7 @@ def test_deleting_a_task_that_holds_a_lock_needs_skip(people: People) -> None:
 
 def test_a_namespace_with_a_failed_task_can_be_cleaned_up(people: People) -> None:
     """Those who clean up after a deleted namespace or owner are not asked for skip."""
-    lock = {"lease": "obt-x", "scope": "Global", "acquiredAt": "2026-01-01T00:00:00Z", "token": 1}
-    task = people.task(*ALL, lock=lock)
+    task = people.task(*ALL, lock=LOCK)
 
     assert "deleted" in people.says("system:serviceaccount:kube-system:namespace-controller", "delete", "obtask", task, "--dry-run=server")
 
@@ -246,3 +247,31 @@ def test_the_operator_is_not_in_its_own_way(people: People) -> None:
     left = people.kubectl("-n", people.namespace, *words, f"--as={people.operator}", "--as-group=system:masters")
 
     assert people.annotations(left) == {NOTE: "{}"}
+
+
+def test_without_the_stamp_nobody_speaks_in_anothers_name(control_plane: ControlPlane, kubectl: Kubectl, namespace: str) -> None:
+    """On API servers without MutatingAdmissionPolicy a command may be signed with the own name, or not at all."""
+    with release(control_plane, namespace, small(namespace, admission={"requestedBy": False})):
+        found = People(kubectl, namespace, count())
+        found.allow("alice", "retry")
+        task = found.task("retry")
+        eventually(
+            lambda: "unknown command" in found.says("alice", "annotate", "obtask", task, "action=x", "--dry-run=server"), "the policy"
+        )
+
+        assert "names whoever gives a command" in found.refused("alice", "annotate", "obtask", task, "action=retry", f"{STAMP}=boss")
+        assert "names whoever gives a command" in found.refused("alice", "annotate", "obtask", task, f"{STAMP}=alice")
+        assert found.annotate("alice", task, "action=retry") == {"action": "retry"}
+        assert found.annotate("alice", task, "action-") == {}
+        assert found.annotate("alice", task, "action=retry", f"{STAMP}=alice") == {"action": "retry", STAMP: "alice"}
+        assert "names whoever gives a command" in found.refused("alice", "annotate", "obtask", task, f"{STAMP}-")
+
+
+def test_other_namespaces_are_left_alone(people: People, kubectl: Kubectl, namespace: str) -> None:
+    """With a list of namespaces the policies say nothing about tasks elsewhere."""
+    elsewhere = People(kubectl, namespace, count())
+    elsewhere.allow(f"alice-{namespace}")
+    task = elsewhere.task()
+
+    assert elsewhere.annotate(f"alice-{namespace}", task, "action=x", f"{NOTE}=y") == {"action": "x", NOTE: "y"}
+    assert people.namespace != namespace

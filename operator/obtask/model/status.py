@@ -187,7 +187,7 @@ class LastAction(Stored):
     requested_at: datetime | None = Field(default=None, description="When the annotation was seen.")
     handled_at: datetime = Field(description="When the command was carried out or refused.")
     requested_by: Line | None = Field(
-        default=None, description="Who asked, as the admission policy of the chart writes it down; absent without that policy."
+        default=None, description="Who asked: proved by the admission policies of the chart; without them, what the annotation said."
     )
     reason: Line | None = Field(
         default=None, description="Text of the annotation task.oceanbase.com/action-reason, at most 512 characters."

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
 
@@ -15,10 +16,10 @@ class Health:
 
     def __init__(self, leadership: Leadership | None) -> None:
         self._leadership = leadership
-        self._parts: Sequence[asyncio.Task[None]] = ()
+        self._parts: Sequence[asyncio.Task[Any]] = ()
         self._stopping = False
 
-    def loaded(self, parts: Sequence[asyncio.Task[None]]) -> None:
+    def loaded(self, parts: Sequence[asyncio.Task[Any]]) -> None:
         """Note that all tasks and Leases are known, and that these parts run from now on."""
         self._parts = parts
 
