@@ -2,6 +2,7 @@
 
 import asyncio
 import urllib.request
+from dataclasses import dataclass
 from urllib.error import HTTPError
 
 import pytest
@@ -12,6 +13,13 @@ from obtask.settings import SettingsError
 
 HOST = "127.0.0.1"
 PATHS = ("/healthz", "/readyz")
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Watches that are up, or not."""
+
+    up: bool = True
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
@@ -29,7 +37,7 @@ async def get(port: int, path: str) -> tuple[int, str]:
 
 
 async def test_an_operator_is_ready_from_when_it_knows_its_tasks_until_it_is_told_to_end() -> None:
-    """It is live all the time: a restart would not help an operator that loads or ends."""
+    """And while it hears of changes. It is live all the time: a restart would not help an operator that loads or ends."""
     health, port = Health(None), free_port()
     part = asyncio.create_task(asyncio.Event().wait())
     seen = []
@@ -37,12 +45,17 @@ async def test_an_operator_is_ready_from_when_it_knows_its_tasks_until_it_is_tol
         seen.append([await get(port, path) for path in PATHS])
         health.loaded([part])
         seen.append([await get(port, path) for path in PATHS])
+        health.watching = Watching()
+        seen.append([await get(port, path) for path in PATHS])
+        health.watching = Watching(up=False)
+        seen.append([await get(port, path) for path in PATHS])
         health.stopping()
         seen.append([await get(port, path) for path in PATHS])
     part.cancel()
 
     alive = (200, "alive")
-    assert seen == [[alive, (503, "loading")], [alive, (200, "leader")], [alive, (503, "stopping")]]
+    blind = (503, "not watching")
+    assert seen == [[alive, said] for said in ((503, "loading"), blind, (200, "leader"), blind, (503, "stopping"))]
 
 
 async def test_an_operator_that_lost_a_part_is_dead() -> None:

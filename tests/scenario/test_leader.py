@@ -4,6 +4,7 @@ import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 from tests.chart.installed import eventually
@@ -33,8 +34,12 @@ def operators(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> It
 
 def asked(port: int, path: str) -> str:
     """Return what an endpoint of an operator says."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-        text: str = answer.read().decode().strip()
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            text: str = answer.read().decode().strip()
+    except HTTPError as error:
+        with error:
+            text = error.read().decode().strip()
     return text
 
 
@@ -83,6 +88,7 @@ def test_probes_tell_leader_and_warm_standby(control_plane: ControlPlane, namesp
     first.start()
     eventually(lambda: asked(ports["first"][0], "/readyz") == "leader", "leadership")
     second.start()
+    eventually(lambda: asked(ports["second"][0], "/readyz") == "standby", "the standby")
     seen = [asked(ports[name][0], path) for name in ports for path in ("/healthz", "/readyz")]
     leads = [f"obtask_leader {value}" in asked(ports[name][1], "/metrics") for name, value in (("first", "1.0"), ("second", "0.0"))]
     first.stop()

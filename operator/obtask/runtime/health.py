@@ -3,12 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from obtask.runtime.leader import Leadership
 from obtask.settings import SettingsError
+
+
+class Watches(Protocol):
+    """What tells the operator of changes."""
+
+    @property
+    def up(self) -> bool:
+        """True while it does."""
 
 
 class Health:
@@ -18,6 +26,7 @@ class Health:
         self._leadership = leadership
         self._parts: Sequence[asyncio.Task[Any]] = ()
         self._stopping = False
+        self.watching: Watches | None = None
 
     def loaded(self, parts: Sequence[asyncio.Task[Any]]) -> None:
         """Note that all tasks and Leases are known, and that these parts run from now on."""
@@ -39,6 +48,8 @@ class Health:
             return False, "stopping" if alive else said
         if not self._parts:
             return False, "loading"
+        if self.watching is None or not self.watching.up:
+            return False, "not watching"
         return True, "leader" if self._leadership is None or self._leadership.leads else "standby"
 
 

@@ -54,7 +54,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
         health = Health(operator.leadership)
         async with health_server(settings.health_address, health):
             await load(operator)
-            async with _metrics_server(operator), _background(operator) as parts:
+            async with _metrics_server(operator), _background(operator, health) as parts:
                 health.loaded(parts)
                 ready()
                 await stop.wait()
@@ -101,9 +101,9 @@ async def _metrics_server(operator: Operator) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _background(operator: Operator) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def _background(operator: Operator, health: Health) -> AsyncIterator[list[asyncio.Task[None]]]:
     listed = asyncio.Event()
-    jobs = [_watch(operator, listed), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
+    jobs = [_watch(operator, health, listed), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
     if operator.leadership is not None:
         jobs.append(operator.leadership.run())
     tasks = [asyncio.create_task(job) for job in jobs]
@@ -126,7 +126,7 @@ async def _first_failure(tasks: list[asyncio.Task[None]], owner: asyncio.Task[An
         owner.cancel()
 
 
-async def _watch(operator: Operator, listed: asyncio.Event) -> None:
+async def _watch(operator: Operator, health: Health, listed: asyncio.Event) -> None:
     """Pass on what kopf sees. ``listed`` is set when it has begun from a list: what was deleted before is told by nobody."""
     loop = asyncio.get_running_loop()
 
@@ -139,6 +139,7 @@ async def _watch(operator: Operator, listed: asyncio.Event) -> None:
     while True:
         registry = build_registry(lambda: _login(operator), seen)
         watching = Watching(registry, build_settings(), operator.settings.namespaces)
+        health.watching = watching
         watching.start()
         try:
             await watching.ended()
