@@ -17,6 +17,7 @@ from tests.chart.rendering import CHART, ROOT, Body, Values
 from obtask.devcluster.controlplane import ControlPlane
 
 WAIT_SECONDS = 30
+PAUSE_SECONDS = 0.05
 
 
 def small(namespace: str, **values: Any) -> Body:
@@ -79,3 +80,4 @@ def eventually(holds: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while not holds():
         assert time.monotonic() < deadline, f"{what} did not come in {WAIT_SECONDS} s"
+        time.sleep(PAUSE_SECONDS)
