@@ -25,6 +25,10 @@ SUBTASK_ANNOTATION: Final = f"{GROUP}/subtask"
 ATTEMPT_ANNOTATION: Final = f"{GROUP}/attempt"
 DIRECTION_ANNOTATION: Final = f"{GROUP}/direction"
 
+STOPPED_ANNOTATION: Final = f"{GROUP}/stopped"
+STOPPED_MESSAGE_ANNOTATION: Final = f"{GROUP}/stopped-message"
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+
 LOCK_TYPE_ANNOTATION: Final = f"{GROUP}/type"
 LOCK_CLUSTER_ANNOTATION: Final = f"{GROUP}/cluster"
 LOCK_AGENT_ANNOTATION: Final = f"{GROUP}/agent"

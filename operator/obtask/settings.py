@@ -1,7 +1,9 @@
 """Owns the configuration of the operator, read once from the environment; options of the command line go first."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 
 class SettingsError(ValueError):
@@ -18,11 +20,13 @@ class Settings:
     in_process_attempts: int = 256
     grace_seconds: float = 20.0
     sweep_seconds: float = 30.0
+    pod_start_seconds: float = 120.0
     runner: str = ""
     log_format: str = "text"
     leader_namespace: str | None = None
     metrics_address: tuple[str, int] | None = None
     health_address: tuple[str, int] | None = None
+    allowed_hosts: tuple[str, ...] = ()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -34,11 +38,32 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         in_process_attempts=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS", 256, lowest=1, highest=1024),
         grace_seconds=_whole(environment, "OBTASK_GRACE_SECONDS", 20, lowest=0, highest=3600),
         sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
+        pod_start_seconds=_whole(environment, "OBTASK_POD_START_SECONDS", 120, lowest=1, highest=86400),
         leader_namespace=environment.get("OBTASK_LEADER_NAMESPACE", "").strip() or None,
         metrics_address=_address(environment, "OBTASK_METRICS_ADDRESS"),
         health_address=_address(environment, "OBTASK_HEALTH_ADDRESS"),
+        allowed_hosts=_hosts(environment, "OBTASK_ALLOWED_HOSTS"),
         log_format=_choice(environment, "OBTASK_LOG_FORMAT", "text", ("text", "json")),
     )
+
+
+_HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
+
+
+def _hosts(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    entries = tuple(entry.strip() for entry in environment.get(name, "").split(",") if entry.strip())
+    for entry in entries:
+        if not _HOST_NAME.fullmatch(entry) and not _is_network(entry):
+            raise SettingsError(f"{name}: {entry!r}: use host names, *.suffix, IP addresses and CIDRs, such as *.example.com,10.0.0.0/8")
+    return entries
+
+
+def _is_network(entry: str) -> bool:
+    try:
+        ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, *, lowest: int, highest: int) -> int:

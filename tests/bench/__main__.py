@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.bench.figures import Figure, percentile, table
+from tests.bench.kinds import Kinds
 from tests.bench.load import Load, Times, hand_overs
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.scale import Scale
@@ -99,6 +100,8 @@ def main() -> None:
             measured_operator(cluster.operator_kubeconfig, Path(folder) / "operator.log") as operator,
         ):
             figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
+        with control_plane(Path(folder) / "kinds", audit=True) as cluster:
+            figures += Kinds(cluster, Path(folder), say).measure(20)
         with control_plane(Path(folder) / "scale") as cluster:
             scale = Scale(cluster, Path(folder), say)
             figures += scale.long_line(chosen.waiting)

@@ -1,7 +1,11 @@
 """Watches that leave out what happened, or tell what is long over: the operator goes by how things are. API.md section 4."""
 
 import pytest
+from tests.scenario.apiserver import OBTASKS
+from tests.scenario.audit import requests
 from tests.scenario.gateway import Gateway
+from tests.scenario.history import History
+from tests.scenario.journal import Journal
 from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient, sql_step, wait_step
 from tests.scenario.verdicts import EventVerdict, Expire, Fate, Repeat
@@ -16,14 +20,14 @@ class AtTheNext:
     """A rule for watches of tasks: once armed, the next event meets this."""
 
     def __init__(self, verdict: EventVerdict) -> None:
-        self._verdict = verdict
+        self.verdict = verdict
         self.armed = False
 
     def rule(self, path: str) -> EventVerdict:
         """Decide about an event."""
         if self.armed and path.endswith("/obtasks"):
             self.armed = False
-            return self._verdict
+            return self.verdict
         return Fate.PASS
 
 
@@ -52,6 +56,30 @@ def test_a_waiter_deleted_in_a_gap_keeps_no_place(tasks: TaskClient, gateway: Ga
         assert not gap.armed
         tasks.create("later", steps=[wait_step("go")])
         assert tasks.wait_let_go("later")["phase"] == "Succeeded"
+
+
+def test_the_life_of_a_finished_task_told_again_runs_nothing(
+    tasks: TaskClient, gateway: Gateway, seen: tuple[History, Journal], database: SqlServer
+) -> None:
+    """Long after its end, the watch tells that the task is new, has ended, and runs: no statement is executed a second time."""
+    journal, connection = seen[1], {"secretName": tasks.create_connection(database)}
+    path = OBTASKS.format(tasks.namespace)
+    echo = AtTheNext(Fate.PASS)
+    gateway.watches.rule = echo.rule
+    with operator_thread(behind(gateway, tasks)):
+        tasks.create("once", connection=connection, steps=[sql_step("s", journal.note)])
+        tasks.wait_let_go("once", "Succeeded")
+        for number, phase in enumerate(("Pending", "Succeeded", "Running")):
+            echo.verdict = Repeat((gateway.watches.back_to(path, '"name":"once"', f'"phase":"{phase}"'),))
+            echo.armed = True
+            tasks.create(f"other-{number}", steps=[wait_step("go", 1)])
+            tasks.wait_let_go(f"other-{number}", "Succeeded")
+            assert not echo.armed
+
+    assert [entry.attempt for entry in journal.entries()] == [1]
+    # Not even begun: the connection Secret is read at the start of each attempt.
+    assert [one.verb for one in requests(tasks.cluster, tasks.namespace) if one.resource == "secrets"] == ["get"]
+    assert tasks.status("once")["phase"] == "Succeeded"
 
 
 def test_old_events_about_a_namesake_stop_nothing(tasks: TaskClient, gateway: Gateway, database: SqlServer) -> None:

@@ -27,6 +27,33 @@ def sql(name: str = "query", **more: Any) -> Json:
     return {"name": name, "sql": {"statements": ["select 1"]} | more}
 
 
+def http(name: str = "call", **more: Any) -> Json:
+    """Return a step or subtask that sends a request; `more` are fields of the action."""
+    return {"name": name, "http": {"url": "http://svc.prod:8080/run"} | more}
+
+
+def obshell(name: str = "stop", **more: Any) -> Json:
+    """Return a step or subtask that starts an operation of obshell; `more` are fields of the action."""
+    return {"name": name, "obshell": {"path": "/api/v1/ob/stop"} | more}
+
+
+MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "labels": {"a": "b"}}, "data": {"x": "1"}}
+PATCH = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "patch": {"spec": {"replicas": 3, "paused": None}}}
+
+
+def resource(name: str = "change", rollback: Json | None = None, **action: Any) -> Json:
+    """Return a step or subtask that changes an object."""
+    return {"name": name, "resource": action} | ({"rollback": rollback} if rollback else {})
+
+
+RESTORE = {"resource": {"restore": True}}
+
+
+def job(name: str = "run", **more: Any) -> Json:
+    """Return a step or subtask that runs a Job; `more` are fields of the action."""
+    return {"name": name, "job": {"image": "busybox"} | more}
+
+
 def waits(count: int, prefix: str = "w") -> list[Json]:
     """Return that many waiting steps or subtasks."""
     return [wait(f"{prefix}{number}") for number in range(count)]
@@ -89,8 +116,36 @@ GOOD: dict[str, Json] = {
     "interrupted": cluster(wait(interrupted="Rerun", undoBeforeRetry=True)),
     "auto-retry": cluster(wait(autoRetry={"limit": 1})),
     "auto-retry-backoff-over-max": cluster(wait(autoRetry={"limit": 100, "backoffSeconds": 600, "maxBackoffSeconds": 5})),
+    "resource-apply": cluster(resource(apply=MAP)),
+    "resource-apply-elsewhere": cluster(resource(apply=MAP | {"metadata": {"name": "m", "namespace": "other"}})),
+    "resource-patch-until": cluster(resource(patch=PATCH, until={"expect": "object.status.readyReplicas == 3"})),
+    "resource-restore": cluster(resource(patch=PATCH, rollback=RESTORE)),
+    "resource-restore-until": cluster(resource(apply=MAP, rollback={"resource": {"restore": True, "until": {"expect": "true"}}})),
+    "resource-restore-in-parallel": cluster({"name": "all", "parallel": [resource(apply=MAP, rollback=RESTORE)]}),
+    "resource-explicit-rollback": cluster(resource(apply=MAP, rollback={"resource": {"apply": MAP}})),
+    "resource-secret": cluster(resource(apply=MAP | {"kind": "Secret"}, rollback={"wait": {"seconds": 0}})),
+    "service-account-with-dots": cluster(serviceAccountName="runner.v2"),
+    "job": cluster(job()),
+    "job-all-options": cluster(
+        job(
+            command=["sh", "-c"],
+            args=["true"],
+            env=[{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+            envFrom=[{"secretRef": {"name": "s"}}],
+            resources={"limits": {"memory": "64Mi"}},
+            podTemplate={"metadata": {"labels": {"a": "b"}}, "spec": {"nodeSelector": {"disk": "ssd"}}},
+            queueName="maintenance",
+        )
+    ),
+    "job-image-in-template": cluster({"name": "run", "job": {"podTemplate": {"spec": {"containers": [{"image": "busybox"}]}}}}),
     "sql-args": cluster(sql(args={"text": "x", "integer": 9007199254740993, "number": 1.5, "flag": True, "nothing": None})),
     "sql-args-64": cluster(sql(args={f"a{number}": number for number in range(64)})),
+    "obshell": cluster(obshell(body={"force": True, "nested": [{"any": None}]})),
+    "obshell-all-options": cluster(obshell(connection={"secretName": "agent"}, method="DELETE", path="/api/v1/tenant/租户")),
+    "obshell-rollback-by-obshell": cluster(obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}),
+    "obshell-subtask-rollback-by-obshell": cluster(
+        {"name": "all", "parallel": [obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}]}
+    ),
     "sql-all-options": cluster(
         sql(
             connection={"secretName": "demo-sys"},
@@ -98,6 +153,19 @@ GOOD: dict[str, Json] = {
             unless={"query": "select 1", "expect": "size(rows) == 1"},
             expect="affected == 0",
             until={"query": "select 1", "expect": "size(rows) == 1", "intervalSeconds": 3600},
+        )
+    ),
+    "http": cluster(http()),
+    "http-body-text": cluster(http(method="POST", body="a text")),
+    "http-body-list": cluster(http(method="PUT", body=[1, {"a": None}])),
+    "http-all-options": cluster(
+        http(
+            method="PATCH",
+            headers={"X-Any": "a value; with=parts"},
+            headersFrom=[{"name": "Authorization", "secretKeyRef": {"name": "demo-api", "key": "token"}}],
+            body={"zone": "z1"},
+            expect="status == 202",
+            until={"url": "https://[::1]:8443/state?id=1", "expect": "body.state == 'done'", "intervalSeconds": 1},
         )
     ),
 }
@@ -212,6 +280,12 @@ ACTIONS: dict[str, Bad] = {
     "wait-negative": Bad(cluster(wait(seconds=-1)), f"{STEP}.wait.seconds", "greater than or equal to 0"),
     "wait-604801": Bad(cluster(wait(seconds=604801)), f"{STEP}.wait.seconds", "less than or equal to 604800"),
     "wait-text": Bad(cluster(wait(seconds="1")), f"{STEP}.wait.seconds", "must be of type integer"),
+    "job-without-image": Bad(
+        cluster({"name": "a", "job": {"command": ["true"]}}), f"{STEP}.job", rule="image is required unless podTemplate names one"
+    ),
+    "job-command-text": Bad(cluster(job(command="true")), f"{STEP}.job.command", "must be of type array"),
+    "job-queue-of-64": Bad(cluster(job(queueName="q" * 64)), f"{STEP}.job.queueName", "may not be more than 63"),
+    "job-env-without-name": Bad(cluster(job(env=[{"value": "1"}])), f"{STEP}.job.env[0].name", "Required"),
     "sql-without-statements": Bad(cluster({"name": "a", "sql": {}}), f"{STEP}.sql.statements", "Required"),
     "sql-no-statement": Bad(cluster(sql(statements=[])), f"{STEP}.sql.statements", "at least 1 items"),
     "sql-65-statements": Bad(cluster(sql(statements=["select 1"] * 65)), f"{STEP}.sql.statements", "at most 64 items"),
@@ -234,6 +308,64 @@ ACTIONS: dict[str, Bad] = {
         f"{STEP}.sql.until.intervalSeconds",
         "greater than or equal to 1",
     ),
+    "http-without-url": Bad(cluster({"name": "call", "http": {}}), f"{STEP}.http.url", "Required"),
+    "http-ftp": Bad(cluster(http(url="ftp://svc/")), f"{STEP}.http.url", "should match"),
+    "http-method": Bad(cluster(http(method="TRACE")), f"{STEP}.http.method", "Unsupported value"),
+    "http-header-of-two-lines": Bad(cluster(http(headers={"X-Any": "a\nX-Other: b"})), f"{STEP}.http.headers.X-Any", "should match"),
+    "http-header-from-nowhere": Bad(cluster(http(headersFrom=[{"name": "A"}])), f"{STEP}.http.headersFrom[0].secretKeyRef", "Required"),
+    "http-until-without-expect": Bad(cluster(http(until={"url": "http://svc/"})), f"{STEP}.http.until.expect", "Required"),
 }
 
-BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS
+OBSHELL: dict[str, Bad] = {
+    "obshell-without-path": Bad(cluster({"name": "a", "obshell": {}}), f"{STEP}.obshell", rule="exactly one of path, operator is required"),
+    "obshell-path-and-operator": Bad(
+        cluster(wait() | {"rollback": {"obshell": {"path": "/api/v1/ob/stop", "operator": "Rollback"}}}),
+        f"{STEP}.rollback.obshell",
+        rule="exactly one of path, operator is required",
+    ),
+    "obshell-other-path": Bad(cluster(obshell(path="/rpc/v1/agent")), f"{STEP}.obshell.path", "should match"),
+    "obshell-query": Bad(cluster(obshell(path="/api/v1/ob/stop?force=true")), f"{STEP}.obshell.path", "should match"),
+    "obshell-unknown-method": Bad(cluster(obshell(method="post")), f"{STEP}.obshell.method", '"GET", "HEAD", "POST"'),
+    "obshell-body-text": Bad(cluster(obshell(body="{}")), f"{STEP}.obshell.body", "must be of type object"),
+    "obshell-unknown-operator": Bad(
+        cluster(obshell() | {"rollback": {"obshell": {"operator": "Pass"}}}), f"{STEP}.rollback.obshell.operator", '"Rollback"'
+    ),
+    "obshell-operator-forward": Bad(
+        cluster({"name": "a", "obshell": {"operator": "Rollback"}}), STEP, rule="obshell.operator is for the rollback of an obshell step"
+    ),
+    "obshell-operator-undoes-wait": Bad(
+        cluster(wait(rollback={"obshell": {"operator": "Rollback"}})), STEP, rule="obshell.operator is for the rollback of an obshell step"
+    ),
+}
+
+ONE_CHANGE = "exactly one of apply, patch, restore is required"
+HEADLESS = {"apiVersion": "v1", "metadata": {"name": "m"}}
+NAMELESS = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}}
+NOT_FORWARD = "resource.restore is for rollback only"
+NOTHING_CHANGED = "rollback.resource.restore puts back what a resource action changed, and there is none"
+NO_SECRET = "rollback.resource.restore is not possible for a Secret, because its values would have to be kept elsewhere"  # noqa: S105
+
+RESOURCES: dict[str, Bad] = {
+    "resource-without-change": Bad(cluster(resource()), f"{STEP}.resource", rule=ONE_CHANGE),
+    "resource-with-two": Bad(cluster(resource(apply=MAP, patch=PATCH)), f"{STEP}.resource", rule=ONE_CHANGE),
+    "resource-apply-without-kind": Bad(cluster(resource(apply=HEADLESS)), f"{STEP}.resource.apply.kind", "Required"),
+    "resource-apply-without-name": Bad(cluster(resource(apply=NAMELESS)), f"{STEP}.resource.apply.metadata.name", "Required"),
+    "resource-apply-kind-number": Bad(cluster(resource(apply=MAP | {"kind": 1})), f"{STEP}.resource.apply.kind", "type string"),
+    "resource-patch-without-name": Bad(cluster(resource(patch=without(PATCH, "name"))), f"{STEP}.resource.patch.name", "Required"),
+    "resource-until-without-expect": Bad(cluster(resource(apply=MAP, until={})), f"{STEP}.resource.until.expect", "Required"),
+    "resource-restore-false": Bad(
+        cluster(resource(apply=MAP, rollback={"resource": {"restore": False}})),
+        f"{STEP}.rollback.resource",
+        rule="restore is true or absent",
+    ),
+    "resource-restore-forward": Bad(cluster(resource(restore=True)), STEP, rule=NOT_FORWARD),
+    "resource-restore-forward-in-parallel": Bad(
+        cluster({"name": "all", "parallel": [resource(restore=True)]}), f"{STEP}.parallel[0]", rule=NOT_FORWARD
+    ),
+    "resource-restore-alone": Bad(cluster(wait(rollback=RESTORE)), STEP, rule=NOTHING_CHANGED),
+    "resource-restore-secret": Bad(cluster(resource(apply=MAP | {"kind": "Secret"}, rollback=RESTORE)), STEP, rule=NO_SECRET),
+    "resource-restore-patched-secret": Bad(cluster(resource(patch=PATCH | {"kind": "Secret"}, rollback=RESTORE)), STEP, rule=NO_SECRET),
+    "service-account-of-another": Bad(cluster(serviceAccountName="other:admin"), "spec.serviceAccountName", "should match"),
+}
+
+BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS | OBSHELL | RESOURCES

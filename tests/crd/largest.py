@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from obtask.model.limits import MESSAGE_CHARACTERS, TAIL_BYTES, message_room, one_line, tail_room
+from obtask.model.limits import EXTERNAL_CHARACTERS, MESSAGE_CHARACTERS, TAIL_BYTES, message_room, one_line, tail_room
 from obtask.model.status import (
     ActionResult,
     Blocker,
@@ -91,6 +91,7 @@ def _subtask(name: str, count: int) -> SubtaskStatus:
         message=one_line(LONG_TEXT, room=message_room(count)),
         failure=Failure(reason=FailureReason.EXPECTATION_NOT_MET, code="12345", direction=Direction.ROLLBACK),
         job="j" * 63,
+        previous_external="e" * EXTERNAL_CHARACTERS,  # or external, never both
         log_tail="l" * min(TAIL_BYTES, tail_room(count)),
         log_ref=LogRef(config_map="c" * 63, key="log.gz"),
     )

@@ -62,3 +62,9 @@ def test_an_own_earlier_self_is_not_somebody_else() -> None:
 def test_without_procfs_nobody_is_known_to_be_alive(tmp_path: Path) -> None:
     """Where there is no procfs, a name has no place, and two of them share none."""
     assert not is_alive("host..1.unknown", own_name("host", tmp_path), tmp_path)
+
+
+def test_a_name_of_another_form_is_nobody() -> None:
+    """A name that no operator of this version has says nothing about a process."""
+    assert not is_alive("test", "test", PROC)
+    assert not is_alive("another", own_name("host", PROC), PROC)

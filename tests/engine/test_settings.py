@@ -12,6 +12,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     assert settings.kubeconfig is None
     assert settings.namespaces == ()
     assert (settings.workers, settings.in_process_attempts) == (32, 256)
+    assert settings.pod_start_seconds == 120
     assert (settings.leader_namespace, settings.metrics_address, settings.health_address) == (None, None, None)
     assert settings.log_format == "text"
 
@@ -24,6 +25,7 @@ def test_settings_are_read() -> None:
         "OBTASK_METRICS_ADDRESS": "[::1]:9090",
         "OBTASK_HEALTH_ADDRESS": "0.0.0.0:8081",
         "OBTASK_LEADER_NAMESPACE": "ops",
+        "OBTASK_ALLOWED_HOSTS": "db.prod, *.example.com,10.0.0.0/8,[fd00::5],",
     }
 
     settings = read_settings(environment)
@@ -33,6 +35,7 @@ def test_settings_are_read() -> None:
     assert settings.metrics_address == ("::1", 9090)
     assert settings.health_address == ("0.0.0.0", 8081)  # noqa: S104 - what is written is what is used
     assert settings.leader_namespace == "ops"
+    assert settings.allowed_hosts == ("db.prod", "*.example.com", "10.0.0.0/8", "[fd00::5]")
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,9 @@ def test_settings_are_read() -> None:
         ("OBTASK_METRICS_ADDRESS", "9090x", "HOST:PORT"),
         ("OBTASK_METRICS_ADDRESS", "host:70000", "HOST:PORT"),
         ("OBTASK_HEALTH_ADDRESS", "8081x", "HOST:PORT"),
+        ("OBTASK_ALLOWED_HOSTS", "good.example.com,http://bad", "*.suffix"),
+        ("OBTASK_ALLOWED_HOSTS", "10.0.0.0/33", "CIDRs"),
+        ("OBTASK_ALLOWED_HOSTS", "*", "*.suffix"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_allowed(name: str, value: str, said: str) -> None:

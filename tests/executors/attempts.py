@@ -46,9 +46,9 @@ class PlainLog:
         self.lines: list[str] = []
         self.secrets: list[str] = []
 
-    def write(self, text: str) -> None:
-        """Keep the text."""
-        self.lines.append(text)
+    def write(self, text: str, at: str | None = None) -> None:
+        """Keep the text, and its time if it brings one."""
+        self.lines.append(f"{at} {text}" if at else text)
 
     def hide(self, secret: str) -> None:
         """Keep the secret."""

@@ -1,15 +1,19 @@
-"""Owns the real SQL server of the executor tests: one seekdb per worker, a database per test."""
+"""Owns the real servers of the executor tests: one seekdb per worker, a database per test; a namespace per test of the API server."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
+from tests.executors.workplace import RUNNER, Workplace, furnished
+from tests.kubectl import Kubectl
 
+from obtask.devcluster.controlplane import ControlPlane
 from obtask.devcluster.sqlserver import sql_server
 from obtask.executors.connections import Connection
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session, connect
+from obtask.kube import api
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +40,14 @@ async def database(server: Connection, admin: Session) -> AsyncIterator[Connecti
         assert isinstance(await admin.run(statement), Result)
     yield replace(server, database=name)
     assert isinstance(await admin.run(f"drop database {name}"), Result)
+
+
+@pytest.fixture
+async def workplace(control_plane: ControlPlane, kubectl: Kubectl, namespace: str) -> AsyncIterator[Workplace]:
+    """Return a namespace with a task, and a service account that may change ConfigMaps, Secrets and Deployments there."""
+    uid = furnished(kubectl, namespace, RUNNER)
+    client = await api.connect(str(control_plane.operator_kubeconfig))
+    acting = client.apart()
+    yield Workplace(kubectl, namespace, uid, client, acting)
+    await acting.close()
+    await client.close()

@@ -63,7 +63,7 @@ class Failing:
 class _NoLog:
     """Takes no notes: what an attempt writes is none of the protocol's business. Implements ``Log``."""
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, at: str | None = None) -> None:
         """Drop the text."""
 
     def hide(self, secret: str) -> None:
@@ -126,7 +126,7 @@ class Operator:
         self.known = KnownTasks()
         events = EventRecorder(api, reporter=runner)
         self.engine = parts.engine(tasks, self.known, self.board, self.attempts, self.locking, events, METRICS, clock, longest_turn=1)
-        self.inbox = Inbox(self.engine, self.board, self.wakeups)
+        self.inbox = Inbox(self.engine, self.board, self.wakeups, lambda _, __: None)
 
     def key(self, name: str) -> Key:
         """Return the key of a task."""

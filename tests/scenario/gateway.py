@@ -19,6 +19,7 @@ from obtask.devcluster.controlplane import ControlPlane
 
 WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 LONGEST_LINE = 2**22  # an object at the size limit of the API server
+PASSED_ON = ("Accept", "Content-Type", "User-Agent", "Impersonate-User")
 CLOSE_SECONDS = 0.25  # aiohttp's guide: TLS connections need the loop a little longer to close
 
 _T = TypeVar("_T")
@@ -154,7 +155,7 @@ class Gateway:
 
     def _forward(self, request: web.BaseRequest, body: bytes) -> Forwarded:
         url = URL(self._cluster.url + request.path_qs, encoded=True)
-        headers = {name: request.headers[name] for name in ("Accept", "Content-Type", "User-Agent") if name in request.headers}
+        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
         return self._session.request(request.method, url, data=body, headers=headers)
 
     async def _carry_out(self, request: web.BaseRequest, body: bytes) -> None:

@@ -47,6 +47,12 @@ class RelayedWatches:
                 await write(old)
         return True
 
+    def back_to(self, path: str, *marks: str) -> int:
+        """Return how far back the last event with all these texts is once one more event has come."""
+        past = list(self._past[path])
+        found = max(number for number, line in enumerate(past) if all(mark.encode() in line for mark in marks))
+        return len(past) + 1 - found
+
     def _older(self, path: str, verdict: EventVerdict) -> list[bytes]:
         past = self._past[path]
         return [past[-min(back, len(past))] for back in verdict.back] if isinstance(verdict, Repeat) else []

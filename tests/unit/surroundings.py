@@ -146,9 +146,9 @@ class Executors:
         """End the running attempt of a subtask."""
         self._running(subtask).report = Report(outcome, tail, ref)
 
-    def say(self, subtask: str, message: str, wake_at: datetime | None = None) -> None:
+    def say(self, subtask: str, message: str, wake_at: datetime | None = None, external: str | None = None) -> None:
         """Have the running attempt of a subtask tell how far it is."""
-        self._running(subtask).report = Report(Running(message, wake_at))
+        self._running(subtask).report = Report(Running(message, wake_at, external))
 
     def keep(self, task: Task | None) -> None:
         """Forget the attempts that have ended by the task's status; all of them if there is no task."""

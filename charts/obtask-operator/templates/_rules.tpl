@@ -14,10 +14,22 @@
   verbs: [get]                                 # connections of steps
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, create, update]                 # logs of attempts
+  verbs: [get, create, update]                 # logs, and what resource steps keep for restore
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [impersonate]                         # resource steps run as the task's service account
 - apiGroups: [""]
   resources: [events]
-  verbs: [create]
+  verbs: [create, list]                        # list: why a Job has no pod
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch]     # patch: stops a Job, and notes why on it
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
 {{- end }}
 
 {{- /* What it may do in its own namespace, where the leader's Lease is. */}}

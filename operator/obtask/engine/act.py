@@ -1,7 +1,7 @@
 """Owns the effects of a turn on attempts: starting, looking, stopping."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from obtask.engine.log_keeping import LogKeeping
@@ -46,6 +46,14 @@ class Attempts:
     def intend(self, attempts: tuple[Attempt, ...]) -> None:
         """Remember attempts that are about to be recorded: if the answer gets lost, they are known not to have started."""
         self._intended |= {attempt.id for attempt in attempts}
+
+    def refused(self, attempts: tuple[Attempt, ...], task: Task | None) -> None:
+        """Take note that a record was refused: only what the task as it is now says to run may still be started.
+
+        A write that was carried out, but not answered, is sent again by the HTTP library, and refused the second time.
+        """
+        recorded = {attempt.id for attempt in running_attempts(task)} if task is not None else set[AttemptId]()
+        self._intended -= {attempt.id for attempt in attempts} - recorded
 
     async def start(self, attempts: tuple[Attempt, ...]) -> None:
         """Start attempts that are recorded; starting one twice is harmless."""
@@ -102,12 +110,12 @@ class Attempts:
         entry = self._watched(attempt)
         seen = await self._executor(attempt).observe(attempt, entry.log)
         match seen:
-            case Running(message=message, wake_at=wake_at):
-                return Report(Running(entry.log.mask(message) if message else None, wake_at))
+            case Running(message=message):
+                return Report(replace(seen, message=entry.log.mask(message) if message else None))
             case Succeeded(message=message):
-                ended: Succeeded | Failed | Lost = Succeeded(entry.log.mask(message) if message else None)
-            case Failed(reason=reason, message=message, code=code):
-                ended = Failed(reason, entry.log.mask(message), code)
+                ended: Succeeded | Failed | Lost = replace(seen, message=entry.log.mask(message) if message else None)
+            case Failed(message=message):
+                ended = replace(seen, message=entry.log.mask(message))
             case Lost() if attempt.runner is not None and attempt.runner != self._runner and self._works_elsewhere(attempt.runner):
                 return Report(Running(wake_at=self._clock() + ELSEWHERE_PAUSE))
             case Lost():

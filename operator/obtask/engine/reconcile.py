@@ -155,7 +155,9 @@ class Engine:
         self.attempts.intend(record.start)
         answer = await self.tasks.write_status(task, record.status)
         if isinstance(answer, Refusal):
-            return await self._learned(task, answer)
+            there = await self._learned(task, answer)
+            self.attempts.refused(record.start, self.known.get(task.key))
+            return there
         self.learn(answer)
         stored = replace(task, status=record.status)
         if claim is not None:

@@ -8,8 +8,8 @@ from obtask.model.attempt import Attempt, AttemptId, Seen
 class Log(Protocol):
     """Where an attempt writes what happens, line by line."""
 
-    def write(self, text: str) -> None:
-        """Add text; each line gets the time it was written at."""
+    def write(self, text: str, at: str | None = None) -> None:
+        """Add text; each line gets the time it was written at, or ``at`` (RFC 3339, UTC) if it was written elsewhere before."""
 
     def hide(self, secret: str) -> None:
         """Mask this value wherever it appears, in what was and what will be written."""

@@ -1,4 +1,4 @@
-"""Owns what an executor must know to reach a SQL server, and the protocol of whoever reads it from a Secret."""
+"""Owns what an executor must know to reach a SQL server or an obshell agent, and the protocols of whoever reads it from a Secret."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,6 +16,22 @@ class Connection:
     password: str = field(repr=False)
     database: str | None = None
     ca_cert: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConnection:
+    """Where an obshell agent is, and its password; ``url`` has scheme, host and port, and nothing else."""
+
+    url: str
+    password: str = field(repr=False)
+    ca_cert: str | None = field(default=None, repr=False)
+
+
+class AgentSource(Protocol):
+    """Reads connection Secrets of obshell agents."""
+
+    async def agent(self, namespace: str, secret_name: str) -> AgentConnection | Failed:
+        """Return what the Secret says, or why it cannot be used."""
 
 
 class ConnectionSource(Protocol):

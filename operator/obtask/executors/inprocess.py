@@ -30,7 +30,7 @@ class _Entry:
 
     task: asyncio.Task[Outcome] | None = None
     progress: str | None = None
-    has_slot: bool = False
+    awaits_slot: bool = False
     cancelled: bool = False
     end: Outcome | Lost | None = None
 
@@ -111,20 +111,22 @@ class InProcess:
     async def _within_deadline(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
         left = None if attempt.deadline is None else (attempt.deadline - self._clock()).total_seconds()
         if left is not None and left <= 0:
+            entry.report("its time was over before this operator could start it")
             return self._timeout(attempt, log, entry)
         try:
             async with asyncio.timeout(left) as limit:
                 return await self._in_slot(attempt, log, entry)
         except TimeoutError as error:
-            return self._timeout(attempt, log, entry) if limit.expired() else _unexpected(attempt, log, error)
+            return self._timeout(attempt, log, entry) if limit.expired() else unexpected(attempt, log, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must become a value: nobody awaits this task
-            return _unexpected(attempt, log, error)
+            return unexpected(attempt, log, error)
 
     async def _in_slot(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
         if self._slots.locked():
             entry.report("waiting for a free slot in the operator")
+        entry.awaits_slot = True
         async with self._slots:
-            entry.has_slot = True
+            entry.awaits_slot = False
             entry.progress = None
             return await self._work(attempt, log, entry.report)
 
@@ -132,7 +134,9 @@ class InProcess:
         if attempt.deadline is None:
             raise AssertionError("an attempt without a deadline has no timeout")
         allowed = f"did not end within {(attempt.deadline - attempt.started_at).total_seconds():g} s"
-        message = _with_progress(allowed, entry) if entry.has_slot else f"{allowed}: it waited for a free slot in the operator all the time"
+        message = (
+            f"{allowed}: it waited for a free slot in the operator all the time" if entry.awaits_slot else _with_progress(allowed, entry)
+        )
         log.write(message)
         return Failed(FailureReason.TIMEOUT, message)
 
@@ -141,7 +145,7 @@ def _with_progress(text: str, entry: _Entry) -> str:
     return f"{text}: {entry.progress}" if entry.progress else text
 
 
-def _unexpected(attempt: Attempt, log: Log, error: Exception) -> Failed:
+def unexpected(attempt: Attempt, log: Log, error: Exception) -> Failed:
     """Tell people that it happened and the operator's log where; the error's own text may hold SQL or secrets and is left out."""
     kind = type(error).__qualname__
     logger.error(

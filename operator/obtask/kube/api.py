@@ -1,8 +1,10 @@
 """Owns requests to the Kubernetes API: JSON in, JSON out, and what a refusal means."""
 
 import asyncio
+import copy
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
@@ -45,11 +47,29 @@ class Refusal:
         return self.status == 404  # noqa: PLR2004
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the API server answered, whatever it was."""
+
+    status: int
+    data: bytes
+    warnings: tuple[str, ...] = ()
+
+
 class Requests(Protocol):
     """Sends one request to the API server."""
 
     async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
         """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
+
+
+class Streams(Requests, Protocol):
+    """Sends requests, and reads texts that are too long to be held."""
+
+    def streaming(
+        self, path: str, *, query: Mapping[str, str] = {}, seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
+        """Yield the text at a path in pieces as it comes, for that long at most, or why it was refused; raises Unavailable."""
 
 
 # aiohttp's guide to graceful shutdown: TLS connections need the loop to run a little longer to close.
@@ -70,16 +90,70 @@ class Api:
         configuration: Configuration = self._client.configuration
         return configuration
 
+    def apart(self) -> "Api":
+        """Return a client of the same server with connections of its own, as many as it needs: long answers keep nobody else waiting."""
+        configuration = copy.copy(self._client.configuration)
+        configuration.connection_pool_maxsize = 0  # to aiohttp: no limit
+        return Api(ApiClient(configuration))
+
     async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
         """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
+        return read_answer(method, path, await self.exchange(method, path, query=query, body=body))
+
+    async def exchange(
+        self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None, headers: Mapping[str, str] = {}
+    ) -> Response:
+        """Return whatever the server answers; raises Unavailable when it does not."""
+        async with self._opened(method, path, query=query, body=body, headers=headers, limit=self._timeout) as response:
+            return Response(response.status, await response.read(), tuple(response.headers.getall("Warning", ())))
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
+    ) -> AsyncIterator[Response | AsyncIterator[bytes]]:
+        """Give the lines of an answer as they come, for at most that long; a refusal comes whole. Raises Unavailable in between."""
+        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
+        async with self._opened("GET", path, query=query, body=None, headers=headers, limit=limit) as response:
+            if response.status >= 400:  # noqa: PLR2004
+                yield Response(response.status, await response.read())
+            else:
+                yield aiter(response.content)
+
+    @asynccontextmanager
+    async def _opened(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        body: Json | None,
+        headers: Mapping[str, str],
+        limit: aiohttp.ClientTimeout,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         try:
-            headers = await self._headers(method)
-            response = await self._client.rest_client.request(method, url, headers=headers, body=body, _request_timeout=self._timeout)
-            data = await response.read()
+            full = {**await self._headers(method), **headers}
+            answer = await self._client.rest_client.request(method, url, headers=full, body=body, _request_timeout=limit)
+            try:
+                yield answer.response
+            finally:
+                answer.response.close()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
-        return _answer(method, path, response.status, data)
+
+    @asynccontextmanager
+    async def streaming(self, path: str, *, query: Mapping[str, str] = {}, seconds: float) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+        """Open the text at a path; yield it in pieces as it comes, for that long at most, or why it was refused.
+
+        Raises Unavailable, also in the middle of the text.
+        """
+        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
+        async with self._opened("GET", path, query=query, body=None, headers={"Accept": "*/*"}, limit=limit) as response:
+            if response.status >= 400:  # noqa: PLR2004
+                refused = read_answer("GET", path, Response(response.status, await response.read()))
+                yield refused if isinstance(refused, Refusal) else Refusal(response.status, "", "")
+            else:
+                yield response.content.iter_any()
 
     async def _headers(self, method: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": names.FIELD_MANAGER}
@@ -94,13 +168,19 @@ class Api:
         await asyncio.sleep(TLS_CLOSE_SECONDS)
 
 
-def _answer(method: str, path: str, status: int, data: bytes) -> Json | Refusal:
-    if status >= 500 or status in RETRYABLE:  # noqa: PLR2004
-        raise Unavailable(f"{method} {path}: HTTP {status}: {_message(data)}")
-    if status >= 400:  # noqa: PLR2004
-        reason = _parsed(data).get("reason") or str(status)
-        return Refusal(status, reason, _message(data))
-    return _parsed(data)
+def read_answer(method: str, path: str, response: Response) -> Json | Refusal:
+    """Return the object in a response, or why it was refused; raises Unavailable when the server wants to be asked again."""
+    if response.status >= 500 or response.status in RETRYABLE:  # noqa: PLR2004
+        raise Unavailable(f"{method} {path}: HTTP {response.status}: {_message(response.data)}")
+    return read_refusal(response) or _parsed(response.data)
+
+
+def read_refusal(response: Response) -> Refusal | None:
+    """Return why the server refused, if it did."""
+    if response.status < 400:  # noqa: PLR2004
+        return None
+    reason = _parsed(response.data).get("reason") or str(response.status)
+    return Refusal(response.status, reason, _message(response.data))
 
 
 def _parsed(data: bytes) -> Json:
@@ -125,7 +205,7 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> Api:
         load_incluster_config(client_configuration=configuration)
     else:
         await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
-    configuration.connection_pool_maxsize = 64
+    configuration.connection_pool_maxsize = 128
     # With trust_env aiohttp looks for a .netrc file in a thread at every request.
     configuration.client_session_kwargs = {"trust_env": False}
     return Api(ApiClient(configuration))

@@ -1,4 +1,4 @@
-"""Owns the other objects a task needs: Secrets to read, ConfigMaps with logs to write."""
+"""Owns the other objects a task needs: Secrets to read, ConfigMaps to write and read."""
 
 from obtask import names
 from obtask.kube.api import Json, Refusal, Requests, path_of
@@ -20,9 +20,14 @@ class Objects:
 
     async def put_config_map(self, manifest: Json) -> Json | Refusal:
         """Create a ConfigMap, or replace the one of this name."""
-        place = ("api", "v1", "namespaces", manifest["metadata"]["namespace"], "configmaps")
-        query = {"fieldManager": names.FIELD_MANAGER}
-        answer = await self._api.send("POST", path_of(*place), query=query, body=manifest)
+        answer = await self.create_config_map(manifest)
         if isinstance(answer, Refusal) and answer.conflict:
-            return await self._api.send("PUT", path_of(*place, manifest["metadata"]["name"]), query=query, body=manifest)
+            meta = manifest["metadata"]
+            path = path_of("api", "v1", "namespaces", meta["namespace"], "configmaps", meta["name"])
+            return await self._api.send("PUT", path, query={"fieldManager": names.FIELD_MANAGER}, body=manifest)
         return answer
+
+    async def create_config_map(self, manifest: Json) -> Json | Refusal:
+        """Create a ConfigMap; a Refusal with ``conflict`` means that it exists already."""
+        path = path_of("api", "v1", "namespaces", manifest["metadata"]["namespace"], "configmaps")
+        return await self._api.send("POST", path, query={"fieldManager": names.FIELD_MANAGER}, body=manifest)

@@ -39,9 +39,9 @@ class AttemptLog:
         """Whether nothing was written."""
         return not self._written
 
-    def write(self, text: str) -> None:
-        """Add text; each line gets the time it was written at. The end of the text ends a line."""
-        at = _rfc3339(self._clock())
+    def write(self, text: str, at: str | None = None) -> None:
+        """Add text; each line gets the time it was written at, or ``at`` if it brings one. The end of the text ends a line."""
+        at = at or _rfc3339(self._clock())
         for line in _split(text):
             self._add(at, printable(line))
             self._written += 1

@@ -6,15 +6,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from obtask.model.base import Value
-
-Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-Statement = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
-Scalar = str | int | float | bool | None
-Text = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
-HeaderName = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", max_length=256)]
-FreeForm = dict[str, Any]
-ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+from obtask.model.constraints import Expression, FreeForm, HeaderName, HeaderValue, ObjectName, Scalar, Statement, Url
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
 
 
 class ConnectionRef(Value):
@@ -67,41 +60,6 @@ class SqlAction(Value):
     until: SqlUntil | None = Field(default=None, description="Must come true before the step's timeout.")
 
 
-class EnvVar(Value):
-    """An environment variable of a container, as in a pod."""
-
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)] = Field(description="Name of the variable.")
-    value: Annotated[str, StringConstraints(max_length=16384)] | None = Field(default=None, description="Its value. Default: empty.")
-    value_from: FreeForm | None = Field(default=None, description="Where its value comes from, as in a pod: secretKeyRef, fieldRef, ...")
-
-
-class JobAction(Value):
-    """Runs a container to its end, as a Kubernetes Job with one pod."""
-
-    image: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
-        default=None, description="Image of the container. Required unless podTemplate names one."
-    )
-    command: list[Text] = Field(default_factory=list, max_length=64, description="Entry point. Default: the image's.")
-    args: list[Text] = Field(default_factory=list, max_length=256, description="Arguments of the entry point.")
-    env: list[EnvVar] = Field(default_factory=list, max_length=128, description="Environment variables, besides OBTASK_*.")
-    env_from: list[FreeForm] = Field(
-        default_factory=list, max_length=32, description="Sources of environment variables, as in a pod: configMapRef, secretRef."
-    )
-    resources: FreeForm | None = Field(default=None, description="Requests and limits of the container, as in a pod.")
-    pod_template: FreeForm | None = Field(
-        default=None, description="Any fields of a PodTemplateSpec; the fields above and those that the operator sets are merged over it."
-    )
-    queue_name: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = Field(
-        default=None, description="Kueue queue: label kueue.x-k8s.io/queue-name of the Job."
-    )
-
-    @model_validator(mode="after")
-    def _has_image(self) -> Self:
-        if self.image is None and self.pod_template is None:
-            raise ValueError("image is required unless podTemplate names one")
-        return self
-
-
 class HttpMethod(StrEnum):
     """Methods of HTTP that a step may use."""
 
@@ -142,9 +100,7 @@ class HttpAction(Value):
 
     method: HttpMethod = Field(default=HttpMethod.GET, description="Method of the request. Default GET.")
     url: Url = Field(description="Where to send it: http or https.")
-    headers: dict[HeaderName, Annotated[str, StringConstraints(max_length=8192)]] = Field(
-        default_factory=dict, max_length=64, description="Headers of the request."
-    )
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=64, description="Headers of the request.")
     headers_from: list[HeaderFrom] = Field(
         default_factory=list, max_length=16, description="Headers whose values are in Secrets of type task.oceanbase.com/connection."
     )
@@ -155,33 +111,10 @@ class HttpAction(Value):
     until: HttpUntil | None = Field(default=None, description="Must come true before the step's timeout.")
 
 
-class ResourcePatch(Value):
-    """A change of an object that exists."""
+class ObshellOperator(StrEnum):
+    """What obshell can do with a task of its own."""
 
-    api_version: Annotated[str, StringConstraints(min_length=1, max_length=253)] = Field(description="API version, such as apps/v1.")
-    kind: Annotated[str, StringConstraints(min_length=1, max_length=63)] = Field(description="Kind, such as Deployment.")
-    name: ObjectName = Field(description="Name of the object, in the task's namespace if its kind has namespaces.")
-    patch: FreeForm = Field(description="A JSON merge patch.")
-
-
-class ResourceUntil(Value):
-    """Tells when the effect of a change has arrived."""
-
-    expect: Expression = Field(description="CEL over object, the live object.")
-
-
-class ResourceAction(Value):
-    """Applies or patches a Kubernetes object as the task's service account."""
-
-    apply: FreeForm | None = Field(default=None, description="An object, applied server-side.")
-    patch: ResourcePatch | None = Field(default=None, description="A change of an object that exists.")
-    until: ResourceUntil | None = Field(default=None, description="Must come true before the step's timeout.")
-
-    @model_validator(mode="after")
-    def _one_change(self) -> Self:
-        if (self.apply is None) == (self.patch is None):
-            raise ValueError("exactly one of apply, patch is required")
-        return self
+    ROLLBACK = "Rollback"
 
 
 class ObshellAction(Value):
@@ -191,10 +124,20 @@ class ObshellAction(Value):
         default=None, description="Secret with url and password of an obshell agent. Default: spec.connection."
     )
     method: HttpMethod = Field(default=HttpMethod.POST, description="Method of the request. Default POST.")
-    path: Annotated[str, StringConstraints(pattern=r"^/api/v1/[^\s?#]*$", max_length=1024)] = Field(
-        description="Path of the operation, such as /api/v1/ob/stop."
+    path: Annotated[str, StringConstraints(pattern=r"^/api/v1/[^\s?#]*$", max_length=1024)] | None = Field(
+        default=None, description="Path of the operation, such as /api/v1/ob/stop; not percent-encoded."
     )
     body: FreeForm | None = Field(default=None, description="Body of the request, as obshell's API describes it.")
+    operator: ObshellOperator | None = Field(
+        default=None,
+        description="Only under rollback, instead of path: Rollback lets obshell roll back the task that the step started, if it can.",
+    )
+
+    @model_validator(mode="after")
+    def _one_request(self) -> Self:
+        if (self.path is None) == (self.operator is None):
+            raise ValueError("exactly one of path, operator is required")
+        return self
 
 
 Action = WaitAction | SqlAction | JobAction | HttpAction | ResourceAction | ObshellAction
@@ -216,6 +159,11 @@ def expressions(action: Action) -> list[tuple[str, str]]:
         case WaitAction() | JobAction() | ObshellAction():
             found = {}
     return [(path, text) for path, text in found.items() if text]
+
+
+def works_on_what_it_undoes(action: Action) -> bool:
+    """Return whether an undo has to know what the action that it undoes has started elsewhere."""
+    return isinstance(action, ObshellAction) and action.operator is not None
 
 
 def kind(action: Action) -> str:

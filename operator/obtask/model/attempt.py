@@ -20,7 +20,12 @@ class AttemptId:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Everything an executor needs to know of an attempt."""
+    """Everything an executor needs to know of an attempt.
+
+    ``external`` names what this attempt has started elsewhere, ``previous_external`` what the attempt before it had;
+    both as executors once told (in ``Running``, ``Succeeded`` or ``Failed``), also after a restart of the operator.
+    ``counterpart`` is what the subtask does in the other direction.
+    """
 
     id: AttemptId
     namespace: str
@@ -32,6 +37,9 @@ class Attempt:
     deadline: datetime | None
     lock_token: int | None
     runner: str | None = None
+    external: str | None = None
+    previous_external: str | None = None
+    counterpart: Action | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Running:
 
     message: str | None = None
     wake_at: datetime | None = None
+    external: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +56,18 @@ class Succeeded:
     """The attempt did what it should."""
 
     message: str | None = None
+    external: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt ended otherwise; ``message`` is one line without secrets."""
+    """The attempt ended otherwise; ``message`` is one line without secrets. ``permanent``: trying again without a person is in vain."""
 
     reason: FailureReason
     message: str
     code: str | None = None
+    permanent: bool = False
+    external: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

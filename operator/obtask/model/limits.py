@@ -9,6 +9,7 @@ TAIL_LINES: Final = 20
 TAIL_BYTES: Final = 2048
 CONDITION_CHARACTERS: Final = 4096
 OBJECT_BYTES: Final = 512 * 1024
+EXTERNAL_CHARACTERS: Final = 56  # an obshell task of an agent with an IPv6 address has 45 and its number
 
 # What all subtasks of a task may store together. The rest of the 512 KiB is for the names, times and
 # references of 512 subtasks (260 KiB), and for the spec.

@@ -4,8 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from obtask.model.actions import JobAction, ResourceAction
-from obtask.model.spec import MAX_SUBTASKS, Rollback, Step, Subtask, TaskSpec, Work
+from obtask.model.actions import ObshellAction
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
+from obtask.model.spec import (
+    MAX_SUBTASKS,
+    OPERATOR_IN_ROLLBACK,
+    RESTORE_ALONE,
+    RESTORE_FORWARD,
+    RESTORE_SECRET,
+    Rollback,
+    Step,
+    Subtask,
+    TaskSpec,
+    Work,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,16 @@ def _exactly_one(fields: list[str]) -> Rule:
 
 
 ACTIONS = list(Work.model_fields)
+UNDO_OPERATOR = "has(self.rollback) && has(self.rollback.obshell) && has(self.rollback.obshell.operator)"
+OPERATOR = Rule(f"has(self.obshell) ? !has(self.obshell.operator) : !({UNDO_OPERATOR})", OPERATOR_IN_ROLLBACK)
+
+_NO_RESTORE = "!has(self.rollback) || !has(self.rollback.resource) || !has(self.rollback.resource.restore)"
+_SECRET = " || ".join(f"(has(self.resource.{way}) && self.resource.{way}.kind == 'Secret')" for way in ("apply", "patch"))
+RESTORE = [
+    _forbidden("!has(self.resource) || !has(self.resource.restore)", RESTORE_FORWARD, "resource"),
+    _forbidden(f"{_NO_RESTORE} || has(self.resource)", RESTORE_ALONE, "rollback"),
+    _forbidden(f"{_NO_RESTORE} || !has(self.resource) || !({_SECRET})", RESTORE_SECRET, "rollback"),
+]
 
 TARGET = [
     _required("self.type != 'Cluster' || has(self.cluster)", "a Cluster task requires spec.cluster", "cluster"),
@@ -79,13 +101,19 @@ RULES: Mapping[str, list[Rule]] = {
     ],
     Step.__name__: [
         _exactly_one([*ACTIONS, "parallel"]),
+        OPERATOR,
         _unique("parallel", "subtask names must be unique in their step"),
         _forbidden(
             "!has(self.parallel) || !has(self.rollback)", "a parallel step has no rollback of its own: give each subtask one", "rollback"
         ),
+        *RESTORE,
     ],
     JobAction.__name__: [Rule("has(self.image) || has(self.podTemplate)", "image is required unless podTemplate names one")],
-    ResourceAction.__name__: [_exactly_one(["apply", "patch"])],
-    Subtask.__name__: [_exactly_one(ACTIONS)],
+    ResourceAction.__name__: [
+        _exactly_one(["apply", "patch", "restore"]),
+        Rule("!has(self.restore) || self.restore", "restore is true or absent", "restore"),
+    ],
+    ObshellAction.__name__: [_exactly_one(["path", "operator"])],
+    Subtask.__name__: [_exactly_one(ACTIONS), OPERATOR, *RESTORE],
     Rollback.__name__: [_exactly_one(ACTIONS)],
 }

@@ -6,6 +6,7 @@ import yaml
 
 from obtask import names
 from obtask.model.columns import COLUMNS, SELECTABLE_FIELDS
+from obtask.model.kubernetes_actions import ManifestHead
 from obtask.model.rules_cel import RULES
 from obtask.model.spec import TaskSpec
 from obtask.model.status import TaskStatus
@@ -93,7 +94,9 @@ def _version() -> dict[str, Any]:
 
 
 def _spec() -> Schema:
-    return structural_schema(TaskSpec, Extensions(RULE_SCHEMAS, LISTS))
+    manifest = structural_schema(ManifestHead, Extensions())
+    objects = {"ResourceAction.apply": {key: manifest[key] for key in ("required", "properties")}}
+    return structural_schema(TaskSpec, Extensions(RULE_SCHEMAS, LISTS, objects))
 
 
 def _status() -> Schema:

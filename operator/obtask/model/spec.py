@@ -7,23 +7,17 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from obtask.model.actions import (
-    Action,
-    ConnectionRef,
-    HttpAction,
-    JobAction,
-    ObjectName,
-    ObshellAction,
-    ResourceAction,
-    SqlAction,
-    WaitAction,
-    kind,
-)
+from obtask.model.actions import Action, ConnectionRef, HttpAction, ObshellAction, SqlAction, WaitAction, kind
 from obtask.model.base import Value
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
 
 DEFAULT_TIMEOUT_SECONDS = 3600
+RESTORE_FORWARD = "resource.restore is for rollback only"
+RESTORE_ALONE = "rollback.resource.restore puts back what a resource action changed, and there is none"
+RESTORE_SECRET = "rollback.resource.restore is not possible for a Secret, because its values would have to be kept elsewhere"  # noqa: S105
 
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", min_length=1, max_length=253)]
 TargetName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 
@@ -116,6 +110,27 @@ class Rollback(Work):
         return self
 
 
+OPERATOR_IN_ROLLBACK = "obshell.operator is for the rollback of an obshell step"
+
+
+def _check_operator(work: "Subtask | Step") -> None:
+    undo = work.rollback.obshell if work.rollback else None
+    if (work.obshell and work.obshell.operator) or (undo and undo.operator and not work.obshell):
+        raise ValueError(OPERATOR_IN_ROLLBACK)
+
+
+def _check_restore(work: Work, rollback: Rollback | None) -> None:
+    """Refuse a ``restore`` that has nothing to put back; raises ValueError."""
+    if work.resource is not None and work.resource.restore:
+        raise ValueError(RESTORE_FORWARD)
+    if rollback is None or rollback.resource is None or not rollback.resource.restore:
+        return
+    if work.resource is None:
+        raise ValueError(RESTORE_ALONE)
+    if work.resource.changes_secret:
+        raise ValueError(RESTORE_SECRET)
+
+
 class Subtask(Work):
     """One of the subtasks of a parallel step."""
 
@@ -125,6 +140,8 @@ class Subtask(Work):
     @model_validator(mode="after")
     def _one_action(self) -> Self:
         _ = self.action
+        _check_operator(self)
+        _check_restore(self, self.rollback)
         return self
 
 
@@ -169,6 +186,8 @@ class Step(Work):
             raise ValueError(f"exactly one of {', '.join(Work.model_fields)}, parallel is required")
         if self.parallel is not None and self.rollback is not None:
             raise ValueError("a parallel step has no rollback of its own: give each subtask one")
+        _check_operator(self)
+        _check_restore(self, self.rollback)
         if twice := _duplicate(subtask.name for subtask in self.parallel or ()):
             raise ValueError(f'Duplicate value "{twice}": subtask names must be unique in their step')
         if twice := _duplicate(self.forbid):
@@ -195,7 +214,7 @@ class TaskSpec(Value):
     connection: ConnectionRef | None = Field(
         default=None, description="SQL connection of the steps that name none themselves. Default: none."
     )
-    service_account_name: ObjectName | None = Field(
+    service_account_name: AccountName | None = Field(
         default=None, description="Service account of the task's pods and resource steps. Default: the namespace's default."
     )
     ttl_seconds_after_finished: int | None = Field(

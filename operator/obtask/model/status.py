@@ -218,6 +218,8 @@ class SubtaskStatus(Stored):
     message: Line | None = Field(default=None, description="One line about the current or last attempt, at most 512 characters.")
     failure: Failure | None = Field(default=None, description="Why the last attempt failed.")
     job: str | None = Field(default=None, description="Name of the Job of the last attempt.")
+    external: str | None = Field(default=None, description="What the current or last attempt started elsewhere: the id of an obshell task.")
+    previous_external: str | None = Field(default=None, description="The same of the attempt before, until this one has its own.")
     log_tail: Tail | None = Field(default=None, description="The log of the last attempt, when it is short.")
     log_ref: LogRef | None = Field(default=None, description="The whole log of the last attempt, when it is long.")
 

@@ -28,6 +28,7 @@ class Extensions:
 
     rules: Mapping[str, Sequence[Schema]] = field(default_factory=dict)
     lists: Mapping[str, Schema] = field(default_factory=dict)
+    objects: Mapping[str, Schema] = field(default_factory=dict)
     defaults: bool = True
 
 
@@ -54,7 +55,7 @@ class _Conversion:
         if "anyOf" in source:
             return found | SCALAR
         if "type" not in found or source.get("additionalProperties") is True:
-            return found | {"x-kubernetes-preserve-unknown-fields": True}
+            return found | self.extensions.objects.get(place, {}) | {"x-kubernetes-preserve-unknown-fields": True} | self._members(source)
         if "items" in source:
             found |= self.extensions.lists.get(place, {"x-kubernetes-list-type": "atomic"}) | {"items": self._item(source["items"])}
         return found | self._members(source)
@@ -78,8 +79,10 @@ class _Conversion:
         return source
 
     def _members(self, source: Schema) -> Schema:
-        if isinstance(source.get("additionalProperties"), dict):
-            return {"additionalProperties": self.node(source["additionalProperties"])}
+        # A structural schema knows no patterns of names; a map that said nothing of its values would lose them.
+        values = source.get("additionalProperties") or next(iter(source.get("patternProperties", {}).values()), None)
+        if isinstance(values, dict):
+            return {"additionalProperties": self.node(values)}
         if "properties" not in source:
             return {}
         model = source["title"]

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from obtask.model.actions import WaitAction
-from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
+from obtask.model.actions import WaitAction, works_on_what_it_undoes
+from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
+from obtask.model.kubernetes_actions import JobAction
 from obtask.model.limits import message_room, one_line
 from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
 from obtask.model.task import InvalidSpec, Task
+from obtask.rules.job_names import job_name
 from obtask.rules.observation import Report
 
 PROGRESS_SHOWN_AFTER = timedelta(seconds=10)
@@ -39,8 +41,9 @@ class Place:
     def attempt(self, status: SubtaskStatus) -> Attempt:
         """Return the subtask's current attempt."""
         name = self.attempt_id(status)
-        undo = self.subtask.rollback
-        action = undo.action if name.direction is Direction.ROLLBACK and undo is not None else self.subtask.action
+        undo = self.subtask.rollback.action if self.subtask.rollback is not None else None
+        forward = self.subtask.action
+        action, counterpart = (undo, forward) if name.direction is Direction.ROLLBACK and undo is not None else (forward, undo)
         started = status.started_at or self.task.metadata.creation_timestamp
         seconds = self.step.timeout_seconds
         # The default is not what the author of a long wait asked for; a limit that was set is.
@@ -56,6 +59,9 @@ class Place:
             deadline=None if endless else started + timedelta(seconds=seconds),
             lock_token=self.lock_token,
             runner=status.runner,
+            external=status.external,
+            previous_external=status.previous_external,
+            counterpart=counterpart,
         )
 
 
@@ -93,7 +99,25 @@ def begin_undo(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskSta
 
 def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str, object]) -> SubtaskStatus:
     fresh = {"runner": place.runner, "started_at": now, "finished_at": None, "message": None, "failure": None, "next_attempt_at": None}
-    return status.model_copy(update=fresh | {"log_tail": None, "log_ref": None} | change)
+    fresh |= {
+        "job": None,
+        "log_tail": None,
+        "log_ref": None,
+        "external": None,
+        "previous_external": _taken_up(place, status, change["phase"]),
+    }
+    begun = status.model_copy(update=fresh | change)
+    attempt = place.attempt(begun)
+    return begun.model_copy(update={"job": job_name(attempt.task, attempt.id)}) if isinstance(attempt.action, JobAction) else begun
+
+
+def _taken_up(place: Place, status: SubtaskStatus, phase: object) -> str | None:
+    """Return what was started elsewhere and is the next attempt's business, too: an attempt takes up what one like it has left."""
+    undo, undoes = place.subtask.rollback, phase is SubtaskPhase.ROLLING_BACK
+    failed_undo = status.failure is not None and status.failure.direction is Direction.ROLLBACK
+    has_undone = status.phase is SubtaskPhase.ROLLING_BACK or failed_undo
+    on_the_same = undoes and undo is not None and works_on_what_it_undoes(undo.action)
+    return status.external or status.previous_external if undoes is has_undone or on_the_same else None
 
 
 def settle(
@@ -104,6 +128,7 @@ def settle(
     ``undoing``: the task is being rolled back. ``stopping``: nothing new may start, an end is a cancel.
     ``draining``: nothing new may start here; another operator goes on.
     """
+    status = _with_external(status, report.seen)
     match report.seen:
         case Running(message=message):
             return _with_progress(place, status, message, now)
@@ -111,6 +136,8 @@ def settle(
             ended = _end(place, status, report, now, message)
             if status.phase is SubtaskPhase.RUNNING:
                 return ended.model_copy(update={"phase": SubtaskPhase.SUCCEEDED})
+            # What is undone is no longer there to be taken up again.
+            ended = ended.model_copy(update={"external": None, "previous_external": None})
             if undoing:
                 return ended.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK})
             if stopping:
@@ -123,6 +150,13 @@ def settle(
         case Lost():
             left_to_others = draining and not stopping and place.step.interrupted is Interrupted.RERUN
             return status if left_to_others else _lost(place, status, report, now, stopping=stopping)
+
+
+def _with_external(status: SubtaskStatus, seen: Seen) -> SubtaskStatus:
+    name = None if isinstance(seen, Lost) else seen.external
+    if name is None:
+        return status
+    return status.model_copy(update={"external": name, "previous_external": None})
 
 
 def _with_progress(place: Place, status: SubtaskStatus, message: str | None, now: datetime) -> SubtaskStatus:
@@ -146,7 +180,8 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
     failure = Failure(reason=failed.reason, code=failed.code, direction=_direction(status))
     ended = _end(place, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
     retry = place.step.auto_retry
-    if not may_retry or retry is None or status.auto_retries >= retry.limit or failed.reason in NEVER_AUTOMATIC:
+    hopeless = failed.permanent or failed.reason in NEVER_AUTOMATIC
+    if not may_retry or retry is None or status.auto_retries >= retry.limit or hopeless:
         return ended
     pause = min(retry.backoff_seconds * 2**status.auto_retries, retry.max_backoff_seconds)
     at = now + timedelta(seconds=pause)
@@ -157,7 +192,7 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
 
 AFTER = " after: "
 UNDONE = "cancelled before the next attempt; the last one is undone"
-NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION})
+NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION, FailureReason.FORBIDDEN})
 
 
 def awaits_retry(status: SubtaskStatus) -> bool:

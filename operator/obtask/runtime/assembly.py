@@ -1,6 +1,5 @@
 """Owns how the parts of an operator are put together."""
 
-import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +13,7 @@ from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.reconcile import Engine
-from obtask.engine.secrets import SecretConnections
 from obtask.engine.wakeups import Wakeups
-from obtask.executors.base import Executor
-from obtask.executors.inprocess import InProcess
-from obtask.executors.sql.work import SqlWork
-from obtask.executors.wait import Wait
 from obtask.kube.api import Api
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Leases
@@ -30,9 +24,9 @@ from obtask.locks.board import Board
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
-from obtask.model.actions import Action, SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
 from obtask.rules.lock_keys import Domain
+from obtask.runtime.actions import Actions, Surroundings, build_actions
 from obtask.runtime.identity import PROC, is_alive
 from obtask.runtime.inbox import Inbox
 from obtask.runtime.leader import Leadership
@@ -54,7 +48,7 @@ class Operator:
     events: EventRecorder
     inbox: Inbox
     listing: Listing
-    sql: InProcess
+    actions: Actions
     metrics: Metrics
     leadership: Leadership | None
 
@@ -75,10 +69,9 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     board = Board(way_free)
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
-    work = SqlWork(SecretConnections(objects), clock=clock, confirmed=leadership.confirmed if leadership else _alone)
-    sql = InProcess(work, clock=clock, slots=asyncio.Semaphore(settings.in_process_attempts), on_end=attempt_ended)
-    executors: dict[type[Action], Executor] = {SqlAction: sql, WaitAction: Wait(clock=clock)}
-    attempts = Attempts(executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
+    confirmed = leadership.confirmed if leadership else _alone
+    actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended, partial(_works_elsewhere, settings)))
+    attempts = Attempts(actions.executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner)
@@ -88,9 +81,9 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting, leads))
     engine = Engine(tasks, known, board, attempts, locking, events, metrics, clock)
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
-    inbox = Inbox(engine, board, wakeups)
+    inbox = Inbox(engine, board, wakeups, actions.jobs.see)
     listing = Listing(api, settings.namespaces)
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, sql, metrics, leadership)
+    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, actions, metrics, leadership)
 
 
 def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Leadership | None:

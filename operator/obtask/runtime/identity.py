@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 PROC = Path("/proc")
+PARTS = 4  # of a name
 STATE, START = 0, 19  # fields of /proc/PID/stat after the name of the program: proc(5)
 
 
@@ -21,7 +22,7 @@ def own_name(host: str, proc: Path) -> str:
 def is_alive(name: str, me: str, proc: Path) -> bool:
     """Return whether the process with this name certainly runs, beside the one named ``me``."""
     parts, mine = name.split("."), me.split(".")
-    if len(parts) != len(mine) or parts[1] != mine[1] or not parts[1] or parts[2] == mine[2] or not parts[2].isdecimal():
+    if len(parts) != PARTS or len(mine) != PARTS or parts[1] != mine[1] or not parts[1] or parts[2] == mine[2] or not parts[2].isdecimal():
         return False
     return _started(proc, int(parts[2])) == parts[3]
 

@@ -1,6 +1,7 @@
 """Owns what a change in the API server means for the engine: which tasks to look at."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,11 @@ from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
 from obtask.kube.leases import Lease, read_lease
 from obtask.locks.board import Board
+from obtask.model.attempt import AttemptId
 from obtask.model.task import Key
+
+# Takes note of a change of a Job; returns the attempt it belongs to, if there is one.
+SeeJob = Callable[[str, dict[str, Any]], AttemptId | None]
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +23,8 @@ logger = logging.getLogger(__name__)
 class Inbox:
     """Takes note of changes and rings the tasks they concern. It does no work itself."""
 
-    def __init__(self, engine: Engine, board: Board, wakeups: Wakeups) -> None:
+    def __init__(self, engine: Engine, board: Board, wakeups: Wakeups, see_job: SeeJob) -> None:
+        self._see_job = see_job
         self._engine = engine
         self._board = board
         self._wakeups = wakeups
@@ -28,6 +34,8 @@ class Inbox:
         try:
             if kind == names.PLURAL:
                 self._task(change, body)
+            elif kind == "jobs":
+                self._job(change, body)
             else:
                 self._lease(change, body)
         except Exception:
@@ -49,6 +57,9 @@ class Inbox:
         if known is None and at_rest(body):
             self._board.forget_task(meta["uid"])
             return
+        if known is None and change and (body.get("status") or {}).get("phase", "Pending") != "Pending":
+            # A task that is told of for the first time is new, unless it was listed: this may be an event that comes again.
+            self._engine.doubted.add(key)
         if self._engine.learn(body) is not None:
             self._wakeups.ring(key)
         if at_rest(body):
@@ -59,6 +70,12 @@ class Inbox:
     def _gone(self, key: Key, uid: str) -> None:
         self._engine.depart(key, uid)
         self._wakeups.ring(key)
+
+    def _job(self, change: str, body: dict[str, Any]) -> None:
+        attempt = self._see_job(change, body)
+        key = self._engine.attempts.key_of(attempt) if attempt is not None else None
+        if key is not None:
+            self._wakeups.ring(key, urgent=True)
 
     def lease_gone(self, lease: Lease) -> None:
         """Take note of a Lease that was deleted."""

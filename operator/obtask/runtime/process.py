@@ -25,6 +25,7 @@ RECORD_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 1.0
+LISTED = ""  # as kopf tells what it has listed
 
 
 def now() -> datetime:
@@ -40,7 +41,7 @@ async def load(operator: Operator) -> None:
     for lease in await operator.listing.leases():
         operator.board.see_lease(lease)
     for body in await operator.listing.unfinished_tasks():
-        operator.inbox.receive(names.PLURAL, "ADDED", body)
+        operator.inbox.receive(names.PLURAL, LISTED, body)
 
 
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -49,8 +50,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
     Raises Denied, kube.api.Unavailable or ConfigException when it cannot start.
     """
     api = await connect(settings.kubeconfig)
+    operator = assemble(settings, api, now)
     try:
-        operator = assemble(settings, api, now)
         health = Health(operator.leadership)
         async with health_server(settings.health_address, health):
             await load(operator)
@@ -64,7 +65,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
         if operator.leadership is not None:
             await operator.leadership.resign()
     finally:
-        await api.close()
+        await asyncio.gather(operator.actions.close(), api.close())
 
 
 async def _drain(operator: Operator) -> None:
@@ -73,7 +74,7 @@ async def _drain(operator: Operator) -> None:
     operator.engine.locking.draining = True
     # A turn that began before may have recorded an attempt that it is about to start: started, it has a chance to end in time.
     await _quiet(operator)
-    await operator.sql.stop(operator.settings.grace_seconds)
+    await operator.actions.stop(operator.settings.grace_seconds)
     await _quiet(operator)
 
 
@@ -166,6 +167,7 @@ async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:
 
 async def _catch_up(operator: Operator) -> None:
     """Find out what was deleted while nobody watched."""
+    operator.actions.jobs.doubt()
     tasks, leases = operator.engine.known.all(), operator.board.leases()
     there = {body["metadata"]["uid"] for body in await operator.listing.unfinished_tasks()}
     for task in tasks:

@@ -6,8 +6,9 @@ from typing import Any
 
 
 class FaultKind(Enum):
-    """Where something went wrong: nobody let us in, nobody knows what became of the statement, or the server refused it."""
+    """Where something went wrong: we may not go there, nobody let us in, nobody knows what became of the statement, or it was refused."""
 
+    FORBIDDEN = "forbidden"
     CONNECT = "connect"
     LOST = "lost"
     STATEMENT = "statement"

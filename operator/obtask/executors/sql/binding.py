@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from obtask.model.actions import Scalar
+from obtask.model.constraints import Scalar
 
 _PLACEHOLDER = re.compile(r"%%|%\(([^()]*)\)s")
 

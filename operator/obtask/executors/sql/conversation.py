@@ -5,9 +5,12 @@ from datetime import datetime
 
 from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
+from obtask.executors.hosts import HostPolicy
+from obtask.executors.masking import masked
 from obtask.executors.sql import redaction, results, session
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import bind
+from obtask.executors.sql.dialing import dial
 from obtask.executors.sql.identity import identify, program
 from obtask.model.actions import ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, Failed
@@ -16,6 +19,8 @@ from obtask.model.status import FailureReason
 
 LONGEST_SECONDS = 8 * 24 * 3600  # for an attempt without a deadline
 GRACE_SECONDS = 10  # the server's own limit comes after ours, so that the reason people see is Timeout
+# Syntax and rights: the same statement gets the same answer until a person has changed something.
+HOPELESS = frozenset({"1044", "1045", "1064", "1142", "1143", "1149", "1227", "1370", "1698"})
 ZONE_QUERY = "SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())"
 
 
@@ -32,6 +37,7 @@ class Conversation:
         log: Log,
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
+        hosts: HostPolicy,
     ) -> None:
         self._attempt = attempt
         self._action = action
@@ -40,6 +46,7 @@ class Conversation:
         self._log = log
         self._clock = clock
         self._confirmed = confirmed
+        self._hosts = hosts
         self._session: session.Session | None = None
         self._secrets: set[str] = set()
         for text in _texts(action):
@@ -58,11 +65,11 @@ class Conversation:
             return target
         self._hide(target.password)
         database = self._action.database or target.database
-        found = await session.connect(target, self._log.write, database=database, program=program(self._attempt))
+        found = await dial(target, self._log.write, database=database, program=program(self._attempt), hosts=self._hosts)
         if isinstance(found, Fault):
             return self._refused(found)
         self._session = found
-        self._log.write(f"connected to {target.host}:{target.port} as {target.user}, session {found.number}")
+        self._log.write(f"connected to {found.host}:{target.port} as {target.user}, session {found.number}")
         return await self._introduce(found)
 
     async def close(self) -> None:
@@ -99,12 +106,13 @@ class Conversation:
 
     def clean(self, text: str) -> str:
         """Return the text on one line, without secrets."""
-        return one_line(redaction.masked(redaction.masked_statement(text), self._secrets))
+        return one_line(masked(redaction.masked_statement(text), self._secrets))
 
     def failed(self, label: str, fault: Fault) -> Failed:
         """Return a fault of a statement as the end of the attempt."""
         if fault.kind is FaultKind.STATEMENT:
-            return Failed(FailureReason.SQL_ERROR, self.clean(f"{label}: {_numbered(fault)}"), fault.code)
+            hopeless = fault.code in HOPELESS
+            return Failed(FailureReason.SQL_ERROR, self.clean(f"{label}: {_numbered(fault)}"), fault.code, permanent=hopeless)
         text = f"connection lost during {label}: its outcome is unknown ({fault.message})"
         return Failed(FailureReason.CONNECTION_FAILED, self.clean(text), fault.code)
 
@@ -122,7 +130,8 @@ class Conversation:
         return max(1, int((self._attempt.deadline - self._clock()).total_seconds())) + GRACE_SECONDS
 
     def _refused(self, fault: Fault) -> Failed:
-        failed = Failed(FailureReason.CONNECTION_FAILED, self.clean(fault.message), fault.code)
+        reason = FailureReason.FORBIDDEN if fault.kind is FaultKind.FORBIDDEN else FailureReason.CONNECTION_FAILED
+        failed = Failed(reason, self.clean(fault.message), fault.code, permanent=fault.code in HOPELESS)
         self._log.write(failed.message)
         return failed
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from obtask.model.actions import Scalar
 from obtask.model.attempt import Attempt
+from obtask.model.constraints import Scalar
 
 
 def identity(attempt: Attempt) -> dict[str, Scalar]:

@@ -1,12 +1,10 @@
 """Owns which parts of SQL text are secrets, and the same text without them. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from obtask.model.actions import Scalar
-
-MASK = "******"
-SHORT = 4  # a shorter secret is masked only where it stands alone: otherwise every "a" would go
+from obtask.executors.masking import MASK
+from obtask.model.constraints import Scalar
 
 _LITERAL = r"""'(?:[^'\\]|\\.|'')*(?:'|\Z)|"(?:[^"\\]|\\.|"")*(?:"|\Z)|%\([^()]*\)s"""
 _BEFORE = r"""
@@ -38,16 +36,6 @@ def masked_statement(text: str) -> str:
     """Return SQL text without the passwords and keys in it."""
     text = _SECRET_LITERAL.sub(lambda match: match[1] + (match[2] if match[2].startswith("%(") else MASK), text)
     return _IN_URI.sub(rf"\1{MASK}", text)
-
-
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without these values; the longest first, as one may hold another."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORT:
-            text = text.replace(secret, MASK)
-        elif secret:
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
-    return text
 
 
 def without_echo(message: str) -> str:

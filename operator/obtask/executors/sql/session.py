@@ -12,6 +12,7 @@ from pymysql import err
 from pymysql.constants import CLIENT, CR
 
 from obtask.executors.connections import Connection
+from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused, reachable
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 
 CONNECT_SECONDS = 10.0
@@ -25,7 +26,11 @@ LAST_WORDS = frozenset({1053, 1927, 3169, 4031, 5066})
 
 
 class _Wire(aiomysql.Connection):  # type: ignore[misc] # the driver has no types
-    """The driver's connection, with bounded memory, and a password that leaves only as the Secret allows."""
+    """The driver's connection: to one address, with bounded memory, and a password that leaves only as the Secret allows."""
+
+    def __init__(self, address: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._name, self._host = settings["host"], address
 
     async def open(self) -> None:
         await self._connect()
@@ -60,6 +65,7 @@ class _Wire(aiomysql.Connection):  # type: ignore[misc] # the driver has no type
                 rows.append(_row(packet, result.converters))
 
     async def _request_authentication(self) -> None:
+        self._host = self._name  # whom TLS verifies
         if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
             raise err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "ca.crt is given, but the server offers no TLS")
         await super()._request_authentication()
@@ -73,15 +79,21 @@ class _Wire(aiomysql.Connection):  # type: ignore[misc] # the driver has no type
 class Session:
     """One connection to a server. No method lets an exception of the server escape."""
 
-    def __init__(self, wire: _Wire, target: Connection, tell: Callable[[str], None]) -> None:
+    def __init__(self, wire: _Wire, target: Connection, tell: Callable[[str], None], hosts: HostPolicy) -> None:
         self._wire = wire
         self._target = target
         self._tell = tell
+        self._hosts = hosts
 
     @property
     def closed(self) -> bool:
         """True when the connection is gone."""
         return bool(self._wire.closed)
+
+    @property
+    def host(self) -> str:
+        """The host as the Secret names it."""
+        return self._target.host
 
     @property
     def number(self) -> int:
@@ -150,7 +162,7 @@ class Session:
 
         Behind a load balancer the second connection may reach another server or proxy, where the same number is someone else's session.
         """
-        other = await connect(self._target, self._tell)
+        other = await connect(self._target, self._tell, hosts=self._hosts)
         if isinstance(other, Fault):
             return other.message
         try:
@@ -170,31 +182,50 @@ async def connect(
     database: str | None = None,
     program: str = "obtask",
     seconds: float = CONNECT_SECONDS,
+    hosts: HostPolicy = ANYWHERE,
 ) -> Session | Fault:
     """Return a session in autocommit mode. ``tell`` hears what becomes of statements that are stopped."""
     try:
-        wire = _wire(target, database, program)
+        tls = _tls(target.ca_cert)
     except (ssl.SSLError, ValueError) as error:
         return Fault(FaultKind.CONNECT, f"ca.crt cannot be read: {type(error).__name__}")
-    opened = False
     try:
         async with asyncio.timeout(seconds):
-            await wire.open()
-        opened = True
+            addresses = [ip for _, ip in await reachable(hosts, target.host, target.port)]
+            wire = await _opened([_wire(target, address, tls, database, program) for address in addresses])
+    except HostRefused as refused:
+        return Fault(FaultKind.FORBIDDEN, str(refused))
     except TimeoutError:
         return Fault(FaultKind.CONNECT, f"{_where(target)} did not let us in within {seconds:g} s")
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        return Fault(FaultKind.CONNECT, f"cannot connect to {_where(target)}: {why}", str(CR.CR_CONN_HOST_ERROR))
     except err.Error as error:
         return Fault(FaultKind.CONNECT, _refusal(error, target), _code(error))
     except Exception as error:  # noqa: BLE001 - the driver trips over odd answers in any way it likes
         return Fault(FaultKind.CONNECT, f"{_where(target)} does not speak the MySQL protocol ({type(error).__name__})")
-    finally:
-        if not opened:
+    return Session(wire, target, tell, hosts)
+
+
+async def _opened(wires: list[_Wire]) -> _Wire:
+    """Open the first one that somebody listens on; raise what the last one met."""
+    for number, wire in enumerate(wires, 1):
+        try:
+            await wire.open()
+        except err.OperationalError as error:
+            if number == len(wires) or not isinstance(error.__cause__, OSError):
+                raise
+        except BaseException:
             wire.close()
-    return Session(wire, target, tell)
+            raise
+        else:
+            return wire
+    raise AssertionError("a host without addresses is not reachable")
 
 
-def _wire(target: Connection, database: str | None, program: str) -> _Wire:
+def _wire(target: Connection, address: str, tls: ssl.SSLContext | None, database: str | None, program: str) -> _Wire:
     return _Wire(
+        address,
         host=target.host,
         port=target.port,
         user=target.user,
@@ -204,7 +235,7 @@ def _wire(target: Connection, database: str | None, program: str) -> _Wire:
         autocommit=True,
         connect_timeout=CONNECT_SECONDS,
         program_name=program[:128],
-        ssl=_tls(target.ca_cert),
+        ssl=tls,
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
+from obtask.executors.hosts import ANYWHERE, HostPolicy
 from obtask.executors.sql import results
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import unknown_names
@@ -34,8 +35,10 @@ class SqlWork:
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        hosts: HostPolicy = ANYWHERE,
     ) -> None:
         self._confirmed = confirmed
+        self._hosts = hosts
         self._connections = connections
         self._clock = clock
         self._sleep = sleep
@@ -48,7 +51,9 @@ class SqlWork:
         ref = action.connection or attempt.connection
         if ref is None:
             return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or sql.connection")
-        conversation = Conversation(attempt, action, ref, source=self._connections, log=log, clock=self._clock, confirmed=self._confirmed)
+        conversation = Conversation(
+            attempt, action, ref, source=self._connections, log=log, clock=self._clock, confirmed=self._confirmed, hosts=self._hosts
+        )
         end: Outcome | None = _invalid(action)
         if end is None:
             try:
@@ -141,7 +146,7 @@ class _Run:
         """Ask once; return the end of the attempt, or what was seen instead."""
         answer = await self._ask_again(until.query)
         if isinstance(answer, Failed):
-            return answer.message
+            return answer if answer.reason is FailureReason.FORBIDDEN else answer.message
         if isinstance(answer, Fault):
             lost = answer.kind is FaultKind.LOST
             return self._conversation.clean(answer.message) if lost else self._conversation.failed("the query of until", answer)

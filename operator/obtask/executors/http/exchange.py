@@ -1,0 +1,179 @@
+"""Owns one exchange with a server: a request, the redirects that may be followed, the bounded answer, and the log of it."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import aiohttp
+
+from obtask.executors.base import Log
+from obtask.executors.hosts import HostRefused
+from obtask.executors.http.answers import KEPT_BYTES, READ_FOR_SHOWING, Answer, Refused, Unreached, status_line
+from obtask.executors.http.redaction import place, shown_headers, shown_url, without_json_secrets
+from obtask.executors.http.requests import Request, redirected
+from obtask.executors.masking import masked
+from obtask.executors.outbound import CONNECT_SECONDS, Disconnected
+from obtask.model.limits import one_line
+
+MOST_REDIRECTS = 5
+LOGGED_BODY = 4096
+SHOWN_LINE = 300
+CHUNK = 64 * 1024
+
+
+class Exchange:
+    """Sends requests of one attempt, each at most once."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        log: Log,
+        report: Callable[[str], None],
+        clock: Callable[[], datetime],
+        confirmed: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._session = session
+        self._log = log
+        self._report = report
+        self._clock = clock
+        self._confirmed = confirmed
+        self._secrets: set[str] = set()
+        self._sent = False
+
+    def hide(self, *secrets: str) -> None:
+        """Mask these values from now on."""
+        for secret in secrets:
+            if secret.strip():
+                self._secrets.add(secret)
+                self._log.hide(secret)
+
+    def clean(self, text: str) -> str:
+        """Return the text without secrets."""
+        return masked(text, self._secrets)
+
+    async def ask(self, first: Request, *, quiet: bool = False) -> Answer | Unreached | Refused:
+        """Send the request and return the last answer; a quiet one, asked again and again, is neither logged nor reported."""
+        self._sent = False
+        line = self.clean(f"{first.method} {shown_url(first.url)}")
+        try:
+            return await self._follow(first, line, quiet=quiet)
+        except HostRefused as refused:
+            return Refused(str(refused))
+        except asyncio.CancelledError:
+            if self._sent and not quiet:
+                self._log.write(f"{line}: stopped waiting for the answer and closed the connection: outcome unknown")
+            raise
+        except (aiohttp.ClientError, Disconnected, OSError, ValueError) as error:
+            outcome = "outcome unknown" if self._sent else "nothing was sent"
+            failed = Unreached(self.clean(f"{_why(error, place(first.url))}: {outcome}"), self._sent)
+            if not quiet:
+                self._log.write(f"{line}: {failed.message}")
+            return failed
+
+    async def _follow(self, request: Request, line: str, *, quiet: bool) -> Answer:
+        for hop in range(MOST_REDIRECTS + 1):
+            answer = await self._once(request, line if hop == 0 else self.clean(f"{request.method} {shown_url(request.url)}"), quiet=quiet)
+            following = redirected(request, answer.status, answer.named().get("location"))
+            if following is None:
+                return answer
+            if isinstance(following, str):
+                return _stopped(answer, following)
+            request = following
+        return _stopped(answer, f"more than {MOST_REDIRECTS} redirects, the last one to {place(request.url)}")
+
+    async def _once(self, request: Request, line: str, *, quiet: bool) -> Answer:
+        short = one_line(line, SHOWN_LINE)
+
+        async def before_sending() -> None:
+            # Connecting may have taken long enough for another operator to take over.
+            if not request.safe:
+                await self._confirmed()
+            self._sent = True
+            if not quiet:
+                self._report(f"{short}: sent, waiting for the answer")
+
+        if not quiet:
+            self._log.write(line)
+            size = "" if request.body is None else f"; body: {len(request.body)} bytes"
+            self._log.write(self.clean(f"request headers: {shown_headers(request.headers)}{size}"))
+            self._report(f"{short}: connecting")
+        if not request.safe:
+            await self._confirmed()
+        began = self._clock()
+        async with self._session.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.body,
+            allow_redirects=False,
+            trace_request_ctx=before_sending,
+        ) as response:
+            answer = await _read(response)
+            if answer.cut:
+                response.close()
+        if not quiet:
+            self._tell(answer, (self._clock() - began).total_seconds())
+        return answer
+
+    def _tell(self, answer: Answer, seconds: float) -> None:
+        cut = ", cut at 1 MiB" if answer.cut else ""
+        self._log.write(f"{status_line(answer.status)}, {seconds * 1000:.0f} ms, {answer.size} bytes{cut}")
+        self._log.write(self.clean(f"answer headers: {shown_headers(answer.headers)}"))
+        if answer.text:
+            text = self.clean(without_json_secrets(answer.text[:READ_FOR_SHOWING]))
+            more = f"\n… of {answer.size} bytes" if len(text) > LOGGED_BODY else ""
+            self._log.write(text[:LOGGED_BODY] + more)
+
+
+async def _read(response: aiohttp.ClientResponse) -> Answer:
+    kept = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK):
+        kept += chunk
+        if len(kept) > KEPT_BYTES:
+            break
+    cut = len(kept) > KEPT_BYTES
+    del kept[KEPT_BYTES:]
+    headers = tuple(response.headers.items())
+    return Answer(response.status, headers, _decoded(bytes(kept), response.charset), len(kept), cut)
+
+
+def _decoded(data: bytes, charset: str | None) -> str:
+    try:
+        return data.decode(charset or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")
+
+
+def _stopped(answer: Answer, why: str) -> Answer:
+    return Answer(answer.status, answer.headers, answer.text, answer.size, answer.cut, stopped=why)
+
+
+def _why(error: Exception, where: str) -> str:
+    """Return what went wrong; the text of some errors holds whole URLs, and is left out."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            cause = error.certificate_error
+            detail = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else "it does not fit the host"
+            return f"cannot verify the TLS certificate of {where}: {detail}"
+        case aiohttp.ClientConnectorSSLError():
+            return f"cannot connect to {where}: TLS failed ({error.os_error.__class__.__name__})"
+        case aiohttp.ClientConnectorError():
+            detail = error.os_error.strerror or type(error.os_error).__name__
+            return f"cannot connect to {where}: {_plain(detail)}"
+        case aiohttp.ConnectionTimeoutError():
+            return f"cannot connect to {where} within {CONNECT_SECONDS:g} s"
+        case Disconnected():
+            return f"{where}: {error}"
+        case aiohttp.ClientPayloadError():
+            return f"{where}: the answer broke off"
+        case aiohttp.ClientResponseError():
+            return f"{where} does not answer as HTTP wants it"
+        case _:
+            return f"{where}: {type(error).__name__}"
+
+
+def _plain(detail: str) -> str:
+    """Return the system's text without the addresses that asyncio puts around it."""
+    return detail.partition("[Errno")[0].strip().lower() if not detail.startswith("Connect call") else "connection refused"

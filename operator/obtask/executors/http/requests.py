@@ -1,0 +1,139 @@
+"""Owns what is sent: a request made from the action, its Secrets and the attempt's identity, and where a redirect leads it."""
+
+import base64
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from multidict import CIMultiDict
+from yarl import URL
+
+from obtask.executors.http.redaction import place
+from obtask.model.actions import HttpAction
+from obtask.model.attempt import Attempt, Failed
+from obtask.model.status import FailureReason
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SEE_OTHER = 303
+KEEPING = frozenset({307, 308})
+SAFE = frozenset({"GET", "HEAD"})
+OWN_HEADERS = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
+
+_ENCODED = re.compile(r"[-A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class SecretValues(Protocol):
+    """Reads values out of Secrets."""
+
+    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+        """Return the value of a key, or why it cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; it may hold secrets, so little of it shows."""
+
+    method: str
+    url: URL = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    @property
+    def safe(self) -> bool:
+        """True when sending it changes nothing at the other side."""
+        return self.method in SAFE
+
+
+def identity(attempt: Attempt) -> dict[str, str]:
+    """Return the headers that tell the other side who asks."""
+    named = {
+        "Namespace": attempt.namespace,
+        "Name": attempt.task,
+        "UID": attempt.id.uid,
+        "Step": attempt.id.step,
+        "Subtask": attempt.id.subtask,
+        "Attempt": str(attempt.id.number),
+        "Direction": attempt.id.direction.value,
+    }
+    token = {} if attempt.lock_token is None else {"Lock-Token": str(attempt.lock_token)}
+    return {f"X-OBTask-{name}": value for name, value in (named | token).items()}
+
+
+async def secret_headers(action: HttpAction, namespace: str, source: SecretValues) -> dict[str, str] | Failed:
+    """Return the headers whose values are in Secrets, or why one of them cannot be used."""
+    found: dict[str, str] = {}
+    for header in action.headers_from:
+        ref = header.secret_key_ref
+        value = await source.value(namespace, ref.name, ref.key)
+        if isinstance(value, Failed):
+            return value
+        found[header.name] = value.strip()
+        if _CONTROL.search(found[header.name]):
+            text = f'Secret "{ref.name}": key "{ref.key}" has several lines and cannot be a header; nothing was sent'
+            return Failed(FailureReason.CONNECTION_FAILED, text)
+    return found
+
+
+def parsed(url: str) -> URL | None:
+    """Return the URL if it is one that can be asked."""
+    try:
+        found = URL(url, encoded=_ENCODED.fullmatch(url) is not None)  # as it is: another spelling could break a signature
+        if found.host and found.scheme in ("http", "https") and found.port:
+            return found
+    except ValueError:
+        pass
+    return None
+
+
+def request(method: str, url: URL, action: HttpAction, secret: dict[str, str], who: dict[str, str], *, with_body: bool = True) -> Request:
+    """Return the action's request; the operator's own headers win over Secrets, and those over what is written in the task."""
+    headers = CIMultiDict(action.headers)
+    headers.update(secret)
+    headers.update(who)
+    if url.user is not None or url.password is not None:
+        pair = f"{unquote(url.raw_user or '')}:{unquote(url.raw_password or '')}"
+        headers.setdefault("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
+    body = _encoded(action.body) if with_body else None
+    if body is not None:
+        headers.setdefault("Content-Type", "text/plain; charset=utf-8" if isinstance(action.body, str) else "application/json")
+    return Request(method, url.with_user(None).with_fragment(None), tuple(headers.items()), body)
+
+
+def redirected(sent: Request, status: int, location: str | None) -> Request | str | None:
+    """Return the request that follows this answer, or why it is not followed; None if the answer is no redirect."""
+    if status not in REDIRECTS or not location:
+        return None
+    try:
+        target = sent.url.join(URL(location)).with_fragment(None)
+        if target.scheme not in ("http", "https") or not target.host:
+            return "it redirects to something that is no HTTP address"
+        target = target.with_user(None)
+    except ValueError:
+        return "it redirects to something that is no URL"
+    refused = _refused(sent, target, status)
+    if refused is not None:
+        return f"it redirects to {place(target)}, which is not followed: {refused}"
+    if status == SEE_OTHER and not sent.safe:
+        kept = tuple((name, value) for name, value in sent.headers if not name.lower().startswith("content-"))
+        return Request("GET", target, kept)
+    return replace(sent, url=target)
+
+
+def _refused(sent: Request, target: URL, status: int) -> str | None:
+    upgraded = sent.url.scheme == "http" and target.scheme == "https"
+    if (target.host or "").lower() != (sent.url.host or "").lower():
+        return "it is another host"
+    if not upgraded and target.origin() != sent.url.origin():
+        return "it is another port or without TLS"
+    if not sent.safe and status != SEE_OTHER and status not in KEEPING:
+        return f"a {status} would make a GET of the {sent.method}"
+    return None
+
+
+def _encoded(body: Any) -> bytes | None:
+    if body is None:
+        return None
+    return body.encode() if isinstance(body, str) else json.dumps(body, ensure_ascii=False).encode()

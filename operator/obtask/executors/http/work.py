@@ -1,0 +1,198 @@
+"""Owns the order of an http action: the request, expect, until. API.md section 2.1."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+
+from yarl import URL
+
+from obtask.executors.base import Log
+from obtask.executors.hosts import HostPolicy
+from obtask.executors.http import redaction
+from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
+from obtask.executors.http.exchange import Exchange
+from obtask.executors.http.requests import OWN_HEADERS, Request, SecretValues, identity, parsed, request, secret_headers
+from obtask.executors.outbound import close_session, open_session
+from obtask.model.actions import HttpAction, HttpMethod, HttpUntil, expressions
+from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
+from obtask.rules.expressions import ExpressionFault, Vocabulary, fault, holds
+
+SHOWN_EXPRESSION = 160
+POLL_SECONDS = 30.0
+
+
+class HttpWork:
+    """Carries out http actions; a ``Work`` for ``InProcess``. The deadline is the caller's business.
+
+    ``confirmed`` is awaited before every request that may change something: it returns while no other operator can have taken over.
+    """
+
+    def __init__(
+        self,
+        secrets: SecretValues,
+        *,
+        clock: Callable[[], datetime],
+        confirmed: Callable[[], Awaitable[None]],
+        hosts: HostPolicy,
+        tls: ssl.SSLContext,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._secrets = secrets
+        self._clock = clock
+        self._confirmed = confirmed
+        self._hosts = hosts
+        self._tls = tls
+        self._sleep = sleep
+        self._poll_seconds = poll_seconds
+
+    async def __call__(self, attempt: Attempt, log: Log, report: Callable[[str], None]) -> Outcome:
+        """Send the attempt's request and return how it ended."""
+        action = attempt.action
+        if not isinstance(action, HttpAction):
+            raise TypeError(f"not an http action: {type(action).__name__}")
+        session = open_session(self._hosts, self._tls)
+        try:
+            exchange = Exchange(session, log=log, report=report, clock=self._clock, confirmed=self._confirmed)
+            end = await self._carry_out(attempt, action, exchange, log, report)
+        finally:
+            await close_session(session)
+        log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
+        return end
+
+    async def _carry_out(
+        self, attempt: Attempt, action: HttpAction, exchange: Exchange, log: Log, report: Callable[[str], None]
+    ) -> Outcome:
+        urls = [parsed(text) for text in (action.url, *([action.until.url] if action.until else []))]
+        usable = [url for url in urls if url is not None]
+        if len(usable) < len(urls):
+            return Failed(
+                FailureReason.CONNECTION_FAILED, "the URL cannot be used: it names no host, or no port that there is; nothing was sent"
+            )
+        invalid = _invalid(action) or self._forbidden(action, usable)
+        if invalid is not None:
+            return invalid
+        secret = await secret_headers(action, attempt.namespace, self._secrets)
+        if isinstance(secret, Failed):
+            return secret
+        exchange.hide(*redaction.body_secrets(action.body), *secret.values())
+        who = identity(attempt)
+        first = request(action.method, usable[0], action, secret, who)
+        poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)
+        for url, asked in zip((usable[0], usable[-1]), (first, poll), strict=True):
+            exchange.hide(*redaction.url_secrets(url), *redaction.header_secrets(dict(asked.headers)))
+        return await _Run(action, exchange, log, report, sleep=self._sleep, poll_seconds=self._poll_seconds).carry_out(first, poll)
+
+    def _forbidden(self, action: HttpAction, urls: Sequence[URL]) -> Failed | None:
+        """Return that a host is refused: of a URL, or one that a header makes the server take it for."""
+        named = [URL(f"//{value}").host or value for name, value in action.headers.items() if name.lower() == "host"]
+        for host in (*(url.host or "" for url in urls), *named):
+            refused = self._hosts.refusal(host)
+            if refused is not None:
+                return Failed(FailureReason.FORBIDDEN, one_line(f"{refused}; nothing was sent"))
+        return None
+
+
+class _Run:
+    """One attempt on its way."""
+
+    def __init__(
+        self,
+        action: HttpAction,
+        exchange: Exchange,
+        log: Log,
+        report: Callable[[str], None],
+        *,
+        sleep: Callable[[float], Awaitable[None]],
+        poll_seconds: float,
+    ) -> None:
+        self._action = action
+        self._exchange = exchange
+        self._log = log
+        self._report = report
+        self._sleep = sleep
+        self._poll_seconds = poll_seconds
+
+    async def carry_out(self, first: Request, poll: Request) -> Outcome:
+        answer = await self._exchange.ask(first)
+        if isinstance(answer, Refused):
+            return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
+        if isinstance(answer, Unreached):
+            return Failed(FailureReason.CONNECTION_FAILED, self._clean(answer.message))
+        unmet = self._unmet(answer)
+        if unmet is not None:
+            return unmet
+        if self._action.until is not None:
+            return await self._until(self._action.until, poll, f"HTTP {answer.status}")
+        return Succeeded(f"HTTP {answer.status}")
+
+    def _unmet(self, answer: Answer) -> Failed | None:
+        """Return why the answer is not what was expected."""
+        code, expression = str(answer.status), self._action.expect
+        if expression is None:
+            return None if answer.ok else Failed(FailureReason.HTTP_STATUS, self._clean(shown(answer)), code)
+        met = holds(Vocabulary.HTTP, expression, variables(answer))
+        if met is True:
+            return None
+        why = f"{met.message}: " if isinstance(met, ExpressionFault) else "does not hold: "
+        message = self._clean(f"expect: {why}{_short(expression)}; saw {shown(answer)}")
+        if answer.stopped is not None:
+            return Failed(FailureReason.HTTP_STATUS, self._clean(shown(answer)), code)
+        untold = isinstance(met, ExpressionFault) and answer.ok
+        return Failed(FailureReason.INVALID_EXPRESSION if untold else FailureReason.EXPECTATION_NOT_MET, message, code)
+
+    async def _until(self, until: HttpUntil, poll: Request, done: str) -> Outcome:
+        place = self._exchange.clean(redaction.shown_url(poll.url))
+        self._log.write(f"waiting until {until.expect}: asking every {until.interval_seconds} s: GET {place}")
+        before = ""
+        while True:
+            seen = await self._look(until, poll)
+            if isinstance(seen, Failed):
+                return seen
+            if isinstance(seen, Succeeded):
+                return Succeeded(one_line(f"{done}; {seen.message}"))
+            if seen != before:
+                self._log.write(f"not yet: {seen}")
+            self._report(self._clean(f"waiting until {_short(until.expect)}: last saw {seen}"))
+            before = seen
+            await self._sleep(until.interval_seconds)
+
+    async def _look(self, until: HttpUntil, poll: Request) -> Outcome | str:
+        """Ask once; return the end of the attempt, or what was seen instead."""
+        try:
+            async with asyncio.timeout(self._poll_seconds):
+                answer = await self._exchange.ask(poll, quiet=True)
+        except TimeoutError:
+            return f"no answer within {self._poll_seconds:g} s"
+        if isinstance(answer, Refused):
+            return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
+        if isinstance(answer, Unreached):
+            return self._clean(answer.message)
+        arrived = holds(Vocabulary.HTTP, until.expect, variables(answer))
+        seen = self._clean(shown(answer))
+        if arrived is True:
+            return Succeeded(seen)
+        # What is asked for may not be there yet: no reason to give up on a request that has been carried out.
+        return self._clean(f"{seen} ({arrived.message})") if isinstance(arrived, ExpressionFault) and answer.ok else seen
+
+    def _clean(self, text: str) -> str:
+        return one_line(self._exchange.clean(text))
+
+
+def _invalid(action: HttpAction) -> Failed | None:
+    """Return what is wrong with the action itself, before anything is sent."""
+    for path, expression in expressions(action):
+        wrong = fault(Vocabulary.HTTP, expression)
+        if wrong is not None:
+            return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{path}: {wrong.message}: {_short(expression)}"))
+    for name in [*action.headers, *(header.name for header in action.headers_from)]:
+        if name.lower() in OWN_HEADERS:
+            return Failed(FailureReason.FORBIDDEN, one_line(f'header "{name}" is the HTTP client\'s own business; nothing was sent'))
+    return None
+
+
+def _short(expression: str) -> str:
+    return one_line(expression, SHOWN_EXPRESSION)

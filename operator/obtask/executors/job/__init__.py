@@ -1,0 +1,1 @@
+"""The action job: a container run to its end, as a Kubernetes Job."""

@@ -1,0 +1,119 @@
+"""Owns how the end of a Job and its pod is told: what it is called, and with which code. Pure. API.md section 3.2."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from obtask import names
+from obtask.kube.api import Refusal
+from obtask.model.attempt import Failed, Outcome, Succeeded
+from obtask.model.status import FailureReason
+
+Json = Mapping[str, Any]
+
+DONE = frozenset({"Succeeded", "Failed"})
+# The container never ran: its command could not be started.
+NEVER_RAN = frozenset({"ContainerCannotRun", "StartError"})
+
+
+def condition(item: Json, kind: str) -> Json | None:
+    """Return a condition of a Job or a pod, if it is True."""
+    found = (item.get("status") or {}).get("conditions") or ()
+    return next((one for one in found if one.get("type") == kind and one.get("status") == "True"), None)
+
+
+def is_finished(job: Json) -> bool:
+    """Return whether the Job has ended for good."""
+    return condition(job, "Complete") is not None or condition(job, "Failed") is not None
+
+
+def stopped(job: Json) -> Failed | None:
+    """Return why the operator stopped the Job, if it did."""
+    annotations = job["metadata"].get("annotations") or {}
+    reason = annotations.get(names.STOPPED_ANNOTATION)
+    if reason not in set(FailureReason):
+        return None
+    return Failed(FailureReason(reason), annotations.get(names.STOPPED_MESSAGE_ANNOTATION) or "stopped")
+
+
+def is_alive(pod: Json) -> bool:
+    """Return whether containers of the pod may still run."""
+    return (pod.get("status") or {}).get("phase") not in DONE
+
+
+def is_leaving(pod: Json) -> bool:
+    """Return whether the pod is being deleted."""
+    return pod["metadata"].get("deletionTimestamp") is not None
+
+
+def outcome(job: Json, pods: Sequence[Json]) -> Outcome:
+    """Return how a finished Job ended; its newest pod tells why."""
+    name = job["metadata"]["name"]
+    if condition(job, "Complete") is not None:
+        return Succeeded(f"Job {name} completed")
+    failed = condition(job, "Failed") or {}
+    own = stopped(job)
+    if own is not None:
+        return own
+    if failed.get("reason") == "DeadlineExceeded":
+        seconds = (job.get("spec") or {}).get("activeDeadlineSeconds")
+        return Failed(FailureReason.TIMEOUT, f"did not end within {seconds} s")
+    if pods:
+        return pod_failure(pods[-1])
+    said = f": {failed['message']}" if failed.get("message") else ""
+    return Failed(FailureReason.POD_FAILED, f"the pod of Job {name} was deleted: nobody knows its exit code{said}")
+
+
+def pod_failure(pod: Json) -> Failed:
+    """Return why a pod failed: what was done to it comes before what its containers say."""
+    status, name = pod.get("status") or {}, pod["metadata"]["name"]
+    exit_code = next((str(end["exitCode"]) for _, end in _bad_ends(status)), None)
+    disrupted = condition(pod, "DisruptionTarget")
+    if status.get("reason"):
+        return Failed(FailureReason.POD_FAILED, f"pod {name}: {_said(status['reason'], status.get('message'))}", exit_code)
+    if disrupted is not None:
+        return Failed(FailureReason.POD_FAILED, f"pod {name}: {_said(disrupted.get('reason'), disrupted.get('message'))}", exit_code)
+    for container, end in _bad_ends(status):
+        if end.get("reason") == "OOMKilled":
+            return Failed(FailureReason.POD_FAILED, f"OOMKilled: container {container} used more memory than its limit allows", exit_code)
+    if is_leaving(pod):
+        with_code = f" (exit code {exit_code})" if exit_code else ""
+        return Failed(FailureReason.POD_FAILED, f"pod {name} was deleted while it ran{with_code}", exit_code)
+    for container, end in _bad_ends(status):
+        where = f"container {container}: " if _is_one_of_many(status) else ""
+        if end.get("reason") in NEVER_RAN:
+            return Failed(FailureReason.POD_FAILED, f"container {container} did not start: {end.get('message') or exit_code}", exit_code)
+        text = _said(f"{where}exit code {end['exitCode']}", end.get("message"))
+        return Failed(FailureReason.NON_ZERO_EXIT, text, exit_code)
+    return Failed(FailureReason.POD_FAILED, f"pod {name} failed: {status.get('message') or 'Kubernetes does not say why'}")
+
+
+def creation_refused(refusal: Refusal) -> Failed | None:
+    """Return what it means that the API server does not take the Job; None: try again later."""
+    if refusal.status == HTTPStatus.FORBIDDEN:
+        # Of a namespace that goes away: the task goes with it.
+        terminating = "being terminated" in refusal.message
+        return None if terminating else Failed(FailureReason.FORBIDDEN, f"the Job is refused: {refusal.message}")
+    if refusal.conflict or refusal.missing:
+        return None
+    return Failed(FailureReason.POD_FAILED, f"the Job is not valid: {refusal.message}")
+
+
+def _said(what: str | None, more: str | None) -> str:
+    return f"{what or 'failed'}: {more.strip()}" if more and more.strip() else what or "failed"
+
+
+def _bad_ends(status: Json) -> Iterator[tuple[str, Json]]:
+    for container in container_statuses(status):
+        end = (container.get("state") or {}).get("terminated")
+        if end and end.get("exitCode"):
+            yield container["name"], end
+
+
+def container_statuses(status: Json) -> list[Json]:
+    """Return what is known of the containers, in the order in which they start."""
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def _is_one_of_many(status: Json) -> bool:
+    return len(container_statuses(status)) > 1

@@ -1,0 +1,76 @@
+"""Owns what is remembered of a Job's attempt while it is not over. Nothing here is needed to go on after a restart."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from obtask.executors.base import Log
+from obtask.model.attempt import Attempt, Failed, Running
+from obtask.rules.job_names import job_name
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Entry:
+    """An attempt, its Job as it was last seen, and what was done about it."""
+
+    attempt: Attempt
+    log: Log
+    job: Json | None = None
+    fresh: bool = False  # nobody told that the Job is another one by now
+    read_at: datetime | None = None
+    existed: bool = False
+    asked: bool = False
+    hidden: bool = False
+    changed: bool = True
+    last: Running | None = None
+    end: Failed | None = None
+    started: bool = False
+    held_since: datetime | None = None
+    waits_for: str = ""
+    said: str = ""
+    copied: set[str] = field(default_factory=set)
+    copying: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Name of the Job."""
+        return job_name(self.attempt.task, self.attempt.id)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace and name of the Job."""
+        return self.attempt.namespace, self.name
+
+    def learn(self, job: Json, now: datetime) -> bool:
+        """Take note of a version of the Job; return whether it is news."""
+        known = self.job["metadata"] if self.job is not None else None
+        meta = job["metadata"]
+        same = known is not None and known["uid"] == meta["uid"]
+        if same and known is not None and int(known["resourceVersion"]) > int(meta["resourceVersion"]):
+            return False
+        news = not same or known is None or known["resourceVersion"] != meta["resourceVersion"]
+        self.job, self.fresh, self.existed, self.read_at = job, True, True, now
+        self.changed = self.changed or news
+        return news
+
+    def doubt(self) -> None:
+        """Have the Job read again at the next look."""
+        self.fresh, self.changed = False, True
+
+    def rests(self, now: datetime) -> Running | None:
+        """Return what was seen last, if there is nothing new to see."""
+        last = self.last
+        return last if last is not None and not self.changed and last.wake_at is not None and now < last.wake_at else None
+
+    def is_late(self, now: datetime) -> bool:
+        """Return whether the attempt's time is over."""
+        return self.attempt.deadline is not None and now >= self.attempt.deadline
+
+    def say(self, text: str) -> None:
+        """Write a line into the log, unless it is what was said last."""
+        if text != self.said:
+            self.said = text
+            self.log.write(text)

@@ -1,0 +1,300 @@
+"""Owns attempts that are Jobs: making them, telling how far they are, stopping them. The Job holds all that must outlive the operator."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from obtask.executors.base import Log
+from obtask.executors.job.ending import creation_refused, is_alive, is_finished, is_leaving, outcome, stopped
+from obtask.executors.job.entry import Entry
+from obtask.executors.job.following import Following
+from obtask.executors.job.manifest import is_of, job_manifest
+from obtask.executors.job.podlog import PodLog
+from obtask.executors.job.secrets import PodSecrets
+from obtask.executors.job.waiting import Hold, no_pod_hold, pod_hold
+from obtask.kube.api import Denied, Json, Refusal, Unavailable
+from obtask.kube.jobs import Jobs
+from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
+
+logger = logging.getLogger(__name__)
+
+SOON = timedelta(seconds=1)
+POD_PAUSE = timedelta(seconds=5)
+RELOOK = timedelta(seconds=60)
+# So long before the deadline the log is opened: Kubernetes ends the pod by a clock of its own.
+FOLLOW_LEAD = timedelta(seconds=5)
+# The API server keeps Events for an hour: without one, and younger than that, the Job has never been there.
+EVENTS_KEPT = timedelta(minutes=50)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the executor works with."""
+
+    jobs: Jobs
+    secrets: PodSecrets
+    clock: Callable[[], datetime]
+    confirmed: Callable[[], Awaitable[None]]
+    pod_start_seconds: float
+
+
+class JobExecutor:
+    """Carries out job actions. Implements ``Executor``.
+
+    Raises kube.api.Unavailable, or Denied, when the API server does not tell what became of a Job.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._jobs = tools.jobs
+        self._tools = tools
+        self._clock = tools.clock
+        self._logs = Following(PodLog(tools.jobs))
+        self._entries: dict[AttemptId, Entry] = {}
+        self._places: dict[tuple[str, str], Entry] = {}
+
+    async def start(self, attempt: Attempt, log: Log) -> None:
+        """Make the Job, unless there is one. Without an answer of the API server, a later look goes on with it."""
+        entry = self._entry(attempt, log)
+        if entry.job is not None or entry.end is not None:
+            return
+        entry.asked = True
+        try:
+            await self._create(entry)
+        except Unavailable as error:
+            logger.warning("Job %s/%s may not be there yet: %s", *entry.place, error)
+
+    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+        """Return what the Job and its pod say."""
+        entry = self._entry(attempt, log)
+        rests = entry.end or entry.rests(self._clock())
+        if rests is not None:
+            return rests
+        entry.changed = False
+        try:
+            job = await self._job(entry)
+            seen = await (self._missing(entry) if job is None else self._present(entry, job))
+        except (Unavailable, Denied):
+            entry.changed = True
+            raise
+        entry.last = seen if isinstance(seen, Running) else None
+        return seen
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """Have the Job stopped; its log is opened before."""
+        entry = self._entries.get(attempt.id)
+        if entry is None:
+            return
+        entry.changed = True
+        job = await self._job(entry)
+        if job is None:
+            if not entry.existed:
+                entry.end = Failed(FailureReason.CANCELLED, "cancelled before its Job was made")
+        elif is_of(job, attempt) and not is_finished(job) and stopped(job) is None:
+            await self._stop(entry, job, FailureReason.CANCELLED, "cancelled")
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Drop what is remembered of the attempt."""
+        entry = self._entries.pop(attempt, None)
+        if entry is not None:
+            self._places.pop(entry.place, None)
+            self._logs.drop(entry)
+
+    def see(self, change: str, job: Json) -> AttemptId | None:
+        """Take note of a change of a Job; return the attempt that it is news about, if that is not over."""
+        entry = self._places.get((job["metadata"]["namespace"], job["metadata"]["name"]))
+        if entry is None:
+            return None
+        if change == "DELETED":
+            entry.doubt()
+            return entry.attempt.id
+        return entry.attempt.id if entry.learn(job, self._clock()) else None
+
+    def doubt(self) -> None:
+        """Have every Job read again: changes may have been missed."""
+        for entry in self._entries.values():
+            entry.doubt()
+
+    async def close(self) -> None:
+        """Stop reading logs."""
+        await self._logs.close()
+
+    def _entry(self, attempt: Attempt, log: Log) -> Entry:
+        entry = self._entries.get(attempt.id)
+        if entry is None:
+            entry = self._entries[attempt.id] = Entry(attempt, log)
+            self._places[entry.place] = entry
+        return entry
+
+    async def _job(self, entry: Entry) -> Json | None:
+        now = self._clock()
+        if entry.job is not None and entry.fresh and entry.read_at is not None and now - entry.read_at < RELOOK:
+            return entry.job
+        answer = await self._jobs.get(*entry.place)
+        if not isinstance(answer, Refusal):
+            entry.learn(answer, now)
+            return entry.job
+        if not answer.missing:
+            raise Denied(f"cannot read Job {entry.name}: {answer.message}")
+        entry.fresh = False
+        return None
+
+    async def _pods(self, entry: Entry) -> list[Json]:
+        answer = await self._jobs.pods(*entry.place)
+        if isinstance(answer, Refusal):
+            raise Denied(f"cannot list the pods of Job {entry.name}: {answer.message}")
+        return answer
+
+    async def _create(self, entry: Entry) -> Seen:
+        now = self._clock()
+        manifest = job_manifest(entry.attempt, now)
+        await self._hide(entry, manifest)
+        await self._tools.confirmed()
+        answer = await self._jobs.create(manifest)
+        if not isinstance(answer, Refusal):
+            entry.learn(answer, now)
+            entry.log.write(f"Job {entry.name} created")
+            return Running(wake_at=self._clock())
+        entry.end = creation_refused(answer)
+        if entry.end is None and not answer.conflict:
+            entry.say(f"the Job cannot be made yet: {answer.message}")
+        if entry.end is not None:
+            entry.log.write(entry.end.message)
+        return entry.end or Running(one_line(entry.said) or None, wake_at=now + (SOON if answer.conflict else POD_PAUSE))
+
+    async def _hide(self, entry: Entry, job: Json) -> None:
+        if not entry.hidden:
+            await self._tools.secrets.hide(entry.attempt.namespace, job, entry.log)
+            entry.hidden = True
+
+    async def _missing(self, entry: Entry) -> Seen:
+        """Tell what it means that there is no Job: it is not made yet, or it was deleted."""
+        attempt, now = entry.attempt, self._clock()
+        pods = await self._pods(entry)
+        if entry.existed or pods or await self._events(entry):
+            entry.existed = True
+            await self._hide(entry, job_manifest(attempt, now))
+            own = stopped(entry.job) if entry.job is not None else None
+            deleted = own or Failed(FailureReason.NOT_FOUND, f"Job {entry.name} was deleted, not by the operator")
+            return await self._over(entry, pods, deleted)
+        if entry.is_late(now):
+            return Failed(FailureReason.TIMEOUT, f"{_late(entry)}: there is no Job{f': {entry.said}' if entry.said else ''}")
+        if now - attempt.started_at > EVENTS_KEPT:
+            return Lost()
+        if not entry.asked:
+            entry.asked = True  # at the next look: should the task be stopping, a cancel comes before that
+            return Running(wake_at=now)
+        return await self._create(entry)
+
+    async def _present(self, entry: Entry, job: Json) -> Seen:
+        if not is_of(job, entry.attempt):
+            return Failed(FailureReason.POD_FAILED, f"there is a Job {entry.name} already, and it does not belong to this attempt")
+        await self._hide(entry, job)
+        if is_finished(job):
+            pods = await self._pods(entry)
+            end = outcome(job, pods)
+            if isinstance(end, Failed) and end.reason is FailureReason.TIMEOUT and stopped(job) is None:
+                end = Failed(FailureReason.TIMEOUT, _late(entry))
+            return await self._over(entry, pods, end)
+        own = stopped(job)
+        if own is None and not entry.is_late(self._clock()):
+            return await self._going(entry, job)
+        if own is None:
+            return await self._stop(entry, job, FailureReason.TIMEOUT, _late(entry))
+        pods = await self._pods(entry)
+        # Of a suspended Job nobody takes note of the deadline; it has no pods, and cannot get any.
+        if job["spec"].get("suspend") and not any(is_alive(pod) for pod in pods):
+            return await self._over(entry, pods, own)
+        return await self._until_stopped(entry, pods)
+
+    async def _over(self, entry: Entry, pods: list[Json], end: Outcome) -> Seen:
+        """Return the end, once no container runs any more and the log is complete."""
+        if any(is_alive(pod) for pod in pods):
+            return await self._until_stopped(entry, pods)
+        await self._logs.collect(entry, pods)
+        entry.log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
+        return end
+
+    async def _until_stopped(self, entry: Entry, pods: list[Json]) -> Running:
+        for pod in pods:
+            if is_alive(pod):
+                await self._logs.follow(entry, pod)
+        names = ", ".join(pod["metadata"]["name"] for pod in pods if is_alive(pod))
+        return Running(f"waiting for the end of pod {names}" if names else "stopping", self._clock() + SOON)
+
+    async def _going(self, entry: Entry, job: Json) -> Seen:
+        now = self._clock()
+        if job["spec"].get("suspend"):
+            return self._wait(entry, "suspended: waiting for a place in its queue", RELOOK)
+        pods = await self._pods(entry)
+        pod = pods[-1] if pods else None
+        if pod is not None and not is_alive(pod):
+            return self._wait(entry, None, SOON)  # the Job says so soon
+        closing = entry.attempt.deadline is not None and now >= entry.attempt.deadline - FOLLOW_LEAD
+        if pod is not None and (closing or is_leaving(pod)):
+            await self._logs.follow(entry, pod)
+        if pod is not None and pod["status"].get("phase") == "Running":
+            if not entry.started:
+                entry.started, entry.waits_for = True, ""
+                entry.log.write(f"pod {pod['metadata']['name']} runs on node {pod['spec'].get('nodeName')}")
+            return self._wait(entry, None, SOON if is_leaving(pod) else RELOOK)
+        hold = pod_hold(pod) if pod is not None else no_pod_hold(await self._events(entry))
+        return await self._held(entry, job, hold, SOON if closing else POD_PAUSE)
+
+    async def _held(self, entry: Entry, job: Json, hold: Hold | None, pause: timedelta) -> Seen:
+        now = self._clock()
+        entry.waits_for = hold.message if hold is not None else entry.waits_for
+        if hold is None or hold.becomes is None:
+            entry.held_since = None
+            if hold is not None:
+                entry.say(hold.message)
+            return self._wait(entry, hold.message if hold else None, pause)
+        entry.held_since = entry.held_since or now
+        waited = (now - entry.held_since).total_seconds()
+        if hold.hopeless or waited >= self._tools.pod_start_seconds:
+            allowed = "" if hold.hopeless else f", tried for {waited:.0f} s"
+            return await self._stop(entry, job, hold.becomes, f"{hold.message}{allowed}{f': {hold.detail}' if hold.detail else ''}")
+        entry.say(f"{hold.message}{f': {hold.detail}' if hold.detail else ''}")
+        left = timedelta(seconds=self._tools.pod_start_seconds - waited)
+        return self._wait(entry, hold.message, min(pause, left))
+
+    def _wait(self, entry: Entry, message: str | None, pause: timedelta) -> Running:
+        now, deadline = self._clock(), entry.attempt.deadline
+        moments = [now + pause]
+        if deadline is not None:
+            moments += [moment for moment in (deadline - FOLLOW_LEAD, deadline) if moment > now]
+        return Running(message, min(moments))
+
+    async def _stop(self, entry: Entry, job: Json, reason: FailureReason, message: str) -> Running:
+        pods = await self._pods(entry)
+        for pod in pods:
+            if is_alive(pod):
+                await self._logs.follow(entry, pod)
+        await self._tools.confirmed()
+        answer = await self._jobs.stop(job, reason.value, one_line(message))
+        if isinstance(answer, Refusal):
+            entry.doubt()
+            if not (answer.missing or answer.conflict):
+                entry.say(f"Job {entry.name} cannot be stopped: {answer.message}")
+                return Running(one_line(entry.said), self._clock() + POD_PAUSE)
+        else:
+            entry.learn(answer, self._clock())
+            entry.log.write(f"stopping Job {entry.name}: {message}")
+        return Running("stopping", self._clock() + SOON)
+
+    async def _events(self, entry: Entry) -> list[dict[str, Any]]:
+        answer = await self._jobs.events(*entry.place)
+        if isinstance(answer, Refusal):
+            raise Denied(f"cannot list the Events of Job {entry.name}: {answer.message}")
+        return answer
+
+
+def _late(entry: Entry) -> str:
+    attempt = entry.attempt
+    if attempt.deadline is None:
+        raise AssertionError("an attempt without a deadline has no timeout")
+    allowed = f"did not end within {(attempt.deadline - attempt.started_at).total_seconds():g} s"
+    return f"{allowed}: {entry.waits_for}" if entry.waits_for else allowed

@@ -1,0 +1,51 @@
+"""Owns what a pod that does not run yet waits for, and what becomes of it if that lasts. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from obtask.executors.job.ending import container_statuses
+from obtask.model.status import FailureReason
+
+Json = Mapping[str, Any]
+
+NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "RegistryUnavailable",
+                      "ImageInspectError", "SignatureValidationFailed"})  # fmt: skip
+NO_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "PreCreateHookError"})
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What keeps a pod from running. ``becomes``: how the attempt fails if it lasts; None: it may last."""
+
+    message: str
+    becomes: FailureReason | None = None
+    detail: str = ""
+    hopeless: bool = False
+
+
+def pod_hold(pod: Json) -> Hold | None:
+    """Return what keeps the pod from running, if that is known."""
+    status = pod.get("status") or {}
+    unscheduled: Json = next((one for one in status.get("conditions") or () if one.get("type") == "PodScheduled"), {})
+    if unscheduled.get("status") == "False":
+        return Hold(f"waiting for a node: {unscheduled.get('message') or unscheduled.get('reason') or 'none fits'}")
+    for container in container_statuses(status):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason, detail = waiting.get("reason"), waiting.get("message") or ""
+        if reason in NO_IMAGE:
+            text = f"image {container.get('image')} cannot be pulled"
+            # Back-off and attempt take turns: their words change every few seconds, the cause does not.
+            cause = detail if reason != "ImagePullBackOff" or "Err" in detail else ""
+            return Hold(text, FailureReason.IMAGE_PULL_FAILED, cause, hopeless=reason == "InvalidImageName")
+        if reason in NO_CONTAINER:
+            return Hold(f"container {container['name']} cannot be made: {detail or reason}", FailureReason.POD_FAILED)
+    return None
+
+
+def no_pod_hold(events: Sequence[Json]) -> Hold | None:
+    """Return why the Job has no pod, from the Events about it."""
+    refused = [event for event in events if event.get("reason") == "FailedCreate"]
+    if not refused:
+        return None
+    return Hold(f"no pod can be made: {refused[-1].get('message')}", FailureReason.FORBIDDEN)

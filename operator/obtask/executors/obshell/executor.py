@@ -1,0 +1,126 @@
+"""Owns the attempts of obshell actions: what a new operator can go on with, because obshell does the work itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from obtask.executors.base import Log
+from obtask.executors.inprocess import unexpected
+from obtask.executors.obshell.run import Run
+from obtask.executors.obshell.speech import Speech, Tools
+from obtask.model.actions import ObshellAction
+from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
+from obtask.model.status import FailureReason
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is remembered of an attempt until it is forgotten. Implements ``Watcher``."""
+
+    ring: Callable[[], None]
+    external: str | None = None
+    progress: str | None = None
+    end: Outcome | Lost | None = None
+    task: asyncio.Task[None] | None = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, progress: str, external: str | None = None) -> None:
+        if external is not None:
+            self.external = external
+            self.told.set()
+        if progress != self.progress or external is not None:
+            self.progress = progress
+            self.ring()
+
+
+class Obshell:
+    """Starts operations in obshell and follows them. Implements ``Executor``.
+
+    An attempt whose obshell task is on record goes on with any operator; one that has none and was not started here is Lost.
+    """
+
+    def __init__(self, tools: Tools, *, on_news: Callable[[AttemptId], None]) -> None:
+        self._tools = tools
+        self._on_news = on_news
+        self._entries: dict[AttemptId, _Entry] = {}
+        self._live: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    async def start(self, attempt: Attempt, log: Log) -> None:
+        """Start the attempt, unless it was started before or the operator is stopping."""
+        if attempt.id not in self._entries and not self._stopping:
+            self._launch(attempt, log)
+
+    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+        """Return what became of the attempt; take it up if another operator has left it."""
+        entry = self._entries.get(attempt.id)
+        if entry is None:
+            if attempt.external is None:
+                return Lost()
+            if self._stopping:
+                return Running()
+            entry = self._launch(attempt, log)
+        if entry.end is None:
+            return Running(entry.progress, external=entry.external)
+        return entry.end if isinstance(entry.end, Lost) else replace(entry.end, external=entry.external)
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """Ask the attempt to let obshell cancel its task."""
+        entry = self._entries.get(attempt.id)
+        if entry is not None:
+            entry.stop.set()
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Drop what is remembered of the attempt; one that was cancelled still tells obshell so."""
+        entry = self._entries.pop(attempt, None)
+        if entry is not None and entry.task is not None and not entry.stop.is_set():
+            entry.task.cancel()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Start nothing any more; wait within the grace period for the answers that tell what was started; follow nothing."""
+        self._stopping = True
+        waiting = [asyncio.ensure_future(entry.told.wait()) for entry in self._entries.values()]
+        if waiting:
+            await asyncio.wait(waiting, timeout=grace_seconds)
+        cut = [*waiting, *self._live]
+        for task in cut:
+            task.cancel()
+        await asyncio.gather(*cut, return_exceptions=True)
+
+    def _launch(self, attempt: Attempt, log: Log) -> _Entry:
+        entry = self._entries[attempt.id] = _Entry(lambda: self._on_news(attempt.id), attempt.external)
+        if attempt.external is not None:
+            entry.told.set()
+        entry.task = asyncio.create_task(self._supervised(attempt, log, entry), name=f"obshell {attempt.task}/{attempt.id.subtask}")
+        self._live.add(entry.task)
+        entry.task.add_done_callback(lambda task: self._ended(entry, task))
+        return entry
+
+    def _ended(self, entry: _Entry, task: asyncio.Task[None]) -> None:
+        """Settle how it ended: a callback, because a task that is cancelled before its first step runs none of its own code."""
+        self._live.discard(task)
+        if task.cancelled() and entry.external is None:
+            entry.end = Lost()
+        entry.told.set()
+        entry.ring()
+
+    async def _supervised(self, attempt: Attempt, log: Log, entry: _Entry) -> None:
+        try:
+            entry.end = await self._outcome(attempt, log, entry)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must become a value: nobody awaits this task
+            entry.end = unexpected(attempt, log, error)
+
+    def _outcome(self, attempt: Attempt, log: Log, entry: _Entry) -> Awaitable[Outcome]:
+        action = attempt.action
+        if not isinstance(action, ObshellAction):
+            raise TypeError(f"not an obshell action: {type(action).__name__}")
+        ref = action.connection or attempt.connection
+        if ref is None:
+            return _no_connection()
+        run = Run(attempt, action, Speech(attempt, ref, self._tools, log), tools=self._tools, log=log, watcher=entry)
+        return run.carry_out() if attempt.external is None else run.follow(attempt.external)
+
+
+async def _no_connection() -> Outcome:
+    return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or obshell.connection")

@@ -1,0 +1,128 @@
+"""Owns what an attempt says to the API server as its service account: asking again while nobody answers, warnings, following an object."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import TypeVar
+
+from obtask.executors.base import Log
+from obtask.executors.resource.refusals import FORBIDDEN, GONE, NOT_FOUND, failed
+from obtask.executors.resource.target import Named, Target
+from obtask.kube.api import Json, Refusal, Unavailable
+from obtask.kube.discovery import Discovery
+from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
+from obtask.model.attempt import Failed
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 8.0
+SHOWN_TROUBLE = 300
+
+_T = TypeVar("_T")
+
+
+class Conversation:
+    """One attempt's requests. None of them is lost to an API server that is away for a while: the deadline is the caller's business."""
+
+    def __init__(
+        self,
+        account: ServiceAccount,
+        impersonation: Impersonation,
+        discovery: Discovery,
+        *,
+        log: Log,
+        report: Callable[[str], None],
+        confirmed: Callable[[], Awaitable[None]],
+        sleep: Callable[[float], Awaitable[None]],
+        watch_seconds: int,
+    ) -> None:
+        self.account = account
+        self.log = log
+        self.report = report
+        self._impersonation = impersonation
+        self._discovery = discovery
+        self._confirmed = confirmed
+        self._sleep = sleep
+        self._watch_seconds = watch_seconds
+
+    async def find(self, wanted: Named, namespace: str) -> Target | Failed:
+        """Return where the object is; the kind may be one that the API server does not have."""
+        served = await self.persist(lambda: self._discovery.find(wanted.api_version, wanted.kind))
+        if isinstance(served, Refusal):
+            return self.failed(served)
+        place = (wanted.namespace or namespace) if served.namespaced else None
+        if {wanted.name, place} & {".", ".."}:
+            return Failed(FailureReason.NOT_FOUND, f'"{wanted.name}" in "{place}" cannot be the name of an object')
+        return Target(served, place, wanted.name)
+
+    async def read(self, target: Target) -> Json | Refusal:
+        """Return the object as it is now."""
+        answer = await self.persist(lambda: self._impersonation.send(self.account, "GET", target.path))
+        return answer if isinstance(answer, Refusal) else answer.body
+
+    async def write(
+        self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None, content_type: str | None = None
+    ) -> Answer | Refusal:
+        """Send a change, which must be harmless when it is sent twice; what the server warns of goes into the log."""
+
+        async def once() -> Answer | Refusal:
+            await self._confirmed()
+            return await self._impersonation.send(self.account, method, path, query=query, body=body, content_type=content_type)
+
+        answer = await self.persist(once)
+        for warning in () if isinstance(answer, Refusal) else answer.warnings:
+            self.log.write(f"the API server warns: {warning}")
+        return answer
+
+    async def persist(self, request: Callable[[], Awaitable[_T]]) -> _T:
+        """Return the answer to a request; asks again while there is none."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await request()
+            except Unavailable as error:
+                self._say_unavailable(error)
+            await self._sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def follow(self, target: Target) -> AsyncGenerator[Json | Refusal]:
+        """Yield the object as it is, then at each change; a Refusal is the last thing, ``missing`` if the object is gone."""
+        too_old = ""
+        while True:
+            live = await self.read(target)
+            yield live
+            if isinstance(live, Refusal):
+                return
+            version = live["metadata"]["resourceVersion"]
+            async with aclosing(self._changes(target, None if version == too_old else version)) as changes:
+                async for change in changes:
+                    if isinstance(change, Refusal) and change.status not in {FORBIDDEN, NOT_FOUND}:
+                        too_old = version if change.status == GONE else too_old
+                        break
+                    yield change
+                    if isinstance(change, Refusal):
+                        return
+            await self._sleep(FIRST_PAUSE_SECONDS)
+
+    def failed(self, refusal: Refusal, target: Target | None = None) -> Failed:
+        """Return a refusal, of a request about this object, as the end of an attempt."""
+        return failed(refusal, self.account, about_secret=target is not None and target.is_secret)
+
+    async def _changes(self, target: Target, version: str | None) -> AsyncGenerator[Json | Refusal]:
+        watch = self._impersonation.watch(self.account, target.collection, target.name, version=version, seconds=self._watch_seconds)
+        try:
+            async with aclosing(watch) as changes:
+                async for change in changes:
+                    if isinstance(change, Refusal):
+                        yield change
+                    elif change.kind == "DELETED":
+                        yield Refusal(NOT_FOUND, "NotFound", f"{target} was deleted")
+                    elif change.kind in {"ADDED", "MODIFIED"}:
+                        yield change.body
+        except Unavailable as error:
+            self._say_unavailable(error)
+
+    def _say_unavailable(self, error: Unavailable) -> None:
+        text = one_line(f"the API server does not answer, trying again: {error}", SHOWN_TROUBLE)
+        self.log.write(text)
+        self.report(text)

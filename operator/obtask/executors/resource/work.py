@@ -1,0 +1,94 @@
+"""Owns the order of a resource action: find the kind, change the object or put it back, then until. API.md section 2.1."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from obtask.executors.base import Log
+from obtask.executors.resource.backward import restore
+from obtask.executors.resource.conversation import Conversation
+from obtask.executors.resource.forward import change
+from obtask.executors.resource.target import Target, named, secrets_in
+from obtask.executors.resource.until import until_holds
+from obtask.kube.discovery import Discovery
+from obtask.kube.impersonation import Impersonation, ServiceAccount
+from obtask.kube.objects import Objects
+from obtask.model.actions import expressions
+from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
+from obtask.model.kubernetes_actions import ResourceAction
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
+from obtask.rules.expressions import Vocabulary, fault
+
+DEFAULT_ACCOUNT = "default"
+WATCH_SECONDS = 300  # one watch; then the object is read again, should a silent connection have lost an event
+
+
+class ResourceWork:
+    """Carries out resource actions; a ``Work`` that may be done twice, for ``Resumable``. The deadline is the caller's business.
+
+    ``confirmed`` is awaited before every change: it returns while no other operator can have taken over.
+    """
+
+    def __init__(
+        self,
+        impersonation: Impersonation,
+        discovery: Discovery,
+        objects: Objects,
+        *,
+        confirmed: Callable[[], Awaitable[None]],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        watch_seconds: int = WATCH_SECONDS,
+    ) -> None:
+        self._impersonation = impersonation
+        self._discovery = discovery
+        self._objects = objects
+        self._confirmed = confirmed
+        self._sleep = sleep
+        self._watch_seconds = watch_seconds
+
+    async def __call__(self, attempt: Attempt, log: Log, report: Callable[[str], None]) -> Outcome:
+        """Change the attempt's object, or put it back, and return how that ended."""
+        action = attempt.action
+        if not isinstance(action, ResourceAction):
+            raise TypeError(f"not a resource action: {type(action).__name__}")
+        for secret in secrets_in(action):
+            log.hide(secret)
+        conversation = Conversation(
+            ServiceAccount(attempt.namespace, attempt.service_account or DEFAULT_ACCOUNT),
+            self._impersonation,
+            self._discovery,
+            log=log,
+            report=report,
+            confirmed=self._confirmed,
+            sleep=self._sleep,
+            watch_seconds=self._watch_seconds,
+        )
+        end = _invalid(action) or await self._carry_out(conversation, attempt, action)
+        log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
+        return end
+
+    async def _carry_out(self, conversation: Conversation, attempt: Attempt, action: ResourceAction) -> Outcome:
+        changed = attempt.counterpart if action.restore else action
+        if not isinstance(changed, ResourceAction):
+            return Failed(FailureReason.NOT_FOUND, "restore has nothing to put back: the subtask changes no object")
+        target = await conversation.find(named(changed), attempt.namespace)
+        if action.restore:
+            did = await restore(conversation, self._objects, attempt, target)
+        elif isinstance(target, Target):
+            did = await change(conversation, self._objects, attempt, action, target)
+        else:
+            return target
+        if isinstance(did, Failed):
+            return did
+        if action.until is None or isinstance(target, Failed):
+            return Succeeded(did)
+        seen = await until_holds(conversation, target, action.until.expect)
+        return seen if isinstance(seen, Failed) else Succeeded(one_line(f"{did}; {seen}"))
+
+
+def _invalid(action: ResourceAction) -> Failed | None:
+    for path, expression in expressions(action):
+        wrong = fault(Vocabulary.RESOURCE, expression)
+        if wrong is not None:
+            return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{path}: {wrong.message}; nothing was changed"))
+    return None

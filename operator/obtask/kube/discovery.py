@@ -1,0 +1,51 @@
+"""Owns where objects of a kind are served: API discovery, remembered, asked again for what is not known."""
+
+from dataclasses import dataclass
+
+from obtask.kube.api import Refusal, Requests, path_of
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A kind as the API server serves it."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+    def collection(self, namespace: str | None) -> str:
+        """Return the path of all objects of the kind, in a namespace if the kind has them."""
+        place = ("namespaces", namespace) if namespace is not None else ()
+        return path_of(*_root(self.api_version), *place, self.plural)
+
+
+class Discovery:
+    """The kinds that the API server serves."""
+
+    def __init__(self, api: Requests) -> None:
+        self._api = api
+        self._known: dict[tuple[str, str], Served] = {}
+
+    async def find(self, api_version: str, kind: str) -> Served | Refusal:
+        """Return how a kind is served; a Refusal that is ``missing`` says that it is not. Raises Unavailable."""
+        known = self._known.get((api_version, kind))
+        return known or await self._ask(api_version, kind)
+
+    async def _ask(self, api_version: str, kind: str) -> Served | Refusal:
+        missing = Refusal(404, "NotFound", f'the API server has no kind "{kind}" in {api_version}')
+        if api_version.count("/") > 1 or {".", ".."} & set(api_version.split("/")):
+            return missing
+        answer = await self._api.send("GET", path_of(*_root(api_version)))
+        if isinstance(answer, Refusal):
+            return missing if answer.missing else answer
+        for found in answer.get("resources") or []:
+            if "/" not in found["name"]:  # a subresource
+                served = Served(api_version, found["kind"], found["name"], found["namespaced"])
+                self._known[api_version, served.kind] = served
+        return self._known.get((api_version, kind)) or missing
+
+
+def _root(api_version: str) -> tuple[str, ...]:
+    group, _, version = api_version.rpartition("/")
+    return ("apis", group, version) if group else ("api", version)

@@ -1,0 +1,115 @@
+"""Owns requests in the name of a service account: the operator lends its connection, the rights are the account's."""
+
+import json
+import re
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+
+from obtask.kube.api import RETRYABLE, Api, Json, Refusal, Response, Unavailable, read_answer, read_refusal
+
+APPLY = "application/apply-patch+yaml"  # JSON is YAML, too
+
+WATCH_SLACK_SECONDS = 30  # the server ends a watch; whoever hears nothing for this much longer has lost it
+
+_INTERNAL = 500
+_WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """An account of a namespace."""
+
+    namespace: str
+    name: str
+
+    @property
+    def user(self) -> str:
+        """Its name among the users of the API server."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What makes the API server judge a request as the account's. The account's groups are added by the API server itself."""
+        return {"Impersonate-User": self.user}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server answered, and what it warns of."""
+
+    body: Json
+    created: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event of a watch: ADDED, MODIFIED, DELETED or BOOKMARK, and the object as it is then."""
+
+    kind: str
+    body: Json
+
+
+class Impersonation:
+    """Sends requests as service accounts."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def send(
+        self,
+        account: ServiceAccount,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = {},
+        body: Json | None = None,
+        content_type: str | None = None,
+    ) -> Answer | Refusal:
+        """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
+        headers = account.headers | ({"Content-Type": content_type} if content_type else {})
+        response = await self._api.exchange(method, path, query=query, body=body, headers=headers)
+        # An answer of webhooks, or to an object that no schema allows: asked again, the server would say the same.
+        refusal = read_refusal(response) if response.status == _INTERNAL else read_answer(method, path, response)
+        if isinstance(refusal, Refusal):
+            return refusal
+        warnings = tuple(re.sub(r"\\(.)", r"\1", found[1]) for text in response.warnings for found in _WARNING.finditer(text))
+        return Answer(refusal or {}, created=response.status == 201, warnings=warnings)  # noqa: PLR2004
+
+    async def watch(
+        self, account: ServiceAccount, path: str, name: str, *, version: str | None, seconds: int
+    ) -> AsyncGenerator[Change | Refusal]:
+        """Yield what becomes of one object of a collection, for about that long; without a version it begins with what is there.
+
+        A Refusal ends it; status 410 means that the version is too old. Raises Unavailable when it breaks off.
+        """
+        query = {"watch": "1", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(seconds), "allowWatchBookmarks": "true"}
+        if version is not None:
+            query["resourceVersion"] = version
+        async with self._api.stream(path, query=query, headers=account.headers, seconds=seconds + WATCH_SLACK_SECONDS) as lines:
+            if isinstance(lines, Response):
+                yield _refused(path, lines)
+                return
+            async for line in lines:
+                change = _read(line)
+                yield change
+                if isinstance(change, Refusal):
+                    return
+
+
+def _refused(path: str, response: Response) -> Refusal:
+    refusal = read_refusal(response)
+    if refusal is None or response.status > _INTERNAL or response.status in RETRYABLE:
+        raise Unavailable(f"watch {path}: HTTP {response.status}")
+    return refusal
+
+
+def _read(line: bytes) -> Change | Refusal:
+    try:
+        event = json.loads(line)
+    except ValueError as error:
+        raise Unavailable("a watch broke off in the middle of an event") from error
+    body: Json = event["object"]
+    if event["type"] == "ERROR":
+        return Refusal(body.get("code") or _INTERNAL, body.get("reason") or "", body.get("message") or "")
+    return Change(event["type"], body)

@@ -1,0 +1,78 @@
+"""Owns Jobs, their pods, and the pods' logs in the API server."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from obtask import names
+from obtask.kube.api import Json, Refusal, Streams, path_of
+
+JOB_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
+# What a log may bring; a kubelet keeps 10 MiB of a container's log unless it is told otherwise.
+LOG_BYTES: Final = 64 * 1024 * 1024
+LOG_TAIL_LINES: Final = 2000
+
+
+class Jobs:
+    """Jobs of tasks. No pod is ever written to: Jobs own them."""
+
+    def __init__(self, api: Streams) -> None:
+        self._api = api
+
+    async def create(self, manifest: Json) -> Json | Refusal:
+        """Create a Job; a field that no Job has is refused. A Refusal with ``conflict`` mostly means that it exists already."""
+        path = _jobs(manifest["metadata"]["namespace"])
+        query = {"fieldManager": names.FIELD_MANAGER, "fieldValidation": "Strict"}
+        return await self._api.send("POST", path, query=query, body=manifest)
+
+    async def get(self, namespace: str, name: str) -> Json | Refusal:
+        """Return the Job as it is now."""
+        return await self._api.send("GET", _jobs(namespace, name))
+
+    async def stop(self, job: Json, reason: str, message: str) -> Json | Refusal:
+        """Make the Job end, and note why on it: its pod is stopped, it can have no other, and it stays to be looked at.
+
+        A suspended Job could be resumed, by Kueue for one; a Job that is past its deadline has failed for good.
+        """
+        meta = job["metadata"]
+        annotations = {names.STOPPED_ANNOTATION: reason, names.STOPPED_MESSAGE_ANNOTATION: message}
+        change = {"metadata": {"uid": meta["uid"], "annotations": annotations}, "spec": {"activeDeadlineSeconds": 1, "parallelism": 0}}
+        path, query = _jobs(meta["namespace"], meta["name"]), {"fieldManager": names.FIELD_MANAGER}
+        return await self._api.send("PATCH", path, query=query, body=change)
+
+    async def pods(self, namespace: str, job: str) -> list[Json] | Refusal:
+        """Return the pods that were made for a Job of this name, the oldest first."""
+        query = {"labelSelector": f"{JOB_NAME_LABEL}={job}"}
+        answer = await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "pods"), query=query)
+        if isinstance(answer, Refusal):
+            return answer
+        return sorted(answer.get("items") or [], key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    async def events(self, namespace: str, job: str) -> list[Json] | Refusal:
+        """Return the Events about a Job of this name, the newest last."""
+        query = {"fieldSelector": f"involvedObject.kind=Job,involvedObject.name={job}"}
+        answer = await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "events"), query=query)
+        if isinstance(answer, Refusal):
+            return answer
+        return sorted(answer.get("items") or [], key=lambda event: int(event["metadata"]["resourceVersion"]))
+
+    def log(
+        self, pod: Json, container: str, *, follow: bool, seconds: float
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
+        """Open the log of a container: lines with their times, until now or, followed, until the container ends."""
+        query = {"container": container, "timestamps": "true", "limitBytes": str(LOG_BYTES)}
+        return self._api.streaming(_log(pod), query=query | ({"follow": "true"} if follow else {}), seconds=seconds)
+
+    def log_end(self, pod: Json, container: str, *, seconds: float) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
+        """Open the last lines of the log of a container."""
+        query = {"container": container, "timestamps": "true", "limitBytes": str(LOG_BYTES), "tailLines": str(LOG_TAIL_LINES)}
+        return self._api.streaming(_log(pod), query=query, seconds=seconds)
+
+
+def _jobs(namespace: str, *name: str) -> str:
+    return path_of("apis", "batch", "v1", "namespaces", namespace, "jobs", *name)
+
+
+def _log(pod: Json) -> str:
+    meta = pod["metadata"]
+    return path_of("api", "v1", "namespaces", meta["namespace"], "pods", meta["name"], "log")

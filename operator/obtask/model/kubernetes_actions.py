@@ -1,0 +1,140 @@
+"""Owns the actions that Kubernetes itself carries out: job and resource. API.md section 2.1."""
+
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+
+from obtask.model.base import Value
+from obtask.model.constraints import ApiVersion, Expression, FreeForm, KindName, ObjectName, Text
+
+
+class EnvVar(Value):
+    """An environment variable of a container, as in a pod."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=253)] = Field(description="Name of the variable.")
+    value: Annotated[str, StringConstraints(max_length=16384)] | None = Field(default=None, description="Its value. Default: empty.")
+    value_from: FreeForm | None = Field(default=None, description="Where its value comes from, as in a pod: secretKeyRef, fieldRef, ...")
+
+
+class JobAction(Value):
+    """Runs a container to its end, as a Kubernetes Job with one pod."""
+
+    image: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="Image of the container. Required unless the first container of podTemplate has one."
+    )
+    command: list[Text] = Field(default_factory=list, max_length=64, description="Entry point. Default: the image's.")
+    args: list[Text] = Field(default_factory=list, max_length=256, description="Arguments of the entry point.")
+    env: list[EnvVar] = Field(default_factory=list, max_length=128, description="Environment variables, besides OBTASK_*.")
+    env_from: list[FreeForm] = Field(
+        default_factory=list, max_length=32, description="Sources of environment variables, as in a pod: configMapRef, secretRef."
+    )
+    resources: FreeForm | None = Field(default=None, description="Requests and limits of the container, as in a pod.")
+    pod_template: FreeForm | None = Field(
+        default=None,
+        description="Any fields of a PodTemplateSpec. The fields above are merged over its first container, what the operator sets "
+        "over all of it; its securityContexts are merged over the operator's, which satisfy Pod Security's level restricted.",
+    )
+    queue_name: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = Field(
+        default=None, description="Kueue queue: label kueue.x-k8s.io/queue-name of the Job."
+    )
+
+    @model_validator(mode="after")
+    def _has_image(self) -> Self:
+        if self.image is None and self.pod_template is None:
+            raise ValueError("image is required unless podTemplate names one")
+        return self
+
+    @model_validator(mode="after")
+    def _template_is_a_pod(self) -> Self:
+        """Refuse what cannot be merged; the API server judges the rest when the Job is made."""
+        template = self.pod_template or {}
+        for name in template:
+            if name not in {"metadata", "spec"}:
+                raise ValueError(f"podTemplate.{name}: only metadata and spec are allowed")
+            if not isinstance(template[name], dict):
+                raise ValueError(f"podTemplate.{name} must be an object")  # noqa: TRY004 - pydantic reports ValueError
+        spec = template.get("spec", {})
+        for name in ("containers", "initContainers"):
+            listed = spec.get(name, [])
+            if not isinstance(listed, list) or not all(isinstance(container, dict) for container in listed):
+                raise ValueError(f"podTemplate.spec.{name} must be a list of objects")
+        if self.image is None and not (spec.get("containers") or [{}])[0].get("image"):
+            raise ValueError("image is required unless the first container of podTemplate has one")
+        return self
+
+
+class ResourcePatch(Value):
+    """A change of an object that exists."""
+
+    api_version: ApiVersion = Field(description="API version, such as apps/v1.")
+    kind: KindName = Field(description="Kind, such as Deployment.")
+    name: ObjectName = Field(description="Name of the object, in the task's namespace if its kind has namespaces.")
+    patch: FreeForm = Field(description="A JSON merge patch.")
+
+
+class ManifestMetadata(Value):
+    """The part of an object's metadata that says which object it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: ObjectName = Field(strict=True, description="Name of the object.")
+    namespace: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=63)] | None = Field(
+        default=None, description="Namespace of the object. Default: the task's, if its kind has namespaces."
+    )
+
+
+class ManifestHead(Value):
+    """The part of an object that says which object it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    api_version: ApiVersion = Field(description="API version, such as apps/v1.")
+    kind: KindName = Field(description="Kind, such as Deployment.")
+    metadata: ManifestMetadata = Field(description="Metadata of the object.")
+
+
+class ResourceUntil(Value):
+    """Tells when the effect of a change has arrived."""
+
+    expect: Expression = Field(description="CEL over object, the live object.")
+
+
+class ResourceAction(Value):
+    """Changes a Kubernetes object as the task's service account, or puts it back."""
+
+    apply: FreeForm | None = Field(
+        default=None,
+        description="An object with apiVersion, kind and metadata.name, applied server-side and with force: fields that others manage "
+        "become the step's. Default namespace: the task's.",
+    )
+    patch: ResourcePatch | None = Field(default=None, description="A change of an object that exists.")
+    restore: bool | None = Field(
+        strict=True,
+        default=None,
+        description="In rollback only, beside a resource action forward: true puts the object back as it was before the first change, "
+        "or deletes it if there was none. For this the object is kept before it is changed, up to 256 KiB; not for Secrets.",
+    )
+    until: ResourceUntil | None = Field(default=None, description="Must come true before the step's timeout.")
+
+    @model_validator(mode="after")
+    def _one_change(self) -> Self:
+        if sum(change is not None for change in (self.apply, self.patch, self.restore)) != 1:
+            raise ValueError("exactly one of apply, patch, restore is required")
+        if self.restore is False:
+            raise ValueError("restore is true or absent")
+        return self
+
+    @field_validator("apply")
+    @classmethod
+    def _names_an_object(cls, manifest: FreeForm | None) -> FreeForm | None:
+        try:
+            _ = manifest is not None and ManifestHead.model_validate(manifest)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            raise ValueError(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
+        return manifest
+
+    @property
+    def changes_secret(self) -> bool:
+        """Whether the action is about a Secret, so that nothing of the object may be shown or kept."""
+        return "Secret" in ((self.apply or {}).get("kind"), self.patch.kind if self.patch else None)

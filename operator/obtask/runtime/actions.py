@@ -1,0 +1,94 @@
+"""Owns which executor carries out which action, and the end of them all when the operator stops."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from obtask.engine.secrets import SecretConnections
+from obtask.executors.base import Executor
+from obtask.executors.hosts import HostPolicy
+from obtask.executors.http.work import HttpWork
+from obtask.executors.inprocess import InProcess
+from obtask.executors.job.executor import JobExecutor
+from obtask.executors.job.executor import Tools as JobTools
+from obtask.executors.job.secrets import PodSecrets
+from obtask.executors.obshell.client import Client
+from obtask.executors.obshell.executor import Obshell
+from obtask.executors.obshell.speech import Tools
+from obtask.executors.resource.work import ResourceWork
+from obtask.executors.resumable import Resumable
+from obtask.executors.sql.work import SqlWork
+from obtask.executors.wait import Wait
+from obtask.kube.api import Api
+from obtask.kube.discovery import Discovery
+from obtask.kube.impersonation import Impersonation
+from obtask.kube.jobs import Jobs
+from obtask.kube.objects import Objects
+from obtask.model.actions import Action, HttpAction, ObshellAction, SqlAction, WaitAction
+from obtask.model.attempt import AttemptId
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
+from obtask.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What executors need of the operator.
+
+    ``confirmed`` returns while no other operator can have taken over; ``on_news`` rings the task of an attempt; ``works_elsewhere`` tells
+    whether another operator is there.
+    """
+
+    clock: Callable[[], datetime]
+    confirmed: Callable[[], Awaitable[None]]
+    on_news: Callable[[AttemptId], None]
+    works_elsewhere: Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """The executors of an operator."""
+
+    executors: Mapping[type[Action], Executor]
+    sql: InProcess
+    http: InProcess
+    obshell: Obshell
+    resource: Resumable
+    jobs: JobExecutor
+    acting: Api
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Start nothing any more; what runs inside the operator may end within the grace period, what others can go on with is left."""
+        inside = (executor.stop(grace_seconds) for executor in (self.sql, self.http, self.obshell))
+        await asyncio.gather(self.resource.stop(), *inside)
+
+    async def close(self) -> None:
+        """Close what is still open."""
+        await asyncio.gather(self.jobs.close(), self.acting.close())
+
+
+def build_actions(settings: Settings, api: Api, objects: Objects, around: Surroundings) -> Actions:
+    """Return the executors of all actions. Needs a running event loop."""
+    slots = asyncio.Semaphore(settings.in_process_attempts)
+    secrets, hosts = SecretConnections(objects), HostPolicy(settings.allowed_hosts)
+    clock, confirmed = around.clock, around.confirmed
+    sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, hosts=hosts)
+    http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, hosts=hosts, tls=ssl.create_default_context())
+    sql, http = (InProcess(work, clock=clock, slots=slots, on_end=around.on_news) for work in (sql_work, http_work))
+    obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts), clock, confirmed), on_news=around.on_news)
+    acting = api.apart()
+    changing = ResourceWork(Impersonation(acting), Discovery(api), objects, confirmed=confirmed)
+    own_slots = asyncio.Semaphore(settings.in_process_attempts)  # a long wait for an object must not keep statements waiting
+    inner = InProcess(changing, clock=clock, slots=own_slots, on_end=around.on_news)
+    resource = Resumable(inner, works_elsewhere=around.works_elsewhere)
+    jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds))
+    executors: dict[type[Action], Executor] = {
+        SqlAction: sql,
+        HttpAction: http,
+        ObshellAction: obshell,
+        ResourceAction: resource,
+        JobAction: jobs,
+        WaitAction: Wait(clock=clock),
+    }
+    return Actions(executors, sql, http, obshell, resource, jobs, acting)

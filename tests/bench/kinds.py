@@ -1,0 +1,137 @@
+"""Owns what one step of each kind costs: writes to the API server by the operator, and milliseconds."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.bench.figures import Figure, percentile
+from tests.bench.operators import measured_operator
+from tests.executors.node import Node
+from tests.obshell_agent.agent import FakeAgent
+from tests.obshell_agent.dags import Node as Stage
+from tests.obshell_agent.dags import Step
+from tests.scenario.apiserver import Body
+from tests.scenario.audit import WRITING, requests
+from tests.scenario.tasks import TaskClient
+
+from obtask.devcluster.controlplane import ControlPlane
+from obtask.devcluster.ports import LOOPBACK
+from obtask.devcluster.sqlserver import sql_server
+
+STOP = "/api/v1/ob/stop"
+MAP: Body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "changed"}, "data": {"key": "value"}}
+EDITOR: Body = {"metadata": {"name": "editor"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}]}
+BINDING: Body = {
+    "metadata": {"name": "editor"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "editor"},
+    "subjects": [{"kind": "ServiceAccount", "name": "default"}],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Runs tasks of one step, one after the other, of each kind in a namespace of its own."""
+
+    cluster: ControlPlane
+    folder: Path
+    say: Callable[[str], None]
+
+    def measure(self, count: int) -> list[Figure]:
+        """Return the costs of each kind. The node of jobs and the obshell agent are played by this process."""
+        with ExitStack() as stack:
+            steps = self._steps(stack)
+            found: list[Figure] = []
+            for kind, step in steps.items():
+                self.say(f"{count} tasks of one {kind} step, one after the other")
+                found += self._cost(kind, step, count)
+        return found
+
+    def _steps(self, stack: ExitStack) -> dict[str, Callable[[TaskClient], Body]]:
+        server = stack.enter_context(sql_server(self.folder / "seekdb"))
+        agent = stack.enter_context(FakeAgent(operations={("POST", STOP): lambda: [Stage("Stop", [Step("stop")])]}).running())
+        url = stack.enter_context(_website())
+
+        def sql(tasks: TaskClient) -> Body:
+            return {"sql": {"connection": {"secretName": tasks.create_connection(server)}, "statements": ["select 1"]}}
+
+        def obshell(tasks: TaskClient) -> Body:
+            tasks.create_secret("agent", url=agent.url, password=agent.password)
+            return {"obshell": {"connection": {"secretName": "agent"}, "path": STOP, "body": {}}}
+
+        def resource(tasks: TaskClient) -> Body:
+            place = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{tasks.namespace}"
+            tasks.api.send("POST", f"{place}/roles", EDITOR)
+            tasks.api.send("POST", f"{place}/rolebindings", BINDING)
+            return {"resource": {"apply": MAP}}
+
+        def job(tasks: TaskClient) -> Body:
+            stack.enter_context(Node(self.cluster, tasks.namespace).running())
+            return {"job": {"image": "node/any", "command": ["true"]}}
+
+        return {
+            "wait": lambda _: {"wait": {"seconds": 0}},
+            "sql": sql,
+            "http": lambda _: {"http": {"url": url}},
+            "resource": resource,
+            "obshell": obshell,
+            "job": job,
+        }
+
+    def _cost(self, kind: str, step: Callable[[TaskClient], Body], count: int) -> list[Figure]:
+        namespace = f"kind-{kind}"
+        self.cluster.kubectl.run(["create", "namespace", namespace])
+        tasks = TaskClient(self.cluster, namespace)
+        action = {"name": "only", **step(tasks)}
+        log = self.folder / f"{namespace}.log"
+        with measured_operator(self.cluster.operator_kubeconfig, log, namespace=namespace) as operator:
+            self._run(tasks, "warm", action)
+            before, used = self._writes(namespace), operator.usage().cpu_seconds
+            times = [self._run(tasks, f"task-{number}", action) for number in range(count)]
+            writes, cpu = self._writes(namespace) - before, operator.usage().cpu_seconds - used
+        what = f"one {kind} step"
+        return [
+            Figure(f"{what}: writes of its task, Job, logs and Events included", writes / count, ""),
+            Figure(f"{what}: recorded as started to recorded as ended, p50", percentile(times, 50) * 1000, "ms"),
+            Figure(f"{what}: operator CPU of its task", cpu / count * 1000, "ms"),
+        ]
+
+    def _run(self, tasks: TaskClient, name: str, action: Body) -> float:
+        tasks.create(name, maintenance="Global", steps=[action])
+        status = tasks.wait_let_go(name)
+        if status["phase"] != "Succeeded":
+            raise RuntimeError(f"{name} did not succeed: {status.get('message')}")
+        subtask = status["steps"][0]["subtasks"][0]
+        begun, ended = (datetime.fromisoformat(subtask[field]) for field in ("startedAt", "finishedAt"))
+        return (ended - begun).total_seconds()
+
+    def _writes(self, namespace: str) -> int:
+        return sum(request.verb in WRITING for request in requests(self.cluster, namespace))
+
+
+@contextmanager
+def _website() -> Iterator[str]:
+    """Serve 200 to every request; yield where."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://{LOOPBACK}:{server.server_address[1]}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

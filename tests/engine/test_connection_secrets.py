@@ -1,0 +1,79 @@
+"""Reading connection Secrets of obshell agents: only what the contract allows is used, and nothing of it is told."""
+
+import base64
+from collections.abc import Mapping
+
+import pytest
+
+from obtask.engine.secrets import SecretConnections
+from obtask.executors.connections import AgentConnection
+from obtask.kube.api import Json, Refusal
+from obtask.kube.objects import Objects
+from obtask.model.attempt import Failed
+from obtask.model.status import FailureReason
+
+TYPE = "task.oceanbase.com/connection"
+
+
+class OneSecret:
+    """An API server with one Secret. Implements ``Requests``."""
+
+    def __init__(self, kind: str, data: Mapping[str, str]) -> None:
+        self._body = {"type": kind, "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}}
+
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+        """Return it."""
+        assert (method, path, body, query) == ("GET", "/api/v1/namespaces/prod/secrets/agent", None, {})
+        return self._body
+
+
+async def read(kind: str = TYPE, **data: str) -> AgentConnection | Failed:
+    """Return what a Secret with these keys says."""
+    return await SecretConnections(Objects(OneSecret(kind, data))).agent("prod", "agent")
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.5:2886", "https://ob-agent.prod:2886", "http://[fd00::5]:2886", "https://agent"])
+async def test_a_url_of_scheme_host_and_port(url: str) -> None:
+    """A slash at the end and spaces around do no harm; the password stays as it is."""
+    assert await read(url=f" {url}/\n", password=" p ") == AgentConnection(url, " p ")  # noqa: S106 - of a test
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "10.0.0.5:2886",
+        "ftp://a",
+        "http://root:hunter2@a:2886",
+        "http://a/api",
+        "http://a?b",
+        "http://a:99999",
+        "http://a b",
+        "http://",
+        "http://a\nb",
+    ],
+)
+async def test_any_other_url_is_refused(url: str) -> None:
+    """The message says what is wanted, and repeats nothing that may be a password."""
+    found = await read(url=url, password="p")  # noqa: S106 - of a test
+
+    text = 'Secret "agent": key "url" is not of the form http://HOST:PORT or https://HOST:PORT'
+    assert found == Failed(FailureReason.CONNECTION_FAILED, text)
+
+
+async def test_what_is_missing_or_of_no_use() -> None:
+    """No url; and a certificate where nothing is encrypted."""
+    ca = {"ca.crt": "pem"}
+
+    assert await read(password="p") == Failed(FailureReason.CONNECTION_FAILED, 'Secret "agent" has no key "url"')  # noqa: S106 - of a test
+    assert await read(url="http://a", **ca) == Failed(
+        FailureReason.CONNECTION_FAILED, 'Secret "agent" has a ca.crt, but its url is not https'
+    )
+    assert await read(url="https://a", **ca) == AgentConnection("https://a", "", "pem")
+
+
+async def test_a_secret_of_another_type() -> None:
+    """It is not read out."""
+    found = await read("Opaque", url="http://a", password="p")  # noqa: S106 - of a test
+
+    assert isinstance(found, Failed)
+    assert found.reason is FailureReason.FORBIDDEN

@@ -1,0 +1,220 @@
+"""Jobs as an executor makes and follows them, on the real API server: what a restart, a stranger or a refusal leads to."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.executors.attempts import PlainLog, alone, attempt, wall_clock
+from tests.executors.node import Node
+from tests.scenario.tasks import TaskClient, wait_step
+
+from obtask.devcluster.controlplane import ControlPlane
+from obtask.executors.job.executor import JobExecutor, Tools
+from obtask.executors.job.secrets import PodSecrets
+from obtask.kube.api import Api, connect
+from obtask.kube.jobs import Jobs
+from obtask.kube.objects import Objects
+from obtask.model.attempt import Attempt, Failed, Running, Seen, Succeeded
+from obtask.model.kubernetes_actions import JobAction
+from obtask.model.status import FailureReason
+from obtask.rules.job_names import job_name
+
+JOBS = "/apis/batch/v1/namespaces/{}/jobs"
+LASTING = "trap 'echo asked to end; exit 0' TERM; echo begun; while true; do sleep 0.05; done"
+Make = Callable[[], JobExecutor]
+
+
+@pytest.fixture
+def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
+    """Return the tasks of the test's namespace; no operator runs."""
+    return TaskClient(control_plane, namespace)
+
+
+@pytest.fixture
+async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
+    """Return the API as the operator's user."""
+    connected = await connect(str(control_plane.operator_kubeconfig))
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def make(api: Api) -> AsyncIterator[Make]:
+    """Return a maker of executors: each of them knows nothing of the others, like operators one after the other."""
+    made: list[JobExecutor] = []
+
+    def one() -> JobExecutor:
+        made.append(JobExecutor(Tools(Jobs(api), PodSecrets(Objects(api)), wall_clock, alone, 1.0)))
+        return made[-1]
+
+    yield one
+    for executor in made:
+        await executor.close()
+
+
+@contextmanager
+def a_node(tasks: TaskClient) -> Iterator[Node]:
+    """Run a node for the test's namespace."""
+    with Node(tasks.cluster, tasks.namespace).running() as running:
+        yield running
+
+
+def of_task(tasks: TaskClient, script: str = "true", **fields: Any) -> Attempt:
+    """Return an attempt of a task that is there."""
+    uid = tasks.create("owner", steps=[wait_step("s")])["metadata"]["uid"]
+    action = JobAction.model_validate({"image": "node/any", "command": ["sh", "-c", script], **fields})
+    one = attempt(action)
+    return replace(one, id=replace(one.id, uid=uid), namespace=tasks.namespace, task="owner")
+
+
+def jobs(tasks: TaskClient) -> list[str]:
+    """Return the names of the Jobs of the namespace."""
+    return [job["metadata"]["name"] for job in tasks.api.get(JOBS.format(tasks.namespace))["items"]]
+
+
+async def watch(executor: JobExecutor, one: Attempt, log: PlainLog, until: Callable[[Seen], object] = lambda _: False) -> Seen:
+    """Look again and again, as the engine does when it is rung, until the end or until the condition holds."""
+    async with asyncio.timeout(40):
+        while True:
+            executor.doubt()
+            seen = await executor.observe(one, log)
+            if not isinstance(seen, Running) or until(seen):
+                return seen
+            await asyncio.sleep(0.1)
+
+
+async def test_starting_twice_makes_one_job(tasks: TaskClient, make: Make) -> None:
+    """Another start of the same attempt, here or by another operator, changes nothing; the end is told once it is there."""
+    one, log = of_task(tasks, "echo hello"), PlainLog()
+    first, second = make(), make()
+
+    await first.start(one, log)
+    await first.start(one, log)
+    await second.start(one, PlainLog())
+
+    assert jobs(tasks) == [job_name("owner", one.id)]
+    with a_node(tasks):
+        assert isinstance(await watch(first, one, log), Succeeded)
+        assert isinstance(await watch(second, one, PlainLog()), Succeeded)
+    assert " hello" in log.text
+
+
+async def test_a_job_of_a_stranger(tasks: TaskClient, make: Make) -> None:
+    """A Job of the right name that is not the attempt's fails the attempt, and is left alone."""
+    one, log = of_task(tasks), PlainLog()
+    name = job_name("owner", one.id)
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+    tasks.api.send("POST", JOBS.format(tasks.namespace), {"metadata": {"name": name}, "spec": {"template": template}})
+    executor = make()
+
+    await executor.start(one, log)
+    seen = await watch(executor, one, log)
+    await executor.cancel(one)
+
+    assert isinstance(seen, Failed)
+    assert (seen.reason, "does not belong to this attempt" in seen.message) == (FailureReason.POD_FAILED, True)
+    assert "activeDeadlineSeconds" not in tasks.api.get(f"{JOBS.format(tasks.namespace)}/{name}")["spec"]
+
+
+async def test_killed_before_the_job_was_made(tasks: TaskClient, make: Make) -> None:
+    """The next operator makes it: nothing has run."""
+    one, log, executor = of_task(tasks), PlainLog(), make()
+
+    with a_node(tasks):
+        seen = await watch(executor, one, log)
+
+    assert isinstance(seen, Succeeded)
+
+
+async def test_cancelled_before_the_job_was_made(tasks: TaskClient, make: Make) -> None:
+    """The next operator does not make it when the task is to stop."""
+    one, log, executor = of_task(tasks), PlainLog(), make()
+    assert isinstance(await executor.observe(one, log), Running)
+
+    await executor.cancel(one)
+
+    seen = await watch(executor, one, log)
+    assert isinstance(seen, Failed)
+    assert seen.reason is FailureReason.CANCELLED
+    assert not jobs(tasks)
+
+
+async def test_deleted_while_no_operator_lived(tasks: TaskClient, make: Make, api: Api) -> None:
+    """What has run is not run again by itself: the Events about the Job tell that it was there."""
+    one, log = of_task(tasks), PlainLog()
+    await make().start(one, log)
+    name = job_name("owner", one.id)
+    async with asyncio.timeout(30):
+        while not await Jobs(api).events(tasks.namespace, name):  # noqa: ASYNC110 - the API server does not ring
+            await asyncio.sleep(0.1)
+    tasks.kubectl("delete", "job", name)
+
+    seen = await watch(make(), one, log)
+
+    assert isinstance(seen, Failed)
+    assert (seen.reason, seen.message) == (FailureReason.NOT_FOUND, f"Job {name} was deleted, not by the operator")
+    assert not jobs(tasks)
+
+
+async def test_killed_between_cancel_and_end(tasks: TaskClient, make: Make) -> None:
+    """The Job itself says that it was cancelled: the next operator tells so, once the pod has ended."""
+    one, log, first = of_task(tasks, LASTING), PlainLog(), make()
+    with a_node(tasks):
+        await first.start(one, log)
+        await watch(first, one, log, until=lambda _: "runs on node" in log.text)
+        await first.cancel(one)
+
+        seen = await watch(make(), one, PlainLog())
+
+    assert seen == Failed(FailureReason.CANCELLED, "cancelled")
+
+
+async def test_cancelling_a_suspended_job(tasks: TaskClient, make: Make) -> None:
+    """A Job that waits in a queue ends at once, and can have no pod any more."""
+    one, log, executor = of_task(tasks, LASTING), PlainLog(), make()
+    await executor.start(one, log)
+    path = f"{JOBS.format(tasks.namespace)}/{job_name('owner', one.id)}"
+    tasks.api.send("PATCH", path, {"spec": {"suspend": True}})
+    await watch(executor, one, log, until=lambda seen: isinstance(seen, Running) and "suspended" in (seen.message or ""))
+
+    await executor.cancel(one)
+
+    assert await watch(executor, one, log) == Failed(FailureReason.CANCELLED, "cancelled")
+    assert tasks.api.get(path)["spec"]["parallelism"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "said"),
+    [
+        ({"podTemplate": {"spec": {"nodeSelectr": {}}}}, FailureReason.POD_FAILED, "nodeSelectr"),
+        ({"resources": {"limits": {"cpu": "much"}}}, FailureReason.POD_FAILED, "the Job is not valid"),
+        ({"podTemplate": {"spec": {"serviceAccountName": "nobody"}}}, FailureReason.FORBIDDEN, 'serviceaccount "nobody" not found'),
+    ],
+    ids=["unknown-field", "bad-quantity", "no-service-account"],
+)
+async def test_what_kubernetes_refuses(tasks: TaskClient, make: Make, fields: Any, reason: FailureReason, said: str) -> None:
+    """The attempt fails in the server's words, also when it is the pod that is refused, about which only Events tell."""
+    one, log, executor = of_task(tasks, **fields), PlainLog(), make()
+    await executor.start(one, log)
+
+    seen = await watch(executor, one, log)
+
+    assert isinstance(seen, Failed)
+    assert seen.reason is reason
+    assert said in seen.message
+
+
+async def test_every_container_has_its_log(tasks: TaskClient, make: Make) -> None:
+    """With more than one container, each line says whose it is."""
+    side = {"name": "side", "image": "node/any", "command": ["echo", "from the side"]}
+    template = {"spec": {"containers": [{"name": "tool"}, side]}}
+    one, log, executor = of_task(tasks, "echo from the tool", podTemplate=template), PlainLog(), make()
+    with a_node(tasks):
+        await executor.start(one, log)
+        assert isinstance(await watch(executor, one, log), Succeeded)
+
+    assert "Z [tool] from the tool" in log.text
+    assert "Z [side] from the side" in log.text

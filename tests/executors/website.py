@@ -1,0 +1,136 @@
+"""A real HTTP server for tests of the http action: it remembers what it was asked, and answers as a test tells it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from tests.executors.attempts import Bench, alone, attempt, bench, wall_clock
+
+from obtask.executors.hosts import ANYWHERE, HostPolicy
+from obtask.executors.http.work import HttpWork
+from obtask.model.actions import HttpAction
+from obtask.model.attempt import Failed, Lost, Outcome
+from obtask.model.status import FailureReason
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Website:
+    """What is served, where, and what was asked."""
+
+    url: str = ""
+    heard: list[Heard] = field(default_factory=list)
+    handlers: dict[str, Handler] = field(default_factory=dict)
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Remember the request and answer it."""
+        self.heard.append(Heard(request.method, request.path_qs, request.headers.copy(), await request.read()))
+        return await self.handlers[request.path](request)
+
+    def answers(self, path: str, status: int = 200, **more: Any) -> None:
+        """Answer this path always alike: ``json`` or ``text``, ``headers``."""
+
+        async def handler(_: web.BaseRequest) -> web.StreamResponse:
+            return web.json_response(more["json"], status=status) if "json" in more else web.Response(status=status, **more)
+
+        self.handlers[path] = handler
+
+    def hangs(self, path: str) -> asyncio.Event:
+        """Never answer this path; return what is set when the other side has left."""
+        left = asyncio.Event()
+
+        async def handler(_: web.BaseRequest) -> web.StreamResponse:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                left.set()
+            return web.Response()
+
+        self.handlers[path] = handler
+        return left
+
+    def hangs_up(self, path: str) -> None:
+        """Read the request to this path, and close the connection instead of answering."""
+
+        async def handler(request: web.BaseRequest) -> web.StreamResponse:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+
+        self.handlers[path] = handler
+
+
+@asynccontextmanager
+async def website(*, tls: ssl.SSLContext | None = None) -> AsyncIterator[Website]:
+    """Serve on a free port of 127.0.0.1."""
+    site = Website()
+    runner = web.ServerRunner(web.Server(site.serve, handler_cancellation=True), shutdown_timeout=0.1)
+    await runner.setup()
+    listener = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+    await listener.start()
+    host, port = runner.addresses[0][:2]
+    site.url = f"{'https' if tls else 'http'}://{host}:{port}"
+    try:
+        yield site
+    finally:
+        await runner.cleanup()
+
+
+@dataclass(slots=True)
+class Values:
+    """Values of Secrets by (name, key); a name "other" is a Secret of another type."""
+
+    known: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+        """Return the value of that key."""
+        if secret_name == "other":  # noqa: S105 - a name
+            return Failed(FailureReason.FORBIDDEN, f'Secret "{secret_name}" of {namespace} has type Opaque')
+        return self.known.get((secret_name, key)) or Failed(FailureReason.NOT_FOUND, f'Secret "{secret_name}" has no key "{key}"')
+
+
+def http(url: str, **fields: object) -> HttpAction:
+    """Return an http action."""
+    return HttpAction.model_validate({"url": url, **fields})
+
+
+def http_bench(
+    *,
+    hosts: HostPolicy = ANYWHERE,
+    tls: ssl.SSLContext | None = None,
+    secrets: Mapping[tuple[str, str], str] | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    confirmed: Callable[[], Awaitable[None]] = alone,
+    poll_seconds: float = 30,
+) -> Bench:
+    """Return an executor of http actions."""
+    work = HttpWork(
+        Values(secrets or {}),
+        clock=wall_clock,
+        confirmed=confirmed,
+        hosts=hosts,
+        tls=tls or ssl.create_default_context(),
+        sleep=sleep,
+        poll_seconds=poll_seconds,
+    )
+    return bench(work)
+
+
+async def run(url: str, *, hosts: HostPolicy = ANYWHERE, tls: ssl.SSLContext | None = None, **fields: object) -> Outcome | Lost:
+    """Carry out one http action."""
+    return await http_bench(hosts=hosts, tls=tls).run(attempt(http(url, **fields), seconds=30))

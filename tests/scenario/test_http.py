@@ -1,0 +1,157 @@
+"""The http action through the whole operator, on the real API server and a real HTTP server. API.md section 2.1."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.executors.website import Website, website
+from tests.scenario.operators import OperatorProcess, operator_thread
+from tests.scenario.scene import happens
+from tests.scenario.tasks import TaskClient
+
+from obtask.settings import Settings
+
+SAMPLES = sorted((Path(__file__).parents[2] / "deploy" / "samples").glob("*.yaml"))
+
+
+@pytest.fixture
+def site() -> Iterator[Website]:
+    """Return a server that runs in a thread of its own."""
+    ready, stop = threading.Event(), asyncio.Event()
+    found: list[Website] = []
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with website() as one:
+            found.append(one)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="website", daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    yield found[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(30)
+    loop.close()
+
+
+def call(name: str, url: str, method: str = "POST", *, undo: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Return a step that sends a request, and perhaps its rollback."""
+    step = {"name": name, "http": {"method": method, "url": url, **fields}, "timeoutSeconds": 60}
+    return step | ({"rollback": {"http": {"method": "DELETE", "url": undo}}} if undo else {})
+
+
+def asked(site: Website) -> list[str]:
+    """Return what the server was asked, in order."""
+    return [f"{heard.method} {heard.path}" for heard in site.heard]
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_failed_request_is_retried_and_rolled_back(tasks: TaskClient, site: Website) -> None:
+    """The status is reason and code; retry sends the failed request again and nothing else; rollback undoes in reverse order."""
+    tasks.create_secret("api", token="Bearer s3cr3t-7788")  # noqa: S106 - of the test
+    secret = [{"name": "Authorization", "secretKeyRef": {"name": "api", "key": "token"}}]
+    site.answers("/one", 201, json={"you sent": "Bearer s3cr3t-7788"})
+    site.answers("/two", 409, json={"error": "busy"})
+    site.answers("/undo", 204)
+    steps = [
+        call("one", f"{site.url}/one", undo=f"{site.url}/undo?of=one", headers={"X-Plain": "p"}, headersFrom=secret),
+        call("two", f"{site.url}/two", undo=f"{site.url}/undo?of=two", body={"n": 1}),
+    ]
+    tasks.create("orders", maintenance="Global", steps=steps)
+
+    failed = tasks.wait_phase("orders", "Failed")
+
+    assert (failed["failedSubtask"]["reason"], failed["failedSubtask"]["code"]) == ("HttpStatus", "409")
+    assert failed["failedSubtask"]["message"].startswith('HTTP 409 Conflict: {"error": "busy"')
+    assert f"POST {site.url}/two" in failed["failedSubtask"]["logTail"]
+    assert site.heard[0].headers["Authorization"] == "Bearer s3cr3t-7788"
+    assert site.heard[0].headers["X-Plain"] == "p"
+    assert site.heard[0].headers["X-OBTask-UID"] == tasks.get("orders")["metadata"]["uid"]
+    assert site.heard[0].headers["X-OBTask-Lock-Token"] == str(failed["lock"]["token"])
+    assert "you sent" in failed["steps"][0]["subtasks"][0]["logTail"]
+    assert "7788" not in json.dumps(failed)
+
+    tasks.command("orders", "retry")
+    tasks.wait("orders", lambda task: task["status"].get("failedSubtask", {}).get("attempt") == 2)
+    tasks.command("orders", "rollback")
+
+    assert tasks.wait_phase("orders", "RolledBack", "Failed")["phase"] == "RolledBack"
+    assert asked(site) == ["POST /one", "POST /two", "POST /two", "DELETE /undo?of=two", "DELETE /undo?of=one"]
+
+
+@pytest.mark.usefixtures("operator")
+def test_until_and_cancel(tasks: TaskClient, site: Website) -> None:
+    """Progress shows what was seen last; cancel stops the asking."""
+    site.answers("/run", 202)
+    site.answers("/state", json={"state": "busy"})
+    until = {"url": f"{site.url}/state", "expect": "body.state == 'done'", "intervalSeconds": 1}
+    tasks.create("slow", steps=[call("s", f"{site.url}/run", until=until)])
+    happens(lambda: "GET /state" in asked(site), "the first look")
+
+    tasks.command("slow", "cancel")
+
+    failed = tasks.wait_phase("slow", "Failed")["failedSubtask"]
+    assert failed["reason"] == "Cancelled"
+    assert '{"state": "busy"}' in failed["message"]
+    site.answers("/state", json={"state": "done"})
+    tasks.command("slow", "retry")
+    assert tasks.wait_phase("slow", "Succeeded")["steps"][0]["subtasks"][0]["message"] == 'HTTP 202; HTTP 200 OK: {"state": "done"}'
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_secret_of_another_type(tasks: TaskClient, site: Website) -> None:
+    """Only connection Secrets may leave the cluster."""
+    tasks.create_secret("private", "Opaque", token="s3cr3t-7788")  # noqa: S106 - of the test
+    secret = [{"name": "X-Key", "secretKeyRef": {"name": "private", "key": "token"}}]
+    tasks.create("thief", steps=[call("s", f"{site.url}/run", headersFrom=secret)])
+
+    failed = tasks.wait_phase("thief", "Failed")["failedSubtask"]
+
+    assert failed["reason"] == "Forbidden"
+    assert "task.oceanbase.com/connection" in failed["message"]
+    assert not site.heard
+
+
+def test_the_administrators_list_of_hosts(tasks: TaskClient, site: Website, settings: Settings, connection: str) -> None:
+    """It binds http and sql steps; the message names the setting."""
+    site.answers("/run")
+    with operator_thread(replace(settings, allowed_hosts=("localhost",))):
+        tasks.create("by-name", steps=[call("s", site.url.replace("127.0.0.1", "localhost") + "/run")])
+        tasks.create("by-address", steps=[call("s", f"{site.url}/run")])
+        tasks.create("by-sql", connection={"secretName": connection}, steps=[{"name": "s", "sql": {"statements": ["select 1"]}}])
+
+        tasks.wait_phase("by-name", "Succeeded")
+        for name in ("by-address", "by-sql"):
+            failed = tasks.wait_phase(name, "Failed")["failedSubtask"]
+            assert failed["reason"] == "Forbidden"
+            assert "OBTASK_ALLOWED_HOSTS" in failed["message"]
+
+
+def test_an_operator_that_is_killed(tasks: TaskClient, site: Website, operator_process: OperatorProcess) -> None:
+    """The next operator does not send the request again: nobody knows its outcome, so a person decides."""
+    site.hangs("/run")
+    operator_process.start()
+    tasks.create("cut", steps=[call("s", f"{site.url}/run")])
+    happens(lambda: site.heard, "the request")
+    operator_process.kill()
+
+    operator_process.start()
+
+    assert tasks.wait_phase("cut", "Failed")["failedSubtask"]["reason"] == "Interrupted"
+    assert asked(site) == ["POST /run"]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
+def test_the_samples_are_accepted(tasks: TaskClient, sample: Path) -> None:
+    """The API server takes every sample as it is."""
+    manifest = yaml.safe_load(sample.read_text())
+
+    assert "created" in tasks.kubectl("create", "-f", "-", manifest=manifest)

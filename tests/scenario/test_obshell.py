@@ -1,0 +1,186 @@
+"""obshell steps through the whole operator, on the real API server and a fake agent that speaks the real protocol."""
+
+import base64
+import gzip
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.obshell_agent.agent import Answered, FakeAgent
+from tests.obshell_agent.dags import Node, Step
+from tests.scenario.apiserver import Body
+from tests.scenario.operators import OperatorProcess, operator_thread
+from tests.scenario.scene import happens
+from tests.scenario.tasks import TaskClient
+
+from obtask.settings import Settings
+
+STOP = "/api/v1/ob/stop"
+
+
+def stages(*steps: Step) -> Callable[[], list[Node]]:
+    """Return an operation whose DAG has a stage for each step."""
+    return lambda: [Node(f"Stage {step.name}", [replace(step, written=[])]) for step in steps]
+
+
+@pytest.fixture
+def agent(tasks: TaskClient) -> Iterator[FakeAgent]:
+    """Return an agent whose stop operation has two stages, and for which there is a Secret."""
+    with FakeAgent(operations={("POST", STOP): stages(Step("prepare"), Step("kill"))}).running() as running:
+        tasks.create_secret("obshell", url=running.url, password=running.password)
+        yield running
+
+
+def create(tasks: TaskClient, name: str, **step: Any) -> Body:
+    """Create a task of one obshell step."""
+    obshell = {"path": STOP, "body": {"force": True, "rootPassword": "s3cret-of-the-body"}}
+    full = {"name": "stop", "obshell": obshell, **step}
+    return tasks.create(name, maintenance="Global", connection={"secretName": "obshell"}, steps=[full])
+
+
+def only(status: Body) -> Body:
+    """Return the status of the only subtask."""
+    found: Body = status["steps"][0]["subtasks"][0]
+    return found
+
+
+def recorded(task: Body) -> bool:
+    """Return whether the id of the DAG is in the status."""
+    return bool(task.get("status", {}).get("steps")) and "external" in only(task["status"])
+
+
+def test_success_with_progress(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """The stage of the DAG shows while it runs; the log has what the subtasks said, without secrets."""
+    agent.operations["POST", STOP] = stages(
+        Step("prepare"), Step("kill", held=True, logs=(f"using {agent.password}", "s3cret-of-the-body"))
+    )
+    with operator_thread(settings):
+        create(tasks, "ok")
+        shown = tasks.wait("ok", lambda task: recorded(task) and "2/2" in only(task["status"]).get("message", ""))
+        agent.release()
+        status = tasks.wait_let_go("ok", "Succeeded")
+
+    assert only(shown["status"])["message"] == 'obshell task 11 "Operation 1" is running: 2/2 "Stage kill"'
+    assert only(status)["message"] == 'obshell task 11 "Operation 1" succeeded'
+    assert "prepare (10.0.0.1:2886): doing prepare" in only(status)["logTail"]
+    assert agent.password not in str(status)
+    assert "s3cret-of-the-body" not in str(status)
+
+
+def test_a_failed_dag_is_retried_by_obshell(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """The failed subtask and its log show; `action=retry` becomes RETRY of the same DAG."""
+    agent.operations["POST", STOP] = stages(Step("prepare"), Step("kill", fails=1))
+    with operator_thread(settings):
+        create(tasks, "again")
+        failed = tasks.wait_phase("again", "Failed")
+        tasks.command("again", "retry")
+        status = tasks.wait_let_go("again", "Succeeded")
+
+    assert (failed["failedSubtask"]["reason"], failed["failedSubtask"]["code"]) == ("ObshellTaskFailed", "11")
+    assert 'subtask "kill" on 10.0.0.1:2886: ERROR: kill broke' in failed["failedSubtask"]["message"]
+    assert "kill (10.0.0.1:2886): ERROR: kill broke" in failed["failedSubtask"]["logTail"]
+    assert (only(status)["attempts"], only(status)["external"]) == (2, "11")
+    assert (agent.starts(), agent.operated()) == ([STOP], ["RETRY"])
+
+
+def test_rollback_by_obshell(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """A step with the rollback operator is undone by obshell itself."""
+    agent.operations["POST", STOP] = stages(Step("prepare"), Step("kill", fails=1))
+    with operator_thread(settings):
+        create(tasks, "back", rollback={"obshell": {"operator": "Rollback"}})
+        tasks.wait_phase("back", "Failed")
+        tasks.command("back", "rollback")
+        status = tasks.wait_let_go("back", "RolledBack")
+
+    assert only(status)["message"] == 'obshell task 11 "Operation 1" is rolled back'
+    assert agent.operated() == ["ROLLBACK"]
+
+
+def test_cancel_and_skip(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """`action=cancel` becomes CANCEL of the DAG; `action=skip` then touches nothing in obshell."""
+    agent.operations["POST", STOP] = stages(Step("prepare"), Step("kill", held=True))
+    with operator_thread(settings):
+        create(tasks, "cut")
+        tasks.wait("cut", recorded)
+        tasks.command("cut", "cancel")
+        status = tasks.wait_phase("cut", "Failed")
+        tasks.command("cut", "skip")
+        tasks.wait_let_go("cut", "Skipped")
+
+    assert (status["reason"], status["failedSubtask"]["reason"]) == ("SubtaskCancelled", "Cancelled")
+    assert "obshell has cancelled its task" in status["failedSubtask"]["message"]
+    assert (agent.dag().state, agent.dag().operator, agent.operated()) == ("FAILED", "CANCEL", ["CANCEL"])
+
+
+def test_a_deleted_task_cancels_its_dag(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """Deleting an unfinished task stops what it runs in obshell, too."""
+    agent.operations["POST", STOP] = stages(Step("kill", held=True))
+    with operator_thread(settings):
+        create(tasks, "gone")
+        tasks.wait("gone", recorded)
+        tasks.delete("gone")
+        tasks.wait_gone("gone")
+
+    assert agent.operated() == ["CANCEL"]
+
+
+def test_a_killed_operator_is_followed_by_one_that_goes_on(
+    tasks: TaskClient, agent: FakeAgent, operator_process: OperatorProcess, settings: Settings
+) -> None:
+    """The new operator follows the same DAG to its end: no second POST, one attempt, the whole log."""
+    agent.operations["POST", STOP] = stages(Step("prepare"), Step("kill", held=True))
+    operator_process.start()
+    create(tasks, "killed")
+    tasks.wait("killed", recorded)
+    operator_process.kill()
+    agent.release()
+
+    with operator_thread(settings):
+        status = tasks.wait_let_go("killed", "Succeeded")
+
+    assert agent.starts() == [STOP]
+    assert only(status)["attempts"] == 1
+    assert "prepare (10.0.0.1:2886): doing prepare" in whole_log(tasks, only(status))
+    assert "kill (10.0.0.1:2886): doing kill" in whole_log(tasks, only(status))
+
+
+def test_killed_before_the_id_is_known_it_is_interrupted(
+    tasks: TaskClient, agent: FakeAgent, operator_process: OperatorProcess, settings: Settings
+) -> None:
+    """Nobody knows whether the POST started something: a person decides; it is not sent again by itself."""
+    agent.faults.append(("POST", STOP, Answered(drop=True)))
+    agent.operations["POST", STOP] = stages(Step("kill"))
+    operator_process.start()
+    with agent.lock:  # so long it answers nothing
+        create(tasks, "lost", autoRetry={"limit": 3})
+        tasks.wait_phase("lost", "Running")
+        happens(lambda: only(tasks.status("lost")).get("attempts") == 1, "the attempt")
+        operator_process.kill()
+
+    with operator_thread(settings):
+        status = tasks.wait_phase("lost", "Failed")
+
+    assert status["failedSubtask"]["reason"] == "Interrupted"
+    assert len(agent.starts()) <= 1
+
+
+def test_a_secret_of_another_type_is_forbidden(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """Only a connection Secret is ever sent to a host of the author's choice."""
+    tasks.create_secret("plain", kind="Opaque", url=agent.url, password="not-for-you")  # noqa: S106 - of a test
+    step = {"name": "stop", "obshell": {"path": STOP, "connection": {"secretName": "plain"}}}
+    with operator_thread(settings):
+        tasks.create("thief", steps=[step])
+        status = tasks.wait_phase("thief", "Failed")
+
+    assert status["failedSubtask"]["reason"] == "Forbidden"
+    assert agent.asked == []
+
+
+def whole_log(tasks: TaskClient, subtask: Body) -> str:
+    """Return the log of a subtask, wherever it is kept."""
+    if "logRef" not in subtask:
+        return str(subtask["logTail"])
+    reference = subtask["logRef"]
+    stored = tasks.api.get(f"/api/v1/namespaces/{tasks.namespace}/configmaps/{reference['configMap']}")
+    return gzip.decompress(base64.b64decode(stored["binaryData"][reference["key"]])).decode()
