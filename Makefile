@@ -39,13 +39,15 @@ check: $(INSTALLED)  ## Lint, types, layers, generated files
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache | tail -n 8
 	.venv/bin/obtask crd | diff - crds/task.oceanbase.com_obtasks.yaml
+	diff -r crds charts/obtask-operator/files/crds
 
 format: $(INSTALLED)  ## Format the code
 	@.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-generate: $(INSTALLED)  ## Generate crds/
+generate: $(INSTALLED)  ## Generate crds/ and the chart's copy
 	@.venv/bin/obtask crd > crds/task.oceanbase.com_obtasks.yaml
+	cp crds/*.yaml charts/obtask-operator/files/crds/
 
 explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses
 	@$(RUN) -m tests.exploration --deep

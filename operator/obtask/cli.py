@@ -8,13 +8,15 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from kubernetes.aio.config import ConfigException
 
-from obtask.kube.api import Denied, Unavailable
+from obtask.kube.api import Denied, Unavailable, connect
+from obtask.kube.listing import Listing
 from obtask.model.schema import custom_resource_definitions, render_yaml
 from obtask.runtime.identity import PROC, own_name
 from obtask.runtime.process import serve
@@ -36,6 +38,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.command("run", help="Run the operator until it is told to stop.")(run)
+    app.command("check", help="Check that the API server answers, that the CRDs are there, and that this user may list tasks.")(check)
     app.command("crd", help="Print the CustomResourceDefinitions.")(crd)
     return app
 
@@ -45,13 +48,25 @@ def crd() -> None:
     sys.stdout.write(render_yaml(custom_resource_definitions()))
 
 
-def run(
-    kubeconfig: Annotated[str | None, typer.Option(help="Kubeconfig to use. Default: $KUBECONFIG, or the pod's service account.")] = None,
-    namespace: Annotated[list[str] | None, typer.Option(help="Watch this namespace only; may be repeated. Default: all.")] = None,
-    log_format: Annotated[str | None, typer.Option(help="text or json. Default: text, or $OBTASK_LOG_FORMAT.")] = None,
-) -> None:
+Kubeconfig = Annotated[str | None, typer.Option(help="Kubeconfig to use. Default: $KUBECONFIG, or the pod's service account.")]
+Namespaces = Annotated[list[str] | None, typer.Option(help="Watch this namespace only; may be repeated. Default: all.")]
+LogFormat = Annotated[str | None, typer.Option(help="text or json. Default: text, or $OBTASK_LOG_FORMAT.")]
+
+
+def run(kubeconfig: Kubeconfig = None, namespace: Namespaces = None, log_format: LogFormat = None) -> None:
     """Run the operator until SIGTERM or SIGINT."""
-    environment = os.environ | ({"OBTASK_LOG_FORMAT": log_format} if log_format else {})
+    settings = _settings(os.environ | ({"OBTASK_LOG_FORMAT": log_format} if log_format else {}), kubeconfig, namespace)
+    _configure_logging(settings)
+    _execute(_until_signal(settings), settings)
+
+
+def check(kubeconfig: Kubeconfig = None, namespace: Namespaces = None) -> None:
+    """List tasks and Leases as the operator does, and say how many there are."""
+    settings = _settings(os.environ, kubeconfig, namespace)
+    _execute(_list(settings), settings)
+
+
+def _settings(environment: Mapping[str, str], kubeconfig: str | None, namespace: list[str] | None) -> Settings:
     try:
         settings = read_settings(environment)
     except SettingsError as error:
@@ -64,9 +79,14 @@ def run(
     )
     if settings.kubeconfig is not None and not Path(settings.kubeconfig).is_file():
         _fail(f"kubeconfig {settings.kubeconfig}: no such file")
-    _configure_logging(settings)
+    return settings
+
+
+def _execute(work: Coroutine[Any, Any, None], settings: Settings) -> None:
     try:
-        asyncio.run(_until_signal(settings))
+        asyncio.run(work)
+    except SettingsError as error:
+        _fail(f"bad setting {error}")
     except (ConfigException, OSError) as error:
         where = f"kubeconfig {settings.kubeconfig}" if settings.kubeconfig else "no --kubeconfig given, and this is no pod"
         _fail(f"{where}: {error}")
@@ -84,6 +104,17 @@ async def _until_signal(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await serve(settings, stop, lambda: print("obtask: ready", flush=True))  # noqa: T201 - what scripts wait for
+
+
+async def _list(settings: Settings) -> None:
+    api = await connect(settings.kubeconfig)
+    try:
+        listing = Listing(api, settings.namespaces)
+        tasks, leases = await listing.unfinished_tasks(), await listing.leases()
+    finally:
+        await api.close()
+    where = ", ".join(settings.namespaces) or "all namespaces"
+    sys.stdout.write(f"unfinished tasks: {len(tasks)}, locks: {len(leases)}, in {where}\n")
 
 
 def _fail(message: str) -> Any:

@@ -33,10 +33,19 @@ class Metrics:
 class Snapshot(Collector):
     """The series that are counted when they are asked for, so that they cannot drift."""
 
-    def __init__(self, tasks: Callable[[], Counts], locks: Callable[[], Mapping[str, int]], due: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        tasks: Callable[[], Counts],
+        behind_failed: Callable[[], int],
+        locks: Callable[[], Mapping[str, int]],
+        due: Callable[[], int],
+        leads: Callable[[], bool],
+    ) -> None:
         self._tasks = tasks
+        self._behind_failed = behind_failed
         self._locks = locks
         self._due = due
+        self._leads = leads
 
     def collect(self) -> Iterable[Metric]:
         """Return the series as they are now."""
@@ -48,4 +57,8 @@ class Snapshot(Collector):
             locks.add_metric([scope], count)
         due = GaugeMetricFamily("obtask_tasks_due", "Tasks that wait for a worker.")
         due.add_metric([], self._due())
-        return [tasks, locks, due]
+        behind = GaugeMetricFamily("obtask_tasks_behind_failed", "Tasks that wait behind a Failed one, which nobody has acted on.")
+        behind.add_metric([], self._behind_failed())
+        leads = GaugeMetricFamily("obtask_leader", "1 while this operator works, 0 while it stands by.")
+        leads.add_metric([], int(self._leads()))
+        return [tasks, behind, locks, due, leads]

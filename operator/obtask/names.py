@@ -37,6 +37,7 @@ LOCK_TENANT_ANNOTATION: Final = f"{GROUP}/tenant"
 ACTION_ANNOTATION: Final = "action"
 GROUP_ACTION_ANNOTATION: Final = f"{GROUP}/action"
 ACTION_REASON_ANNOTATION: Final = f"{GROUP}/action-reason"
+REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 ACCEPTED_COMMAND_ANNOTATION: Final = f"{GROUP}/accepted-command"
 
 CONNECTION_SECRET_TYPE: Final = f"{GROUP}/connection"

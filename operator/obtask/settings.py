@@ -25,6 +25,7 @@ class Settings:
     log_format: str = "text"
     leader_namespace: str | None = None
     metrics_address: tuple[str, int] | None = None
+    health_address: tuple[str, int] | None = None
     allowed_hosts: tuple[str, ...] = ()
 
 
@@ -40,6 +41,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         pod_start_seconds=_whole(environment, "OBTASK_POD_START_SECONDS", 120, lowest=1, highest=86400),
         leader_namespace=environment.get("OBTASK_LEADER_NAMESPACE", "").strip() or None,
         metrics_address=_address(environment, "OBTASK_METRICS_ADDRESS"),
+        health_address=_address(environment, "OBTASK_HEALTH_ADDRESS"),
         allowed_hosts=_hosts(environment, "OBTASK_ALLOWED_HOSTS"),
         log_format=_choice(environment, "OBTASK_LOG_FORMAT", "text", ("text", "json")),
     )

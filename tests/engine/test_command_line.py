@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from tests.kubectl import Kubectl
+
+from obtask.devcluster.controlplane import ControlPlane
 
 
 def obtask(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -31,7 +35,8 @@ def test_a_wrong_call_ends_with_one_clear_line(words: list[str], environment: di
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_an_api_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["run", "check"])
+def test_an_api_server_that_does_not_answer_is_named(tmp_path: Path, verb: str) -> None:
     """A kubeconfig that leads nowhere ends the process with the address that did not answer."""
     config = tmp_path / "config"
     config.write_text(
@@ -39,11 +44,32 @@ def test_an_api_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
         " users: [{name: c, user: {}}], contexts: [{name: c, context: {cluster: c, user: c}}]}"
     )
 
-    result = obtask("run", "--kubeconfig", str(config))
+    result = obtask(verb, "--kubeconfig", str(config))
 
     assert result.returncode == 1
     assert "the API server does not answer" in result.stderr
     assert "127.0.0.1:9" in result.stderr
+
+
+def test_check_says_what_the_operator_would_see(control_plane: ControlPlane, namespace: str) -> None:
+    """With the operator's own rights: the API server answers, the CRDs are there, tasks and Leases may be listed."""
+    result = obtask("check", "--kubeconfig", str(control_plane.operator_kubeconfig), "--namespace", namespace)
+
+    assert (result.returncode, result.stdout) == (0, f"unfinished tasks: 0, locks: 0, in {namespace}\n")
+
+
+def test_check_names_what_is_missing(control_plane: ControlPlane, kubectl: Kubectl, tmp_path: Path) -> None:
+    """A user without rights is told which one."""
+    powerless = tmp_path / "kubeconfig"
+    config = yaml.safe_load(control_plane.kubeconfig.read_text())
+    config["users"] = [{"name": config["users"][0]["name"], "user": {"token": kubectl("create", "token", "default").strip()}}]
+    powerless.write_text(yaml.safe_dump(config))
+
+    result = obtask("check", "--kubeconfig", str(powerless))
+
+    assert result.returncode == 1
+    assert "cannot list obtasks.task.oceanbase.com" in result.stderr
+    assert "may this user list them" in result.stderr
 
 
 def test_help_lists_the_verbs() -> None:

@@ -1,14 +1,18 @@
 """Several operators, one of which leads."""
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
+from tests.chart.installed import eventually
 from tests.scenario.operators import OperatorProcess
 from tests.scenario.tasks import TaskClient
 
 from obtask.devcluster.controlplane import ControlPlane
+from obtask.devcluster.ports import free_port
 
 LONG = {"name": "long", "wait": {"seconds": 3600}}
 SHORT = {"name": "short", "wait": {"seconds": 0}}
@@ -26,6 +30,17 @@ def operators(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> It
     yield pair[0], pair[1]
     for operator in pair:
         operator.kill()
+
+
+def asked(port: int, path: str) -> str:
+    """Return what an endpoint of an operator says."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            text: str = answer.read().decode().strip()
+    except HTTPError as error:
+        with error:
+            text = error.read().decode().strip()
+    return text
 
 
 def leader(tasks: TaskClient) -> str:
@@ -53,6 +68,35 @@ def test_a_standby_takes_over_when_the_leader_ends_in_order(tasks: TaskClient, o
     tasks.command("held", "skip")
     assert tasks.wait_phase("queued", "Succeeded")["progress"] == "1/1"
     assert leader(tasks) == "second"
+
+
+def test_probes_tell_leader_and_warm_standby(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """Both are ready, one of them leads, and the metrics say which; when it ends the other one leads."""
+    ports = {name: (free_port(), free_port()) for name in ("first", "second")}
+    first, second = (
+        OperatorProcess(
+            control_plane.operator_kubeconfig,
+            namespace,
+            tmp_path / f"{name}.log",
+            OBTASK_LEADER_NAMESPACE=namespace,
+            HOSTNAME=name,
+            OBTASK_HEALTH_ADDRESS=f"127.0.0.1:{health}",
+            OBTASK_METRICS_ADDRESS=f"127.0.0.1:{metrics}",
+        )
+        for name, (health, metrics) in ports.items()
+    )
+    first.start()
+    eventually(lambda: asked(ports["first"][0], "/readyz") == "leader", "leadership")
+    second.start()
+    eventually(lambda: asked(ports["second"][0], "/readyz") == "standby", "the standby")
+    seen = [asked(ports[name][0], path) for name in ports for path in ("/healthz", "/readyz")]
+    leads = [f"obtask_leader {value}" in asked(ports[name][1], "/metrics") for name, value in (("first", "1.0"), ("second", "0.0"))]
+    first.stop()
+    eventually(lambda: asked(ports["second"][0], "/readyz") == "leader", "the other one's leadership")
+    second.stop()
+
+    assert seen == ["alive", "leader", "alive", "standby"]
+    assert leads == [True, True]
 
 
 def test_a_standby_does_no_work(tasks: TaskClient, operators: tuple[OperatorProcess, OperatorProcess]) -> None:

@@ -82,7 +82,12 @@ class ApiServer:
 
 
 def _taken(annotations: Json, command: Command) -> Json:
-    command_keys = {names.ACTION_ANNOTATION, names.GROUP_ACTION_ANNOTATION, names.ACTION_REASON_ANNOTATION}
+    command_keys = {
+        names.ACTION_ANNOTATION,
+        names.GROUP_ACTION_ANNOTATION,
+        names.ACTION_REASON_ANNOTATION,
+        names.REQUESTED_BY_ANNOTATION,
+    }
     kept = {key: value for key, value in annotations.items() if key not in command_keys}
     return kept | {names.ACCEPTED_COMMAND_ANNOTATION: command.model_dump_json(by_alias=True, exclude_none=True)}
 

@@ -43,6 +43,17 @@ def test_either_key_gives_a_command(key: str) -> None:
     assert set(world.task.metadata.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
 
 
+def test_the_answer_names_who_asked() -> None:
+    """What the admission policy wrote down goes into the answer, and the annotation with the command."""
+    world = failed_one()
+
+    world.api.annotate(action="retry", _requested_by="alice")
+    world.run()
+
+    assert last(world).requested_by == "alice"
+    assert set(world.task.metadata.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
+
+
 def test_both_keys_with_the_same_verb_are_one_command() -> None:
     """The same verb twice is no contradiction."""
     world = failed_one()

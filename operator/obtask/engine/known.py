@@ -44,6 +44,10 @@ class KnownTasks:
                 found[task.status.phase.value, scope] = found.get((task.status.phase.value, scope), 0) + 1
         return found
 
+    def behind_failed(self) -> int:
+        """Return how many tasks wait behind a Failed one: until a person acts, for ever."""
+        return sum(any(blocker.phase is Phase.FAILED for blocker in task.status.blocked_by) for task in self._tasks.values())
+
     def all(self) -> list[Task]:
         """Return every known task."""
         return list(self._tasks.values())

@@ -35,7 +35,12 @@ class Tasks:
 
     async def note_command(self, task: Task, command: Command) -> Json | Refusal:
         """Take the command annotations off and note the command, in one write; return the object that results."""
-        taken = (names.ACTION_ANNOTATION, names.GROUP_ACTION_ANNOTATION, names.ACTION_REASON_ANNOTATION)
+        taken = (
+            names.ACTION_ANNOTATION,
+            names.GROUP_ACTION_ANNOTATION,
+            names.ACTION_REASON_ANNOTATION,
+            names.REQUESTED_BY_ANNOTATION,
+        )
         note = command.model_dump_json(by_alias=True, exclude_none=True)
         return await self._patch(task, {"annotations": dict.fromkeys(taken) | {names.ACCEPTED_COMMAND_ANNOTATION: note}})
 

@@ -17,6 +17,7 @@ class Command(Stored):
     verb: str
     fault: str | None = Field(default=None, description="Why it cannot be a command at all.")
     reason: str | None = None
+    requested_by: str | None = None
     requested_at: datetime
 
 
@@ -31,8 +32,14 @@ def given_command(annotations: Mapping[str, str], *, resource_version: str, now:
         fault = f"two different commands at once: {names.ACTION_ANNOTATION}={given[0]} and {names.GROUP_ACTION_ANNOTATION}={given[1]}"
     elif given[0] not in set(Verb):
         fault = f'unknown command "{given[0][:63]}": use one of {", ".join(Verb)}'
+    asker = annotations.get(names.REQUESTED_BY_ANNOTATION)
     return Command(
-        id=resource_version, verb=given[0][:63], fault=fault, reason=reason[:512] if reason is not None else None, requested_at=now
+        id=resource_version,
+        verb=given[0][:63],
+        fault=fault,
+        reason=reason[:512] if reason is not None else None,
+        requested_by=asker[:512] if asker is not None else None,
+        requested_at=now,
     )
 
 

@@ -186,7 +186,9 @@ class LastAction(Stored):
     message: Line = Field(default="", description="What was done, or why it was refused.")
     requested_at: datetime | None = Field(default=None, description="When the annotation was seen.")
     handled_at: datetime = Field(description="When the command was carried out or refused.")
-    requested_by: Line | None = Field(default=None, description="Who asked, where the API server tells.")
+    requested_by: Line | None = Field(
+        default=None, description="Who asked: proved by the admission policies of the chart; without them, what the annotation said."
+    )
     reason: Line | None = Field(
         default=None, description="Text of the annotation task.oceanbase.com/action-reason, at most 512 characters."
     )

@@ -29,7 +29,9 @@ def announcements(before: TaskStatus, after: TaskStatus) -> list[Announcement]:
     action = after.last_action
     if action is not None and (before.last_action is None or before.last_action.id != action.id):
         refused = action.result is ActionResult.REJECTED
-        found.append(Announcement(refused, "ActionRejected" if refused else "ActionAccepted", f"{action.verb}: {action.message}"))
+        asker = f" by {action.requested_by}" if action.requested_by else ""
+        text = f"{action.verb}{asker}: {action.message}"
+        found.append(Announcement(refused, "ActionRejected" if refused else "ActionAccepted", text))
     if after.phase is Phase.WAITING and before.phase is not Phase.WAITING:
         found.append(Announcement(warning=False, reason="LockWaiting", message=after.message or ""))
     if before.phase is Phase.WAITING and after.lock is not None:

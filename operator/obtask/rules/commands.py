@@ -90,6 +90,7 @@ def answered(status: TaskStatus, command: Command, result: ActionResult, message
         message=one_line(message),
         requested_at=command.requested_at,
         handled_at=now,
+        requested_by=command.requested_by,
         reason=command.reason,
         id=command.id,
     )

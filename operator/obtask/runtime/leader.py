@@ -31,6 +31,11 @@ class Leadership:
         self._lock = ElectionLock(api, name=LEASE_NAME, namespace=namespace, identity=identity, seconds=LEASE_SECONDS, clock=clock)
         self._leading = asyncio.Event()
 
+    @property
+    def leads(self) -> bool:
+        """True while this operator leads."""
+        return self._leading.is_set()
+
     async def leading(self) -> None:
         """Wait until this operator leads."""
         await self._leading.wait()

@@ -14,8 +14,9 @@ from prometheus_client import start_http_server
 from obtask import names
 from obtask.kube.api import Denied, Unavailable, connect
 from obtask.runtime.assembly import Operator, assemble
+from obtask.runtime.health import Health, health_server
 from obtask.runtime.watching import Watching, build_registry, build_settings
-from obtask.settings import Settings
+from obtask.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -51,11 +52,15 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
     api = await connect(settings.kubeconfig)
     operator = assemble(settings, api, now)
     try:
-        await load(operator)
-        async with _metrics_server(operator), _background(operator):
-            ready()
-            await stop.wait()
-            await _drain(operator)
+        health = Health(operator.leadership)
+        async with health_server(settings.health_address, health):
+            await load(operator)
+            async with _metrics_server(operator), _background(operator, health) as parts:
+                health.loaded(parts)
+                ready()
+                await stop.wait()
+                health.stopping()
+                await _drain(operator)
         await operator.events.flush(FLUSH_SECONDS)
         if operator.leadership is not None:
             await operator.leadership.resign()
@@ -85,7 +90,10 @@ async def _metrics_server(operator: Operator) -> AsyncIterator[None]:
         yield
         return
     host, port = operator.settings.metrics_address
-    server, thread = start_http_server(port, host, registry=operator.metrics.registry)
+    try:
+        server, thread = start_http_server(port, host, registry=operator.metrics.registry)
+    except OSError as error:
+        raise SettingsError(f"OBTASK_METRICS_ADDRESS={host}:{port}: {error.strerror}") from error
     try:
         yield
     finally:
@@ -94,15 +102,15 @@ async def _metrics_server(operator: Operator) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _background(operator: Operator) -> AsyncIterator[None]:
+async def _background(operator: Operator, health: Health) -> AsyncIterator[list[asyncio.Task[None]]]:
     listed = asyncio.Event()
-    jobs = [_watch(operator, listed), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
+    jobs = [_watch(operator, health, listed), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
     if operator.leadership is not None:
         jobs.append(operator.leadership.run())
     tasks = [asyncio.create_task(job) for job in jobs]
     guard = asyncio.create_task(_first_failure(tasks, asyncio.current_task()))
     try:
-        yield
+        yield tasks
     finally:
         guard.cancel()
         for task in tasks:
@@ -119,7 +127,7 @@ async def _first_failure(tasks: list[asyncio.Task[None]], owner: asyncio.Task[An
         owner.cancel()
 
 
-async def _watch(operator: Operator, listed: asyncio.Event) -> None:
+async def _watch(operator: Operator, health: Health, listed: asyncio.Event) -> None:
     """Pass on what kopf sees. ``listed`` is set when it has begun from a list: what was deleted before is told by nobody."""
     loop = asyncio.get_running_loop()
 
@@ -132,6 +140,7 @@ async def _watch(operator: Operator, listed: asyncio.Event) -> None:
     while True:
         registry = build_registry(lambda: _login(operator), seen)
         watching = Watching(registry, build_settings(), operator.settings.namespaces)
+        health.watching = watching
         watching.start()
         try:
             await watching.ended()

@@ -90,6 +90,11 @@ class Watching:
         self._ready = threading.Event()
         self._end: Future[None] = Future()
 
+    @property
+    def up(self) -> bool:
+        """True while kopf watches."""
+        return self._ready.is_set() and not self._end.done()
+
     def start(self) -> None:
         """Start watching."""
         threading.Thread(target=self._run, name="kopf", daemon=True).start()
@@ -125,7 +130,9 @@ class Watching:
             await asyncio.sleep(TLS_CLOSE_SECONDS)
 
     def _run(self) -> None:
-        scope: dict[str, Any] = {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
+        # Left to itself, kopf asks for the user's name, which a container's user does not have.
+        scope: dict[str, Any] = {"identity": names.FIELD_MANAGER}
+        scope |= {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
         try:
             asyncio.run(self._operate(scope))
         except BaseException as error:  # noqa: BLE001 - whatever ended the thread is handed to the loop that waits for it

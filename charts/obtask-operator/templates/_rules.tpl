@@ -1,0 +1,44 @@
+{{- /* What the operator may do in the namespaces it watches. The same as deploy/devcluster/rbac.yaml; a test compares them. */}}
+{{- define "obtask-operator.rules" -}}
+- apiGroups: [task.oceanbase.com]
+  resources: [obtasks]
+  verbs: [get, list, watch, patch, delete]     # delete: ttlSecondsAfterFinished
+- apiGroups: [task.oceanbase.com]
+  resources: [obtasks/status]
+  verbs: [update]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, list, watch, create, update]    # the locks
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]                                 # connections of steps
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, create, update]                 # logs, and what resource steps keep for restore
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [impersonate]                         # resource steps run as the task's service account
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, list]                        # list: why a Job has no pod
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch]     # patch: stops a Job, and notes why on it
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}
+
+{{- /* What it may do in its own namespace, where the leader's Lease is. */}}
+{{- define "obtask-operator.leaderRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [obtask-operator]
+  verbs: [get, update]
+{{- end }}

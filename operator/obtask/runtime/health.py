@@ -1,0 +1,84 @@
+"""Owns what the operator says of itself to the probes of Kubernetes: /healthz and /readyz."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from obtask.runtime.leader import Leadership
+from obtask.settings import SettingsError
+
+
+class Watches(Protocol):
+    """What tells the operator of changes."""
+
+    @property
+    def up(self) -> bool:
+        """True while it does."""
+
+
+class Health:
+    """How the operator fares. It runs in the operator's own loop: one that stands still gives no answer, which is the answer."""
+
+    def __init__(self, leadership: Leadership | None) -> None:
+        self._leadership = leadership
+        self._parts: Sequence[asyncio.Task[Any]] = ()
+        self._stopping = False
+        self.watching: Watches | None = None
+
+    def loaded(self, parts: Sequence[asyncio.Task[Any]]) -> None:
+        """Note that all tasks and Leases are known, and that these parts run from now on."""
+        self._parts = parts
+
+    def stopping(self) -> None:
+        """Note that the operator was told to end."""
+        self._stopping = True
+
+    def live(self) -> tuple[bool, str]:
+        """Return whether a restart is of no use, and what to say."""
+        ended = any(part.done() for part in self._parts)
+        return (False, "a part of the operator ended; the log says which") if ended else (True, "alive")
+
+    def ready(self) -> tuple[bool, str]:
+        """Return whether this operator works, or could take over at once, and what to say."""
+        alive, said = self.live()
+        if not alive or self._stopping:
+            return False, "stopping" if alive else said
+        if not self._parts:
+            return False, "loading"
+        if self.watching is None or not self.watching.up:
+            return False, "not watching"
+        return True, "leader" if self._leadership is None or self._leadership.leads else "standby"
+
+
+@asynccontextmanager
+async def health_server(address: tuple[str, int] | None, health: Health) -> AsyncIterator[None]:
+    """Answer probes at this address, if there is one, as long as the block lasts."""
+    if address is None:
+        yield
+        return
+    app = web.Application()
+
+    async def live(_: web.Request) -> web.Response:
+        return _answer(*health.live())
+
+    async def ready(_: web.Request) -> web.Response:
+        return _answer(*health.ready())
+
+    app.add_routes([web.get("/healthz", live), web.get("/readyz", ready)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, *address).start()
+        except OSError as error:
+            raise SettingsError(f"OBTASK_HEALTH_ADDRESS={address[0]}:{address[1]}: {error.strerror}") from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _answer(good: bool, said: str) -> web.Response:
+    return web.Response(text=f"{said}\n", status=200 if good else 503)

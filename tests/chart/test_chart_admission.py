@@ -1,0 +1,277 @@
+"""Who may do what with tasks: the admission policies of the chart on the real API server, asked by several users."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import pytest
+from tests.chart.installed import eventually, release, small
+from tests.kubectl import Kubectl, KubectlError
+
+from obtask.devcluster.controlplane import ControlPlane
+
+ALL = ["retry", "rollback", "skip", "skip-step"]
+ACTION, REASON = "task.oceanbase.com/action", "task.oceanbase.com/action-reason"
+STAMP, NOTE = "task.oceanbase.com/requested-by", "task.oceanbase.com/accepted-command"
+WRITE = ["get", "list", "create", "update", "patch", "delete"]
+
+
+LOCK = {"lease": "obt-x", "scope": "Global", "acquiredAt": "2026-01-01T00:00:00Z", "token": 1}
+
+
+@dataclass(frozen=True)
+class People:
+    """Users of one namespace, and its tasks; no operator runs, so that what a request leaves behind stays."""
+
+    kubectl: Kubectl
+    namespace: str
+    numbers: Iterator[int]
+
+    @property
+    def operator(self) -> str:
+        """The operator's own user."""
+        return f"system:serviceaccount:{self.namespace}:{self.namespace}"
+
+    def allow(self, user: str, *verbs: str) -> None:
+        """Give a user a role with these verbs on tasks, beside those that everybody needs."""
+        self._run("create", "role", user, f"--verb={','.join([*WRITE, *verbs])}", "--resource=obtasks.task.oceanbase.com")
+        self._run("create", "rolebinding", user, f"--role={user}", f"--user={user}")
+
+    def bind(self, user: str, cluster_role: str) -> None:
+        """Give a user one of the cluster's own roles."""
+        self._run("create", "rolebinding", user, f"--clusterrole={cluster_role}", f"--user={user}")
+
+    def task(self, *allowed: str, **status: Any) -> str:
+        """Make a task with this status; return its name."""
+        name = f"task-{next(self.numbers)}"
+        spec = {"type": "Cluster", "cluster": "obdemo", "maintenance": "None", "steps": [{"name": "a", "wait": {"seconds": 0}}]}
+        body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name}, "spec": spec}
+        self.kubectl("create", "-n", self.namespace, "-f", "-", manifest=body)
+        change = {"status": {"phase": "Failed", "allowedActions": list(allowed), **status}}
+        self._run("patch", "obtask", name, "--subresource=status", "--type=merge", "-p", json.dumps(change))
+        return name
+
+    def annotate(self, user: str, task: str, *words: str) -> dict[str, str]:
+        """Annotate a task as a user; return the task's annotations after that."""
+        return self.annotations(self._run("annotate", "obtask", task, *words, f"--as={user}", "-o", "json"))
+
+    def refused(self, user: str, *words: str) -> str:
+        """Run kubectl as a user; return what it says when it is refused."""
+        with pytest.raises(KubectlError) as refusal:
+            self._run(*words, f"--as={user}")
+        return str(refusal.value)
+
+    def says(self, user: str, *words: str) -> str:
+        """Run kubectl as a user; return what it says, or why it is refused."""
+        try:
+            return self._run(*words, f"--as={user}")
+        except KubectlError as refusal:
+            return str(refusal)
+
+    def annotations(self, text: str) -> dict[str, str]:
+        """Return the annotations of a task as JSON."""
+        found: dict[str, str] = json.loads(text)["metadata"].get("annotations", {})
+        return found
+
+    def _run(self, *words: str) -> str:
+        return self.kubectl("-n", self.namespace, *words)
+
+
+@pytest.fixture(scope="module")
+def people(control_plane: ControlPlane, kubectl: Kubectl, module_namespace: str) -> Iterator[People]:
+    """Install the chart, make users, and wait until every policy is at work."""
+    with release(control_plane, module_namespace, small(module_namespace)):
+        found = People(kubectl, module_namespace, count())
+        found.allow("rita", "retry")
+        found.allow("alice", *ALL, "cancel")
+        found.allow("nobody")
+        for role in ("view", "edit", "admin"):
+            found.bind(f"{role}or", role)
+        task = found.task(*ALL, lock=LOCK)
+        dry = ("--dry-run=server", "-o", "json")
+        eventually(lambda: "unknown command" in found.says("alice", "annotate", "obtask", task, "action=x", *dry), "the policy of commands")
+        eventually(lambda: "holds the lock" in found.says("rita", "delete", "obtask", task, "--dry-run=server"), "the policy of deletions")
+        eventually(lambda: STAMP in found.says("alice", "annotate", "obtask", task, "action=retry", *dry), "the stamp")
+        eventually(lambda: found.says("editor", "auth", "can-i", "retry", "obtasks").strip() == "yes", "the aggregated role")
+        eventually(lambda: found.says("adminor", "auth", "can-i", "skip", "obtasks").strip() == "yes", "the aggregated role")
+        yield found
+
+
+@pytest.mark.parametrize("key", ["action", ACTION])
+def test_an_allowed_command_passes_and_is_signed(people: People, key: str) -> None:
+    """Either key; the annotation says who asked."""
+    task = people.task("retry", "skip")
+
+    assert people.annotate("rita", task, f"{key}=retry", f"{REASON}=fixed") == {key: "retry", REASON: "fixed", STAMP: "rita"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["action=rollback"], "rollback is not allowed while Failed; allowed now: retry, skip", id="not-now"),
+        pytest.param(["action=restart"], "unknown command restart: use one of retry, rollback, skip, skip-step, cancel", id="unknown"),
+        pytest.param(["action="], "unknown command : use one of", id="empty"),
+        pytest.param(["action=Retry"], "unknown command Retry", id="case-matters"),
+        pytest.param(["action=retry", f"{ACTION}=skip"], "two different commands at once: retry and skip", id="two"),
+    ],
+)
+def test_a_command_that_cannot_be_accepted_is_refused_at_once(people: People, words: list[str], said: str) -> None:
+    """The message says what is allowed; nothing is stored."""
+    task = people.task("retry", "skip")
+
+    assert said in people.refused("alice", "annotate", "obtask", task, *words)
+    assert people.annotations(people.kubectl("-n", people.namespace, "get", "obtask", task, "-o", "json")) == {}
+
+
+def test_a_finished_task_takes_no_command(people: People) -> None:
+    """Where nothing is allowed, the message says so."""
+    task = people.task(phase="Succeeded")
+
+    assert "retry is not allowed while Succeeded; allowed now: nothing" in people.refused(
+        "alice", "annotate", "obtask", task, "action=retry"
+    )
+
+
+def test_every_command_has_a_verb_of_its_own(people: People) -> None:
+    """A role that may retry may not skip, even if it may change tasks."""
+    task = people.task(*ALL)
+
+    said = [people.refused("rita", "annotate", "obtask", task, f"action={verb}") for verb in ALL[1:]]
+
+    assert [
+        f"rita may not give the command {verb}: it needs the verb {verb}" in text for verb, text in zip(ALL[1:], said, strict=True)
+    ] == [True] * 3
+    assert all("Forbidden" in text for text in said)
+    assert "may not give the command retry" in people.refused("nobody", "annotate", "obtask", task, "action=retry")
+
+
+def test_roles_of_the_cluster_get_their_part(people: People) -> None:
+    """Editors retry, roll back and cancel; skipping needs admin; viewers look."""
+    may = {
+        user: {verb for verb in ("list", "create", *ALL, "cancel") if people.says(user, "auth", "can-i", verb, "obtasks").strip() == "yes"}
+        for user in ("viewor", "editor", "adminor")
+    }
+
+    assert may == {
+        "viewor": {"list"},
+        "editor": {"list", "create", "retry", "rollback", "cancel"},
+        "adminor": {"list", "create", *ALL, "cancel"},
+    }
+
+
+def test_other_changes_pass_while_a_command_waits(people: People) -> None:
+    """A label, a repeated annotation or taking the command back needs no verb; the signature stays as long as the command does."""
+    task = people.task(*ALL)
+    people.annotate("alice", task, "action=skip")
+
+    assert people.annotate("nobody", task, "note=x") == {"action": "skip", STAMP: "alice", "note": "x"}
+    assert people.annotate("nobody", task, "action=skip", "--overwrite")[STAMP] == "alice"
+    assert people.annotate("nobody", task, "action-", "note-") == {}
+
+
+def test_a_signature_cannot_be_forged(people: People) -> None:
+    """Another name in the same request is replaced; a change of the name alone is put back, whether it was there or not."""
+    task = people.task(*ALL)
+
+    assert people.annotate("nobody", task, f"{STAMP}=boss") == {}
+    assert people.annotate("rita", task, "action=retry", f"{STAMP}=boss") == {"action": "retry", STAMP: "rita"}
+    assert people.annotate("nobody", task, f"{STAMP}=boss", "--overwrite")[STAMP] == "rita"
+    assert people.annotate("nobody", task, f"{STAMP}-")[STAMP] == "rita"
+    assert people.annotate("alice", task, "action=skip", "--overwrite")[STAMP] == "alice"
+
+
+def test_the_reason_of_a_waiting_command_belongs_to_whoever_gave_it(people: People) -> None:
+    """Who changes the reason gives the command: with the right to do so, and in the own name."""
+    task = people.task(*ALL)
+    people.annotate("alice", task, "action=skip", f"{REASON}=mine")
+
+    assert "rita may not give the command skip" in people.refused("rita", "annotate", "obtask", task, f"{REASON}=hers", "--overwrite")
+    assert people.annotate("adminor", task, f"{REASON}=ours", "--overwrite")[STAMP] == "adminor"
+
+
+def test_nobody_but_the_operator_notes_a_command(people: People) -> None:
+    """The note is the command as the operator took it: who could write it would need no verb."""
+    task = people.task("retry")
+
+    assert "only the operator may change" in people.refused("alice", "annotate", "obtask", task, f"{NOTE}={{}}")
+    people.kubectl(
+        "-n", people.namespace, "annotate", "obtask", task, f"{NOTE}={{}}", f"--as={people.operator}", "--as-group=system:masters"
+    )
+    assert "only the operator may change" in people.refused("alice", "annotate", "obtask", task, f"{NOTE}-")
+
+
+def test_a_new_task_can_only_be_cancelled(people: People) -> None:
+    """Commands in a manifest obey the same rules."""
+    spec = {"type": "Cluster", "cluster": "obdemo", "maintenance": "None", "steps": [{"name": "a", "wait": {"seconds": 0}}]}
+    body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": "new"}, "spec": spec}
+    words = ("create", "-n", people.namespace, "--as=alice", "--dry-run=server", "-o", "json", "-f", "-")
+
+    def create(**annotations: str) -> str:
+        return people.kubectl(*words, manifest=body | {"metadata": {"name": "new", "annotations": annotations}})
+
+    assert people.annotations(create(action="cancel"))[STAMP] == "alice"
+    assert people.annotations(create(**{STAMP: "boss"})) == {}
+    with pytest.raises(KubectlError, match="retry is not allowed while Pending; allowed now: cancel"):
+        create(action="retry")
+    with pytest.raises(KubectlError, match="only the operator may change"):
+        create(**{NOTE: "{}"})
+
+
+def test_deleting_a_task_that_holds_a_lock_needs_skip(people: People) -> None:
+    """The message names the lock; a task without one is deleted by anybody who may delete."""
+    holder, free = people.task(*ALL, lock=LOCK), people.task(*ALL)
+
+    said = people.refused("rita", "delete", "obtask", holder)
+    assert f"task {holder} holds the lock obt-x" in said
+    assert "needs the verb skip" in said
+    assert "holds the lock" in people.refused("rita", "delete", "obtask", "--all", "--dry-run=server")
+    assert "deleted" in people.says("rita", "delete", "obtask", free)
+    assert "deleted" in people.says("alice", "delete", "obtask", holder)
+
+
+def test_a_namespace_with_a_failed_task_can_be_cleaned_up(people: People) -> None:
+    """Those who clean up after a deleted namespace or owner are not asked for skip."""
+    task = people.task(*ALL, lock=LOCK)
+
+    assert "deleted" in people.says("system:serviceaccount:kube-system:namespace-controller", "delete", "obtask", task, "--dry-run=server")
+
+
+def test_the_operator_is_not_in_its_own_way(people: People) -> None:
+    """It takes commands off and may keep annotations as it likes."""
+    task = people.task("retry")
+    people.annotate("rita", task, "action=retry")
+    words = ["annotate", "obtask", task, "action-", f"{STAMP}-", f"{NOTE}={{}}", "-o", "json"]
+
+    left = people.kubectl("-n", people.namespace, *words, f"--as={people.operator}", "--as-group=system:masters")
+
+    assert people.annotations(left) == {NOTE: "{}"}
+
+
+def test_without_the_stamp_nobody_speaks_in_anothers_name(control_plane: ControlPlane, kubectl: Kubectl, namespace: str) -> None:
+    """On API servers without MutatingAdmissionPolicy a command may be signed with the own name, or not at all."""
+    with release(control_plane, namespace, small(namespace, admission={"requestedBy": False})):
+        found = People(kubectl, namespace, count())
+        found.allow("alice", "retry")
+        task = found.task("retry")
+        eventually(
+            lambda: "unknown command" in found.says("alice", "annotate", "obtask", task, "action=x", "--dry-run=server"), "the policy"
+        )
+
+        assert "names whoever gives a command" in found.refused("alice", "annotate", "obtask", task, "action=retry", f"{STAMP}=boss")
+        assert "names whoever gives a command" in found.refused("alice", "annotate", "obtask", task, f"{STAMP}=alice")
+        assert found.annotate("alice", task, "action=retry") == {"action": "retry"}
+        assert found.annotate("alice", task, "action-") == {}
+        assert found.annotate("alice", task, "action=retry", f"{STAMP}=alice") == {"action": "retry", STAMP: "alice"}
+        assert "names whoever gives a command" in found.refused("alice", "annotate", "obtask", task, f"{STAMP}-")
+
+
+def test_other_namespaces_are_left_alone(people: People, kubectl: Kubectl, namespace: str) -> None:
+    """With a list of namespaces the policies say nothing about tasks elsewhere."""
+    elsewhere = People(kubectl, namespace, count())
+    elsewhere.allow(f"alice-{namespace}")
+    task = elsewhere.task()
+
+    assert elsewhere.annotate(f"alice-{namespace}", task, "action=x", f"{NOTE}=y") == {"action": "x", NOTE: "y"}
+    assert people.namespace != namespace

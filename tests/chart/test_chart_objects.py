@@ -1,0 +1,228 @@
+"""What the chart makes of its values: objects that every supported version of Kubernetes takes, with no right too many."""
+
+import json
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from tests.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
+
+from obtask.settings import read_settings
+
+SAMPLES: dict[str, Body] = {
+    "defaults": {},
+    "two-replicas": {"replicas": 2, "podDisruptionBudget": {"enabled": True}},
+    "apart": {"replicas": 3, "antiAffinity": "required", "podDisruptionBudget": {"enabled": True, "maxUnavailable": "50%"}},
+    "anywhere": {"replicas": 2, "antiAffinity": "none"},
+    "own-affinity": {"affinity": {"nodeAffinity": {}}, "nodeSelector": {"a": "b"}, "tolerations": [{"operator": "Exists"}]},
+    "namespaces": {"watch": {"namespaces": ["a", "b"]}},
+    "namespaces-alone": {"watch": {"namespaces": ["a"]}, "leaderElection": {"enabled": False}},
+    "no-election": {"leaderElection": {"enabled": False}},
+    "metrics": {
+        "metrics": {
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "rules": {"enabled": True, "labels": {"release": "prometheus"}},
+            "dashboard": {"enabled": True},
+        }
+    },
+    "no-metrics": {"metrics": {"enabled": False}, "networkPolicy": {"enabled": True}},
+    "closed": {"networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}], "egress": [{"ports": [{"port": 443}]}]}},
+    "open": {"networkPolicy": {"enabled": True}},
+    "stamp": {"admission": {"requestedBy": True, "exemptUsers": ["velero"]}},
+    "no-admission": {"admission": {"enabled": False}},
+    "own-account": {"serviceAccount": {"create": False, "name": "mine"}, "rbac": {"create": False, "aggregate": False}},
+    "account": {"serviceAccount": {"name": "mine", "annotations": {"a": "b"}}},
+    "image": {"image": {"repository": "r.example/x", "digest": "sha256:" + "0" * 64}, "imagePullSecrets": ["pull"]},
+    "names": {"nameOverride": "tasks", "podLabels": {"a": "b"}, "podAnnotations": {"a": "b"}, "priorityClassName": "high"},
+    "environment": {"extraEnv": [{"name": "A", "value": "b"}, {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]},
+    "spread": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]},
+    "ipv6": {"listenHost": "::"},
+    "no-crds": {"crds": {"install": False}},
+}
+UNKNOWN_TO_SCHEMAS = {"ServiceMonitor", "PrometheusRule"}
+SINCE_1_36 = {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
+
+
+def pod_of(values: Body) -> Body:
+    """Return the operator's Pod."""
+    (deployment,) = (body for body in objects(values) if body["kind"] == "Deployment")
+    pod: Body = deployment["spec"]["template"]["spec"]
+    return pod
+
+
+def environment(values: Body) -> dict[str, str]:
+    """Return the operator's environment variables; what comes from the Pod's own fields is its path."""
+    return {
+        entry["name"]: entry.get("value") or entry["valueFrom"]["fieldRef"]["fieldPath"] for entry in pod_of(values)["containers"][0]["env"]
+    }
+
+
+@pytest.mark.parametrize("version", ["1.31", "1.36"])
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_objects_obey_the_schemas_of_kubernetes(sample: str, version: str) -> None:
+    """Every object has the fields and types that Kubernetes knows, and none besides."""
+    made = [body for body in objects(SAMPLES[sample]) if body["kind"] not in UNKNOWN_TO_SCHEMAS]
+    if version == "1.31":
+        made = [body for body in made if body["kind"] not in SINCE_1_36]
+
+    checked = [kubernetes_validate.validate(body, version, strict=True) for body in made]
+
+    assert len(checked) >= 2
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_names_are_unique_and_labelled(sample: str) -> None:
+    """No object is made twice; all can be found by the release's label."""
+    made = objects(SAMPLES[sample])
+    names = [(body["kind"], body["metadata"].get("namespace"), body["metadata"]["name"]) for body in made]
+
+    assert len(set(names)) == len(names)
+    assert {body["metadata"]["labels"]["app.kubernetes.io/instance"] for body in made} == {"obtask-operator"}
+
+
+def test_a_release_of_another_name_meets_nobody() -> None:
+    """Names follow the release; the longest one still fits."""
+    long = "r" * 53
+    first, second = (
+        {(body["kind"], body["metadata"]["name"]) for body in objects({"crds": {"install": False}}, name) for _ in "x"}
+        for name in ("one", long)
+    )
+
+    assert not first & second
+    assert max(len(name) for _, name in second) <= 63
+
+
+@pytest.mark.parametrize("sample", ["defaults", "two-replicas", "namespaces", "image"])
+def test_pods_are_restricted(sample: str) -> None:
+    """Operator and test Pod obey the Pod Security Standard `restricted`, with a read-only root file system."""
+    pods = [
+        body["spec"]["template"]["spec"] if body["kind"] == "Deployment" else body["spec"]
+        for body in objects(SAMPLES[sample])
+        if body["kind"] in {"Deployment", "Pod"}
+    ]
+
+    assert len(pods) == 2
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def rules_of(role: Body) -> list[Any]:
+    """Return the rules of a role, in a fixed order."""
+    return sorted(role["rules"], key=json.dumps)
+
+
+def test_rights_are_those_that_every_test_runs_with() -> None:
+    """The operator of the tests has these rights and no others, so each of them is known to be needed, and to be enough."""
+    (tried,) = (body for body in yaml.safe_load_all((ROOT / "deploy/devcluster/rbac.yaml").read_text()) if body["kind"] == "ClusterRole")
+
+    assert rules_of(one({}, "ClusterRole", "obtask-operator")) == rules_of(tried)
+
+
+def test_namespaces_mean_roles_only() -> None:
+    """With a list of namespaces the operator has no right in the whole cluster, and the same rights as otherwise in these."""
+    values: Body = SAMPLES["namespaces"] | {"rbac": {"aggregate": False}}
+    made = objects(values)
+    account = {"kind": "ServiceAccount", "name": "obtask-operator", "namespace": NAMESPACE}
+    everywhere = rules_of(one({}, "ClusterRole", "obtask-operator"))
+
+    assert not {"ClusterRole", "ClusterRoleBinding"} & kinds(values)
+    roles = {(body["metadata"]["namespace"], body["metadata"]["name"]): rules_of(body) for body in made if body["kind"] == "Role"}
+    assert roles.pop((NAMESPACE, "obtask-operator-leader")) == [
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["obtask-operator"], "verbs": ["get", "update"]},
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+    ]
+    assert roles == {("a", "obtask-operator"): everywhere, ("b", "obtask-operator"): everywhere}
+    bindings = [body for body in made if body["kind"] == "RoleBinding"]
+    assert len(bindings) == 3
+    assert all(body["subjects"] == [account] and body["roleRef"]["name"] == body["metadata"]["name"] for body in bindings)
+    assert environment(values)["OBTASK_NAMESPACES"] == "a,b"
+
+
+def test_the_definitions_are_the_generated_ones_and_are_kept() -> None:
+    """CRDs are templates, so that an upgrade changes them; uninstalling leaves them, and all tasks, where they are."""
+    (generated,) = yaml.safe_load_all((ROOT / "crds/task.oceanbase.com_obtasks.yaml").read_text())
+    rendered = one({}, "CustomResourceDefinition", generated["metadata"]["name"])
+
+    assert rendered["spec"] == generated["spec"]
+    assert rendered["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert "CustomResourceDefinition" not in kinds(SAMPLES["no-crds"])
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_operator_understands_its_settings(sample: str) -> None:
+    """What the chart writes into the environment is what the operator reads."""
+    values = SAMPLES[sample]
+    settings = read_settings(environment(values))
+
+    assert settings.health_address is not None
+    assert settings.health_address[1] == 8081
+    assert (settings.metrics_address is not None) == values.get("metrics", {}).get("enabled", True)
+    assert (settings.leader_namespace is not None) == values.get("leaderElection", {}).get("enabled", True)
+    assert list(settings.namespaces) == values.get("watch", {}).get("namespaces", [])
+    assert settings.log_format == "json"
+
+
+def test_probes_ask_the_operator_itself() -> None:
+    """Live is the event loop, ready is leader or warm standby; the Pod ends later than the operator needs at most."""
+    pod = pod_of({"settings": {"graceSeconds": 60}})
+    (container,) = pod["containers"]
+    paths = {probe: container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+
+    assert {probe: (get["path"], get["port"]) for probe, get in paths.items()} == {
+        "startupProbe": ("/healthz", "health"),
+        "livenessProbe": ("/healthz", "health"),
+        "readinessProbe": ("/readyz", "health"),
+    }
+    assert {"name": "health", "containerPort": 8081} in container["ports"]
+    assert pod["terminationGracePeriodSeconds"] == 85
+
+
+def test_replicas_stay_apart_as_told() -> None:
+    """preferred, required, none, or the affinity that is given."""
+
+    def affinity(sample: str) -> list[str]:
+        return list(pod_of(SAMPLES[sample]).get("affinity", {}).get("podAntiAffinity", {}))
+
+    assert affinity("defaults") == affinity("anywhere") == affinity("own-affinity") == []
+    assert affinity("two-replicas") == ["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert affinity("apart") == ["requiredDuringSchedulingIgnoredDuringExecution"]
+
+
+def test_without_election_two_operators_never_run_at_once() -> None:
+    """An upgrade then ends the one Pod before it starts the next."""
+
+    def strategy(sample: str) -> Any:
+        return one(SAMPLES[sample], "Deployment", "obtask-operator")["spec"]["strategy"]["type"]
+
+    assert (strategy("defaults"), strategy("no-election")) == ("RollingUpdate", "Recreate")
+
+
+def test_options_are_off_unless_asked_for() -> None:
+    """A plain release needs nothing that a cluster may not have."""
+    optional = {"ServiceMonitor", "PrometheusRule", "NetworkPolicy", "PodDisruptionBudget", "ConfigMap"}
+
+    assert not optional & kinds({})
+    assert {"ServiceMonitor", "PrometheusRule", "ConfigMap"} <= kinds(SAMPLES["metrics"])
+    assert {"NetworkPolicy"} <= kinds(SAMPLES["open"])
+    assert not {kind for kind in kinds(SAMPLES["no-admission"]) if "Admission" in kind}
+    assert "Service" not in kinds(SAMPLES["no-metrics"])
+    assert set(SINCE_1_36) <= kinds(SAMPLES["stamp"])
+
+
+def test_the_policies_let_the_operator_pass() -> None:
+    """The operator's own account is named in each of them, and whoever is exempt besides."""
+    policies = [body for body in objects(SAMPLES["stamp"]) if body["kind"].endswith("AdmissionPolicy")]
+
+    assert len(policies) == 3
+    for policy in policies:
+        said = policy["spec"]["matchConditions"][0]["expression"]
+        assert said == f'!(request.userInfo.username in ["system:serviceaccount:{NAMESPACE}:obtask-operator","velero"])'

@@ -1,0 +1,78 @@
+"""The operator as the image runs it: a user without a name, an environment that has only what the Dockerfile says."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+from tests.chart.installed import eventually
+from tests.chart.rendering import ROOT, objects
+from tests.scenario.tasks import TaskClient, wait_step
+
+from obtask.devcluster.controlplane import ControlPlane
+from obtask.devcluster.ports import free_port
+
+DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
+USER = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, flags=re.MULTILINE)[-1]
+# A namespace of users in which ours has the image's number, and no name.
+NAMELESS = ("unshare", "--user", f"--map-user={USER[0]}")
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the image's last stage, without the PATH, which is that of this machine."""
+    (line,) = re.findall(r"^ENV (.*)$", DOCKERFILE.rpartition("\nFROM ")[2], flags=re.MULTILINE)
+    return {name: value for name, _, value in (word.partition("=") for word in line.split()) if name != "PATH"}
+
+
+@contextmanager
+def running(*words: str, log: Path, **more: str) -> Iterator[None]:
+    """Run a verb as the image does, until the block ends; it must end in order."""
+    with log.open("w") as file:
+        env = environment() | {"PATH": os.environ["PATH"]} | more
+        argv = [*NAMELESS, sys.executable, "-m", "obtask", *words]
+        process = subprocess.Popen(argv, env=env, cwd="/", stdout=file, stderr=file)  # noqa: S603 - our own words
+    try:
+        yield
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def says_ready(port: int) -> bool:
+    """Return whether the operator says that it leads."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
+            return bool(answer.read() == b"leader\n")
+    except URLError:
+        return False
+
+
+def test_an_operator_without_a_name_works(control_plane: ControlPlane, tasks: TaskClient, tmp_path: Path) -> None:
+    """It starts, says that it is ready, hears of a task that is made after that, and ends in order."""
+    if subprocess.call([*NAMELESS, "true"]):  # noqa: S603 - our own words
+        pytest.skip("this machine does not let us have a user without a name")
+    port = free_port()
+    words = ("run", "--kubeconfig", str(control_plane.operator_kubeconfig), "--namespace", tasks.namespace)
+    with running(*words, log=tmp_path / "log", OBTASK_HEALTH_ADDRESS=f"127.0.0.1:{port}"):
+        eventually(lambda: says_ready(port), "readiness")
+        tasks.create("after", maintenance="Global", steps=[wait_step("a")])
+        status = tasks.wait_phase("after", "Succeeded")
+
+    assert status["progress"] == "1/1"
+
+
+def test_image_and_chart_agree() -> None:
+    """The chart runs the image as the user it was made for, with the home that the chart lets it write to."""
+    pods = [body["spec"]["template"]["spec"] for body in objects({}) if body["kind"] == "Deployment"]
+
+    assert [(str(pod["securityContext"]["runAsUser"]), str(pod["securityContext"]["runAsGroup"])) for pod in pods] == [USER]
+    assert [mount["mountPath"] for pod in pods for mount in pod["containers"][0]["volumeMounts"]] == [environment()["HOME"]]

@@ -1,0 +1,89 @@
+"""What the operator says of itself, and when."""
+
+import asyncio
+import urllib.request
+from dataclasses import dataclass
+from urllib.error import HTTPError
+
+import pytest
+
+from obtask.devcluster.ports import free_port
+from obtask.runtime.health import Health, health_server
+from obtask.settings import SettingsError
+
+HOST = "127.0.0.1"
+PATHS = ("/healthz", "/readyz")
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Watches that are up, or not."""
+
+    up: bool = True
+
+
+async def get(port: int, path: str) -> tuple[int, str]:
+    """Return status and text of an answer."""
+
+    def ask() -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=30) as answer:
+                return answer.status, answer.read().decode().strip()
+        except HTTPError as error:
+            with error:
+                return error.code, error.read().decode().strip()
+
+    return await asyncio.to_thread(ask)
+
+
+async def test_an_operator_is_ready_from_when_it_knows_its_tasks_until_it_is_told_to_end() -> None:
+    """And while it hears of changes. It is live all the time: a restart would not help an operator that loads or ends."""
+    health, port = Health(None), free_port()
+    part = asyncio.create_task(asyncio.Event().wait())
+    seen = []
+    async with health_server((HOST, port), health):
+        seen.append([await get(port, path) for path in PATHS])
+        health.loaded([part])
+        seen.append([await get(port, path) for path in PATHS])
+        health.watching = Watching()
+        seen.append([await get(port, path) for path in PATHS])
+        health.watching = Watching(up=False)
+        seen.append([await get(port, path) for path in PATHS])
+        health.stopping()
+        seen.append([await get(port, path) for path in PATHS])
+    part.cancel()
+
+    alive = (200, "alive")
+    blind = (503, "not watching")
+    assert seen == [[alive, said] for said in ((503, "loading"), blind, (200, "leader"), blind, (503, "stopping"))]
+
+
+async def test_an_operator_that_lost_a_part_is_dead() -> None:
+    """Neither live nor ready, and it says why."""
+    health, port = Health(None), free_port()
+    part = asyncio.create_task(asyncio.sleep(0))
+    await part
+    health.loaded([part])
+
+    async with health_server((HOST, port), health):
+        answers = [await get(port, path) for path in PATHS]
+
+    assert answers == [(503, "a part of the operator ended; the log says which")] * 2
+
+
+async def test_an_address_in_use_is_a_bad_setting() -> None:
+    """The error names the variable and the address."""
+    health, port = Health(None), free_port()
+
+    async with health_server((HOST, port), health):
+        with pytest.raises(SettingsError, match=f"OBTASK_HEALTH_ADDRESS={HOST}:{port}: "):
+            async with health_server((HOST, port), health):
+                pytest.fail("two servers at one address")
+
+
+async def test_without_an_address_there_is_no_server() -> None:
+    """The default is to listen nowhere."""
+    async with health_server(None, Health(None)):
+        health = Health(None).ready()
+
+    assert health == (False, "loading")
