@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 from tests.executors.node import Node
+from tests.executors.website import website
 from tests.kubectl import Kubectl
 from tests.obshell_agent.agent import FakeAgent
 from tests.scenario.apiserver import Body
+from tests.scenario.beside import beside
 from tests.scenario.gateway import Gateway, pass_all
 from tests.scenario.kinds import Http, Kind, TargetKind, Wait, of_sql
 from tests.scenario.kinds_outside import Job, Obshell, Resource
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import happens
-from tests.scenario.site import served
 from tests.scenario.tasks import TaskClient
 from tests.scenario.verdicts import Fate, Strike
 
@@ -40,7 +41,7 @@ def kind(request: pytest.FixtureRequest, tasks: TaskClient, kubectl: Kubectl, tm
                 stack.enter_context(Node(tasks.cluster, tasks.namespace).running())
                 yield Job(tasks, tmp_path)
             case "http":
-                yield Http(tasks, stack.enter_context(served()))
+                yield Http(tasks, stack.enter_context(beside(website())))
             case "resource":
                 yield Resource(tasks, kubectl)
             case "obshell":

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.executors.website import Website
+from tests.executors.website import Website, website
+from tests.scenario.beside import beside
 from tests.scenario.operators import operator_thread
 from tests.scenario.scene import happens
-from tests.scenario.site import served
 from tests.scenario.tasks import TaskClient
 
 from obtask.settings import Settings
@@ -18,7 +18,7 @@ from obtask.settings import Settings
 @pytest.fixture
 def site() -> Iterator[Website]:
     """Return a server that runs in a thread of its own."""
-    with served() as running:
+    with beside(website()) as running:
         yield running
 
 
