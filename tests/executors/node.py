@@ -8,12 +8,15 @@ OOMKilled, ``node/misconfigured`` cannot be made; every other image runs.
 import base64
 import contextlib
 import http
+import os
+import re
 import ssl
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -44,8 +47,10 @@ class _Pod:
 class Node:
     """A node as long as ``running`` lasts."""
 
-    def __init__(self, cluster: ControlPlane, namespace: str) -> None:
+    def __init__(self, cluster: ControlPlane, namespace: str, programs: Path | None = None) -> None:
+        """Be a node whose images have the programs of this folder, too."""
         self._api = ApiServer(cluster)
+        self._programs = programs
         self._pki = cluster.kubeconfig.parent / "pki"
         self.namespace = namespace
         self.name = f"node-{uuid.uuid4().hex[:8]}"
@@ -131,8 +136,9 @@ class Node:
     def _run(self, pod: _Pod) -> None:
         specs = pod.body["spec"]["containers"]
         for spec in specs:
-            words = [*spec.get("command", ["true"]), *spec.get("args", [])]
-            pod.containers[spec["name"]] = Container(words, self._variables(spec))
+            variables = self._variables(spec)
+            words = [_expanded(word, variables) for word in [*spec.get("command", ["true"]), *spec.get("args", [])]]
+            pod.containers[spec["name"]] = Container(words, variables)
         ready = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "Initialized", "ContainersReady", "Ready")]
         running = [_container(spec, pod.containers[spec["name"]], running={"startedAt": now()}) for spec in specs]
         self._status(pod, "Running", conditions=ready, containerStatuses=running, startTime=now())
@@ -168,7 +174,7 @@ class Node:
         self._api.send("DELETE", self._path(pod), {"gracePeriodSeconds": 0, "preconditions": {"uid": pod.body["metadata"]["uid"]}})
 
     def _variables(self, container: Body) -> dict[str, str]:
-        found: dict[str, str] = {}
+        found = {"PATH": f"{self._programs}:{os.environ['PATH']}"} if self._programs else {}
         for source in container.get("envFrom", []):
             found |= self._secret(source["secretRef"]["name"])
         for variable in container.get("env", []):
@@ -206,6 +212,11 @@ class Node:
         tls.load_cert_chain(self._pki / "apiserver.crt", self._pki / "apiserver.key")
         server.socket = tls.wrap_socket(server.socket, server_side=True)
         return server
+
+
+def _expanded(word: str, variables: Mapping[str, str]) -> str:
+    """Put in variables as a kubelet does: $(NAME), $$ for a dollar sign; an unknown name stays."""
+    return re.sub(r"\$\$|\$\((\w+)\)", lambda found: variables.get(found[1], found[0]) if found[1] else "$", word)
 
 
 def _answer(request: BaseHTTPRequestHandler, node: Node) -> None:

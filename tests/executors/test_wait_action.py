@@ -87,3 +87,16 @@ async def test_start_says_in_the_log_until_when_it_waits() -> None:
     await wait.start(wait_for(90), log)
 
     assert log.lines == ["waiting 90 s, until 2026-11-23T12:01:30Z"]
+
+
+async def test_the_log_says_how_it_ended() -> None:
+    """Whoever sees the end first writes it, once."""
+    clock, log = SetClock(), PlainLog()
+    wait, one = Wait(clock=clock), wait_for(90)
+    await wait.start(one, log)
+    await wait.cancel(one)
+
+    for _ in range(2):
+        await wait.observe(one, log)
+
+    assert log.lines == ["waiting 90 s, until 2026-11-23T12:01:30Z", "cancelled while waiting"]

@@ -1,8 +1,10 @@
 """Owns how scenario tests speak with the API server: make tasks, annotate them, wait for what becomes of them by watching."""
 
+import gzip
 import http
 import json
 import time
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -166,6 +168,14 @@ class TaskClient:
         """Return the ConfigMaps that belong to a task."""
         found: list[Body] = self.api.get(f"{CONFIG_MAPS.format(self.namespace)}?labelSelector=task.oceanbase.com/task%3D{task}")["items"]
         return found
+
+    def log(self, subtask: Body) -> str:
+        """Return the whole log of a subtask's last attempt, wherever it is kept."""
+        if "logRef" not in subtask:
+            return str(subtask.get("logTail", ""))
+        reference = subtask["logRef"]
+        stored = self.api.get(f"{CONFIG_MAPS.format(self.namespace)}/{reference['configMap']}")
+        return gzip.decompress(b64decode(stored["binaryData"][reference["key"]])).decode()
 
     def events(self, task: str) -> list[Body]:
         """Return the Events about a task, oldest first."""

@@ -1,45 +1,25 @@
 """The http action through the whole operator, on the real API server and a real HTTP server. API.md section 2.1."""
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from tests.executors.website import Website, website
-from tests.scenario.operators import OperatorProcess, operator_thread
+from tests.scenario.beside import beside
+from tests.scenario.operators import operator_thread
 from tests.scenario.scene import happens
 from tests.scenario.tasks import TaskClient
 
 from obtask.settings import Settings
 
-SAMPLES = sorted((Path(__file__).parents[2] / "deploy" / "samples").glob("*.yaml"))
-
 
 @pytest.fixture
 def site() -> Iterator[Website]:
     """Return a server that runs in a thread of its own."""
-    ready, stop = threading.Event(), asyncio.Event()
-    found: list[Website] = []
-    loop = asyncio.new_event_loop()
-
-    async def serve() -> None:
-        async with website() as one:
-            found.append(one)
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="website", daemon=True)
-    thread.start()
-    assert ready.wait(30)
-    yield found[0]
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(30)
-    loop.close()
+    with beside(website()) as running:
+        yield running
 
 
 def call(name: str, url: str, method: str = "POST", *, undo: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -133,25 +113,3 @@ def test_the_administrators_list_of_hosts(tasks: TaskClient, site: Website, sett
             failed = tasks.wait_phase(name, "Failed")["failedSubtask"]
             assert failed["reason"] == "Forbidden"
             assert "OBTASK_ALLOWED_HOSTS" in failed["message"]
-
-
-def test_an_operator_that_is_killed(tasks: TaskClient, site: Website, operator_process: OperatorProcess) -> None:
-    """The next operator does not send the request again: nobody knows its outcome, so a person decides."""
-    site.hangs("/run")
-    operator_process.start()
-    tasks.create("cut", steps=[call("s", f"{site.url}/run")])
-    happens(lambda: site.heard, "the request")
-    operator_process.kill()
-
-    operator_process.start()
-
-    assert tasks.wait_phase("cut", "Failed")["failedSubtask"]["reason"] == "Interrupted"
-    assert asked(site) == ["POST /run"]
-
-
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
-def test_the_samples_are_accepted(tasks: TaskClient, sample: Path) -> None:
-    """The API server takes every sample as it is."""
-    manifest = yaml.safe_load(sample.read_text())
-
-    assert "created" in tasks.kubectl("create", "-f", "-", manifest=manifest)

@@ -1,7 +1,5 @@
 """obshell steps through the whole operator, on the real API server and a fake agent that speaks the real protocol."""
 
-import base64
-import gzip
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -141,8 +139,8 @@ def test_a_killed_operator_is_followed_by_one_that_goes_on(
 
     assert agent.starts() == [STOP]
     assert only(status)["attempts"] == 1
-    assert "prepare (10.0.0.1:2886): doing prepare" in whole_log(tasks, only(status))
-    assert "kill (10.0.0.1:2886): doing kill" in whole_log(tasks, only(status))
+    assert "prepare (10.0.0.1:2886): doing prepare" in tasks.log(only(status))
+    assert "kill (10.0.0.1:2886): doing kill" in tasks.log(only(status))
 
 
 def test_killed_before_the_id_is_known_it_is_interrupted(
@@ -175,12 +173,3 @@ def test_a_secret_of_another_type_is_forbidden(tasks: TaskClient, agent: FakeAge
 
     assert status["failedSubtask"]["reason"] == "Forbidden"
     assert agent.asked == []
-
-
-def whole_log(tasks: TaskClient, subtask: Body) -> str:
-    """Return the log of a subtask, wherever it is kept."""
-    if "logRef" not in subtask:
-        return str(subtask["logTail"])
-    reference = subtask["logRef"]
-    stored = tasks.api.get(f"/api/v1/namespaces/{tasks.namespace}/configmaps/{reference['configMap']}")
-    return gzip.decompress(base64.b64decode(stored["binaryData"][reference["key"]])).decode()

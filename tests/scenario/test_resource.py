@@ -148,19 +148,6 @@ def test_an_explicit_rollback_is_an_action_like_any_other(tasks: TaskClient) -> 
 
 
 @pytest.mark.usefixtures("operator", "runner")
-def test_cancel_ends_the_waiting(tasks: TaskClient) -> None:
-    """A person decides: the watch ends, the task is Failed, what was applied stays."""
-    create(tasks, "cancelled", apply_step(READY, phase="Starting"))
-    wait_applied(tasks, phase="Starting")
-
-    tasks.command("cancelled", "cancel")
-
-    status = tasks.wait_phase("cancelled", "Failed")
-    assert (status["reason"], status["failedSubtask"]["reason"]) == ("SubtaskCancelled", "Cancelled")
-    assert live(tasks) == {"phase": "Starting"}
-
-
-@pytest.mark.usefixtures("operator", "runner")
 def test_nothing_of_a_secret_is_shown_or_kept(tasks: TaskClient) -> None:
     """Status, log, Events and ConfigMaps of the task hold neither the values nor their codings."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2-again"}}

@@ -1,16 +1,54 @@
-"""The samples people copy from: every one does what its first lines say. This module runs those that need a SQL server only."""
+"""The samples people copy from: every one is run and does what its first lines say. Only hosts and folders are put in."""
 
+import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from tests.scenario.apiserver import OBTASKS, Body
+from tests.executors.node import Node
+from tests.executors.scripted_server import NOTHING, Answer, Script, scripted_server
+from tests.executors.website import Website, website
+from tests.obshell_agent import dags
+from tests.obshell_agent.agent import FakeAgent
+from tests.scenario.apiserver import Body
+from tests.scenario.beside import beside
+from tests.scenario.scene import happens
 from tests.scenario.tasks import TaskClient
 
 from obtask.devcluster.sqlserver import SqlServer
 
 SAMPLES = Path("deploy/samples")
-pytestmark = pytest.mark.usefixtures("operator")
+DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
+
+
+@pytest.fixture
+def sample(request: pytest.FixtureRequest) -> str:
+    """Return the text of a sample; an operator runs."""
+    request.getfixturevalue("operator")
+    return (SAMPLES / f"{request.param}.yaml").read_text()
+
+
+def apply(tasks: TaskClient, text: str) -> Body:
+    """Apply a file as people do; return its task."""
+    tasks.cluster.kubectl.run(["-n", tasks.namespace, "apply", "-f", "-"], text)
+    [task] = [found for found in yaml.safe_load_all(text) if found["kind"] == "OBTask"]
+    return dict(task)
+
+
+def name_of(task: Body) -> str:
+    """Return the name of a task."""
+    return str(task["metadata"]["name"])
+
+
+def test_no_sample_is_forgotten() -> None:
+    """Every file is run by a test of this module."""
+    tests = [found for name, found in globals().items() if name.startswith("test_")]
+    marks = [mark for test in tests for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+
+    assert {name for mark in marks for name in mark.args[1] if mark.args[0] == "sample"} == {path.stem for path in SAMPLES.iterdir()}
 
 
 @pytest.fixture
@@ -20,22 +58,193 @@ def sys(tasks: TaskClient, database: SqlServer) -> None:
     tasks.create_secret("obdemo-sys", **data)
 
 
-def applied(tasks: TaskClient, name: str) -> Body:
-    """Apply a sample as it is; return it."""
-    sample: Body = yaml.safe_load((SAMPLES / f"{name}.yaml").read_text())
-    return tasks.api.send("POST", OBTASKS.format(tasks.namespace), sample)
-
-
 @pytest.mark.usefixtures("sys")
-@pytest.mark.parametrize("name", ["change-parameters", "create-user", "major-freeze"])
-def test_a_sample_succeeds(tasks: TaskClient, name: str) -> None:
+@pytest.mark.parametrize("sample", ["change-parameters", "create-user", "major-freeze"], indirect=True)
+def test_statements(tasks: TaskClient, sample: str) -> None:
     """It needs what its first lines say, and nothing else; a second run of the same succeeds as well."""
-    sample = applied(tasks, name)
-    tasks.wait_let_go(name, "Succeeded", seconds=120)
-    tasks.delete(name)
-    tasks.wait_gone(name)
+    task = apply(tasks, sample)
+    tasks.wait_let_go(name_of(task), "Succeeded", seconds=120)
+    tasks.delete(name_of(task))
+    tasks.wait_gone(name_of(task))
 
-    del sample["metadata"]
-    tasks.create("again", **sample["spec"])
+    tasks.create("again", **task["spec"])
 
-    assert tasks.wait_let_go("again", "Succeeded", seconds=120)["progress"].split("/")[0] == str(len(sample["spec"]["steps"]))
+    assert tasks.wait_let_go("again", "Succeeded", seconds=120)["progress"].split("/")[0] == str(len(task["spec"]["steps"]))
+
+
+@pytest.fixture
+def site() -> Iterator[Website]:
+    """Return a website that stands for every host that the samples name."""
+    with beside(website()) as running:
+        yield running
+
+
+@pytest.mark.parametrize("sample", ["check-service-and-announce"], indirect=True)
+def test_announcement(tasks: TaskClient, site: Website, sample: str) -> None:
+    """The chat hears of it, with its key, once the service is healthy, and only then."""
+    tasks.create_secret("chat-webhook", key="k-123456")
+    site.answers("/healthz", json={"status": "UP"})
+    site.answers("/hooks/on-call", 204)
+
+    apply(tasks, sample.replace("http://orders.prod.svc:8080", site.url).replace("https://chat.example.com", site.url))
+
+    tasks.wait_let_go("check-service-and-announce", "Succeeded")
+    look, told = site.heard
+    assert (look.method, look.path) == ("GET", "/healthz")
+    assert (told.method, told.path, told.headers["X-Webhook-Key"]) == ("POST", "/hooks/on-call", "k-123456")
+    assert "Maintenance of tenant orders" in json.loads(told.body)["text"]
+
+
+@pytest.mark.parametrize("sample", ["drain-proxy-over-http"], indirect=True)
+def test_drain(tasks: TaskClient, site: Website, sample: str) -> None:
+    """It waits while clients are left; rolled back, the host is put into service again; run again, it succeeds without clients."""
+    tasks.create_secret("load-balancer", authorization="Bearer t-123456")
+    backend = "/api/backends/10.0.0.5:2883"
+    site.answers(f"{backend}/state", 204)
+    site.answers(backend, json={"connections": 7})
+    text = sample.replace("https://lb.example.com", site.url)
+    task = apply(tasks, text)
+    happens(lambda: any(heard.path == backend for heard in site.heard), "the first look")
+
+    tasks.command(name_of(task), "cancel")
+    tasks.wait_phase(name_of(task), "Failed")
+    tasks.command(name_of(task), "rollback")
+    tasks.wait_let_go(name_of(task), "RolledBack")
+
+    sent = [json.loads(heard.body)["state"] for heard in site.heard if heard.method == "PUT"]
+    assert sent == ["draining", "active"]
+    assert {heard.headers["Authorization"] for heard in site.heard} == {"Bearer t-123456"}
+    site.answers(backend, json={"connections": 0})
+    tasks.create("again", **yaml.safe_load(text)["spec"])
+    tasks.wait_let_go("again", "Succeeded")
+
+
+@pytest.fixture
+def node(tasks: TaskClient, tmp_path: Path) -> Iterator[Node]:
+    """Return a node whose images have the backup tool; it writes down what it was asked, and with a file "bad" it finds a bad backup."""
+    tool = tmp_path / "backup-tool"
+    tool.write_text(
+        f'#!/bin/sh\necho "with key $BACKUP_KEY"\necho "$@" >> {tmp_path}/asked\ntest "$1" = fetch || test ! -e {tmp_path}/bad\n'
+    )
+    tool.chmod(0o755)
+    with Node(tasks.cluster, tasks.namespace, programs=tmp_path).running() as running:
+        yield running
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("sample", ["job-backup-check"], indirect=True)
+def test_backup_check(tasks: TaskClient, tmp_path: Path, sample: str) -> None:
+    """The newest backup is fetched and checked; a bad one fails the task, and a rollback cleans up."""
+    tasks.create_secret("backup-storage", "Opaque", BACKUP_KEY="k-123456")
+    (tmp_path / "bad").touch()
+    task = apply(tasks, sample)
+    name, uid = name_of(task), tasks.get(name_of(task))["metadata"]["uid"]
+    assert tasks.wait_phase(name, "Failed")["failedSubtask"]["step"] == "check"
+    assert (tmp_path / "asked").read_text().splitlines() == [f"fetch --latest --to /scratch/{uid}", f"verify /scratch/{uid}"]
+    assert "k-123456" not in tasks.log(tasks.status(name)["steps"][0]["subtasks"][0])
+
+    (tmp_path / "bad").unlink()
+    tasks.create("good", **task["spec"] | {"tenant": "other"})
+    tasks.wait_let_go("good", "Succeeded")
+    tasks.command(name, "rollback")
+    tasks.wait_let_go(name, "RolledBack")
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("sample", ["job-zone-files"], indirect=True)
+def test_zone_files(tasks: TaskClient, tmp_path: Path, sample: str) -> None:
+    """On the hosts of both zones old log files are compressed, new ones and those in use are not; both Jobs are in the queue."""
+    tasks.kubectl("create", "serviceaccount", "obtask-runner")
+    for zone in ("zone1", "zone2"):
+        (tmp_path / zone).mkdir()
+        for file in ("observer.log", "observer.log.1", "observer.log.2"):
+            (tmp_path / zone / file).write_text(file)
+        os.utime(tmp_path / zone / "observer.log.1", (1e9, 1e9))
+
+    apply(tasks, sample.replace("find /logs", f"find {tmp_path}/zone1", 1).replace("find /logs", f"find {tmp_path}/zone2"))
+
+    tasks.wait_let_go("zone-files", "Succeeded")
+    for zone in ("zone1", "zone2"):
+        assert sorted(path.name for path in (tmp_path / zone).iterdir()) == ["observer.log", "observer.log.1.gz", "observer.log.2"]
+    made = tasks.api.get(f"/apis/batch/v1/namespaces/{tasks.namespace}/jobs")["items"]
+    assert [job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] for job in made] == ["night", "night"]
+
+
+def deploy(tasks: TaskClient, name: str, replicas: int) -> None:
+    """Create a Deployment."""
+    labels = {"app": name}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": name, "image": name}]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": pod}
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
+    tasks.api.send("POST", DEPLOYMENTS.format(tasks.namespace), manifest)
+    follow(tasks, name, replicas)
+
+
+def follow(tasks: TaskClient, name: str, replicas: int) -> None:
+    """Wait until a Deployment is to have so many replicas, and say like its controller that it has them."""
+    path = f"{DEPLOYMENTS.format(tasks.namespace)}/{name}"
+    happens(lambda: tasks.api.get(path)["spec"]["replicas"] == replicas, f"{replicas} replicas")
+    counts: dict[str, Any] = dict.fromkeys(("replicas", "readyReplicas"), replicas or None)
+    generation = tasks.api.get(path)["metadata"]["generation"]
+    tasks.api.send("PATCH", f"{path}/status", {"status": {"observedGeneration": generation, **counts}})
+
+
+@pytest.mark.parametrize("sample", ["resource-scale-obproxy"], indirect=True)
+def test_scale(tasks: TaskClient, sample: str) -> None:
+    """Applied with its own role, it scales, and succeeds when the replicas are ready."""
+    deploy(tasks, "obproxy", 2)
+    apply(tasks, sample)
+
+    follow(tasks, "obproxy", 4)
+
+    assert "created" not in tasks.wait_let_go("scale-obproxy", "Succeeded")["steps"][0]["subtasks"][0]["message"]
+
+
+def compaction(statement: str) -> Answer:
+    """Answer like a server whose major compaction is done at once."""
+    return ((("IDLE", 1),), ("STATUS", "DONE")) if statement.startswith("SELECT STATUS") else NOTHING
+
+
+@pytest.mark.parametrize("sample", ["resource-pause-application"], indirect=True)
+def test_pause(tasks: TaskClient, sample: str) -> None:
+    """The application is down while the tenant is frozen, and back afterwards."""
+    script = Script(compaction)
+    role = (SAMPLES / "resource-scale-obproxy.yaml").read_text().rsplit("---", 1)[0]
+    tasks.cluster.kubectl.run(["-n", tasks.namespace, "apply", "-f", "-"], role)
+    deploy(tasks, "orders-app", 3)
+    with beside(scripted_server(script)) as port:
+        tasks.create_secret("obdemo-sys", host="127.0.0.1", port=str(port), password="s3cret-word")  # noqa: S106 - of the script
+        apply(tasks, sample)
+        follow(tasks, "orders-app", 0)
+        follow(tasks, "orders-app", 3)
+        tasks.wait_let_go("freeze-orders", "Succeeded")
+
+    assert "ALTER SYSTEM MAJOR FREEZE TENANT = orders" in script.statements
+
+
+@pytest.fixture
+def agent(tasks: TaskClient) -> Iterator[FakeAgent]:
+    """Return an obshell agent whose operations fail once, and start again without failing."""
+    failing = [dags.Node("Stage one", [dags.Step("one")]), dags.Node("Stage two", [dags.Step("two", fails=1)])]
+    paths = ("/api/v1/tenant/orders/replicas", "/api/v1/ob/stop")
+    with FakeAgent(operations={("POST", path): lambda: failing for path in paths}).running() as running:
+        running.operations["POST", "/api/v1/ob/start"] = lambda: [dags.Node("Start", [dags.Step("start")])]
+        tasks.create_secret("obdemo-obshell", url=running.url, password=running.password)
+        yield running
+
+
+@pytest.mark.parametrize("verb", ["retry", "rollback"])
+@pytest.mark.parametrize("sample", ["obshell-scale-out-tenant", "obshell-stop-zone"], indirect=True)
+def test_obshell(tasks: TaskClient, agent: FakeAgent, sample: str, verb: str) -> None:
+    """After a failure obshell retries its own task, or rolls it back, or starts the zone again, as the file says."""
+    task = apply(tasks, sample)
+    tasks.wait_phase(name_of(task), "Failed")
+
+    tasks.command(name_of(task), verb)
+
+    tasks.wait_let_go(name_of(task), "Succeeded" if verb == "retry" else "RolledBack")
+    action = task["spec"]["steps"][0]["obshell"]
+    assert agent.sent("POST")[0].body == action["body"]
+    undo = "Rollback" if name_of(task) == "scale-out-orders" else "/api/v1/ob/start"
+    done = [*agent.starts()[1:], *agent.operated()]
+    assert done == (["RETRY"] if verb == "retry" else [undo.upper() if undo == "Rollback" else undo])

@@ -16,6 +16,7 @@ class Wait:
         self._clock = clock
         self._started: set[AttemptId] = set()
         self._cancelled: set[AttemptId] = set()
+        self._ended: set[AttemptId] = set()
 
     async def start(self, attempt: Attempt, log: Log) -> None:
         """Say in the log until when it waits; there is nothing else to start."""
@@ -23,17 +24,13 @@ class Wait:
             self._started.add(attempt.id)
             log.write(f"waiting {_seconds(attempt)} s, until {_text(_end(attempt))}")
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:  # noqa: ARG002 - the protocol's argument; nothing to write here
-        """Tell from the clock how far the attempt is."""
-        now, end = self._clock(), _end(attempt)
-        if attempt.id in self._cancelled:
-            return Failed(FailureReason.CANCELLED, "cancelled while waiting")
-        if attempt.deadline is not None and attempt.deadline < end:
-            if now < attempt.deadline:
-                return Running(f"waiting until {_text(end)}", attempt.deadline)
-            allowed = (attempt.deadline - attempt.started_at).total_seconds()
-            return Failed(FailureReason.TIMEOUT, f"did not end within {allowed:g} s: it had to wait {_seconds(attempt)} s")
-        return Running(f"waiting until {_text(end)}", end) if now < end else Succeeded(f"waited {_seconds(attempt)} s")
+    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+        """Tell from the clock how far the attempt is; the log says how it ended."""
+        seen = self._look(attempt)
+        if isinstance(seen, Succeeded | Failed) and attempt.id not in self._ended:
+            self._ended.add(attempt.id)
+            log.write(seen.message or "done")
+        return seen
 
     async def cancel(self, attempt: Attempt) -> None:
         """End the wait, unless its time has passed already."""
@@ -44,6 +41,18 @@ class Wait:
         """Drop what is remembered of the attempt."""
         self._started.discard(attempt)
         self._cancelled.discard(attempt)
+        self._ended.discard(attempt)
+
+    def _look(self, attempt: Attempt) -> Seen:
+        now, end = self._clock(), _end(attempt)
+        if attempt.id in self._cancelled:
+            return Failed(FailureReason.CANCELLED, "cancelled while waiting")
+        if attempt.deadline is not None and attempt.deadline < end:
+            if now < attempt.deadline:
+                return Running(f"waiting until {_text(end)}", attempt.deadline)
+            allowed = (attempt.deadline - attempt.started_at).total_seconds()
+            return Failed(FailureReason.TIMEOUT, f"did not end within {allowed:g} s: it had to wait {_seconds(attempt)} s")
+        return Running(f"waiting until {_text(end)}", end) if now < end else Succeeded(f"waited {_seconds(attempt)} s")
 
 
 def _seconds(attempt: Attempt) -> int:
