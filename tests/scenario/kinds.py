@@ -50,7 +50,7 @@ class Kind(ABC):
 class TargetKind(Kind):
     """A kind that changes something, which can fail, be undone and have secrets."""
 
-    failure: tuple[str, str]  # reason and code of the broken action
+    failure: tuple[str, str | None]  # reason and code of the broken action
     secret: str
 
     @abstractmethod

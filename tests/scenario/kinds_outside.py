@@ -131,7 +131,7 @@ class Obshell(TargetKind):
     """Operations of a fake agent that speaks the real protocol."""
 
     outlives = frozenset({"started"})
-    failure = ("ObshellTaskFailed", "11")
+    failure = ("ObshellTaskFailed", None)
     trace = "POST /api/v1/ob/stop"
 
     def __init__(self, tasks: TaskClient, agent: FakeAgent) -> None:

@@ -164,10 +164,10 @@ def test_timeout(tasks: TaskClient, kind: Kind) -> None:
 @every_working_kind
 @pytest.mark.usefixtures("operator")
 def test_failure_and_retry(tasks: TaskClient, kind: TargetKind) -> None:
-    """A failure has a reason, a code and one line for people; once its cause is gone, retry is another attempt, and succeeds."""
+    """A failure has a reason, perhaps a code, and one line for people; once its cause is gone, retry is another attempt, and succeeds."""
     create(tasks, kind, kind.broken())
     failed = tasks.wait_phase("main", "Failed")["failedSubtask"]
-    assert (failed["reason"], failed["code"]) == kind.failure
+    assert (failed["reason"], failed.get("code")) == kind.failure
     assert failed["message"]
     assert len(failed["message"].splitlines()) == 1
 
