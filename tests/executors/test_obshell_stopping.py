@@ -32,7 +32,7 @@ async def test_cancel_lets_obshell_cancel_its_dag(agent: FakeAgent) -> None:
     end = await on.end_of(one)
 
     text = 'cancelled: obshell task 11 "Operation 1" is running: 2/2 "Stage kill"; obshell has cancelled its task'
-    assert end == Failed(FailureReason.CANCELLED, text, "11", external="11")
+    assert end == Failed(FailureReason.CANCELLED, text, external="11")
     assert (agent.operated(), agent.dag().state) == (["CANCEL"], "FAILED")
     assert "kill (10.0.0.1:2886): ERROR: sub task cancelled" in on.log.lines
 
