@@ -165,14 +165,10 @@ class JobExecutor:
             entry.log.write(entry.end.message)
         return entry.end or Running(one_line(entry.said) or None, wake_at=now + (SOON if answer.conflict else POD_PAUSE))
 
-    async def _hide(self, entry: Entry, job: Json) -> None:
-        if not entry.hidden:
+    async def _hide(self, entry: Entry, job: Json, *, again: bool = False) -> None:
+        if again or not entry.hidden:
             await self._tools.secrets.hide(entry.attempt.namespace, job, entry.log)
             entry.hidden = True
-
-    async def _hide_again(self, entry: Entry, job: Json) -> None:
-        entry.hidden = False
-        await self._hide(entry, job)
 
     async def _missing(self, entry: Entry) -> Seen:
         """Tell what it means that there is no Job: it is not made yet, or it was deleted."""
@@ -204,10 +200,9 @@ class JobExecutor:
                 end = Failed(FailureReason.TIMEOUT, _late(entry))
             return await self._over(entry, pods, end)
         own = stopped(job)
-        if own is None and not entry.is_late(self._clock()):
-            return await self._going(entry, job)
         if own is None:
-            return await self._stop(entry, job, FailureReason.TIMEOUT, _late(entry))
+            late = entry.is_late(self._clock())
+            return await (self._stop(entry, job, FailureReason.TIMEOUT, _late(entry)) if late else self._going(entry, job))
         pods = await self._pods(entry)
         # Of a suspended Job nobody takes note of the deadline; it has no pods, and cannot get any.
         if job["spec"].get("suspend") and not any(is_alive(pod) for pod in pods):
@@ -218,16 +213,16 @@ class JobExecutor:
         """Return the end, once no container runs any more and the log is complete."""
         if any(is_alive(pod) for pod in pods):
             return await self._until_stopped(entry, pods)
-        await self._hide_again(entry, entry.job or job_manifest(entry.attempt, self._clock()))
+        await self._hide(entry, entry.job or job_manifest(entry.attempt, self._clock()), again=True)
         await self._logs.collect(entry, pods)
         entry.log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return end
 
     async def _until_stopped(self, entry: Entry, pods: list[Json]) -> Running:
-        for pod in pods:
-            if is_alive(pod):
-                await self._logs.follow(entry, pod)
-        names = ", ".join(pod["metadata"]["name"] for pod in pods if is_alive(pod))
+        alive = [pod for pod in pods if is_alive(pod)]
+        for pod in alive:
+            await self._logs.follow(entry, pod)
+        names = ", ".join(pod["metadata"]["name"] for pod in alive)
         return Running(f"waiting for the end of pod {names}" if names else "stopping", self._clock() + SOON)
 
     async def _going(self, entry: Entry, job: Json) -> Seen:
@@ -244,7 +239,7 @@ class JobExecutor:
         if pod is not None and pod["status"].get("phase") == "Running":
             if not entry.started:
                 # What the pod really got: the Secrets may have been made or changed since the Job was.
-                await self._hide_again(entry, job)
+                await self._hide(entry, job, again=True)
                 entry.started, entry.waits_for = True, ""
                 entry.log.write(f"pod {pod['metadata']['name']} runs on node {pod['spec'].get('nodeName')}")
             return self._wait(entry, None, SOON if is_leaving(pod) else RELOOK)
@@ -277,10 +272,9 @@ class JobExecutor:
 
     async def _stop(self, entry: Entry, job: Json, reason: FailureReason, message: str) -> Running:
         pods = await self._pods(entry)
-        await self._hide_again(entry, job)
-        for pod in pods:
-            if is_alive(pod):
-                await self._logs.follow(entry, pod)
+        await self._hide(entry, job, again=True)
+        for pod in filter(is_alive, pods):
+            await self._logs.follow(entry, pod)
         await self._tools.confirmed()
         answer = await self._jobs.stop(job, reason.value, one_line(message))
         if isinstance(answer, Refusal):
@@ -301,8 +295,6 @@ class JobExecutor:
 
 
 def _late(entry: Entry) -> str:
-    attempt = entry.attempt
-    if attempt.deadline is None:
-        raise AssertionError("an attempt without a deadline has no timeout")
-    allowed = f"did not end within {(attempt.deadline - attempt.started_at).total_seconds():g} s"
-    return f"{allowed}: {entry.waits_for}" if entry.waits_for else allowed
+    begun, deadline = entry.attempt.started_at, entry.attempt.deadline
+    late = f"did not end within {(deadline - begun).total_seconds() if deadline else 0:g} s"
+    return f"{late}: {entry.waits_for}" if entry.waits_for else late
