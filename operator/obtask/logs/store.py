@@ -10,7 +10,7 @@ from typing import Any
 from obtask import names
 from obtask.model.attempt import Attempt, AttemptId
 from obtask.model.status import LogRef
-from obtask.rules.labels import label_value
+from obtask.rules.ownership import attempt_annotations, owner_reference, task_labels
 
 GZIP = 31  # zlib's number for the format
 LARGEST_BYTES = 2 * 1024 * 1024  # no log of ours is longer; whoever may write ConfigMaps could have packed any amount
@@ -47,24 +47,9 @@ def log_config_map(attempt: Attempt, packed: bytes) -> dict[str, Any]:
         "metadata": {
             "name": log_name(of),
             "namespace": attempt.namespace,
-            "labels": {names.TASK_LABEL: label_value(attempt.task), names.TASK_UID_LABEL: of.uid},
-            "annotations": {
-                names.TASK_NAME_ANNOTATION: attempt.task,
-                names.STEP_ANNOTATION: of.step,
-                names.SUBTASK_ANNOTATION: of.subtask,
-                names.ATTEMPT_ANNOTATION: str(of.number),
-                names.DIRECTION_ANNOTATION: of.direction.value,
-            },
-            "ownerReferences": [
-                {
-                    "apiVersion": names.API_VERSION,
-                    "kind": names.KIND,
-                    "name": attempt.task,
-                    "uid": of.uid,
-                    "controller": False,
-                    "blockOwnerDeletion": False,
-                }
-            ],
+            "labels": task_labels(attempt),
+            "annotations": attempt_annotations(attempt),
+            "ownerReferences": [owner_reference(attempt)],
         },
         "binaryData": {names.LOG_KEY: base64.b64encode(packed).decode()},
     }

@@ -11,6 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from obtask.executors.http.redaction import place
+from obtask.executors.identity import identity
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.status import FailureReason
@@ -47,19 +48,10 @@ class Request:
         return self.method in SAFE
 
 
-def identity(attempt: Attempt) -> dict[str, str]:
+def identity_headers(attempt: Attempt) -> dict[str, str]:
     """Return the headers that tell the other side who asks."""
-    named = {
-        "Namespace": attempt.namespace,
-        "Name": attempt.task,
-        "UID": attempt.id.uid,
-        "Step": attempt.id.step,
-        "Subtask": attempt.id.subtask,
-        "Attempt": str(attempt.id.number),
-        "Direction": attempt.id.direction.value,
-    }
-    token = {} if attempt.lock_token is None else {"Lock-Token": str(attempt.lock_token)}
-    return {f"X-OBTask-{name}": value for name, value in (named | token).items()}
+    known = {name: str(value) for name, value in identity(attempt).items() if value is not None}
+    return {f"X-OBTask-{name if name == 'UID' else name.replace('_', '-').title()}": value for name, value in known.items()}
 
 
 async def secret_headers(action: HttpAction, namespace: str, source: SecretValues) -> dict[str, str] | Failed:

@@ -12,7 +12,7 @@ from obtask.executors.hosts import HostPolicy
 from obtask.executors.http import redaction
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
 from obtask.executors.http.exchange import Exchange
-from obtask.executors.http.requests import OWN_HEADERS, Request, SecretValues, identity, parsed, request, secret_headers
+from obtask.executors.http.requests import OWN_HEADERS, Request, SecretValues, identity_headers, parsed, request, secret_headers
 from obtask.executors.outbound import close_session, open_session
 from obtask.model.actions import HttpAction, HttpMethod, HttpUntil, expressions
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
@@ -22,8 +22,6 @@ from obtask.rules.expressions import ExpressionFault, Vocabulary, fault, holds
 
 SHOWN_EXPRESSION = 160
 POLL_SECONDS = 30.0
-
-SAFE = frozenset({HttpMethod.GET, HttpMethod.HEAD})
 
 
 class HttpWork:
@@ -81,7 +79,7 @@ class HttpWork:
         if isinstance(secret, Failed):
             return secret
         exchange.hide(*redaction.body_secrets(action.body), *secret.values())
-        who = identity(attempt)
+        who = identity_headers(attempt)
         first = request(action.method, usable[0], action, secret, who)
         poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)
         for url, asked in zip((usable[0], usable[-1]), (first, poll), strict=True):
@@ -124,7 +122,7 @@ class _Run:
             return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
         if isinstance(answer, Unreached):
             # What the other side may have done already is not asked for again without a person.
-            unknown = answer.sent and self._action.method not in SAFE
+            unknown = answer.sent and not first.safe
             return Failed(FailureReason.CONNECTION_FAILED, self._clean(answer.message), permanent=unknown)
         unmet = self._unmet(answer)
         if unmet is not None:

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from obtask import names
+from obtask.executors.identity import identity
 from obtask.model.attempt import Attempt
 from obtask.model.kubernetes_actions import JobAction
 from obtask.rules.job_names import job_name
-from obtask.rules.labels import label_value
+from obtask.rules.ownership import attempt_annotations, owner_reference, task_labels
 
 Json = dict[str, Any]
 
@@ -46,9 +47,9 @@ def job_manifest(attempt: Attempt, now: datetime) -> Json:
         "metadata": {
             "name": job_name(attempt.task, attempt.id),
             "namespace": attempt.namespace,
-            "labels": _labels(attempt) | queue,
-            "annotations": _annotations(attempt),
-            "ownerReferences": [_owner(attempt)],
+            "labels": task_labels(attempt) | queue,
+            "annotations": attempt_annotations(attempt),
+            "ownerReferences": [owner_reference(attempt)],
         },
         "spec": spec,
     }
@@ -58,40 +59,12 @@ def is_of(job: Mapping[str, Any], attempt: Attempt) -> bool:
     """Return whether a Job of the right name was made for this attempt."""
     meta = job["metadata"]
     of_task = (meta.get("labels") or {}).get(names.TASK_UID_LABEL) == attempt.id.uid
-    return of_task and _annotations(attempt).items() <= (meta.get("annotations") or {}).items()
-
-
-def _labels(attempt: Attempt) -> dict[str, str]:
-    return {names.TASK_LABEL: label_value(attempt.task), names.TASK_UID_LABEL: attempt.id.uid}
-
-
-def _annotations(attempt: Attempt) -> dict[str, str]:
-    return {
-        names.TASK_NAME_ANNOTATION: attempt.task,
-        names.STEP_ANNOTATION: attempt.id.step,
-        names.SUBTASK_ANNOTATION: attempt.id.subtask,
-        names.ATTEMPT_ANNOTATION: str(attempt.id.number),
-        names.DIRECTION_ANNOTATION: attempt.id.direction.value,
-    }
-
-
-def _owner(attempt: Attempt) -> Json:
-    of = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": attempt.task, "uid": attempt.id.uid}
-    return of | {"controller": False, "blockOwnerDeletion": False}
+    return of_task and attempt_annotations(attempt).items() <= (meta.get("annotations") or {}).items()
 
 
 def environment(attempt: Attempt) -> dict[str, str]:
     """Return the variables by which a pod can tell what it belongs to."""
-    return {
-        "OBTASK_NAMESPACE": attempt.namespace,
-        "OBTASK_NAME": attempt.task,
-        "OBTASK_UID": attempt.id.uid,
-        "OBTASK_STEP": attempt.id.step,
-        "OBTASK_SUBTASK": attempt.id.subtask,
-        "OBTASK_ATTEMPT": str(attempt.id.number),
-        "OBTASK_DIRECTION": attempt.id.direction.value,
-        "OBTASK_LOCK_TOKEN": "" if attempt.lock_token is None else str(attempt.lock_token),
-    }
+    return {f"OBTASK_{name}": "" if value is None else str(value) for name, value in identity(attempt).items()}
 
 
 def _template(attempt: Attempt, action: JobAction) -> Json:
@@ -108,8 +81,8 @@ def _template(attempt: Attempt, action: JobAction) -> Json:
     for kind in ("initContainers", "containers"):
         if spec.get(kind):
             spec[kind] = [_contained(container, own) for container in _maps(spec[kind])]
-    labels = _map(meta.get("labels")) | _labels(attempt)
-    annotations = _map(meta.get("annotations")) | _annotations(attempt)
+    labels = _map(meta.get("labels")) | task_labels(attempt)
+    annotations = _map(meta.get("annotations")) | attempt_annotations(attempt)
     return template | {"metadata": meta | {"labels": labels, "annotations": annotations}, "spec": spec}
 
 

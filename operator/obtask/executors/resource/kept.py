@@ -4,10 +4,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from obtask import names
 from obtask.kube.api import Json
 from obtask.model.attempt import Attempt
-from obtask.rules.labels import label_value
+from obtask.rules.ownership import owner_reference, subtask_annotations, task_labels
 
 LARGEST_BYTES = 256 * 1024
 KEY = "object.json"
@@ -44,20 +43,15 @@ def name_of(attempt: Attempt) -> str:
 
 def manifest(attempt: Attempt, text: str) -> Json:
     """Return the ConfigMap; it goes when the task goes."""
-    owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": attempt.task, "uid": attempt.id.uid}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
             "name": name_of(attempt),
             "namespace": attempt.namespace,
-            "labels": {names.TASK_LABEL: label_value(attempt.task), names.TASK_UID_LABEL: attempt.id.uid},
-            "annotations": {
-                names.TASK_NAME_ANNOTATION: attempt.task,
-                names.STEP_ANNOTATION: attempt.id.step,
-                names.SUBTASK_ANNOTATION: attempt.id.subtask,
-            },
-            "ownerReferences": [{**owner, "controller": False, "blockOwnerDeletion": False}],
+            "labels": task_labels(attempt),
+            "annotations": subtask_annotations(attempt),
+            "ownerReferences": [owner_reference(attempt)],
         },
         "data": {KEY: text},
         "immutable": True,

@@ -1,0 +1,31 @@
+"""Owns what every object bears that is made for a task: labels, annotations, its owner. Pure. API.md section 1."""
+
+from obtask import names
+from obtask.model.attempt import Attempt
+from obtask.rules.labels import label_value
+
+
+def task_labels(attempt: Attempt) -> dict[str, str]:
+    """Return the labels by which all objects of the attempt's task are found."""
+    return {names.TASK_LABEL: label_value(attempt.task), names.TASK_UID_LABEL: attempt.id.uid}
+
+
+def subtask_annotations(attempt: Attempt) -> dict[str, str]:
+    """Return the annotations that tell which subtask an object belongs to."""
+    return {
+        names.TASK_NAME_ANNOTATION: attempt.task,
+        names.STEP_ANNOTATION: attempt.id.step,
+        names.SUBTASK_ANNOTATION: attempt.id.subtask,
+    }
+
+
+def attempt_annotations(attempt: Attempt) -> dict[str, str]:
+    """Return the annotations that tell which attempt an object belongs to."""
+    which = {names.ATTEMPT_ANNOTATION: str(attempt.id.number), names.DIRECTION_ANNOTATION: attempt.id.direction.value}
+    return subtask_annotations(attempt) | which
+
+
+def owner_reference(attempt: Attempt) -> dict[str, object]:
+    """Return the reference by which an object goes when its task goes."""
+    owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": attempt.task, "uid": attempt.id.uid}
+    return {**owner, "controller": False, "blockOwnerDeletion": False}
