@@ -17,7 +17,7 @@ from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import locked
 from obtask.devcluster.processes import tail
 from obtask.devcluster.progress import Meter, Report, reported
-from obtask.devcluster.toolchain import Pins, find_go
+from obtask.devcluster.toolchain import Pins, find_go, go_environment
 
 PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
@@ -124,15 +124,8 @@ class _Builder:
             return output.read().decode()
 
     def _environment(self, scratch: str) -> dict[str, str]:
-        mine = {
-            "CGO_ENABLED": "0",
-            "GOTOOLCHAIN": "local",
-            "GOWORK": "off",
-            "GOFLAGS": "-mod=readonly",
-            # Where the free disk was checked; /tmp is often a small RAM disk.
-            "GOTMPDIR": scratch,
-        }
-        return {name: value for name, value in self.env.items() if name not in ("GOROOT", "GOOS", "GOARCH")} | mine
+        # Where the free disk was checked; /tmp is often a small RAM disk.
+        return go_environment(self.env) | {"GOTMPDIR": scratch}
 
     def _require_disk(self, needed: int) -> None:
         caches = run([self.go, "env", "GOCACHE", "GOMODCACHE"], cwd=self.module, env=self._environment(""))
