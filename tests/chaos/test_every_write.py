@@ -101,13 +101,13 @@ def stories(note: str, connection: str) -> tuple[Story, ...]:
 
 
 @pytest.fixture
-def scenario(tasks: TaskClient, gateway: Gateway, database: SqlServer, seen: Seen, tmp_path: Path) -> Iterator[Scenario]:
+def scenario(tasks: TaskClient, gateway: Gateway, seekdb: SqlServer, seen: Seen, tmp_path: Path) -> Iterator[Scenario]:
     """Return the scenario; its operator reaches the API server through a gateway that notes its writes."""
     history, journal = seen
     operator = OperatorProcess(gateway.kubeconfig, tasks.namespace, tmp_path / "operator.log", OBTASK_GRACE_SECONDS="1")
     record = Record(operator)
     gateway.rule = record.rule
-    person = Person(tasks, stories(promises.note(journal), tasks.create_connection(database)))
+    person = Person(tasks, stories(promises.note(journal), tasks.create_connection(seekdb)))
     yield Scenario(person, record, operator, tasks, history, journal)
     operator.kill()
 

@@ -5,7 +5,7 @@ import http
 import json
 import time
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tests.scenario.apiserver import CONFIG_MAPS, EVENTS, LEASES, OBTASKS, ApiError, ApiServer, Body
@@ -147,7 +147,16 @@ class TaskClient:
 
     def holders(self) -> set[str]:
         """Return the names of the tasks that hold a Lease."""
-        return {holder.split("/")[0] for lease in self.leases().values() if (holder := lease["spec"].get("holderIdentity"))}
+        return _holders(self.leases().values())
+
+    def wait_free(self) -> None:
+        """Watch the Leases until none names a task: an operator that is behind may claim one for a moment after the end."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        path = LEASES.format(self.namespace)
+        while holders := _holders((listed := self.api.get(path))["items"]):
+            left = deadline - time.monotonic()
+            assert left > 0, f"Leases still name {holders}"
+            next(iter(self.api.watch(path, listed["metadata"]["resourceVersion"], left)), None)
 
     def wait_lease(self, name: str, until: Callable[[Body], object], what: str = "", seconds: float = WAIT_SECONDS) -> Body:
         """Watch a Lease until the condition holds; a Lease that is not there is an empty object. Return it."""
@@ -202,3 +211,7 @@ class TaskClient:
             OBTASKS.format(self.namespace), meta["resourceVersion"], seconds, fieldSelector=f"metadata.name={meta['name']}"
         )
         return next((found for change, found in changes if change != "BOOKMARK"), None)
+
+
+def _holders(leases: Iterable[Body]) -> set[str]:
+    return {holder.split("/")[0] for lease in leases if (holder := lease["spec"].get("holderIdentity"))}

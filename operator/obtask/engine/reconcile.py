@@ -63,12 +63,14 @@ class Engine:
                 return None
             intent = machine.decide(task, await self._observe(task))
             if isinstance(intent, Rest):
-                return self._rest(task, intent)
+                return await self._rest(task, intent)
             if not await self._perform(task, intent):
                 return STOPPING_PAUSE if isinstance(intent, Stop) else None
         return timedelta()
 
-    def _rest(self, task: Task, intent: Rest) -> timedelta | None:
+    async def _rest(self, task: Task, intent: Rest) -> timedelta | None:
+        if task.status.phase.finished:
+            await self.locking.take_back(task)
         pause = self.locking.look_again_in(task, intent.wake_at, self.clock())
         if pause is not None or not task.status.phase.finished:
             return pause

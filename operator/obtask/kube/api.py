@@ -112,12 +112,8 @@ class Api:
         self, path: str, *, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
     ) -> AsyncIterator[Response | AsyncIterator[bytes]]:
         """Give the lines of an answer as they come, for at most that long; a refusal comes whole. Raises Unavailable in between."""
-        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
-        async with self._opened("GET", path, query=query, body=None, headers=headers, limit=limit) as response:
-            if response.status >= 400:  # noqa: PLR2004
-                yield Response(response.status, await response.read())
-            else:
-                yield aiter(response.content)
+        async with self._flowing(path, query, headers, seconds) as answer:
+            yield answer if isinstance(answer, Response) else aiter(answer)
 
     @asynccontextmanager
     async def _opened(
@@ -147,13 +143,23 @@ class Api:
 
         Raises Unavailable, also in the middle of the text.
         """
-        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
-        async with self._opened("GET", path, query=query, body=None, headers={"Accept": "*/*"}, limit=limit) as response:
-            if response.status >= 400:  # noqa: PLR2004
-                refused = read_answer("GET", path, Response(response.status, await response.read()))
-                yield refused if isinstance(refused, Refusal) else Refusal(response.status, "", "")
+        async with self._flowing(path, query, {"Accept": "*/*"}, seconds) as answer:
+            if isinstance(answer, Response):
+                refused = read_answer("GET", path, answer)
+                yield refused if isinstance(refused, Refusal) else Refusal(answer.status, "", "")
             else:
-                yield response.content.iter_any()
+                yield answer.iter_any()
+
+    @asynccontextmanager
+    async def _flowing(
+        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
+    ) -> AsyncIterator[Response | aiohttp.StreamReader]:
+        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
+        async with self._opened("GET", path, query=query, body=None, headers=headers, limit=limit) as response:
+            if response.status >= 400:  # noqa: PLR2004
+                yield Response(response.status, await response.read())
+            else:
+                yield response.content
 
     async def _headers(self, method: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": names.FIELD_MANAGER}

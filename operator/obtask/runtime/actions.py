@@ -36,14 +36,12 @@ from obtask.settings import Settings
 class Surroundings:
     """What executors need of the operator.
 
-    ``confirmed`` returns while no other operator can have taken over; ``on_news`` rings the task of an attempt; ``works_elsewhere`` tells
-    whether another operator is there.
+    ``confirmed`` returns while no other operator can have taken over; ``on_news`` rings the task of an attempt.
     """
 
     clock: Callable[[], datetime]
     confirmed: Callable[[], Awaitable[None]]
     on_news: Callable[[AttemptId], None]
-    works_elsewhere: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     changing = ResourceWork(Impersonation(acting), Discovery(api), objects, confirmed=confirmed)
     own_slots = asyncio.Semaphore(settings.in_process_attempts)  # a long wait for an object must not keep statements waiting
     inner = InProcess(changing, clock=clock, slots=own_slots, on_end=around.on_news)
-    resource = Resumable(inner, works_elsewhere=around.works_elsewhere)
+    resource = Resumable(inner)
     jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds))
     executors: dict[type[Action], Executor] = {
         SqlAction: sql,

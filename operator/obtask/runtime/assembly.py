@@ -70,7 +70,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
     confirmed = leadership.confirmed if leadership else _alone
-    actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended, partial(_works_elsewhere, settings)))
+    actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended))
     attempts = Attempts(actions.executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
