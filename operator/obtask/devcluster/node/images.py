@@ -1,0 +1,140 @@
+"""Build the images of a node and of the operator without Docker and without a registry; what was built from the same is not built again."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from obtask.devcluster.build import cache_root
+from obtask.devcluster.errors import DevClusterError
+from obtask.devcluster.files import checkout, locked, write_private
+from obtask.devcluster.node import archive, package_index
+from obtask.devcluster.node.layout import COREDNS, PAUSE
+from obtask.devcluster.node.machine import FOLDERS
+from obtask.devcluster.processes import tail
+from obtask.devcluster.progress import Report, reported
+
+SUITE = "bookworm"
+BASE = "localhost/obtask-base:1"
+# What the operator's image has, and what building it needs. usr-is-merged instead of usrmerge, which brings all of Perl.
+BASE_PACKAGES = ("ca-certificates", "libstdc++6", "python3", "python3-venv", "usr-is-merged")
+UNNEEDED = ("man", "doc", "locale", "info")
+MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
+
+# Bytes of the operator's image, base and all.
+LARGEST = 250_000_000
+
+IMAGE_FILES = ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "deploy/Dockerfile", "deploy/slim-image.sh")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image: what Pods call it, and the archive it is in."""
+
+    reference: str
+    archive: Path
+
+
+def of_cluster(programs: Path) -> list[Path]:
+    """Return the archives of what every node needs."""
+    found = []
+    for name, reference in (("pause", PAUSE), ("coredns", COREDNS)):
+        target = programs / f"{name}.image.tar"
+        with locked(programs / f"{name}.image.lock", f"another process makes the image {name}; waiting for it"):
+            if not target.exists():
+                with tempfile.TemporaryDirectory(dir=programs) as scratch:
+                    layer = archive.layer_of(programs / name, Path(scratch))
+                    archive.write(target, reference, layer, platform.machine(), [f"/{name}"])
+        found.append(target)
+    return found
+
+
+def base(report: Report) -> Path:
+    """Return the archive of a small Debian with Python, to build the operator's image on."""
+    words = [
+        "mmdebstrap",
+        "--quiet",
+        "--variant=essential",
+        f"--hook-dir={MERGED_USR}",
+        f"--include={','.join(BASE_PACKAGES)}",
+        *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in UNNEEDED),
+        '--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/*.log',
+        SUITE,
+    ]
+    target = cache() / f"base-{key(word.encode() for word in (*words, platform.machine()))}.tar"
+    with locked(target.with_suffix(".lock"), "another process makes the base image; waiting for it"):
+        if not target.exists():
+            with reported(report, "base image (Debian with Python)"), tempfile.TemporaryDirectory(dir=cache()) as scratch:
+                layer = Path(scratch) / "layer.tar"
+                _run([*words, str(layer)], target.with_suffix(".log"), scratch)
+                archive.write(target, BASE, layer, platform.machine())
+    return target
+
+
+def operator(report: Report) -> Image:
+    """Return the operator's image, built from this checkout with deploy/Dockerfile."""
+    root = checkout()
+    reference = f"obtask-operator:{tomllib.loads((root / 'pyproject.toml').read_text())['project']['version']}"
+    below = base(report)
+    target = cache() / f"operator-{key((below.name.encode(), reference.encode(), *sources(root)))}.tar"
+    with locked(target.with_suffix(".lock"), "another process builds the operator's image; waiting for it"):
+        if not target.exists():
+            with reported(report, f"image {reference}"), tempfile.TemporaryDirectory(dir=cache()) as scratch:
+                _build(root, below, reference, Path(scratch)).replace(target)
+    return Image(reference, target)
+
+
+def sources(root: Path) -> Iterable[bytes]:
+    """Return the content of everything that can make a difference to the operator's image, with its names."""
+    package = root / "operator/obtask"
+    files = [file for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    # Not in the image: see pyproject.toml.
+    files = [file for file in files if not file.is_relative_to(package / "devcluster")]
+    for file in sorted([*files, *(root / name for name in IMAGE_FILES)]):
+        yield str(file.relative_to(root)).encode()
+        yield file.read_bytes()
+
+
+def key(parts: Iterable[bytes]) -> str:
+    """Return the name of what is made from these parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8) + part)
+    return digest.hexdigest()[:16]
+
+
+def cache() -> Path:
+    """Return the folder of this user where images are kept."""
+    folder = cache_root().with_name("images")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _build(root: Path, below: Path, reference: str, scratch: Path) -> Path:
+    index = package_index.of_this_machine(os.environ, Path.home())
+    write_private(scratch / "pip.conf", index.pip.encode())
+    write_private(scratch / "uv.toml", index.uv.encode())
+    mounts = {**index.mounts, "/etc/pip.conf": scratch / "pip.conf", "/etc/uv/uv.toml": scratch / "uv.toml"}
+    draft = scratch / "image.tar"
+    words = [str(root / "deploy/node/build-image.sh"), str(root), str(below), BASE, reference, str(draft), str(scratch)]
+    _run([*words, *(f"--volume={source}:{place}:ro" for place, source in mounts.items())], cache() / "operator.log", str(scratch))
+    size = archive.unpacked_size(draft)
+    if size > LARGEST:
+        raise DevClusterError(f"{reference} has {size / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f}; deploy/slim-image.sh says what is cut")
+    return draft
+
+
+def _run(words: list[str], log: Path, scratch: str) -> None:
+    """Run a program in a mount namespace of its own: whatever it mounts ends with it, even if it is killed."""
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation=private"]
+    env = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}{os.pathsep}{FOLDERS}", "TMPDIR": scratch}
+    with log.open("wb") as output:
+        # No shell; the words come from this module.
+        code = subprocess.run([*namespaces, *words], stdout=output, stderr=subprocess.STDOUT, check=False, env=env).returncode  # noqa: S603
+    if code:
+        raise DevClusterError(f"{Path(words[0]).name} failed with exit code {code}. The last lines of {log}:\n{tail(log)}")
