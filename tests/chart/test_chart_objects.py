@@ -38,6 +38,7 @@ SAMPLES: dict[str, Body] = {
     "environment": {"extraEnv": [{"name": "A", "value": "b"}, {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]},
     "spread": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]},
     "ipv6": {"listenHost": "::"},
+    "hosts": {"settings": {"podStartSeconds": 600, "allowedHosts": ["*.prod.svc", "db-1.example.com", "10.0.0.0/8", "fd00::/8", "[::1]"]}},
     "no-crds": {"crds": {"install": False}},
 }
 UNKNOWN_TO_SCHEMAS = {"ServiceMonitor", "PrometheusRule"}
@@ -169,6 +170,8 @@ def test_the_operator_understands_its_settings(sample: str) -> None:
     assert (settings.leader_namespace is not None) == values.get("leaderElection", {}).get("enabled", True)
     assert list(settings.namespaces) == values.get("watch", {}).get("namespaces", [])
     assert settings.log_format == "json"
+    assert list(settings.allowed_hosts) == values.get("settings", {}).get("allowedHosts", [])
+    assert settings.pod_start_seconds == values.get("settings", {}).get("podStartSeconds", 120)
 
 
 def test_probes_ask_the_operator_itself() -> None:
