@@ -10,7 +10,7 @@ from tests.chaos import promises
 from tests.chaos.person import Person
 from tests.chaos.requests import label
 from tests.chaos.stories import FOREVER, GONE, Story
-from tests.scenario.gateway import WRITING, Gateway
+from tests.scenario.gateway import Gateway, is_write
 from tests.scenario.history import History
 from tests.scenario.journal import Journal
 from tests.scenario.operators import OperatorProcess
@@ -51,7 +51,7 @@ class Record:
     def rule(self, method: str, path: str) -> Verdict:
         """Decide about a request. Leases go by one name: they are written in the order of the story."""
         name = label(method, path)
-        if method not in WRITING or name == "POST events":
+        if not is_write(method, path) or name == "POST events":
             return Fate.PASS
         name = name.rpartition("/")[0] if "leases/" in name else name
         self.writes[name] += 1

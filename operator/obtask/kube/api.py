@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import yaml
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from obtask import names
 
@@ -210,7 +211,11 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> Api:
     if kubeconfig is None:
         load_incluster_config(client_configuration=configuration)
     else:
-        await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
+        try:
+            await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
+        except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
+            # The client takes what it has read to pieces without a look at it. The error's own text may hold credentials.
+            raise ConfigException(f"this is no kubeconfig ({type(error).__name__})") from error
     configuration.connection_pool_maxsize = 128
     # With trust_env aiohttp looks for a .netrc file in a thread at every request.
     configuration.client_session_kwargs = {"trust_env": False}

@@ -15,6 +15,7 @@ from obtask import names
 from obtask.kube.api import Denied, Unavailable, connect
 from obtask.runtime.assembly import Operator, assemble
 from obtask.runtime.health import Health, health_server
+from obtask.runtime.preflight import check_cluster
 from obtask.runtime.watching import Watching, build_registry, build_settings
 from obtask.settings import Settings, SettingsError
 
@@ -47,13 +48,14 @@ async def load(operator: Operator) -> None:
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Run the operator until ``stop`` is set. ``ready`` is called once it works.
 
-    Raises Denied, kube.api.Unavailable or ConfigException when it cannot start.
+    Raises CannotStart, Denied, kube.api.Unavailable or ConfigException when it cannot start.
     """
     api = await connect(settings.kubeconfig)
     operator = assemble(settings, api, now)
     try:
         health = Health(operator.leadership)
         async with health_server(settings.health_address, health):
+            await check_cluster(api, settings)
             await load(operator)
             async with _metrics_server(operator), _background(operator, health) as parts:
                 health.loaded(parts)
