@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -23,6 +24,10 @@ MERGE_PATCH = "application/merge-patch+json"
 
 class Unavailable(Exception):  # noqa: N818 - it is a state of the API server, not a fault of the request
     """The API server did not answer, or asked to come back later: whether a write was applied is not known."""
+
+
+class Busy(Unavailable):
+    """The API server answered that it wants to be asked again: nothing was changed, unless it is an error of its own."""
 
 
 class Denied(Exception):  # noqa: N818 - what the API server did
@@ -178,7 +183,8 @@ class Api:
 def read_answer(method: str, path: str, response: Response) -> Json | Refusal:
     """Return the object in a response, or why it was refused; raises Unavailable when the server wants to be asked again."""
     if response.status >= 500 or response.status in RETRYABLE:  # noqa: PLR2004
-        raise Unavailable(f"{method} {path}: HTTP {response.status}: {_message(response.data)}")
+        kind = Unavailable if response.status == HTTPStatus.UNAUTHORIZED else Busy
+        raise kind(f"{method} {path}: HTTP {response.status}: {_message(response.data)}")
     return read_refusal(response) or _parsed(response.data)
 
 
