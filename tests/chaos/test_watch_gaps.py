@@ -1,5 +1,7 @@
 """Watches that leave out what happened, or tell what is long over: the operator goes by how things are. API.md section 4."""
 
+import threading
+
 import pytest
 from tests.scenario.apiserver import OBTASKS
 from tests.scenario.audit import requests
@@ -36,6 +38,11 @@ def behind(gateway: Gateway, tasks: TaskClient) -> Settings:
     return Settings(kubeconfig=str(gateway.kubeconfig), namespaces=(tasks.namespace,), runner="test", grace_seconds=1)
 
 
+def watching() -> list[threading.Thread]:
+    """Return the threads of this process in which kopf watches."""
+    return [thread for thread in threading.enumerate() if thread.name == "kopf"]
+
+
 @pytest.mark.parametrize("code", [410, 500])
 def test_a_waiter_deleted_in_a_gap_keeps_no_place(tasks: TaskClient, gateway: Gateway, code: int) -> None:
     """A Global task that waits behind tenant a is deleted unseen: tenant b, which waited behind it, goes on, and so do new tasks."""
@@ -56,6 +63,10 @@ def test_a_waiter_deleted_in_a_gap_keeps_no_place(tasks: TaskClient, gateway: Ga
         assert not gap.armed
         tasks.create("later", steps=[wait_step("go")])
         assert tasks.wait_let_go("later")["phase"] == "Succeeded"
+
+    for thread in watching():
+        thread.join(10)
+    assert not watching(), "watches that were replaced go on"
 
 
 def test_the_life_of_a_finished_task_told_again_runs_nothing(
