@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from obtask.devcluster.files import checkout
+from obtask.devcluster.kind.image import control_plane_images
 from obtask.devcluster.node import archive, package_index
 from obtask.devcluster.node.images import key, sources
 
@@ -20,7 +21,9 @@ def archived(folder: Path, name: str) -> Path:
     """Return the archive of an image with one program of 1000 bytes."""
     folder.mkdir()
     (folder / "program").write_bytes(b"x" * 1000)
-    archive.write(folder / name, "localhost/it:1", archive.layer_of(folder / "program", folder), "x86_64", ["/program"])
+    (folder / "program").chmod(0o755)
+    layer = archive.layer(folder / "layer.tar", {"program": folder / "program"}, {"link": "program"})
+    archive.write(folder / name, "localhost/it:1", [layer], "x86_64", entrypoint=["/program"])
     return folder / name
 
 
@@ -36,7 +39,7 @@ def test_an_archive_is_what_docker_save_writes(tmp_path: Path) -> None:
 
     assert manifest["RepoTags"] == ["localhost/it:1"]
     assert (config["architecture"], config["config"]["Entrypoint"]) == ("amd64", ["/program"])
-    assert members == {"tmp": 0o1777, "program": 0o755}
+    assert members == {"tmp": 0o1777, "program": 0o755, "link": 0o644}
 
 
 def test_the_same_program_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -125,3 +128,14 @@ def test_a_build_sees_the_certificates_and_wheels_of_this_machine(tmp_path: Path
     index = package_index.of_this_machine(env, tmp_path)
 
     assert index.mounts == {str(tmp_path / "wheels"): tmp_path / "wheels", package_index.CERTIFICATES: tmp_path / "ca.pem"}
+
+
+def test_the_images_of_the_control_plane_are_those_that_kubeadm_wants() -> None:
+    """Whatever kubeadm calls them, the last word of a name is the program in it."""
+    listed = "registry.example/kube-proxy:v1.36.3\nregistry.example:5000/coredns/coredns:v1.12.4\nregistry.example/pause:3.10\n"
+
+    assert control_plane_images(listed) == {
+        "kube-proxy": "registry.example/kube-proxy:v1.36.3",
+        "coredns": "registry.example:5000/coredns/coredns:v1.12.4",
+        "pause": "registry.example/pause:3.10",
+    }
