@@ -34,13 +34,15 @@ test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
 	@$(RUN) -m obtask.devcluster build
 	$(RUN) -m pytest -n $(JOBS) $(TESTS)
 
-e2e: $(INSTALLED)  ## Run the end-to-end suite on a real node (E2E=kubeconfig KUBECONFIG=... OBTASK_IMAGE=...: on a cluster of yours)
+e2e: $(INSTALLED)  ## Run the end-to-end suite on a real node (E2E=kind: on kind; E2E=kubeconfig KUBECONFIG=... OBTASK_IMAGE=...: on a cluster of yours)
 ifeq ($(E2E),node)
 	@$(RUN) -m obtask.devcluster.node run -- $(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
+else ifeq ($(E2E),kind)
+	@$(RUN) -m obtask.devcluster.kind $(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
 else ifeq ($(E2E),kubeconfig)
 	@$(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
 else
-	@echo "E2E is node (the default) or kubeconfig, not $(E2E)" >&2
+	@echo "E2E is node (the default), kind or kubeconfig, not $(E2E)" >&2
 	exit 2
 endif
 

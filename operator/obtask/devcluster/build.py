@@ -16,7 +16,7 @@ from obtask.devcluster.commands import run
 from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import locked
 from obtask.devcluster.processes import tail
-from obtask.devcluster.programs import CONTROL_PLANE, NODE, Program
+from obtask.devcluster.programs import CONTROL_PLANE, KIND, Program
 from obtask.devcluster.progress import Meter, Report, reported
 from obtask.devcluster.toolchain import Pins, find_go
 
@@ -64,7 +64,7 @@ def build(module: Path, report: Report, env: Mapping[str, str] = os.environ, pro
     flags = build_flags(pins.kubernetes)
     cache = cache_root(env)
     # One folder for all: a new version of any program is a new folder, and Go's own cache makes the others in it cheap.
-    folder = cache / cache_key(module, [*flags, *(program.source for program in NODE if program.version)])
+    folder = cache / cache_key(module, [*flags, *(program.source for program in KIND if program.version)])
     if all((folder / program.name).exists() for program in programs):
         return folder
     # A second process waits here, and then finds everything built.

@@ -49,3 +49,6 @@ NODE = (
     Program("helm", "helm.sh/helm/v3/cmd/helm", "v3.22.0", "helm.sh/helm/v3/internal/version.version"),
     Program("coredns", "github.com/coredns/coredns", "v1.15.0"),
 )
+
+# What kind needs to make a node of these programs.
+KIND = (*NODE, _kubernetes("kubeadm"), Program("kind", "sigs.k8s.io/kind", "v0.33.0"))

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from obtask.devcluster.files import checkout, locked
 from obtask.devcluster.node import archive, images, lifecycle
 from obtask.devcluster.node.images import Image
 from obtask.devcluster.node.layout import Node
-from obtask.devcluster.node.machine import IMAGE_PROGRAMS, NODE_PROGRAMS, check, this_machine
+from obtask.devcluster.node.machine import IMAGE_PROGRAMS, NODE_PROGRAMS, check, find_program, install, this_machine
 from obtask.devcluster.programs import NODE
 
 app = typer.Typer(
@@ -70,7 +71,7 @@ def load(archives: list[Path], state: State = None) -> None:
 @app.command()
 def image() -> None:
     """Build the operator's image, and print its sizes, its name and the archive it is in."""
-    check(this_machine(), IMAGE_PROGRAMS, tell, cgroups=False)
+    ready(IMAGE_PROGRAMS, cgroups=False)
     built = images.operator(tell)
     unpacked, packed = archive.unpacked_size(built.archive), archive.compressed_size(built.archive)
     typer.echo(f"{built.reference}: {unpacked / 1e6:.0f} MB, compressed {packed / 1e6:.0f} MB\n{built.archive}")
@@ -82,15 +83,30 @@ def run(command: list[str], state: Annotated[Path | None, typer.Option(show_defa
     node, image = prepare(state or checkout() / ".dev/e2e")
     archives = [*images.of_cluster(node.programs), image.archive]
     with alone(node), lifecycle.running(node, archives, tell):
-        code = subprocess.run(command, check=False, env=environment(node, image)).returncode  # noqa: S603 - what the person typed
+        # It ends with this process, however that ends.
+        words = [find_program("setpriv") or "setpriv", "--pdeathsig=TERM", "--", *command]
+        code = subprocess.run(words, check=False, env=environment(node, image)).returncode  # noqa: S603 - what the person typed
     if code:
         typer.echo(f"exit code {code}; the logs of the node are in {shown(node.logs)}", err=True)
     raise typer.Exit(code)
 
 
+@app.command("check")
+def check_machine() -> None:
+    """Say whether a node can run on this machine; the exit code is 0 if it can, 1 if not."""
+    packages = check(this_machine(), NODE_PROGRAMS | IMAGE_PROGRAMS)
+    typer.echo("A node can run on this machine" + (f"; Debian packages to be installed: {' '.join(packages)}" if packages else ""))
+
+
+def ready(programs: Mapping[str, str], *, cgroups: bool = True) -> None:
+    """Make this machine ready: check it, and install what it lacks."""
+    if packages := check(this_machine(), programs, cgroups=cgroups):
+        install(packages, tell)
+
+
 def prepare(state: Path) -> tuple[Node, Image]:
     """Return a node that can be started, and the operator's image: build what is missing."""
-    check(this_machine(), NODE_PROGRAMS | IMAGE_PROGRAMS, tell)
+    ready(NODE_PROGRAMS | IMAGE_PROGRAMS)
     programs = build(checkout() / "deploy/devcluster", tell, programs=NODE)
     state = state.absolute()
     return Node(state, checkout() / ".dev/log" / state.name, programs), images.operator(tell)

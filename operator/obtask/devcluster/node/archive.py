@@ -3,10 +3,12 @@
 import hashlib
 import io
 import json
+import os
 import tarfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -15,36 +17,36 @@ EPOCH = "1970-01-01T00:00:00Z"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def write(target: Path, reference: str, layer: Path, machine: str, entrypoint: Sequence[str] = ()) -> None:
-    """Write an archive (of the kind that `docker save` writes) with one layer; it appears complete or not at all."""
-    with layer.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    config = _json(_configuration(digest, ARCHITECTURES.get(machine, machine), entrypoint))
+def write(
+    target: Path, reference: str, layers: Sequence[Path], machine: str, *, entrypoint: Sequence[str] = (), env: Sequence[str] = ()
+) -> None:
+    """Write an archive (of the kind that `docker save` writes) with these layers; it appears complete or not at all."""
+    digests = {_digest(layer): layer for layer in layers}
+    config = _json(_configuration(tuple(digests), ARCHITECTURES.get(machine, machine), entrypoint, env))
     name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = _json([{"Config": name, "RepoTags": [reference], "Layers": [f"{digest}/layer.tar"]}])
+    manifest = _json([{"Config": name, "RepoTags": [reference], "Layers": [f"{digest}/layer.tar" for digest in digests]}])
     draft = target.with_name(f".{target.name}")
     with tarfile.open(draft, "w") as archive:
         _add(archive, name, config)
-        entry = tarfile.TarInfo(f"{digest}/layer.tar")
-        entry.size = layer.stat().st_size
-        with layer.open("rb") as content:
-            archive.addfile(entry, content)
+        for digest, layer in digests.items():
+            _add_file(archive, f"{digest}/layer.tar", layer, 0o644)
         _add(archive, "manifest.json", manifest)
     draft.replace(target)
 
 
-def layer_of(program: Path, scratch: Path) -> Path:
-    """Return a layer with one static program, and a folder for temporary files."""
-    layer = scratch / "layer.tar"
-    with tarfile.open(layer, "w") as archive:
+def layer(target: Path, files: Mapping[str, Path], links: Mapping[str, str] = MappingProxyType({})) -> Path:
+    """Write a layer: files by the paths they get, symbolic links, and a folder for temporary files."""
+    with tarfile.open(target, "w") as archive:
         folder = tarfile.TarInfo("tmp")
         folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
         archive.addfile(folder)
-        entry = tarfile.TarInfo(program.name)
-        entry.size, entry.mode = program.stat().st_size, 0o755
-        with program.open("rb") as content:
-            archive.addfile(entry, content)
-    return layer
+        for path, file in files.items():
+            _add_file(archive, path, file, 0o755 if os.access(file, os.X_OK) else 0o644)
+        for path, goal in links.items():
+            link = tarfile.TarInfo(path)
+            link.type, link.linkname = tarfile.SYMTYPE, goal
+            archive.addfile(link)
+    return target
 
 
 def unpacked_size(archive: Path) -> int:
@@ -67,8 +69,8 @@ def compressed_size(archive: Path) -> int:
     return packed + len(packer.flush())
 
 
-def _configuration(digest: str, architecture: str, entrypoint: Sequence[str]) -> Mapping[str, Any]:
-    run: dict[str, Any] = {"Env": [PATH]}
+def _configuration(digests: Sequence[str], architecture: str, entrypoint: Sequence[str], env: Sequence[str]) -> Mapping[str, Any]:
+    run: dict[str, Any] = {"Env": [PATH, *env]}
     if entrypoint:
         run["Entrypoint"] = list(entrypoint)
     return {
@@ -76,9 +78,14 @@ def _configuration(digest: str, architecture: str, entrypoint: Sequence[str]) ->
         "os": "linux",
         "created": EPOCH,
         "config": run,
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-        "history": [{"created": EPOCH, "created_by": "obtask.devcluster.node"}],
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
+        "history": [{"created": EPOCH, "created_by": "obtask.devcluster"} for _ in digests],
     }
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _json(value: Any) -> bytes:
@@ -89,3 +96,10 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     archive.addfile(entry, io.BytesIO(content))
+
+
+def _add_file(archive: tarfile.TarFile, name: str, file: Path, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = file.stat().st_size, mode
+    with file.open("rb") as content:
+        archive.addfile(entry, content)

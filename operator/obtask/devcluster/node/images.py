@@ -6,7 +6,7 @@ import platform
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from obtask.devcluster.progress import Report, reported
 
 SUITE = "bookworm"
 BASE = "localhost/obtask-base:1"
-# What the operator's image has, and what building it needs. usr-is-merged instead of usrmerge, which brings all of Perl.
-BASE_PACKAGES = ("ca-certificates", "libstdc++6", "python3", "python3-venv", "usr-is-merged")
+# What the operator needs, and what building its image needs.
+BASE_PACKAGES = ("ca-certificates", "libstdc++6", "python3", "python3-venv")
 UNNEEDED = ("man", "doc", "locale", "info")
 MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 
@@ -48,32 +48,40 @@ def of_cluster(programs: Path) -> list[Path]:
         with locked(programs / f"{name}.image.lock", f"another process makes the image {name}; waiting for it"):
             if not target.exists():
                 with tempfile.TemporaryDirectory(dir=programs) as scratch:
-                    layer = archive.layer_of(programs / name, Path(scratch))
-                    archive.write(target, reference, layer, platform.machine(), [f"/{name}"])
+                    layer = archive.layer(Path(scratch) / "layer.tar", {name: programs / name})
+                    archive.write(target, reference, [layer], platform.machine(), entrypoint=[f"/{name}"])
         found.append(target)
     return found
 
 
 def base(report: Report) -> Path:
     """Return the archive of a small Debian with Python, to build the operator's image on."""
-    words = [
+    target = cache() / f"base-{key(word.encode() for word in (*_debian(BASE_PACKAGES), platform.machine()))}.tar"
+    with locked(target.with_suffix(".lock"), "another process makes the base image; waiting for it"):
+        if not target.exists():
+            with reported(report, "base image (Debian with Python)"), tempfile.TemporaryDirectory(dir=cache()) as scratch:
+                archive.write(target, BASE, [debian(BASE_PACKAGES, Path(scratch) / "base.tar")], platform.machine())
+    return target
+
+
+def debian(packages: Sequence[str], layer: Path) -> Path:
+    """Write a layer with a small Debian that has these packages, and return it."""
+    _run([*_debian(packages), str(layer)], cache() / "debian.log", str(layer.parent))
+    return layer
+
+
+def _debian(packages: Sequence[str]) -> list[str]:
+    return [
         "mmdebstrap",
         "--quiet",
         "--variant=essential",
         f"--hook-dir={MERGED_USR}",
-        f"--include={','.join(BASE_PACKAGES)}",
+        # Instead of usrmerge, which brings all of Perl.
+        f"--include=usr-is-merged,{','.join(packages)}",
         *(f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in UNNEEDED),
         '--customize-hook=rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/*.log',
         SUITE,
     ]
-    target = cache() / f"base-{key(word.encode() for word in (*words, platform.machine()))}.tar"
-    with locked(target.with_suffix(".lock"), "another process makes the base image; waiting for it"):
-        if not target.exists():
-            with reported(report, "base image (Debian with Python)"), tempfile.TemporaryDirectory(dir=cache()) as scratch:
-                layer = Path(scratch) / "layer.tar"
-                _run([*words, str(layer)], target.with_suffix(".log"), scratch)
-                archive.write(target, BASE, layer, platform.machine())
-    return target
 
 
 def operator(report: Report) -> Image:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ NODE_PROGRAMS = {
     "nft": "nftables",
     "nsenter": "util-linux",
     "runc": "runc",
+    "setpriv": "util-linux",
     "socat": "socat",
 }
 IMAGE_PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "nsenter": "util-linux"}
@@ -57,8 +58,8 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}{os.pathsep}{FOLDERS}")
 
 
-def check(machine: Machine, programs: Mapping[str, str], report: Report, *, cgroups: bool = True) -> None:
-    """Refuse a machine that cannot do it, with one line that says what to do; on Debian, missing packages are installed."""
+def check(machine: Machine, programs: Mapping[str, str], *, cgroups: bool = True) -> list[str]:
+    """Refuse a machine that cannot do it, with one line that says what to do; return the Debian packages to install first."""
     if machine.platform != "linux":
         raise DevClusterError(f"a node needs Linux; {ELSEWHERE}")
     if not machine.root:
@@ -66,24 +67,22 @@ def check(machine: Machine, programs: Mapping[str, str], report: Report, *, cgro
     if cgroups and machine.mounts.get("/sys/fs/cgroup") != "tmpfs":
         found = machine.mounts.get("/sys/fs/cgroup", "nothing")
         raise DevClusterError(f"the node is written for cgroup v1 under /sys/fs/cgroup, and there is {found}; {ELSEWHERE}")
-    if missing(machine, programs):
-        install(missing(machine, programs), machine, report)
+    packages = sorted({package for program, package in programs.items() if machine.find(program) is None})
+    if packages and machine.find("apt-get") is None:
+        raise DevClusterError(f"missing here: {', '.join(packages)} (the names of Debian's packages); on Debian: {command(packages)}")
+    return packages
 
 
-def missing(machine: Machine, programs: Mapping[str, str]) -> list[str]:
-    """Return the Debian packages whose programs are not there."""
-    return sorted({package for program, package in programs.items() if machine.find(program) is None})
+def command(packages: Sequence[str]) -> str:
+    """Return what a person types to install Debian packages."""
+    return f"apt-get install -y --no-install-recommends {' '.join(packages)}"
 
 
-def install(packages: list[str], machine: Machine, report: Report) -> None:
-    """Install Debian packages, or say how to."""
-    line = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
-    apt = machine.find("apt-get")
-    if apt is None:
-        raise DevClusterError(f"missing here: {', '.join(packages)} (the names of Debian's packages); on Debian: {line}")
+def install(packages: Sequence[str], report: Report) -> None:
+    """Install Debian packages."""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "PATH": f"{os.environ.get('PATH', '')}{os.pathsep}{FOLDERS}"}
     with reported(report, f"Debian packages {' '.join(packages)} installed"):
-        for words in (["update", "-q"], ["install", "-y", "-q", "--no-install-recommends", *packages]):
-            answer = run([apt, *words], env=env, timeout=INSTALL_TIMEOUT)
+        for line in ("apt-get update", command(packages)):
+            answer = run(["env", *line.split(), "-q"], env=env, timeout=INSTALL_TIMEOUT)
         if answer.returncode:
-            raise DevClusterError(f"Debian packages cannot be installed; look at what this says: {line}")
+            raise DevClusterError(f"Debian packages cannot be installed; look at what this says: {command(packages)}")
