@@ -32,6 +32,7 @@ status: $(INSTALLED)  ## Show what of `make up` is running
 
 test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
 	@$(RUN) -m obtask.devcluster build
+	$(RUN) -m tests.gitops.judging
 	$(RUN) -m pytest -n $(JOBS) $(TESTS)
 
 e2e: $(INSTALLED)  ## Run the end-to-end suite on a real node (E2E=kind: on kind; E2E=kubeconfig KUBECONFIG=... OBTASK_IMAGE=...: on a cluster of yours)
@@ -67,9 +68,10 @@ format: $(INSTALLED)  ## Format the code
 	@.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-generate: $(INSTALLED)  ## Generate crds/ and the chart's copy
+generate: $(INSTALLED)  ## Generate crds/ and the chart's copy, and Argo CD's settings
 	@.venv/bin/obtask crd > crds/task.oceanbase.com_obtasks.yaml
 	cp crds/*.yaml charts/obtask-operator/files/crds/
+	$(RUN) -m tests.gitops.customizations > deploy/gitops/argocd/argocd-cm.yaml
 
 explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses
 	@$(RUN) -m tests.exploration --deep

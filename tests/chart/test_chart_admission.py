@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from tests.chart.installed import eventually, release, small
+from tests.chart.rendering import Body
 from tests.kubectl import Kubectl, KubectlError
 
 from obtask.devcluster.controlplane import ControlPlane
 
 ALL = ["retry", "rollback", "skip", "skip-step"]
 ACTION, REASON = "task.oceanbase.com/action", "task.oceanbase.com/action-reason"
+TRACKED = "argocd.argoproj.io/tracking-id"
 STAMP, NOTE = "task.oceanbase.com/requested-by", "task.oceanbase.com/accepted-command"
 WRITE = ["get", "list", "create", "update", "patch", "delete"]
 
@@ -46,12 +48,22 @@ class People:
     def task(self, *allowed: str, **status: Any) -> str:
         """Make a task with this status; return its name."""
         name = f"task-{next(self.numbers)}"
-        spec = {"type": "Cluster", "cluster": "obdemo", "maintenance": "None", "steps": [{"name": "a", "wait": {"seconds": 0}}]}
-        body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name}, "spec": spec}
-        self.kubectl("create", "-n", self.namespace, "-f", "-", manifest=body)
+        self.kubectl("create", "-n", self.namespace, "-f", "-", manifest=self.manifest(name, {}))
         change = {"status": {"phase": "Failed", "allowedActions": list(allowed), **status}}
         self._run("patch", "obtask", name, "--subresource=status", "--type=merge", "-p", json.dumps(change))
         return name
+
+    def manifest(self, name: str, metadata: Body, **spec: Any) -> Body:
+        """Return a task to be created."""
+        full = {"type": "Cluster", "cluster": "obdemo", "maintenance": "None", "steps": [{"name": "a", "wait": {"seconds": 0}}], **spec}
+        return {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name, **metadata}, "spec": full}
+
+    def creates(self, manifest: Body) -> str:
+        """Try to create a task; return what kubectl says, or why it is refused."""
+        try:
+            return self.kubectl("create", "-n", self.namespace, "--dry-run=server", "-f", "-", manifest=manifest)
+        except KubectlError as refusal:
+            return str(refusal)
 
     def annotate(self, user: str, task: str, *words: str) -> dict[str, str]:
         """Annotate a task as a user; return the task's annotations after that."""
@@ -89,9 +101,13 @@ def people(control_plane: ControlPlane, kubectl: Kubectl, module_namespace: str)
         found.allow("nobody")
         for role in ("view", "edit", "admin"):
             found.bind(f"{role}or", role)
+        # The API server's policies learn of new kinds every half minute.
+        eventually(lambda: "created" in found.creates(found.manifest("first", {})), "the policies' knowledge of tasks")
         task = found.task(*ALL, lock=LOCK)
         dry = ("--dry-run=server", "-o", "json")
         eventually(lambda: "unknown command" in found.says("alice", "annotate", "obtask", task, "action=x", *dry), "the policy of commands")
+        kept = found.manifest("kept", {"annotations": {TRACKED: "x"}}, ttlSecondsAfterFinished=1)
+        eventually(lambda: "leave the field out" in found.creates(kept), "the policy of what is kept in git")
         eventually(lambda: "holds the lock" in found.says("rita", "delete", "obtask", task, "--dry-run=server"), "the policy of deletions")
         eventually(lambda: STAMP in found.says("alice", "annotate", "obtask", task, "action=retry", *dry), "the stamp")
         eventually(lambda: found.says("editor", "auth", "can-i", "retry", "obtasks").strip() == "yes", "the aggregated role")
@@ -204,12 +220,10 @@ def test_nobody_but_the_operator_notes_a_command(people: People) -> None:
 
 def test_a_new_task_can_only_be_cancelled(people: People) -> None:
     """Commands in a manifest obey the same rules."""
-    spec = {"type": "Cluster", "cluster": "obdemo", "maintenance": "None", "steps": [{"name": "a", "wait": {"seconds": 0}}]}
-    body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": "new"}, "spec": spec}
     words = ("create", "-n", people.namespace, "--as=alice", "--dry-run=server", "-o", "json", "-f", "-")
 
     def create(**annotations: str) -> str:
-        return people.kubectl(*words, manifest=body | {"metadata": {"name": "new", "annotations": annotations}})
+        return people.kubectl(*words, manifest=people.manifest("new", {"annotations": annotations}))
 
     assert people.annotations(create(action="cancel"))[STAMP] == "alice"
     assert people.annotations(create(**{STAMP: "boss"})) == {}
@@ -229,6 +243,34 @@ def test_deleting_a_task_that_holds_a_lock_needs_skip(people: People) -> None:
     assert "holds the lock" in people.refused("rita", "delete", "obtask", "--all", "--dry-run=server")
     assert "deleted" in people.says("rita", "delete", "obtask", free)
     assert "deleted" in people.says("alice", "delete", "obtask", holder)
+
+
+@pytest.mark.parametrize(
+    ("mark", "where"),
+    [
+        (TRACKED, "annotations"),
+        ("meta.helm.sh/release-name", "annotations"),
+        ("kustomize.toolkit.fluxcd.io/name", "labels"),
+        ("helm.toolkit.fluxcd.io/name", "labels"),
+        ("argocd.argoproj.io/instance", "labels"),
+    ],
+)
+def test_a_task_that_is_made_again_must_not_delete_itself(people: People, mark: str, where: str) -> None:
+    """It would run again after its time to live; the message names the mark of the tool. Without the field it passes."""
+    metadata = {where: {mark: "x"}}
+
+    assert f"would delete task x after its end, and whoever keeps it ({mark})" in people.creates(
+        people.manifest("x", metadata, ttlSecondsAfterFinished=60)
+    )
+    assert "created" in people.creates(people.manifest("x", metadata))
+
+
+def test_a_time_to_live_is_for_tasks_that_are_made_once(people: People) -> None:
+    """By a person or a program, or as a hook of Argo CD, which is made once per sync."""
+    hook = {"annotations": {TRACKED: "x", "argocd.argoproj.io/hook": "PreSync"}}
+
+    for metadata in ({}, {"labels": {"app.kubernetes.io/instance": "x"}}, hook):
+        assert "created" in people.creates(people.manifest("x", metadata, ttlSecondsAfterFinished=60))
 
 
 def test_a_namespace_with_a_failed_task_can_be_cleaned_up(people: People) -> None:

@@ -225,7 +225,7 @@ def test_the_policies_let_the_operator_pass() -> None:
     """The operator's own account is named in each of them, and whoever is exempt besides."""
     policies = [body for body in objects(SAMPLES["stamp"]) if body["kind"].endswith("AdmissionPolicy")]
 
-    assert len(policies) == 3
+    assert len(policies) == 4
     for policy in policies:
         said = policy["spec"]["matchConditions"][0]["expression"]
         assert said == f'!(request.userInfo.username in ["system:serviceaccount:{NAMESPACE}:obtask-operator","velero"])'

@@ -15,6 +15,7 @@ from tests.obshell_agent import dags
 from tests.obshell_agent.agent import FakeAgent
 from tests.scenario.apiserver import Body
 from tests.scenario.beside import beside
+from tests.scenario.journal import Journal
 from tests.scenario.scene import happens
 from tests.scenario.tasks import TaskClient
 
@@ -70,6 +71,29 @@ def test_statements(tasks: TaskClient, sample: str) -> None:
     tasks.create("again", **task["spec"])
 
     assert tasks.wait_let_go("again", "Succeeded", seconds=120)["progress"].split("/")[0] == str(len(task["spec"]["steps"]))
+
+
+@pytest.fixture
+def shop(journal: Journal) -> Iterator[Journal]:
+    """Create the application's database; return who can ask about it."""
+    journal.run("create database shop")
+    journal.run("create table shop.orders (id int)")
+    yield journal
+    journal.run("drop database shop")
+
+
+@pytest.mark.usefixtures("sys", "operator")
+def test_before_a_deployment(tasks: TaskClient, shop: Journal) -> None:
+    """Every sync of Argo CD makes a task of its own; the first adds the column, the second finds it there."""
+    text = Path("deploy/gitops/argocd/presync-task.yaml").read_text()
+    messages = []
+    for _ in range(2):
+        name = tasks.cluster.kubectl.run(["-n", tasks.namespace, "create", "-o", "jsonpath={.metadata.name}", "-f", "-"], text)
+        messages.append(tasks.wait_let_go(name, "Succeeded")["steps"][0]["subtasks"][0].get("message"))
+
+    assert messages[1] == "already done"
+    assert messages[0] != messages[1]
+    assert ("note",) in {row[:1] for row in shop.run("desc shop.orders")}
 
 
 @pytest.fixture

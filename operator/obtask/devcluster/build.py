@@ -18,7 +18,7 @@ from obtask.devcluster.files import locked
 from obtask.devcluster.processes import tail
 from obtask.devcluster.programs import CONTROL_PLANE, KIND, Program
 from obtask.devcluster.progress import Meter, Report, reported
-from obtask.devcluster.toolchain import Pins, find_go
+from obtask.devcluster.toolchain import Pins, find_go, go_environment
 
 GIB = 1 << 30
 
@@ -132,17 +132,12 @@ class _Builder:
             return output.read().decode()
 
     def _environment(self, scratch: str) -> dict[str, str]:
-        mine = {
-            "CGO_ENABLED": "0",
-            "GOTOOLCHAIN": "local",
-            "GOWORK": "off",
-            "GOFLAGS": "-mod=readonly",
+        return go_environment(self.env) | {
             # Where the free disk was checked; /tmp is often a small RAM disk.
             "GOTMPDIR": scratch,
             # Where `go install` puts programs.
             "GOBIN": scratch,
         }
-        return {name: value for name, value in self.env.items() if name not in ("GOROOT", "GOOS", "GOARCH")} | mine
 
     def _require_disk(self, needed: int) -> None:
         caches = run([self.go, "env", "GOCACHE", "GOMODCACHE"], cwd=self.module, env=self._environment(""))

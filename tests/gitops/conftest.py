@@ -1,0 +1,30 @@
+"""Owns the fixtures of the tests with GitOps tools: their code, and an operator for the test's namespace."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.gitops import judging
+from tests.gitops.judging import Judges
+from tests.scenario.tasks import TaskClient
+
+from obtask.devcluster.controlplane import ControlPlane
+from obtask.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def judges() -> Iterator[Judges]:
+    """Return the code of Argo CD, Flux and kstatus; `make test` has built it."""
+    with judging.judges() as running:
+        yield running
+
+
+@pytest.fixture
+def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
+    """Return the tasks of the test's namespace; no operator runs unless the test starts one."""
+    return TaskClient(control_plane, namespace)
+
+
+@pytest.fixture
+def settings(control_plane: ControlPlane, namespace: str) -> Settings:
+    """Return the settings of an operator for the test's namespace."""
+    return Settings(kubeconfig=str(control_plane.operator_kubeconfig), namespaces=(namespace,), runner="test", grace_seconds=1)
