@@ -72,6 +72,8 @@ def test_unknown_keys_are_refused(path: str) -> None:
         ("settings.workers", 257),
         ("settings.logFormat", "xml"),
         ("settings.graceSeconds", 0.5),
+        ("finishedTasks.historyLimit", -1),
+        ("finishedTasks.ttlSeconds", "7d"),
         ("healthPort", 70000),
         ("metrics.port", "http"),
         ("metrics.rules.behindFailedFor", "soon"),
