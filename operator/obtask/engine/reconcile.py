@@ -22,6 +22,7 @@ from obtask.rules import machine
 from obtask.rules.announcements import Announcement, announcements, released
 from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.observation import Observation
+from obtask.rules.retention import Cause
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +130,8 @@ class Engine:
             case LetGo():
                 return await self._let_go(task)
             case Delete():
-                await self.tasks.delete(task)
+                if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), Refusal):
+                    self.metrics.deleted.labels(Cause.AGE.value).inc()
                 return False
             case Rest():
                 return False

@@ -26,6 +26,7 @@ RECORD_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 1.0
+CLEAN_SECONDS = 2.0
 LISTED = ""  # as kopf tells what it has listed
 
 
@@ -209,6 +210,7 @@ async def _work(operator: Operator) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(operator.workers.run())
         group.create_task(_sweep(operator))
+        group.create_task(_clean(operator))
         group.create_task(_show_logs(operator))
 
 
@@ -219,6 +221,16 @@ async def _show_logs(operator: Operator) -> None:
             await operator.engine.attempts.show_logs()
         except Exception:  # a log that cannot be shown must not end the operator
             logger.exception("logs of running attempts not shown")
+
+
+async def _clean(operator: Operator) -> None:
+    while True:
+        more = False
+        try:
+            more = await operator.cleaner.clean()
+        except (Unavailable, Denied) as error:
+            logger.warning("finished tasks: %s", error)
+        await asyncio.sleep(0 if more else CLEAN_SECONDS)
 
 
 async def _sweep(operator: Operator) -> None:
