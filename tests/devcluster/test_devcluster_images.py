@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import tarfile
 import tomllib
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import checkout
 from obtask.devcluster.kind.image import control_plane_images
 from obtask.devcluster.node import archive, package_index
-from obtask.devcluster.node.images import key, sources
+from obtask.devcluster.node.images import sources
+from obtask.devcluster.node.store import KEPT, Store, key
+from obtask.devcluster.progress import silent
 
 
 def archived(folder: Path, name: str) -> Path:
@@ -91,6 +95,45 @@ def test_what_is_not_in_the_image_makes_no_other(copy: Path) -> None:
     (copy / "operator/obtask/__pycache__/x.pyc").touch()
 
     assert key(sources(copy)) == before
+
+
+def test_an_archive_is_made_once(tmp_path: Path) -> None:
+    """The same parts lead to the same file, other parts to another; a failure leaves nothing that looks made."""
+    store, made = Store(tmp_path), []
+
+    def make(scratch: Path) -> Path:
+        made.append(scratch)
+        (scratch / "image.tar").touch()
+        return scratch / "image.tar"
+
+    def fail(scratch: Path) -> Path:
+        (scratch / "image.tar").touch()
+        raise DevClusterError("no room")
+
+    with pytest.raises(DevClusterError):
+        store.ensure("it", [b"a"], fail, "image", silent)
+    first = store.ensure("it", [b"a"], make, "image", silent)
+
+    assert store.ensure("it", [b"a"], make, "image", silent) == first
+    assert store.ensure("it", [b"b"], make, "image", silent) != first
+    assert (len(made), len(list(tmp_path.glob("*.tar"))), list(tmp_path.glob(".*"))) == (2, 2, [])
+
+
+def test_only_the_last_archives_stay(tmp_path: Path) -> None:
+    """Each change of the operator makes an archive of hundreds of megabytes; what was used last is kept."""
+    store = Store(tmp_path)
+
+    def make(scratch: Path) -> Path:
+        (scratch / "image.tar").touch()
+        return scratch / "image.tar"
+
+    files = [store.ensure("it", [bytes([number])], make, "image", silent) for number in range(KEPT)]
+    for age, file in enumerate(files):
+        os.utime(file, (age, age))
+    store.ensure("it", [bytes([0])], make, "image", silent)
+    newest = store.ensure("it", [b"new"], make, "image", silent)
+
+    assert set(tmp_path.glob("*.tar")) == {newest, files[0], *files[2:]}
 
 
 def test_pip_in_a_build_looks_where_pip_here_looks() -> None:

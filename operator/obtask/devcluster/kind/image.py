@@ -1,17 +1,17 @@
 """Make the image of a kind node: Debian with systemd, the programs that are built here, and the images of the control plane in it."""
 
 import platform
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
 from obtask.devcluster.commands import run
 from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.files import checkout, locked
+from obtask.devcluster.files import checkout
 from obtask.devcluster.node import archive
-from obtask.devcluster.node.images import cache, debian, key
-from obtask.devcluster.progress import Report, reported
+from obtask.devcluster.node.images import debian
+from obtask.devcluster.node.store import Store
+from obtask.devcluster.progress import Report
 
 REFERENCE = "localhost/obtask-kind-node:1"
 
@@ -58,12 +58,11 @@ def node_image(programs: Path, kubernetes: str, report: Report) -> Path:
     files = {str(file.relative_to(rootfs)): file for file in sorted(rootfs.rglob("*")) if file.is_file()}
     contents = [part for path, file in files.items() for part in (path.encode(), file.read_bytes())]
     words = [*PACKAGES, *PROXY_PACKAGES, *MASKED, *ENTRYPOINT, kubernetes, programs.name, platform.machine()]
-    target = cache() / f"kind-{key((*contents, *(word.encode() for word in words)))}.tar"
-    with locked(target.with_suffix(".lock"), "another process makes the image of a kind node; waiting for it"):
-        if not target.exists():
-            with reported(report, "image of a kind node"), tempfile.TemporaryDirectory(dir=cache()) as scratch:
-                _make(target, programs, kubernetes, files, Path(scratch))
-    return target
+
+    def make(scratch: Path) -> Path:
+        return _make(scratch, programs, kubernetes, files)
+
+    return Store.of_user().ensure("kind", (*contents, *(word.encode() for word in words)), make, "image of a kind node", report)
 
 
 def control_plane_images(listed: str) -> Mapping[str, str]:
@@ -71,7 +70,7 @@ def control_plane_images(listed: str) -> Mapping[str, str]:
     return {reference.rpartition("/")[2].partition(":")[0]: reference for reference in listed.split()}
 
 
-def _make(target: Path, programs: Path, kubernetes: str, files: Mapping[str, Path], scratch: Path) -> None:
+def _make(scratch: Path, programs: Path, kubernetes: str, files: Mapping[str, Path]) -> Path:
     answer = run([programs / "kubeadm", "config", "images", "list", f"--kubernetes-version={kubernetes}"], env={"HOME": str(scratch)})
     if answer.returncode:
         raise DevClusterError(f"kubeadm does not say which images it wants: {answer.stderr.strip()}")
@@ -92,7 +91,7 @@ def _make(target: Path, programs: Path, kubernetes: str, files: Mapping[str, Pat
     links |= {f"{UNITS}/multi-user.target.wants/{unit}.service": f"/{UNITS}/{unit}.service" for unit in STARTED}
     links |= {f"{UNITS}/default.target": "/lib/systemd/system/multi-user.target", "opt/cni/bin": "/usr/lib/cni"}
     layers = [debian(PACKAGES, scratch / "debian.tar"), archive.layer(scratch / "node.tar", placed, links)]
-    archive.write(target, REFERENCE, layers, platform.machine(), entrypoint=ENTRYPOINT, env=["container=podman"])
+    return archive.write(scratch / "image.tar", REFERENCE, layers, platform.machine(), entrypoint=ENTRYPOINT, env=["container=podman"])
 
 
 def _component(name: str, reference: str, programs: Path, proxy: Path, scratch: Path) -> Path:
@@ -100,7 +99,4 @@ def _component(name: str, reference: str, programs: Path, proxy: Path, scratch: 
     layer = archive.layer(scratch / f"{name}.layer.tar", {f"usr/local/bin/{name}": programs / name})
     layers = [proxy, layer] if name == "kube-proxy" else [layer]
     entrypoint = [f"/usr/local/bin/{name}"] if name in ("coredns", "pause") else []
-    made = scratch / f"{name}.image.tar"
-    archive.write(made, reference, layers, platform.machine(), entrypoint=entrypoint)
-    layer.unlink()
-    return made
+    return archive.write(scratch / f"{name}.image.tar", reference, layers, platform.machine(), entrypoint=entrypoint)

@@ -42,7 +42,7 @@ def up(state: State = None) -> None:
             lifecycle.load(node, image.archive)
             tell(f"node {node.name} already runs; image {image.reference} loaded", None)
         else:
-            lifecycle.up(node, [*images.of_cluster(node.programs), image.archive], tell)
+            lifecycle.up(node, [*images.of_cluster(node.programs, tell), image.archive], tell)
     helm, kubectl = (shown(node.programs / name) for name in ("helm", "kubectl"))
     typer.echo(f"Ready after {time.monotonic() - began:.1f} s. Now type:\n")
     typer.echo(f"  export KUBECONFIG={node.kubeconfig}")
@@ -81,7 +81,7 @@ def image() -> None:
 def run(command: list[str], state: Annotated[Path | None, typer.Option(show_default=".dev/e2e")] = None) -> None:
     """Start a node, run a command with KUBECONFIG, OBTASK_IMAGE, KUBECTL and HELM set, and remove the node."""
     node, image = prepare(state or checkout() / ".dev/e2e")
-    archives = [*images.of_cluster(node.programs), image.archive]
+    archives = [*images.of_cluster(node.programs, tell), image.archive]
     with alone(node), lifecycle.running(node, archives, tell):
         # It ends with this process, however that ends.
         words = [find_program("setpriv") or "setpriv", "--pdeathsig=TERM", "--", *command]

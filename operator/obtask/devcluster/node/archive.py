@@ -19,19 +19,18 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 def write(
     target: Path, reference: str, layers: Sequence[Path], machine: str, *, entrypoint: Sequence[str] = (), env: Sequence[str] = ()
-) -> None:
-    """Write an archive (of the kind that `docker save` writes) with these layers; it appears complete or not at all."""
+) -> Path:
+    """Write an archive (of the kind that `docker save` writes) with these layers, and return it."""
     digests = {_digest(layer): layer for layer in layers}
     config = _json(_configuration(tuple(digests), ARCHITECTURES.get(machine, machine), entrypoint, env))
     name = f"{hashlib.sha256(config).hexdigest()}.json"
     manifest = _json([{"Config": name, "RepoTags": [reference], "Layers": [f"{digest}/layer.tar" for digest in digests]}])
-    draft = target.with_name(f".{target.name}")
-    with tarfile.open(draft, "w") as archive:
+    with tarfile.open(target, "w") as archive:
         _add(archive, name, config)
         for digest, layer in digests.items():
             _add_file(archive, f"{digest}/layer.tar", layer, 0o644)
         _add(archive, "manifest.json", manifest)
-    draft.replace(target)
+    return target
 
 
 def layer(target: Path, files: Mapping[str, Path], links: Mapping[str, str] = MappingProxyType({})) -> Path:

@@ -1,23 +1,21 @@
 """Build the images of a node and of the operator without Docker and without a registry; what was built from the same is not built again."""
 
-import hashlib
 import os
 import platform
 import subprocess
-import tempfile
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from obtask.devcluster.build import cache_root
 from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.files import checkout, locked, write_private
+from obtask.devcluster.files import checkout, write_private
 from obtask.devcluster.node import archive, package_index
 from obtask.devcluster.node.layout import COREDNS, PAUSE
 from obtask.devcluster.node.machine import FOLDERS
+from obtask.devcluster.node.store import Store
 from obtask.devcluster.processes import tail
-from obtask.devcluster.progress import Report, reported
+from obtask.devcluster.progress import Report
 
 SUITE = "bookworm"
 BASE = "localhost/obtask-base:1"
@@ -40,33 +38,47 @@ class Image:
     archive: Path
 
 
-def of_cluster(programs: Path) -> list[Path]:
+def of_cluster(programs: Path, report: Report) -> list[Path]:
     """Return the archives of what every node needs."""
-    found = []
-    for name, reference in (("pause", PAUSE), ("coredns", COREDNS)):
-        target = programs / f"{name}.image.tar"
-        with locked(programs / f"{name}.image.lock", f"another process makes the image {name}; waiting for it"):
-            if not target.exists():
-                with tempfile.TemporaryDirectory(dir=programs) as scratch:
-                    layer = archive.layer(Path(scratch) / "layer.tar", {name: programs / name})
-                    archive.write(target, reference, [layer], platform.machine(), entrypoint=[f"/{name}"])
-        found.append(target)
-    return found
+    return [_of_program(programs / name, reference, report) for name, reference in (("pause", PAUSE), ("coredns", COREDNS))]
+
+
+def _of_program(program: Path, reference: str, report: Report) -> Path:
+    def make(scratch: Path) -> Path:
+        layer = archive.layer(scratch / "layer.tar", {program.name: program})
+        return archive.write(scratch / "image.tar", reference, [layer], platform.machine(), entrypoint=[f"/{program.name}"])
+
+    # The folder of a program is named after all it was built from.
+    parts = (program.parent.name.encode(), reference.encode())
+    return Store.of_user().ensure(program.name, parts, make, f"image {program.name}", report)
 
 
 def base(report: Report) -> Path:
     """Return the archive of a small Debian with Python, to build the operator's image on."""
-    target = cache() / f"base-{key(word.encode() for word in (*_debian(BASE_PACKAGES), platform.machine()))}.tar"
-    with locked(target.with_suffix(".lock"), "another process makes the base image; waiting for it"):
-        if not target.exists():
-            with reported(report, "base image (Debian with Python)"), tempfile.TemporaryDirectory(dir=cache()) as scratch:
-                archive.write(target, BASE, [debian(BASE_PACKAGES, Path(scratch) / "base.tar")], platform.machine())
-    return target
+
+    def make(scratch: Path) -> Path:
+        return archive.write(scratch / "image.tar", BASE, [debian(BASE_PACKAGES, scratch / "layer.tar")], platform.machine())
+
+    parts = (word.encode() for word in (*_debian(BASE_PACKAGES), platform.machine()))
+    return Store.of_user().ensure("base", parts, make, "base image (Debian with Python)", report)
+
+
+def operator(report: Report) -> Image:
+    """Return the operator's image, built from this checkout with deploy/Dockerfile."""
+    root = checkout()
+    reference = f"obtask-operator:{tomllib.loads((root / 'pyproject.toml').read_text())['project']['version']}"
+    below = base(report)
+
+    def make(scratch: Path) -> Path:
+        return _build(root, below, reference, scratch)
+
+    parts = (below.name.encode(), reference.encode(), *sources(root))
+    return Image(reference, Store.of_user().ensure("operator", parts, make, f"image {reference}", report))
 
 
 def debian(packages: Sequence[str], layer: Path) -> Path:
     """Write a layer with a small Debian that has these packages, and return it."""
-    _run([*_debian(packages), str(layer)], cache() / "debian.log", str(layer.parent))
+    _run([*_debian(packages), str(layer)], "mmdebstrap", layer.parent)
     return layer
 
 
@@ -84,19 +96,6 @@ def _debian(packages: Sequence[str]) -> list[str]:
     ]
 
 
-def operator(report: Report) -> Image:
-    """Return the operator's image, built from this checkout with deploy/Dockerfile."""
-    root = checkout()
-    reference = f"obtask-operator:{tomllib.loads((root / 'pyproject.toml').read_text())['project']['version']}"
-    below = base(report)
-    target = cache() / f"operator-{key((below.name.encode(), reference.encode(), *sources(root)))}.tar"
-    with locked(target.with_suffix(".lock"), "another process builds the operator's image; waiting for it"):
-        if not target.exists():
-            with reported(report, f"image {reference}"), tempfile.TemporaryDirectory(dir=cache()) as scratch:
-                _build(root, below, reference, Path(scratch)).replace(target)
-    return Image(reference, target)
-
-
 def sources(root: Path) -> Iterable[bytes]:
     """Return the content of everything that can make a difference to the operator's image, with its names."""
     package = root / "operator/obtask"
@@ -108,21 +107,6 @@ def sources(root: Path) -> Iterable[bytes]:
         yield file.read_bytes()
 
 
-def key(parts: Iterable[bytes]) -> str:
-    """Return the name of what is made from these parts."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8) + part)
-    return digest.hexdigest()[:16]
-
-
-def cache() -> Path:
-    """Return the folder of this user where images are kept."""
-    folder = cache_root().with_name("images")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _build(root: Path, below: Path, reference: str, scratch: Path) -> Path:
     index = package_index.of_this_machine(os.environ, Path.home())
     write_private(scratch / "pip.conf", index.pip.encode())
@@ -130,19 +114,20 @@ def _build(root: Path, below: Path, reference: str, scratch: Path) -> Path:
     mounts = {**index.mounts, "/etc/pip.conf": scratch / "pip.conf", "/etc/uv/uv.toml": scratch / "uv.toml"}
     draft = scratch / "image.tar"
     words = [str(root / "deploy/node/build-image.sh"), str(root), str(below), BASE, reference, str(draft), str(scratch)]
-    _run([*words, *(f"--volume={source}:{place}:ro" for place, source in mounts.items())], cache() / "operator.log", str(scratch))
+    _run([*words, *(f"--volume={source}:{place}:ro" for place, source in mounts.items())], "buildah", scratch)
     size = archive.unpacked_size(draft)
     if size > LARGEST:
         raise DevClusterError(f"{reference} has {size / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f}; deploy/slim-image.sh says what is cut")
     return draft
 
 
-def _run(words: list[str], log: Path, scratch: str) -> None:
+def _run(words: list[str], name: str, scratch: Path) -> None:
     """Run a program in a mount namespace of its own: whatever it mounts ends with it, even if it is killed."""
     namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation=private"]
-    env = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}{os.pathsep}{FOLDERS}", "TMPDIR": scratch}
+    env = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}{os.pathsep}{FOLDERS}", "TMPDIR": str(scratch)}
+    log = Store.of_user().folder / f"{name}.log"
     with log.open("wb") as output:
         # No shell; the words come from this module.
         code = subprocess.run([*namespaces, *words], stdout=output, stderr=subprocess.STDOUT, check=False, env=env).returncode  # noqa: S603
     if code:
-        raise DevClusterError(f"{Path(words[0]).name} failed with exit code {code}. The last lines of {log}:\n{tail(log)}")
+        raise DevClusterError(f"{name} failed with exit code {code}. The last lines of {log}:\n{tail(log)}")
