@@ -66,8 +66,8 @@ def build(report: Report = silent) -> Path:
 
 def _digest() -> str:
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", "main.go"):
-        digest.update((MODULE / name).read_bytes())
+    for path in sorted(MODULE.iterdir()):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

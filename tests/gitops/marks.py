@@ -1,8 +1,10 @@
-"""Owns what GitOps tools write on the objects they apply, and how they apply and prune them."""
+"""Owns what GitOps tools write on the objects they apply, and how Argo CD applies and compares them."""
 
 import json
+from pathlib import Path
 from typing import Any, Final
 
+import yaml
 from tests.kubectl import Kubectl
 
 Body = dict[str, Any]
@@ -18,13 +20,19 @@ ANNOTATIONS: Final = {
     "argocd.argoproj.io/sync-options": "Prune=confirm",
     "kustomize.toolkit.fluxcd.io/prune": "disabled",
 }
+SAMPLES: Final = sorted(Path("deploy/samples").iterdir())
 ARGO_MANAGER: Final = "argocd-controller"
 
-# Argo CD without and with ServerSideApply=true; Flux, which is always of the second kind.
+# Argo CD without and with ServerSideApply=true.
 CLIENT_SIDE: Final = ("apply",)
 SERVER_SIDE: Final = ("apply", "--server-side", f"--field-manager={ARGO_MANAGER}")
-FLUX: Final = ("apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller")
-WAYS: Final = {"client-side": CLIENT_SIDE, "server-side": SERVER_SIDE, "flux": FLUX}
+WAYS: Final = {"client-side": CLIENT_SIDE, "server-side": SERVER_SIDE}
+
+
+def in_git(path: Path) -> Body:
+    """Return the task in a file."""
+    (task,) = (body for body in yaml.safe_load_all(path.read_text()) if body["kind"] == "OBTask")
+    return dict(task)
 
 
 def marked(task: Body, namespace: str) -> Body:

@@ -1,11 +1,8 @@
-"""Applying a task again and again, as GitOps tools do: nothing differs, no command is lost or given twice, the spec stays."""
-
-from pathlib import Path
+"""Applying a task again and again, as Argo CD does: nothing differs, no command is lost or given twice, the spec stays."""
 
 import pytest
-import yaml
 from tests.gitops.judging import Judges
-from tests.gitops.marks import WAYS, Body, applied, dry_run, live, marked
+from tests.gitops.marks import SAMPLES, WAYS, Body, applied, dry_run, in_git, live, marked
 from tests.gitops.test_gitops_actions import chosen
 from tests.kubectl import Kubectl, KubectlError
 from tests.scenario.operators import operator_thread
@@ -15,7 +12,6 @@ from obtask import names
 from obtask.model.status import Verb
 from obtask.settings import Settings
 
-SAMPLES = sorted(Path("deploy/samples").iterdir())
 BY = names.REQUESTED_BY_ANNOTATION
 
 pytestmark = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
@@ -29,17 +25,11 @@ def differs(judges: Judges, kubectl: Kubectl, task: Body) -> tuple[bool, bool]:
     return here["modified"], there["modified"]
 
 
-def sample(path: Path, namespace: str) -> Body:
-    """Return the task of a sample as it is applied."""
-    (task,) = (body for body in yaml.safe_load_all(path.read_text()) if body["kind"] == names.KIND)
-    return marked(task, namespace)
-
-
 def test_samples_are_in_sync(judges: Judges, kubectl: Kubectl, namespace: str, way: tuple[str, ...]) -> None:
     """The defaults that the API server fills in are no difference; an action of Argo CD leaves the rest of such an object alone."""
     verdicts = {}
     for path in SAMPLES:
-        task = sample(path, namespace)
+        task = marked(in_git(path), namespace)
         found = applied(kubectl, way, task)
         verdicts[path.stem] = differs(judges, kubectl, task)
         wanted = found["metadata"]["annotations"] | {"action": "cancel"}
