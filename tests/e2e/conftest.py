@@ -2,18 +2,19 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from tests.e2e.cluster import Cluster, given_cluster
-from tests.e2e.release import PAIR, Release
+from tests.e2e.release import PAIR, PLAIN, Release
 from tests.e2e.steps import Steps
 from tests.scenario.tasks import Tasks
 
 HERE = Path(__file__).parent
 NEEDED = ("KUBECONFIG", "OBTASK_IMAGE")
 PATIENCE_SECONDS = 60
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 FIGURES = pytest.StashKey[dict[str, str]]()
 
 
@@ -65,16 +66,25 @@ def namespaces(cluster: Cluster) -> list[str]:
 def release(cluster: Cluster, namespaces: list[str]) -> Iterator[Release]:
     """Return the release that the tests share; at the end everything is removed that the suite made."""
     ours = Release(cluster, f"e2e-{uuid.uuid4().hex[:6]}")
+    make_namespace(cluster, ours.name, RESTRICTED)
     try:
         yield ours
     finally:
-        ours.shape(PAIR)
-        if namespaces:
-            cluster.kubectl.run(["delete", "namespace", *namespaces, "--timeout=120s"], timeout=150)
+        if not ours.installed:
+            ours.have(PLAIN)
+        for name in namespaces:
+            cluster.kubectl.run(["delete", "namespace", name, "--wait=false"])
+        for name in namespaces:
+            cluster.kubectl.run(["-n", name, "wait", "--for=delete", "obtasks", "--all", "--timeout=100s"], timeout=120)
         ours.uninstall()
-        cluster.kubectl.run(["delete", "namespace", ours.name, "--timeout=120s"], timeout=150)
+        cluster.kubectl.run(["delete", "namespace", ours.name, *namespaces, "--ignore-not-found", "--timeout=100s"], timeout=120)
         if not cluster.kubectl.run(["get", "obtasks", "-A", "-o", "name"]):
             cluster.kubectl.run(["delete", "crd", "obtasks.task.oceanbase.com"])
+
+
+def make_namespace(cluster: Cluster, name: str, labels: Mapping[str, str]) -> None:
+    """Make a namespace with these labels."""
+    cluster.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": dict(labels)}})
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +93,7 @@ def new_namespace(cluster: Cluster, namespaces: list[str]) -> Callable[..., Task
 
     def make(**labels: str) -> Tasks:
         name = f"e2e-{uuid.uuid4().hex[:8]}"
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
-        cluster.api.send("POST", "/api/v1/namespaces", body)
+        make_namespace(cluster, name, labels)
         namespaces.append(name)
         return Tasks(cluster.kubectl, cluster.api, name, PATIENCE_SECONDS)
 
@@ -100,7 +109,7 @@ def steps(cluster: Cluster) -> Steps:
 @pytest.fixture(scope="session")
 def shared(new_namespace: Callable[..., Tasks]) -> Tasks:
     """Return the tasks of a namespace that takes only pods of Pod Security's level restricted; tests share it."""
-    return new_namespace(**{"pod-security.kubernetes.io/enforce": "restricted"})
+    return new_namespace(**RESTRICTED)
 
 
 @pytest.fixture

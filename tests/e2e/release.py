@@ -32,6 +32,11 @@ class Release:
         """Name of the Deployment, and of most other objects."""
         return f"{self.name}-obtask-operator"
 
+    @property
+    def installed(self) -> bool:
+        """True from the first attempt to install it until it is removed."""
+        return self._values is not None
+
     def shape(self, values: Body) -> None:
         """Have our chart installed with these values, and ready."""
         if self._values != values:

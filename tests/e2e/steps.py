@@ -11,8 +11,8 @@ from tests.scenario.tasks import Tasks
 PODS = "/api/v1/namespaces/{}/pods"
 JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 GATE = "/tmp/go"  # noqa: S108 - in a container
-# Runs until somebody opens the gate, and ends when it is asked to.
-GATED = f"trap 'echo asked to end; exit 9' TERM; echo begun; until [ -e {GATE} ]; do sleep 0.1; done; echo through the gate"
+# Runs until somebody opens the gate, and ends when it is asked to; who opened it has time to leave the container.
+GATED = f"trap 'echo asked to end; exit 9' TERM; echo begun; until [ -e {GATE} ]; do sleep 0.1; done; echo through the gate; sleep 0.5"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 
 from tests.e2e.release import POD_START_SECONDS
-from tests.e2e.steps import GATED, Steps, jobs, open_gate, pods, running_pod
+from tests.e2e.steps import GATED, PODS, Steps, jobs, open_gate, pods, running_pod
 from tests.scenario.apiserver import Body
 from tests.scenario.tasks import Tasks
 
@@ -119,23 +119,64 @@ def test_a_pod_that_fits_no_node_says_so(tasks: Tasks, steps: Steps) -> None:
 
 
 def test_what_is_deleted_by_hand_is_named(tasks: Tasks, steps: Steps) -> None:
-    """A pod or a Job that a person deletes fails its attempt, with the log until then; a retry starts anew."""
-    for name in ("pod-gone", "job-gone"):
+    """A pod or a Job that a person deletes, or evicts, fails its attempt, with the log until then; a retry starts anew."""
+    names = ("pod-gone", "job-gone", "evicted")
+    for name in names:
         tasks.create(name, steps=[steps.job("s", f"test $OBTASK_ATTEMPT = 2 && exit 0; {GATED}")])
-    pod = running_pod(tasks, "pod-gone")
-    running_pod(tasks, "job-gone")
+    gone, _, evicted = (running_pod(tasks, name) for name in names)
 
-    tasks.kubectl("delete", "pod", pod, "--wait=false")
+    tasks.kubectl("delete", "pod", gone, "--wait=false")
     tasks.kubectl("delete", "job", jobs(tasks, "job-gone")[0]["metadata"]["name"], "--wait=false")
-    told = [failed(tasks, name) for name in ("pod-gone", "job-gone")]
-    for name in ("pod-gone", "job-gone"):
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": evicted}}
+    tasks.api.send("POST", f"{PODS.format(tasks.namespace)}/{evicted}/eviction", eviction)
+    told = {name: failed(tasks, name) for name in names}
+    for name in names:
         tasks.command(name, "retry")
-    ends = [tasks.wait_let_go(name, "Succeeded")["steps"][0]["subtasks"][0]["attempts"] for name in ("pod-gone", "job-gone")]
+    ends = {tasks.wait_let_go(name, "Succeeded")["steps"][0]["subtasks"][0]["attempts"] for name in names}
 
-    assert [one["reason"] for one in told] == ["PodFailed", "NotFound"]
-    assert "was deleted" in told[0]["message"]
-    assert ["begun" in one["logTail"] for one in told] == [True, True]
-    assert ends == [2, 2]
+    assert [one["reason"] for one in told.values()] == ["PodFailed", "NotFound", "PodFailed"]
+    assert "was deleted" in told["pod-gone"]["message"]
+    assert "EvictionByEvictionAPI" in told["evicted"]["message"]
+    assert ["begun" in one["logTail"] for one in told.values()] == [True, True, True]
+    assert ends == {2}
+
+
+def test_a_pod_that_cannot_run_says_why(tasks: Tasks, steps: Steps) -> None:
+    """A command, a Secret, a service account that are not there, and what Pod Security refuses: named after a while, at most."""
+    absent = {"env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "absent", "key": "key"}}}]}
+    tasks.create("commandless", steps=[steps.job("s", "true", job={"command": ["/no/such/program"]})])
+    tasks.create("secretless", steps=[steps.job("s", "true", job=absent)])
+    tasks.create("accountless", serviceAccountName="nobody", steps=[steps.job("s", "true")])
+    tasks.create("privileged", steps=[steps.job("s", "true", job={"podTemplate": {"spec": {"hostNetwork": True}}})])
+
+    told = {name: failed(tasks, name) for name in ("commandless", "secretless", "accountless", "privileged")}
+
+    assert {name: one["reason"] for name, one in told.items()} == {
+        "commandless": "PodFailed",
+        "secretless": "PodFailed",
+        "accountless": "Forbidden",
+        "privileged": "Forbidden",
+    }
+    assert "/no/such/program" in told["commandless"]["message"]
+    assert 'secret "absent" not found' in told["secretless"]["message"]
+    assert 'serviceaccount "nobody" not found' in told["accountless"]["message"]
+    assert "hostNetwork=true" in told["privileged"]["message"]
+
+
+def test_other_containers_of_the_pod(tasks: Tasks, steps: Steps) -> None:
+    """An init container that fails is named; the code is that of the step's container, however its sidecar ends."""
+    init = {"name": "prepare", "image": steps.image, "command": ["/bin/sh", "-c", "echo preparing; exit 6"]}
+    sidecar = {"name": "aside", "image": steps.image, "command": ["/bin/sh", "-c", "echo aside; sleep 60"], "restartPolicy": "Always"}
+    late = {"terminationGracePeriodSeconds": 1}
+    tasks.create("unprepared", steps=[steps.job("s", "true", job={"podTemplate": {"spec": {"initContainers": [init]}}})])
+    tasks.create("with-sidecar", steps=[steps.job("s", "exit 7", job={"podTemplate": {"spec": {"initContainers": [sidecar], **late}}})])
+
+    unprepared, beside = failed(tasks, "unprepared"), failed(tasks, "with-sidecar")
+
+    assert (unprepared["reason"], unprepared["code"], unprepared["message"]) == ("NonZeroExit", "6", "container prepare: exit code 6")
+    assert "[prepare] preparing" in unprepared["logTail"]
+    assert (beside["reason"], beside["code"], beside["message"]) == ("NonZeroExit", "7", "container main: exit code 7")
+    assert "[aside] aside" in beside["logTail"]
 
 
 def test_deleting_a_task_stops_its_pod(tasks: Tasks, steps: Steps) -> None:

@@ -34,7 +34,7 @@ def test_roles_are_enough(release: Release, steps: Steps, new_namespace: Callabl
         )
     status = inside.wait_let_go("one")
     said = release.cluster.shell(typed(release.cluster.helm("get", "notes", release.name, "-n", release.name)))
-    left_alone = "status" not in outside.get("one")
+    left_alone = outside.status("one")["observedGeneration"] == 0
     own = f"app.kubernetes.io/instance={release.name}"
     cluster_wide = release.kubectl("get", "clusterroles,clusterrolebindings", "-l", own, "-o", "name").split()
 

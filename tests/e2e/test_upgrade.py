@@ -15,7 +15,7 @@ from tests.scenario.apiserver import Body
 from tests.scenario.tasks import Tasks, wait_step
 
 OLD = "0.0.9"
-JOBS, MAPS, WAITS = 8, 8, 4
+JOBS, MAPS, WAITS = 8, 60, 32
 PATCHED = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gate", "patch": {"data": {"asked": "yes"}}}
 UNTIL_OPEN = {"name": "s", "resource": {"patch": PATCHED, "until": {"expect": 'has(object.data.open) && object.data.open == "yes"'}}}
 
@@ -38,13 +38,13 @@ def crd_of(release: Release) -> str:
 
 
 def begin(tasks: Tasks, steps: Steps) -> list[str]:
-    """Have twenty tasks running: Jobs, steps that wait for an object, and steps that wait; return their names."""
+    """Have a hundred tasks running: Jobs, steps that wait for an object, and steps that wait; return their names."""
     gate = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "gate"}}
     tasks.kubectl("create", "-f", "-", manifest=gate)
     account = make_runner(tasks)
     bodies: dict[str, Body] = {f"job-{number}": steps.job("s", GATED) for number in range(JOBS)}
     bodies |= {f"map-{number}": UNTIL_OPEN for number in range(MAPS)}
-    bodies |= {f"wait-{number}": wait_step("s", 20 + number) for number in range(WAITS)}
+    bodies |= {f"wait-{number}": wait_step("s", 20 + number // 2) for number in range(WAITS)}
     for name, step in bodies.items():
         tasks.create(name, cluster=name, maintenance="Global", serviceAccountName=account, steps=[step, wait_step("end")])
     for name in bodies:
@@ -58,7 +58,7 @@ def begin(tasks: Tasks, steps: Steps) -> list[str]:
 def test_tasks_outlive_a_rolling_update(
     release: Release, steps: Steps, new_namespace: Callable[..., Tasks], previous: Path, measured: dict[str, str]
 ) -> None:
-    """From an older chart to ours, to two replicas and back to one, with twenty tasks running."""
+    """From an older chart to ours, to two replicas and back to one, with a hundred tasks running."""
     release.uninstall()
     release.have(PLAIN, previous, os.environ.get("OBTASK_E2E_PREVIOUS_IMAGE"))
     before = crd_of(release)
@@ -68,7 +68,7 @@ def test_tasks_outlive_a_rolling_update(
     began = time.monotonic()
     for values in ({"podAnnotations": {"rolled": "yes"}}, PAIR, PLAIN):
         release.have(values)
-    measured["three rolling updates with twenty tasks running"] = f"{time.monotonic() - began:.1f} s"
+    measured["three rolling updates with a hundred tasks running"] = f"{time.monotonic() - began:.1f} s"
     tasks.kubectl("patch", "configmap", "gate", "-p", '{"data":{"open":"yes"}}')
     for number in range(JOBS):
         open_gate(tasks, f"job-{number}")

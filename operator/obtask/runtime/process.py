@@ -63,7 +63,9 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
                 ready()
                 await stop.wait()
                 health.stopping()
-                await _drain(operator)
+                # A standby has nothing to record, and must not be elected while it ends.
+                if operator.leadership is None or operator.leadership.leads:
+                    await _drain(operator)
         await operator.events.flush(FLUSH_SECONDS)
         if operator.leadership is not None:
             await operator.leadership.resign()
