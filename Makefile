@@ -10,12 +10,13 @@ RUN := .venv/bin/python
 INSTALLED := .venv/.installed
 OPERATOR ?= 1
 JOBS ?= 2
+E2E ?= node
 export UV
 
-.PHONY: help demo up down status test check format explore chaos soak bench generate clean
+.PHONY: help demo up down status test e2e node-up node-down image check format explore chaos soak bench generate clean
 
 help:  ## List the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(INSTALLED)  ## Show real tasks running, waiting, failing, being retried, rolled back and skipped
 	@$(RUN) -m obtask.devcluster.demo
@@ -33,6 +34,27 @@ test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
 	@$(RUN) -m obtask.devcluster build
 	$(RUN) -m tests.gitops.judging
 	$(RUN) -m pytest -n $(JOBS) $(TESTS)
+
+e2e: $(INSTALLED)  ## Run the end-to-end suite on a real node (E2E=kind: on kind; E2E=kubeconfig KUBECONFIG=... OBTASK_IMAGE=...: on a cluster of yours)
+ifeq ($(E2E),node)
+	@$(RUN) -m obtask.devcluster.node run -- $(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
+else ifeq ($(E2E),kind)
+	@$(RUN) -m obtask.devcluster.kind $(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
+else ifeq ($(E2E),kubeconfig)
+	@$(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
+else
+	@echo "E2E is node (the default), kind or kubeconfig, not $(E2E)" >&2
+	exit 2
+endif
+
+node-up: $(INSTALLED)  ## Start a real node (containerd, kubelet) with the operator's image, left running; needs Linux and root
+	@$(RUN) -m obtask.devcluster.node up
+
+node-down: $(INSTALLED)  ## Remove the node of `make node-up`
+	@$(RUN) -m obtask.devcluster.node down
+
+image: $(INSTALLED)  ## Build the operator's image without Docker, and print its sizes
+	@$(RUN) -m obtask.devcluster.node image
 
 check: $(INSTALLED)  ## Lint, types, layers, generated files
 	@.venv/bin/ruff check .
@@ -68,6 +90,7 @@ bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory
 
 clean: $(INSTALLED)  ## Stop everything and remove .dev and .venv
 	@$(RUN) -m obtask.devcluster down
+	$(RUN) -m obtask.devcluster.node down
 	rm -rf .dev .venv
 
 $(INSTALLED): pyproject.toml uv.lock | $(UV)

@@ -18,6 +18,7 @@ from obtask.devcluster.binaries import find_or_build
 from obtask.devcluster.controlplane import ControlPlane, ensure, stop
 from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.leash import leash
+from obtask.devcluster.sqlserver import SqlServer, sql_server
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("obtask", deadline=None)
@@ -62,6 +63,13 @@ def control_plane(pytestconfig: pytest.Config) -> ControlPlane:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return ensure(find_or_build(), folder / "cluster", folder / "log", audit=True)
+
+
+@pytest.fixture(scope="session")
+def seekdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
+    """Return a real OceanBase-lineage SQL server: one per worker, whichever suites it runs."""
+    with sql_server(tmp_path_factory.mktemp("seekdb")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from obtask.kube.api import Denied, Unavailable, connect
 from obtask.kube.listing import Listing
 from obtask.model.schema import custom_resource_definitions, render_yaml
 from obtask.runtime.identity import PROC, own_name
+from obtask.runtime.preflight import CannotStart, check_cluster
 from obtask.runtime.process import serve
 from obtask.settings import Settings, SettingsError, read_settings
 
@@ -38,7 +39,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.command("run", help="Run the operator until it is told to stop.")(run)
-    app.command("check", help="Check that the API server answers, that the CRDs are there, and that this user may list tasks.")(check)
+    app.command("check", help="Check that the API server answers, that the CRDs fit, and that this user has every right.")(check)
     app.command("crd", help="Print the CustomResourceDefinitions.")(crd)
     return app
 
@@ -68,13 +69,12 @@ def check(kubeconfig: Kubeconfig = None, namespace: Namespaces = None) -> None:
 
 def _settings(environment: Mapping[str, str], kubeconfig: str | None, namespace: list[str] | None) -> Settings:
     try:
-        settings = read_settings(environment)
+        settings = read_settings({**environment, "OBTASK_NAMESPACES": ",".join(namespace)} if namespace else environment)
     except SettingsError as error:
         _fail(f"bad setting {error}")
     settings = dataclasses.replace(
         settings,
         kubeconfig=kubeconfig or settings.kubeconfig,
-        namespaces=tuple(namespace or settings.namespaces),
         runner=own_name(environment.get("HOSTNAME") or socket.gethostname(), PROC),
     )
     if settings.kubeconfig is not None and not Path(settings.kubeconfig).is_file():
@@ -90,6 +90,8 @@ def _execute(work: Coroutine[Any, Any, None], settings: Settings) -> None:
     except (ConfigException, OSError) as error:
         where = f"kubeconfig {settings.kubeconfig}" if settings.kubeconfig else "no --kubeconfig given, and this is no pod"
         _fail(f"{where}: {error}")
+    except CannotStart as error:
+        _fail(str(error))
     except Denied as error:
         _fail(f"{error}; are the CRDs installed (obtask crd | kubectl apply --server-side -f -), and may this user list them?")
     except asyncio.CancelledError:
@@ -109,6 +111,7 @@ async def _until_signal(settings: Settings) -> None:
 async def _list(settings: Settings) -> None:
     api = await connect(settings.kubeconfig)
     try:
+        await check_cluster(api, settings, wait_seconds=0)
         listing = Listing(api, settings.namespaces)
         tasks, leases = await listing.unfinished_tasks(), await listing.leases()
     finally:

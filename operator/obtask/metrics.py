@@ -19,6 +19,9 @@ class Metrics:
         self.registry = registry
         self.finished = Counter("obtask_tasks_finished", "Tasks that ended, by phase.", ["phase", "scope"], registry=registry)
         self.failed = Counter("obtask_subtasks_failed", "Subtasks that failed a task, by reason.", ["reason"], registry=registry)
+        self.deleted = Counter(
+            "obtask_tasks_deleted", "Finished tasks that were deleted, by cause: age or number.", ["cause"], registry=registry
+        )
         self.lock_wait = Histogram(
             "obtask_lock_wait_seconds",
             "Seconds from the creation of a task until it had its lock.",

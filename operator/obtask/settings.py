@@ -1,9 +1,12 @@
 """Owns the configuration of the operator, read once from the environment; options of the command line go first."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from ipaddress import ip_network
+
+PREFIX = "OBTASK_"
 
 
 class SettingsError(ValueError):
@@ -27,24 +30,81 @@ class Settings:
     metrics_address: tuple[str, int] | None = None
     health_address: tuple[str, int] | None = None
     allowed_hosts: tuple[str, ...] = ()
+    ttl_seconds_after_finished: int | None = None
+    history_limit: int | None = None
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings in the environment variables OBTASK_*; raises SettingsError naming the bad one."""
+    asked = _Asked(environment)
+    settings = _read(asked)
+    _refuse_unknown(environment, asked.names)
+    return settings
+
+
+class _Asked(Mapping[str, str]):
+    """An environment that knows what it was asked for: that is what settings there are."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return self._environment[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._environment)
+
+    def __len__(self) -> int:
+        return len(self._environment)
+
+
+def _refuse_unknown(environment: Mapping[str, str], known: set[str]) -> None:
+    # Kubernetes tells a Pod of every Service in its namespace, ours among them: OBTASK_OPERATOR_SERVICE_HOST and the like.
+    links = [name.removesuffix("SERVICE_HOST") for name in environment if name.endswith("_SERVICE_HOST")]
+    told = tuple(link + part for link in links for part in ("SERVICE_", "PORT"))
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(told):
+            near = get_close_matches(name, known, 1)
+            raise SettingsError(f"{name}: there is no such setting" + (f"; do you mean {near[0]}?" if near else ""))
+
+
+def _read(environment: Mapping[str, str]) -> Settings:
     return Settings(
         kubeconfig=environment.get("KUBECONFIG") or None,
-        namespaces=tuple(name.strip() for name in environment.get("OBTASK_NAMESPACES", "").split(",") if name.strip()),
+        namespaces=_namespaces(environment, "OBTASK_NAMESPACES"),
         workers=_whole(environment, "OBTASK_WORKERS", 32, lowest=1, highest=256),
         in_process_attempts=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS", 256, lowest=1, highest=1024),
         grace_seconds=_whole(environment, "OBTASK_GRACE_SECONDS", 20, lowest=0, highest=3600),
         sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
         pod_start_seconds=_whole(environment, "OBTASK_POD_START_SECONDS", 120, lowest=1, highest=86400),
-        leader_namespace=environment.get("OBTASK_LEADER_NAMESPACE", "").strip() or None,
+        leader_namespace=_namespace(environment, "OBTASK_LEADER_NAMESPACE"),
         metrics_address=_address(environment, "OBTASK_METRICS_ADDRESS"),
         health_address=_address(environment, "OBTASK_HEALTH_ADDRESS"),
         allowed_hosts=_hosts(environment, "OBTASK_ALLOWED_HOSTS"),
         log_format=_choice(environment, "OBTASK_LOG_FORMAT", "text", ("text", "json")),
+        ttl_seconds_after_finished=_limit(environment, "OBTASK_TTL_SECONDS_AFTER_FINISHED", highest=315360000),
+        history_limit=_limit(environment, "OBTASK_HISTORY_LIMIT", highest=1000000),
     )
+
+
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def _namespaces(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    entries = tuple(dict.fromkeys(entry.strip() for entry in environment.get(name, "").split(",") if entry.strip()))
+    for entry in entries:
+        if not _NAMESPACE.fullmatch(entry):
+            raise SettingsError(f"{name}: {entry!r} is no name of a namespace; use a,b for several, and nothing for all of them")
+    return entries
+
+
+def _namespace(environment: Mapping[str, str], name: str) -> str | None:
+    found = _namespaces(environment, name)
+    if len(found) > 1:
+        raise SettingsError(f"{name}={environment[name]!r}: use one namespace")
+    return found[0] if found else None
 
 
 _HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
@@ -64,6 +124,10 @@ def _is_network(entry: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _limit(environment: Mapping[str, str], name: str, *, highest: int) -> int | None:
+    return _whole(environment, name, 0, lowest=0, highest=highest) if environment.get(name) else None
 
 
 def _whole(environment: Mapping[str, str], name: str, default: int, *, lowest: int, highest: int) -> int:

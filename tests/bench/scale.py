@@ -10,7 +10,7 @@ from tests.bench.batch import Batch
 from tests.bench.figures import Figure, percentile
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.sightings import Sightings
-from tests.scenario.apiserver import ApiServer
+from tests.scenario.apiserver import api_server
 
 from obtask.devcluster.controlplane import ControlPlane
 
@@ -94,7 +94,7 @@ class Scale:
 
     def _load(self, namespace: str) -> Batch:
         self.cluster.kubectl.run(["create", "namespace", namespace])
-        api = ApiServer(self.cluster)
+        api = api_server(self.cluster)
         return Batch(api, namespace, Sightings(api, namespace))
 
     def _operator(self, namespace: str) -> AbstractContextManager[MeasuredOperator]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench.batch import Batch
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.sightings import Sightings
-from tests.scenario.apiserver import ApiServer
+from tests.scenario.apiserver import api_server
 
 from obtask.devcluster.controlplane import ControlPlane, control_plane
 
@@ -34,7 +34,7 @@ class Sample:
 
 def soak(cluster: ControlPlane, namespace: str, operator: MeasuredOperator, seconds: float) -> Iterator[Sample]:
     """Make, finish and delete tasks until the time is over; yield a sample after each round."""
-    api = ApiServer(cluster)
+    api = api_server(cluster)
     began = time.monotonic()
     count = 0
     while time.monotonic() - began < seconds:

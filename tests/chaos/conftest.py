@@ -1,4 +1,4 @@
-"""Owns the fixtures of chaos tests: a SQL server, and the ends of what was started."""
+"""Owns the fixtures of chaos tests: a gateway, witnesses, and the ends of what was started."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +10,7 @@ from tests.scenario.journal import Journal
 from tests.scenario.tasks import TaskClient
 
 from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer, sql_server
-
-
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
-    """Return a real OceanBase-lineage SQL server."""
-    with sql_server(tmp_path_factory.mktemp("seekdb")) as running:
-        yield running
+from obtask.devcluster.sqlserver import SqlServer
 
 
 @pytest.fixture
@@ -34,9 +27,9 @@ def gateway(control_plane: ControlPlane, tmp_path: Path) -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def seen(tasks: TaskClient, database: SqlServer) -> Iterator[tuple[History, Journal]]:
+def seen(tasks: TaskClient, seekdb: SqlServer) -> Iterator[tuple[History, Journal]]:
     """Return what the API server and the SQL server see from now on."""
-    journal = Journal(database)
+    journal = Journal(seekdb)
     with History(tasks.api, tasks.namespace).running() as history:
         yield history, journal
     journal.drop()

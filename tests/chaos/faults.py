@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.chaos.requests import label
-from tests.scenario.gateway import WRITING
+from tests.scenario.gateway import is_write
 from tests.scenario.verdicts import Delay, EventVerdict, Expire, Fate, Refuse, Repeat, Strike, Verdict
 
 SLOWEST_SECONDS = 0.3
@@ -48,7 +48,7 @@ class Faults:
     def request(self, method: str, path: str) -> Verdict:
         """Decide about a request. Reads meet half as many faults as writes: they are many, and lead to less."""
         name, dice = self._next(label(method, path))
-        writing = method in WRITING
+        writing = is_write(method, path)
         if not self.on or dice.random() >= (self._rate if writing else self._rate / 2):
             return Fate.PASS
         choices = (_WRITE_FAULTS if self._kill is None else _WRITE_FAULTS | _KILLS) if writing else _READ_FAULTS

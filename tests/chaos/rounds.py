@@ -14,7 +14,7 @@ from tests.chaos import promises
 from tests.chaos.faults import Faults, Injected
 from tests.chaos.person import Person
 from tests.chaos.stories import Author, Story
-from tests.scenario.apiserver import ApiServer
+from tests.scenario.apiserver import api_server
 from tests.scenario.gateway import Gateway
 from tests.scenario.history import History
 from tests.scenario.journal import Journal
@@ -181,7 +181,7 @@ def _folder() -> Iterator[Path]:
 
 @contextmanager
 def _namespace(cluster: ControlPlane) -> Iterator[str]:
-    api = ApiServer(cluster)
+    api = api_server(cluster)
     name: str = api.send("POST", NAMESPACES, {"metadata": {"generateName": "chaos-"}})["metadata"]["name"]
     yield name
     api.send("DELETE", f"{NAMESPACES}/{name}")

@@ -10,7 +10,7 @@ from tests.chaos import promises
 from tests.chaos.person import Person
 from tests.chaos.requests import label
 from tests.chaos.stories import FOREVER, GONE, Story
-from tests.scenario.gateway import WRITING, Gateway
+from tests.scenario.gateway import Gateway, is_write
 from tests.scenario.history import History
 from tests.scenario.journal import Journal
 from tests.scenario.operators import OperatorProcess
@@ -51,7 +51,7 @@ class Record:
     def rule(self, method: str, path: str) -> Verdict:
         """Decide about a request. Leases go by one name: they are written in the order of the story."""
         name = label(method, path)
-        if method not in WRITING or name == "POST events":
+        if not is_write(method, path) or name == "POST events":
             return Fate.PASS
         name = name.rpartition("/")[0] if "leases/" in name else name
         self.writes[name] += 1
@@ -101,13 +101,13 @@ def stories(note: str, connection: str) -> tuple[Story, ...]:
 
 
 @pytest.fixture
-def scenario(tasks: TaskClient, gateway: Gateway, database: SqlServer, seen: Seen, tmp_path: Path) -> Iterator[Scenario]:
+def scenario(tasks: TaskClient, gateway: Gateway, seekdb: SqlServer, seen: Seen, tmp_path: Path) -> Iterator[Scenario]:
     """Return the scenario; its operator reaches the API server through a gateway that notes its writes."""
     history, journal = seen
     operator = OperatorProcess(gateway.kubeconfig, tasks.namespace, tmp_path / "operator.log", OBTASK_GRACE_SECONDS="1")
     record = Record(operator)
     gateway.rule = record.rule
-    person = Person(tasks, stories(promises.note(journal), tasks.create_connection(database)))
+    person = Person(tasks, stories(promises.note(journal), tasks.create_connection(seekdb)))
     yield Scenario(person, record, operator, tasks, history, journal)
     operator.kill()
 

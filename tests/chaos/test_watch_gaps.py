@@ -1,5 +1,7 @@
 """Watches that leave out what happened, or tell what is long over: the operator goes by how things are. API.md section 4."""
 
+import threading
+
 import pytest
 from tests.scenario.apiserver import OBTASKS
 from tests.scenario.audit import requests
@@ -36,6 +38,11 @@ def behind(gateway: Gateway, tasks: TaskClient) -> Settings:
     return Settings(kubeconfig=str(gateway.kubeconfig), namespaces=(tasks.namespace,), runner="test", grace_seconds=1)
 
 
+def watching() -> list[threading.Thread]:
+    """Return the threads of this process in which kopf watches."""
+    return [thread for thread in threading.enumerate() if thread.name == "kopf"]
+
+
 @pytest.mark.parametrize("code", [410, 500])
 def test_a_waiter_deleted_in_a_gap_keeps_no_place(tasks: TaskClient, gateway: Gateway, code: int) -> None:
     """A Global task that waits behind tenant a is deleted unseen: tenant b, which waited behind it, goes on, and so do new tasks."""
@@ -57,12 +64,16 @@ def test_a_waiter_deleted_in_a_gap_keeps_no_place(tasks: TaskClient, gateway: Ga
         tasks.create("later", steps=[wait_step("go")])
         assert tasks.wait_let_go("later")["phase"] == "Succeeded"
 
+    for thread in watching():
+        thread.join(10)
+    assert not watching(), "watches that were replaced go on"
+
 
 def test_the_life_of_a_finished_task_told_again_runs_nothing(
-    tasks: TaskClient, gateway: Gateway, seen: tuple[History, Journal], database: SqlServer
+    tasks: TaskClient, gateway: Gateway, seen: tuple[History, Journal], seekdb: SqlServer
 ) -> None:
     """Long after its end, the watch tells that the task is new, has ended, and runs: no statement is executed a second time."""
-    journal, connection = seen[1], {"secretName": tasks.create_connection(database)}
+    journal, connection = seen[1], {"secretName": tasks.create_connection(seekdb)}
     path = OBTASKS.format(tasks.namespace)
     echo = AtTheNext(Fate.PASS)
     gateway.watches.rule = echo.rule
@@ -82,11 +93,11 @@ def test_the_life_of_a_finished_task_told_again_runs_nothing(
     assert tasks.status("once")["phase"] == "Succeeded"
 
 
-def test_old_events_about_a_namesake_stop_nothing(tasks: TaskClient, gateway: Gateway, database: SqlServer) -> None:
+def test_old_events_about_a_namesake_stop_nothing(tasks: TaskClient, gateway: Gateway, seekdb: SqlServer) -> None:
     """While a statement runs, the whole life of an earlier task of this name is told again: the statement runs to its end."""
     echo = AtTheNext(Repeat(tuple(range(40, 0, -1))))
     gateway.watches.rule = echo.rule
-    connection = {"secretName": tasks.create_connection(database)}
+    connection = {"secretName": tasks.create_connection(seekdb)}
     with operator_thread(behind(gateway, tasks)):
         tasks.create("twin", steps=[ENDLESS])
         tasks.wait_phase("twin", "Running")

@@ -16,7 +16,7 @@ from tests.chart.rendering import CHART, ROOT, Body, Values
 
 from obtask.devcluster.controlplane import ControlPlane
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 PAUSE_SECONDS = 0.05
 
 

@@ -19,7 +19,7 @@ EVERYTHING = {
 def there(kubectl: Kubectl, namespace: str) -> set[str]:
     """Return the objects of the release that are there, as kind/name."""
     kinds = (
-        "deployments,services,serviceaccounts,configmaps,roles,rolebindings,poddisruptionbudgets,networkpolicies,clusterroles,clusterrolebindings,"
+        "deployments,services,serviceaccounts,configmaps,leases,roles,rolebindings,poddisruptionbudgets,networkpolicies,clusterroles,clusterrolebindings,"
         "validatingadmissionpolicies,validatingadmissionpolicybindings,mutatingadmissionpolicies,mutatingadmissionpolicybindings"
     )
     said = kubectl("-n", namespace, "get", kinds, "-l", f"app.kubernetes.io/instance={namespace}", "-o", "name")

@@ -36,6 +36,7 @@ SAMPLES: dict[str, Body] = {
     "image": {"image": {"repository": "r.example/x", "digest": "sha256:" + "0" * 64}, "imagePullSecrets": ["pull"]},
     "names": {"nameOverride": "tasks", "podLabels": {"a": "b"}, "podAnnotations": {"a": "b"}, "priorityClassName": "high"},
     "environment": {"extraEnv": [{"name": "A", "value": "b"}, {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]},
+    "finished": {"finishedTasks": {"ttlSeconds": 604800, "historyLimit": 0}},
     "spread": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]},
     "ipv6": {"listenHost": "::"},
     "hosts": {"settings": {"podStartSeconds": 600, "allowedHosts": ["*.prod.svc", "db-1.example.com", "10.0.0.0/8", "fd00::/8", "[::1]"]}},
@@ -53,9 +54,11 @@ def pod_of(values: Body) -> Body:
 
 
 def environment(values: Body) -> dict[str, str]:
-    """Return the operator's environment variables; what comes from the Pod's own fields is its path."""
+    """Return the operator's environment variables; of the Pod's own fields, its namespace is known."""
+    fields = {"metadata.namespace": NAMESPACE, "metadata.name": "a-pod"}
     return {
-        entry["name"]: entry.get("value") or entry["valueFrom"]["fieldRef"]["fieldPath"] for entry in pod_of(values)["containers"][0]["env"]
+        entry["name"]: entry.get("value") or fields[entry["valueFrom"]["fieldRef"]["fieldPath"]]
+        for entry in pod_of(values)["containers"][0]["env"]
     }
 
 
@@ -83,14 +86,14 @@ def test_names_are_unique_and_labelled(sample: str) -> None:
 
 
 def test_a_release_of_another_name_meets_nobody() -> None:
-    """Names follow the release; the longest one still fits."""
+    """Names follow the release, but for the Lease: of two in one namespace, one leads. The longest name still fits."""
     long = "r" * 53
     first, second = (
         {(body["kind"], body["metadata"]["name"]) for body in objects({"crds": {"install": False}}, name) for _ in "x"}
         for name in ("one", long)
     )
 
-    assert not first & second
+    assert first & second == {("Lease", "obtask-operator")}
     assert max(len(name) for _, name in second) <= 63
 
 
@@ -172,6 +175,14 @@ def test_the_operator_understands_its_settings(sample: str) -> None:
     assert settings.log_format == "json"
     assert list(settings.allowed_hosts) == values.get("settings", {}).get("allowedHosts", [])
     assert settings.pod_start_seconds == values.get("settings", {}).get("podStartSeconds", 120)
+
+
+def test_finished_tasks_are_kept_unless_something_is_said() -> None:
+    """Zero is something: no finished task is kept then."""
+    kept, swept = read_settings(environment({})), read_settings(environment(SAMPLES["finished"]))
+
+    assert (kept.ttl_seconds_after_finished, kept.history_limit) == (None, None)
+    assert (swept.ttl_seconds_after_finished, swept.history_limit) == (604800, 0)
 
 
 def test_probes_ask_the_operator_itself() -> None:

@@ -77,6 +77,8 @@ def test_unknown_keys_are_refused(path: str) -> None:
         ("settings.allowedHosts", ["a.example.com,b.example.com"]),
         ("settings.allowedHosts", ["https://a.example.com"]),
         ("settings.allowedHosts", ["*"]),
+        ("finishedTasks.historyLimit", -1),
+        ("finishedTasks.ttlSeconds", "7d"),
         ("healthPort", 70000),
         ("metrics.port", "http"),
         ("metrics.rules.behindFailedFor", "soon"),

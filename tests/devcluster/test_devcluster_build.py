@@ -10,9 +10,10 @@ import pytest
 
 from obtask.devcluster import build as builds
 from obtask.devcluster.binaries import Binaries, find_or_build
-from obtask.devcluster.build import PACKAGES, build, build_flags, cache_key, cache_root, explanation, progress_in, require_disk
+from obtask.devcluster.build import build, build_flags, cache_key, cache_root, explanation, progress_in, require_disk
 from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import checkout
+from obtask.devcluster.programs import CONTROL_PLANE, NODE
 from obtask.devcluster.progress import Meter, silent
 from obtask.devcluster.toolchain import Pins, find_go, version_in
 
@@ -26,6 +27,7 @@ version) echo "go version go{version} linux/amd64" ;;
 env) printf '%s\\n%s\\n' {folder} {folder} ;;
 list) printf 'true\\ntrue\\nfalse\\n' ;;
 build) {build} ;;
+install) shift $(($# - 1)); name=${{1##*/}}; echo program > "$GOBIN/${{name%@*}}"; chmod +x "$GOBIN/${{name%@*}}" ;;
 esac
 """
 GOOD_BUILD = 'while [ "$1" != -o ]; do shift; done; echo some/package >&2; echo program > "$2"; chmod +x "$2"'
@@ -62,10 +64,23 @@ def test_everything_is_built_once(tmp_path: Path, module: Path) -> None:
     folder = build(module, silent, environment(tmp_path))
     first = calls.read_text()
 
-    assert {name for name in PACKAGES if os.access(folder / name, os.X_OK)} == set(PACKAGES)
+    assert [program.name for program in NODE if os.access(folder / program.name, os.X_OK)] == [program.name for program in CONTROL_PLANE]
     assert folder == build(module, silent, environment(tmp_path))
     assert calls.read_text() == first
     assert [path for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_node_needs_more(tmp_path: Path, module: Path) -> None:
+    """The programs of a node come into the same folder, those with modules of their own in their own version; nothing is built twice."""
+    calls = fake_go(tmp_path / "go")
+    folder = build(module, silent, environment(tmp_path))
+    calls.write_text("")
+
+    assert build(module, silent, environment(tmp_path), NODE) == folder
+
+    assert {program.name for program in NODE if os.access(folder / program.name, os.X_OK)} == {program.name for program in NODE}
+    assert "kube-apiserver" not in calls.read_text()
+    assert "-X helm.sh/helm/v3/internal/version.version=v3.22.0 helm.sh/helm/v3/cmd/helm@v3.22.0\n" in calls.read_text()
 
 
 def test_two_at_once_build_once(tmp_path: Path, module: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,8 +92,8 @@ def test_two_at_once_build_once(tmp_path: Path, module: Path, capsys: pytest.Cap
     for thread in both:
         thread.join()
 
-    assert sum(line.startswith("build ") for line in calls.read_text().splitlines()) == len(PACKAGES)
-    assert "another process builds the control plane" in capsys.readouterr().err
+    assert sum(line.startswith("build ") for line in calls.read_text().splitlines()) == len(CONTROL_PLANE)
+    assert "another process builds these programs" in capsys.readouterr().err
 
 
 def test_what_was_built_before_a_failure_is_kept(tmp_path: Path, module: Path) -> None:
@@ -97,14 +112,17 @@ def test_what_was_built_before_a_failure_is_kept(tmp_path: Path, module: Path) -
 
 
 def test_new_pins_mean_new_programs(module: Path) -> None:
-    """A change of go.mod, of go.sum or of the flags leads to another folder; nothing else does."""
+    """A change of go.mod, of go.sum, of a source or of the flags leads to another folder; nothing else does."""
     keys = {cache_key(module, ["-a"]), cache_key(module, ["-a"]), cache_key(module, ["-b"]), cache_key(module, ["-", "a"])}
     (module / "go.sum").write_text("other sums\n")
     keys.add(cache_key(module, ["-a"]))
     (module / "go.mod").write_text(GO_MOD + "\n")
     keys.add(cache_key(module, ["-a"]))
+    (module / "pause").mkdir()
+    (module / "pause/main.go").write_text("package main\n")
+    keys.add(cache_key(module, ["-a"]))
 
-    assert len(keys) == 5
+    assert len(keys) == 6
 
 
 def test_the_programs_say_the_version_that_is_pinned() -> None:

@@ -50,6 +50,10 @@ def test_settings_are_read() -> None:
         ("OBTASK_ALLOWED_HOSTS", "good.example.com,http://bad", "*.suffix"),
         ("OBTASK_ALLOWED_HOSTS", "10.0.0.0/33", "CIDRs"),
         ("OBTASK_ALLOWED_HOSTS", "*", "*.suffix"),
+        ("OBTASK_NAMESPACES", "prod,Prod_2", "'Prod_2' is no name of a namespace"),
+        ("OBTASK_LEADER_NAMESPACE", "a,b", "use one namespace"),
+        ("OBTASK_HISTORY_LIMIT", "-1", "a whole number from 0"),
+        ("OBTASK_TTL_SECONDS_AFTER_FINISHED", "7d", "a whole number from 0"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_allowed(name: str, value: str, said: str) -> None:
@@ -58,3 +62,40 @@ def test_a_bad_setting_is_named_with_what_is_allowed(name: str, value: str, said
         read_settings({name: value})
 
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("OBTASK_NAMESPACE", "do you mean OBTASK_NAMESPACES?"),
+        ("OBTASK_HISTORYLIMIT", "do you mean OBTASK_HISTORY_LIMIT?"),
+        ("OBTASK_COLOUR_OF_THE_SKY", "OBTASK_COLOUR_OF_THE_SKY: there is no such setting"),
+    ],
+)
+def test_a_setting_that_nobody_knows_is_refused(name: str, said: str) -> None:
+    """A slip of the pen must not mean "all namespaces": the nearest setting is named, if one is near."""
+    with pytest.raises(SettingsError) as error:
+        read_settings({name: "1"})
+
+    assert said in str(error.value)
+
+
+def test_what_kubernetes_says_of_services_is_no_setting() -> None:
+    """A Service named obtask-operator beside the Pod puts variables into its environment that look like settings."""
+    link = "OBTASK_OPERATOR_"
+    told = {"SERVICE_HOST": "10.0.0.1", "SERVICE_PORT_METRICS": "9090", "PORT": "tcp://10.0.0.1:9090", "PORT_9090_TCP_ADDR": "10.0.0.1"}
+
+    settings = read_settings({link + name: value for name, value in told.items()})
+
+    assert settings == read_settings({})
+    with pytest.raises(SettingsError, match="OBTASK_OPERATOR_X"):
+        read_settings({link + "SERVICE_HOST": "10.0.0.1", link + "X": "1"})
+
+
+def test_nothing_and_zero_are_not_the_same() -> None:
+    """Without a limit everything is kept; with zero, nothing is."""
+    kept, none = read_settings({"OBTASK_HISTORY_LIMIT": ""}), read_settings({"OBTASK_HISTORY_LIMIT": "0"})
+
+    assert (kept.history_limit, kept.ttl_seconds_after_finished) == (None, None)
+    assert none.history_limit == 0
+    assert read_settings({"OBTASK_TTL_SECONDS_AFTER_FINISHED": "86400"}).ttl_seconds_after_finished == 86400

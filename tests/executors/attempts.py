@@ -4,15 +4,22 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from obtask.executors.connections import Connection
 from obtask.executors.inprocess import InProcess, Work
 from obtask.model.actions import Action, ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running
 from obtask.model.status import Direction, FailureReason
+from obtask.rules.expressions import ExpressionFault, Vocabulary, holds
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECRET_NAME = "obdemo-sys"  # noqa: S105 - a name
+
+
+async def evaluated(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> bool | ExpressionFault:
+    """Return whether the expression holds; here, without a process of its own."""
+    return holds(vocabulary, text, variables)
 
 
 async def alone() -> None:

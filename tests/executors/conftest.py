@@ -1,7 +1,7 @@
-"""Owns the real servers of the executor tests: one seekdb per worker, a database per test; a namespace per test of the API server."""
+"""Owns the real servers of the executor tests: a database per test; a namespace per test of the API server."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -9,7 +9,7 @@ from tests.executors.workplace import RUNNER, Workplace, furnished
 from tests.kubectl import Kubectl
 
 from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import sql_server
+from obtask.devcluster.sqlserver import SqlServer
 from obtask.executors.connections import Connection
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session, connect
@@ -17,10 +17,9 @@ from obtask.kube import api
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+def server(seekdb: SqlServer) -> Connection:
     """Return the administrator's connection to a real seekdb."""
-    with sql_server(tmp_path_factory.mktemp("seekdb")) as running:
-        yield Connection(running.host, running.port, running.user, running.password)
+    return Connection(seekdb.host, seekdb.port, seekdb.user, seekdb.password)
 
 
 @pytest.fixture

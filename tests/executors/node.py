@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.executors.container import Container, now
-from tests.scenario.apiserver import ApiError, ApiServer, Body
+from tests.scenario.apiserver import ApiError, Body, api_server
 
 from obtask.devcluster.controlplane import ControlPlane
 
@@ -49,7 +49,7 @@ class Node:
 
     def __init__(self, cluster: ControlPlane, namespace: str, programs: Path | None = None) -> None:
         """Be a node whose images have the programs of this folder, too."""
-        self._api = ApiServer(cluster)
+        self._api = api_server(cluster)
         self._programs = programs
         self._pki = cluster.kubeconfig.parent / "pki"
         self.namespace = namespace

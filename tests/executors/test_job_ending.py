@@ -61,6 +61,14 @@ def test_a_failed_pod_tells_why(found: Json, reason: str, code: str | None, mess
     assert message in end.message
 
 
+def test_the_end_of_the_steps_own_container_comes_first() -> None:
+    """Sidecars are killed when it ends, and a kubelet tells of containers in the order of their names."""
+    found = pod({"exitCode": 143, "reason": "Error"}, EXIT_3) | {"spec": {"containers": [{"name": "c1"}, {"name": "c0"}]}}
+    found["status"]["initContainerStatuses"] = [{"name": "aside", "image": "i", "state": {"terminated": {"exitCode": 137}}}]
+
+    assert outcome(job(), [found]) == Failed(FailureReason.NON_ZERO_EXIT, "container c1: exit code 3", "3")
+
+
 def test_what_the_job_says_comes_first() -> None:
     """A completed Job succeeded; one that the operator stopped failed as noted on it; a deadline is a Timeout; a lost pod is named."""
     assert isinstance(outcome(job("Complete"), []), Succeeded)

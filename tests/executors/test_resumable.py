@@ -1,10 +1,10 @@
-"""Attempts that may be done twice: gone on with by the next operator, left alone while their own works, kept at a stop."""
+"""Attempts that may be done twice: gone on with by the next operator, kept at a stop."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from tests.executors.attempts import Bench, attempt, bench, sql, until
+from tests.executors.attempts import attempt, bench, sql, until
 
 from obtask.executors.base import Log
 from obtask.executors.resumable import Resumable
@@ -31,16 +31,11 @@ class Counted:
 ONE = replace(attempt(sql(), seconds=None), runner="the-operator-before")
 
 
-def resumable(on: Bench, *alive: str) -> Resumable:
-    """Return the executor, in a world where these operators work elsewhere."""
-    return Resumable(on.executor, works_elsewhere=lambda runner: runner in alive)
-
-
 async def test_an_attempt_of_an_operator_that_is_gone_goes_on() -> None:
     """Whoever finds it starts it again, once, and it ends as if nothing had happened."""
     work = Counted()
     on = bench(work)
-    executor = resumable(on)
+    executor = Resumable(on.executor)
 
     assert await executor.observe(ONE, on.log) == Running()
     await until(lambda: work.begun)
@@ -53,20 +48,11 @@ async def test_an_attempt_of_an_operator_that_is_gone_goes_on() -> None:
     assert on.log.lines[0].startswith("going on: ")
 
 
-async def test_an_attempt_of_an_operator_that_works_is_left_to_it() -> None:
-    """Two operators at once do not do the same thing."""
-    work = Counted()
-    on = bench(work)
-
-    assert await resumable(on, "the-operator-before").observe(ONE, on.log) == Lost()
-    assert on.log.lines == []
-
-
 async def test_an_operator_that_stops_leaves_its_attempts_running() -> None:
     """What is cut is not lost: it is Running by the status, for the next operator; nothing is started any more."""
     work = Counted()
     on = bench(work)
-    executor = resumable(on)
+    executor = Resumable(on.executor)
     await executor.start(ONE, on.log)
     await until(lambda: work.begun)
 
@@ -82,7 +68,7 @@ async def test_a_cancel_ends_an_attempt_that_was_gone_on_with() -> None:
     """A command that came while nobody worked finds the attempt, and ends it before it does anything again."""
     work = Counted()
     on = bench(work)
-    executor = resumable(on)
+    executor = Resumable(on.executor)
 
     await executor.observe(ONE, on.log)
     await executor.cancel(ONE)
@@ -96,7 +82,7 @@ async def test_a_forgotten_attempt_is_stopped() -> None:
     """What nobody will look at does not go on."""
     work = Counted()
     on = bench(work)
-    executor = resumable(on)
+    executor = Resumable(on.executor)
     await executor.start(ONE, on.log)
     await until(lambda: work.begun)
 

@@ -1,7 +1,7 @@
 """The administrator's list of hosts binds sql actions, too; a link-local address is never connected to. API.md section 2.1."""
 
 import pytest
-from tests.executors.attempts import SECRET_NAME, Secrets, alone, attempt, bench, sql, wall_clock
+from tests.executors.attempts import SECRET_NAME, Secrets, alone, attempt, bench, evaluated, sql, wall_clock
 
 from obtask.executors.connections import Connection
 from obtask.executors.hosts import HostPolicy
@@ -12,7 +12,7 @@ from obtask.model.status import FailureReason
 
 async def run(target: Connection, *allowed: str) -> Outcome | Lost:
     """Carry out a harmless statement under this list."""
-    work = SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, confirmed=alone, hosts=HostPolicy(allowed))
+    work = SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, confirmed=alone, holds=evaluated, hosts=HostPolicy(allowed))
     return await bench(work).run(attempt(sql("select 1")))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from tests.executors.attempts import Bench, alone, attempt, bench, wall_clock
+from tests.executors.attempts import Bench, alone, attempt, bench, evaluated, wall_clock
 
 from obtask.executors.hosts import ANYWHERE, HostPolicy
 from obtask.executors.http.work import HttpWork
@@ -123,6 +123,7 @@ def http_bench(
         Values(secrets or {}),
         clock=wall_clock,
         confirmed=confirmed,
+        holds=evaluated,
         hosts=hosts,
         tls=tls or ssl.create_default_context(),
         sleep=sleep,

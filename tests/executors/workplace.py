@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.executors.attempts import Bench, alone, bench
+from tests.executors.attempts import Bench, alone, bench, evaluated
 from tests.executors.attempts import attempt as plain_attempt
 from tests.kubectl import Kubectl
 from tests.rights import grant
@@ -73,7 +73,7 @@ class Workplace:
     ) -> Bench:
         """Return an executor of resource actions."""
         parts = Impersonation(self.acting), Discovery(self.api), Objects(self.api)
-        return bench(ResourceWork(*parts, confirmed=confirmed, sleep=sleep, watch_seconds=watch_seconds))
+        return bench(ResourceWork(*parts, confirmed=confirmed, holds=evaluated, sleep=sleep, watch_seconds=watch_seconds))
 
     def attempt(self, action: ResourceAction, *, account: str | None = RUNNER, seconds: float = 60, number: int = 1) -> Attempt:
         """Return an attempt of the namespace's task."""

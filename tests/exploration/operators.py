@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 from tests.exploration.requests import SuspendedRequests
 
 from obtask.engine.act import Attempts
+from obtask.engine.finished import FinishedTasks
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
@@ -126,7 +127,7 @@ class Operator:
         self.known = KnownTasks()
         events = EventRecorder(api, reporter=runner)
         self.engine = parts.engine(tasks, self.known, self.board, self.attempts, self.locking, events, METRICS, clock, longest_turn=1)
-        self.inbox = Inbox(self.engine, self.board, self.wakeups, lambda _, __: None)
+        self.inbox = Inbox(self.engine, self.board, self.wakeups, FinishedTasks(clock, wanted=False), lambda _, __: None)
 
     def key(self, name: str) -> Key:
         """Return the key of a task."""

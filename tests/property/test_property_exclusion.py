@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.unit.builders import START
+from tests.unit.lines import form_line
 
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
-from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN, Contender, Line, conflicts, form_line, in_the_way, next_in_line
+from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN, Contender, Line, conflicts, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey
 
 CLUSTER = Domain("prod", TaskType.CLUSTER, "obdemo")

@@ -6,7 +6,7 @@ import math
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -28,14 +28,23 @@ class ApiError(Exception):
         self.status = status
 
 
-class ApiServer:
-    """The API server of a control plane."""
+# Makes a connection to an API server, as its admin, with this timeout.
+Connect = Callable[[float], http.client.HTTPConnection]
 
-    def __init__(self, cluster: ControlPlane) -> None:
-        pki = cluster.kubeconfig.parent / "pki"
-        self._address = urlsplit(cluster.url).netloc
-        self._tls = ssl.create_default_context(cafile=pki / "ca.crt")
-        self._tls.load_cert_chain(pki / "kubeconfig.crt", pki / "kubeconfig.key")
+
+def api_server(cluster: ControlPlane) -> "ApiServer":
+    """Return the API server of a control plane."""
+    pki, address = cluster.kubeconfig.parent / "pki", urlsplit(cluster.url).netloc
+    tls = ssl.create_default_context(cafile=pki / "ca.crt")
+    tls.load_cert_chain(pki / "kubeconfig.crt", pki / "kubeconfig.key")
+    return ApiServer(lambda seconds: http.client.HTTPSConnection(address, context=tls, timeout=seconds))
+
+
+class ApiServer:
+    """An API server."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect_in = connect
 
     def get(self, path: str) -> Body:
         """Return an object or a list as it is now."""
@@ -60,14 +69,14 @@ class ApiServer:
         words = {"watch": "1", "resourceVersion": version, "timeoutSeconds": str(max(1, math.ceil(seconds))), **query}
         return Watch(self._connect(seconds), f"{path}?{urlencode(words)}", seconds)
 
-    def _connect(self, seconds: float) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection(self._address, context=self._tls, timeout=max(seconds, 0.01))
+    def _connect(self, seconds: float) -> http.client.HTTPConnection:
+        return self._connect_in(max(seconds, 0.01))
 
 
 class Watch:
     """Changes of objects as they happen, as (type, object). Another thread may close it."""
 
-    def __init__(self, connection: http.client.HTTPSConnection, path: str, seconds: float) -> None:
+    def __init__(self, connection: http.client.HTTPConnection, path: str, seconds: float) -> None:
         self._connection = connection
         self._end = time.monotonic() + seconds
         self._path = path

@@ -12,15 +12,8 @@ from tests.scenario.scene import Scene
 from tests.scenario.tasks import TaskClient
 
 from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer, sql_server
+from obtask.devcluster.sqlserver import SqlServer
 from obtask.settings import Settings
-
-
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
-    """Return a real OceanBase-lineage SQL server."""
-    with sql_server(tmp_path_factory.mktemp("seekdb")) as running:
-        yield running
 
 
 @pytest.fixture
@@ -65,9 +58,9 @@ def history(tasks: TaskClient) -> Iterator[History]:
 
 
 @pytest.fixture
-def journal(database: SqlServer) -> Iterator[Journal]:
+def journal(seekdb: SqlServer) -> Iterator[Journal]:
     """Return a table into which statements write which attempt executed them."""
-    table = Journal(database)
+    table = Journal(seekdb)
     yield table
     table.drop()
 
@@ -86,6 +79,6 @@ def scene(tasks: TaskClient, records: tuple[History, Journal], connection: str, 
 
 
 @pytest.fixture
-def connection(tasks: TaskClient, database: SqlServer) -> str:
+def connection(tasks: TaskClient, seekdb: SqlServer) -> str:
     """Return the name of a connection Secret for the SQL server."""
-    return tasks.create_connection(database)
+    return tasks.create_connection(seekdb)

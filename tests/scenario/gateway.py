@@ -27,6 +27,11 @@ Forwarded = AbstractAsyncContextManager[aiohttp.ClientResponse]
 Rule = Callable[[str, str], Verdict]
 
 
+def is_write(method: str, path: str) -> bool:
+    """Return whether a request changes anything; a question for the user's own rights does not."""
+    return method in WRITING and "/selfsubjectaccessreviews" not in path
+
+
 def pass_all(method: str, path: str) -> Fate:  # noqa: ARG001 - a rule's arguments
     """Pass every request."""
     return Fate.PASS

@@ -5,12 +5,13 @@ import http
 import json
 import time
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tests.scenario.apiserver import CONFIG_MAPS, EVENTS, LEASES, OBTASKS, ApiError, ApiServer, Body
+from tests.scenario.apiserver import CONFIG_MAPS, EVENTS, LEASES, OBTASKS, ApiError, ApiServer, Body, api_server
 
 from obtask.devcluster.controlplane import ControlPlane
+from obtask.devcluster.kubectl import Kubectl
 from obtask.devcluster.sqlserver import SqlServer
 
 WAIT_SECONDS = 30
@@ -30,13 +31,14 @@ def sql_step(name: str, *statements: str, **more: Any) -> Body:
 FAILING = "select * from no_such_table"
 
 
-class TaskClient:
-    """OBTasks of one namespace, as a person with kubectl sees them."""
+class Tasks:
+    """OBTasks of one namespace of any cluster, as a person with kubectl sees them."""
 
-    def __init__(self, cluster: ControlPlane, namespace: str) -> None:
-        self.cluster = cluster
-        self.api = ApiServer(cluster)
+    def __init__(self, kubectl: Kubectl, api: ApiServer, namespace: str, patience: float = WAIT_SECONDS) -> None:
+        self._kubectl = kubectl
+        self.api = api
         self.namespace = namespace
+        self._patience = patience
 
     def manifest(self, name: str, **spec: Any) -> Body:
         """Return a task to be created; a Cluster task without maintenance unless told otherwise."""
@@ -65,8 +67,9 @@ class TaskClient:
         """Ask for a task's deletion; do not wait for it."""
         self.api.send("DELETE", f"{OBTASKS.format(self.namespace)}/{name}")
 
-    def wait(self, name: str, until: Callable[[Body], object], what: str = "", seconds: float = WAIT_SECONDS) -> Body:
+    def wait(self, name: str, until: Callable[[Body], object], what: str = "", seconds: float | None = None) -> Body:
         """Watch a task until the condition holds; return the task. Fails with its status when it does not in time."""
+        seconds = seconds or self._patience
         deadline = time.monotonic() + seconds
         body = self.get(name)
         while not until(body):
@@ -75,13 +78,13 @@ class TaskClient:
             body = self._next(body, left) or self.get(name)
         return body
 
-    def wait_phase(self, name: str, *phases: str, seconds: float = WAIT_SECONDS) -> Body:
+    def wait_phase(self, name: str, *phases: str, seconds: float | None = None) -> Body:
         """Watch a task until it is in one of the phases; return its status."""
         body = self.wait(name, lambda task: task.get("status", {}).get("phase") in phases, f"phase {phases} of {name}", seconds)
         status: Body = body["status"]
         return status
 
-    def wait_let_go(self, name: str, *phases: str, seconds: float = WAIT_SECONDS) -> Body:
+    def wait_let_go(self, name: str, *phases: str, seconds: float | None = None) -> Body:
         """Watch a task until it is in one of the phases, or in any finished one, and the operator is done with it; return its status."""
         wanted = phases or FINISHED
         let_go = self.wait(
@@ -93,8 +96,9 @@ class TaskClient:
         status: Body = let_go["status"]
         return status
 
-    def wait_gone(self, name: str, seconds: float = WAIT_SECONDS) -> None:
+    def wait_gone(self, name: str, seconds: float | None = None) -> None:
         """Watch a task until it is gone."""
+        seconds = seconds or self._patience
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -135,7 +139,7 @@ class TaskClient:
 
     def kubectl(self, *words: str, manifest: Mapping[str, Any] | None = None) -> str:
         """Run kubectl in the namespace."""
-        return self.cluster.kubectl.run(["-n", self.namespace, *words], json.dumps(manifest) if manifest else "")
+        return self._kubectl.run(["-n", self.namespace, *words], json.dumps(manifest) if manifest else "")
 
     def leases(self) -> dict[str, Body]:
         """Return the Leases of the namespace by name."""
@@ -147,10 +151,20 @@ class TaskClient:
 
     def holders(self) -> set[str]:
         """Return the names of the tasks that hold a Lease."""
-        return {holder.split("/")[0] for lease in self.leases().values() if (holder := lease["spec"].get("holderIdentity"))}
+        return _holders(self.leases().values())
 
-    def wait_lease(self, name: str, until: Callable[[Body], object], what: str = "", seconds: float = WAIT_SECONDS) -> Body:
+    def wait_free(self) -> None:
+        """Watch the Leases until none names a task: an operator that is behind may claim one for a moment after the end."""
+        deadline = time.monotonic() + self._patience
+        path = LEASES.format(self.namespace)
+        while holders := _holders((listed := self.api.get(path))["items"]):
+            left = deadline - time.monotonic()
+            assert left > 0, f"Leases still name {holders}"
+            next(iter(self.api.watch(path, listed["metadata"]["resourceVersion"], left)), None)
+
+    def wait_lease(self, name: str, until: Callable[[Body], object], what: str = "", seconds: float | None = None) -> Body:
         """Watch a Lease until the condition holds; a Lease that is not there is an empty object. Return it."""
+        seconds = seconds or self._patience
         deadline = time.monotonic() + seconds
         path = LEASES.format(self.namespace)
         listed = self.api.get(path)
@@ -184,7 +198,7 @@ class TaskClient:
 
     def wait_events(self, task: str, *reasons: str) -> dict[str, Body]:
         """Wait until there is an Event of each reason about the task; return the newest Event of each reason."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + self._patience
         path = EVENTS.format(self.namespace)
         while True:
             listed = self.api.get(path)
@@ -202,3 +216,15 @@ class TaskClient:
             OBTASKS.format(self.namespace), meta["resourceVersion"], seconds, fieldSelector=f"metadata.name={meta['name']}"
         )
         return next((found for change, found in changes if change != "BOOKMARK"), None)
+
+
+class TaskClient(Tasks):
+    """OBTasks of one namespace of a control plane of ours."""
+
+    def __init__(self, cluster: ControlPlane, namespace: str) -> None:
+        super().__init__(cluster.kubectl, api_server(cluster), namespace)
+        self.cluster = cluster
+
+
+def _holders(leases: Iterable[Body]) -> set[str]:
+    return {holder.split("/")[0] for lease in leases if (holder := lease["spec"].get("holderIdentity"))}

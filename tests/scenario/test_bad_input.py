@@ -58,9 +58,9 @@ MISTAKES = {
 
 
 @pytest.mark.usefixtures("operator")
-def test_a_task_says_what_was_wrong(tasks: TaskClient, database: SqlServer) -> None:
+def test_a_task_says_what_was_wrong(tasks: TaskClient, seekdb: SqlServer) -> None:
     """Each mistake ends the task Failed with its reason, code and one line that names the fault, within the step's timeout."""
-    good = {"host": database.host, "port": str(database.port), "user": database.user, "password": database.password, "database": "test"}
+    good = {"host": seekdb.host, "port": str(seekdb.port), "user": seekdb.user, "password": seekdb.password, "database": "test"}
     for name, mistake in MISTAKES.items():
         data = {key: value for key, value in (good | mistake.secret).items() if value is not None}
         tasks.create_secret(name, mistake.kind, **data)
@@ -235,12 +235,12 @@ PASSWORD = "pa55 w0rd%s<&é"  # noqa: S105 - the test's own
 
 
 @pytest.fixture
-def account(scene: Scene, database: SqlServer) -> Iterator[str]:
+def account(scene: Scene, seekdb: SqlServer) -> Iterator[str]:
     """Return a user of the SQL server with a password that is hard to mask; Secrets named after it connect as that user."""
     user = scene.journal.table
     scene.journal.run(f"create user {user} identified by '{PASSWORD}'")
     scene.journal.run(f"grant all on *.* to {user}")
-    where = {"host": database.host, "port": str(database.port), "database": database.database}
+    where = {"host": seekdb.host, "port": str(seekdb.port), "database": seekdb.database}
     scene.tasks.create_secret("right", **where, user=user, password=PASSWORD)
     scene.tasks.create_secret("wrong", **where, user=f"{user}_", password=PASSWORD)
     yield user

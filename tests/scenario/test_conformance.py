@@ -36,7 +36,7 @@ def kind(request: pytest.FixtureRequest, tasks: TaskClient, kubectl: Kubectl, tm
     with ExitStack() as stack:
         match request.param:
             case "sql":
-                yield stack.enter_context(of_sql(tasks, request.getfixturevalue("database")))
+                yield stack.enter_context(of_sql(tasks, request.getfixturevalue("seekdb")))
             case "job":
                 stack.enter_context(Node(tasks.cluster, tasks.namespace).running())
                 yield Job(tasks, tmp_path)

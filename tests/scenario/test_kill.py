@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.scenario.apiserver import OBTASKS, Body
-from tests.scenario.gateway import WRITING, Gateway, pass_all
+from tests.scenario.gateway import Gateway, is_write, pass_all
 from tests.scenario.journal import Journal
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import Scene
@@ -32,7 +32,7 @@ def strike_at(victim: OperatorProcess, number: int, fate: Fate) -> Callable[[str
 
     def rule(method: str, path: str) -> Fate:
         nonlocal count
-        if method not in WRITING or "/events" in path:
+        if not is_write(method, path) or "/events" in path:
             return Fate.PASS
         count += 1
         if count < number:

@@ -1,6 +1,7 @@
 """Several operators, one of which leads."""
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.scenario.tasks import TaskClient
 
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.devcluster.ports import free_port
+from obtask.runtime.process import RECORD_SECONDS
 
 LONG = {"name": "long", "wait": {"seconds": 3600}}
 SHORT = {"name": "short", "wait": {"seconds": 0}}
@@ -68,6 +70,25 @@ def test_a_standby_takes_over_when_the_leader_ends_in_order(tasks: TaskClient, o
     tasks.command("held", "skip")
     assert tasks.wait_phase("queued", "Succeeded")["progress"] == "1/1"
     assert leader(tasks) == "second"
+
+
+def test_a_standby_ends_at_once(tasks: TaskClient, operators: tuple[OperatorProcess, OperatorProcess]) -> None:
+    """It has heard of tasks that it may not work on, and does not wait until somebody does; the leader goes on."""
+    first, second = operators
+    first.start()
+    tasks.create("zero", steps=[SHORT])
+    tasks.wait_phase("zero", "Succeeded")
+    second.start()
+    tasks.create("long", steps=[LONG])
+    tasks.wait_phase("long", "Running")
+
+    began = time.monotonic()
+    code = second.stop()
+    took = time.monotonic() - began
+
+    assert code == 0
+    assert took < RECORD_SECONDS
+    assert leader(tasks) == "first"
 
 
 def test_probes_tell_leader_and_warm_standby(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> None:

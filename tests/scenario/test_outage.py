@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.scenario.gateway import WRITING, Gateway, Rule, pass_all
+from tests.scenario.gateway import Gateway, Rule, is_write, pass_all
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import Scene, happens
 from tests.scenario.tasks import FAILING, sql_step, wait_step
@@ -73,7 +73,7 @@ def now_and_then(fate: Fate | Refuse) -> Rule:
     seen: Counter[str] = Counter()
 
     def rule(method: str, path: str) -> Fate | Refuse:
-        if method not in WRITING:
+        if not is_write(method, path):
             return Fate.PASS
         key = f"{method} {path}"
         seen[key] += 1

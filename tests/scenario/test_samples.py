@@ -53,9 +53,9 @@ def test_no_sample_is_forgotten() -> None:
 
 
 @pytest.fixture
-def sys(tasks: TaskClient, database: SqlServer) -> None:
+def sys(tasks: TaskClient, seekdb: SqlServer) -> None:
     """Create the connection that the samples name."""
-    data = {"host": database.host, "port": str(database.port), "user": database.user, "password": database.password}
+    data = {"host": seekdb.host, "port": str(seekdb.port), "user": seekdb.user, "password": seekdb.password}
     tasks.create_secret("obdemo-sys", **data)
 
 

@@ -70,7 +70,7 @@ def test_random_tasks_are_executed_once(scene: Scene, seed: int) -> None:
     executed = sorted((entry.task, entry.step, entry.attempt) for entry in journal.entries())
     assert executed == sorted((name, f"step-{number}", 1) for name in names for number in range(2))
     assert not scene.history.problems()
-    assert not tasks.holders()
+    tasks.wait_free()
 
 
 @pytest.mark.usefixtures("pair")

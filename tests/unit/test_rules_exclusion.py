@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 from tests.unit.builders import START
+from tests.unit.lines import form_line
 
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
-from obtask.rules.exclusion import Contender, Line, as_blockers, conflicts, form_line, in_the_way, next_in_line
+from obtask.rules.exclusion import Contender, Line, as_blockers, conflicts, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey
 
 CLUSTER = Domain("prod", TaskType.CLUSTER, "obdemo")

@@ -1,4 +1,4 @@
-"""Build the programs of the control plane from the Go modules pinned in deploy/devcluster/go.mod, once per user and pin."""
+"""Build programs from the Go modules pinned in deploy/devcluster/go.mod, or in a version of their own, once per user and pin."""
 
 import hashlib
 import os
@@ -16,15 +16,9 @@ from obtask.devcluster.commands import run
 from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import locked
 from obtask.devcluster.processes import tail
+from obtask.devcluster.programs import CONTROL_PLANE, KIND, Program
 from obtask.devcluster.progress import Meter, Report, reported
 from obtask.devcluster.toolchain import Pins, find_go, go_environment
-
-PACKAGES = {
-    "etcd": "go.etcd.io/etcd/server/v3",
-    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
-    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
-    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
-}
 
 GIB = 1 << 30
 
@@ -33,6 +27,8 @@ SCRATCH = ".build-"
 # Measured with Kubernetes 1.36: modules 0.9, compiled packages 3 to 5, programs 0.3 GiB.
 DISK_FOR_MODULES = 2 * GIB
 DISK_FOR_ALL_PACKAGES = 6 * GIB
+# Measured with CoreDNS 1.15, the largest of the programs with a module of their own.
+DISK_FOR_OTHER_MODULES = 3 * GIB
 
 NETWORK_TROUBLE = re.compile(r"dial tcp|i/o timeout|connection refused|proxyconnect|TLS handshake|x509:|unexpected EOF|: [45]\d\d [A-Z]")
 
@@ -53,33 +49,36 @@ def build_flags(kubernetes: str) -> list[str]:
 
 
 def cache_key(module: Path, flags: Sequence[str]) -> str:
-    """Return the name of the folder for what these pins and flags make on this kind of machine."""
+    """Return the name of the folder for what these pins, sources and flags make on this kind of machine."""
     digest = hashlib.sha256()
-    for part in ((module / "go.mod").read_bytes(), (module / "go.sum").read_bytes(), *(flag.encode() for flag in flags)):
+    files = [module / "go.mod", module / "go.sum", *sorted(module.rglob("*.go"))]
+    for part in (*(file.read_bytes() for file in files), *(flag.encode() for flag in flags)):
         digest.update(len(part).to_bytes(8) + part)
     digest.update(f"{platform.system()} {platform.machine()}".encode())
     return digest.hexdigest()[:16]
 
 
-def build(module: Path, report: Report, env: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder with all programs, after building those that are not there yet."""
+def build(module: Path, report: Report, env: Mapping[str, str] = os.environ, programs: Sequence[Program] = CONTROL_PLANE) -> Path:
+    """Return the folder with these programs, after building those that are not there yet."""
     pins = Pins.parse((module / "go.mod").read_text())
     flags = build_flags(pins.kubernetes)
     cache = cache_root(env)
-    folder = cache / cache_key(module, flags)
-    if all((folder / name).exists() for name in PACKAGES):
+    # One folder for all: a new version of any program is a new folder, and Go's own cache makes the others in it cheap.
+    folder = cache / cache_key(module, [*flags, *(program.source for program in KIND if program.version)])
+    if all((folder / program.name).exists() for program in programs):
         return folder
     # A second process waits here, and then finds everything built.
-    with locked(cache / f"{folder.name}.lock", "another process builds the control plane; waiting for it"):
+    with locked(cache / f"{folder.name}.lock", "another process builds these programs; waiting for it"):
         folder.mkdir(parents=True, exist_ok=True)
         for abandoned in folder.glob(f"{SCRATCH}*"):
             shutil.rmtree(abandoned, ignore_errors=True)
-        missing = [name for name in PACKAGES if not (folder / name).exists()]
+        missing = [program for program in programs if not (folder / program.name).exists()]
         if missing:
             builder = _Builder(find_go(pins.go, cache, report, env), module, folder, flags, env)
-            for name in missing:
-                with reported(report, f"{name} {pins.kubernetes} built" if name != "etcd" else "etcd built"):
-                    builder.build(name)
+            for program in missing:
+                version = pins.kubernetes if program.package.startswith("k8s.io/kubernetes/") else program.version
+                with reported(report, " ".join(filter(None, (program.name, version, "built")))):
+                    builder.build(program)
     return folder
 
 
@@ -91,17 +90,26 @@ class _Builder:
     flags: list[str]
     env: Mapping[str, str]
 
-    def build(self, name: str) -> None:
+    def build(self, program: Program) -> None:
         """Build one program; it appears in the folder when it is complete."""
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=SCRATCH) as scratch:
-            meter = Meter(f"building {name}")
-            self._require_disk(DISK_FOR_MODULES)
-            listed = self._go(name, meter, ["list", "-deps", *self.flags, "-f", "{{.Stale}}", PACKAGES[name]], scratch)
-            stale, total = listed.count("true"), listed.count("\n")
-            self._require_disk(GIB + DISK_FOR_ALL_PACKAGES * stale // max(total, 1))
-            output = Path(scratch) / name
-            self._go(name, meter, ["build", "-v", *self.flags, "-o", str(output), PACKAGES[name]], scratch, stale)
-            output.rename(self.folder / name)
+            meter = Meter(f"building {program.name}")
+            output = Path(scratch) / program.name
+            if program.version:
+                self._require_disk(DISK_FOR_OTHER_MODULES)
+                self._go(program.name, meter, ["install", "-v", *_stamped(program), program.source], scratch)
+            else:
+                stale = self._stale_packages(program, meter, scratch)
+                self._go(program.name, meter, ["build", "-v", *self.flags, "-o", str(output), program.source], scratch, stale)
+            output.rename(self.folder / program.name)
+
+    def _stale_packages(self, program: Program, meter: Meter, scratch: str) -> int:
+        """Return how many packages are to be compiled, and refuse if there is no room for them."""
+        self._require_disk(DISK_FOR_MODULES)
+        listed = self._go(program.name, meter, ["list", "-deps", *self.flags, "-f", "{{.Stale}}", program.source], scratch)
+        stale, total = listed.count("true"), listed.count("\n")
+        self._require_disk(GIB + DISK_FOR_ALL_PACKAGES * stale // max(total, 1))
+        return stale
 
     def _go(self, name: str, meter: Meter, words: list[str], scratch: str, packages: int = 0) -> str:
         log = self.folder / f"{name}.{words[0]}.log"
@@ -124,8 +132,12 @@ class _Builder:
             return output.read().decode()
 
     def _environment(self, scratch: str) -> dict[str, str]:
-        # Where the free disk was checked; /tmp is often a small RAM disk.
-        return go_environment(self.env) | {"GOTMPDIR": scratch}
+        return go_environment(self.env) | {
+            # Where the free disk was checked; /tmp is often a small RAM disk.
+            "GOTMPDIR": scratch,
+            # Where `go install` puts programs.
+            "GOBIN": scratch,
+        }
 
     def _require_disk(self, needed: int) -> None:
         caches = run([self.go, "env", "GOCACHE", "GOMODCACHE"], cwd=self.module, env=self._environment(""))
@@ -139,7 +151,7 @@ def require_disk(place: Path, needed: int) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise DevClusterError(
-            f"building the control plane needs about {needed / GIB:.0f} GiB in {place}, and {free / GIB:.1f} GiB are free; "
+            f"building Kubernetes needs about {needed / GIB:.0f} GiB in {place}, and {free / GIB:.1f} GiB are free; "
             "free some, or set GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger disk"
         )
 
@@ -149,8 +161,10 @@ def progress_in(log: str, packages: int) -> str:
     lines = log.splitlines()
     downloads = sum(line.startswith("go: downloading ") for line in lines)
     compiled = len(lines) - sum(line.startswith("go: ") for line in lines)
-    if not packages:
+    if not packages and not compiled:
         return f"{downloads} modules downloaded" if downloads else "looking at the modules"
+    if not packages:
+        return f"{compiled} packages compiled"
     # The last package is the program itself, which Go names only when it has linked it.
     return "linking" if compiled >= packages - 1 else f"{compiled}/{packages} packages compiled"
 
@@ -167,6 +181,11 @@ def explanation(name: str, log: Path, code: int) -> str:
     else:
         hint = f"`go` ended with exit code {code}"
     return f"building {name} failed; {hint}. The last lines of {log}:\n{tail(log)}"
+
+
+def _stamped(program: Program) -> list[str]:
+    stamp = f" -X {program.stamp}={program.version}" if program.stamp else ""
+    return ["-trimpath", "-ldflags", f"-s -w{stamp}"]
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -45,12 +46,15 @@ class Authority:
         )
         return cls(builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), key)
 
-    def server(self, name: str) -> Pair:
-        """Sign a certificate for a server on this machine; it is good as a client certificate, too (etcd talks to itself)."""
-        names: list[x509.GeneralName] = [x509.DNSName(host) for host in SERVER_NAMES]
-        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in SERVER_ADDRESSES]
+    def server(self, name: str, names: Sequence[str] = (), addresses: Sequence[str] = ()) -> Pair:
+        """Sign a certificate for a server on this machine, and for more names and addresses of it.
+
+        It is good as a client certificate, too (etcd talks to itself).
+        """
+        alternatives: list[x509.GeneralName] = [x509.DNSName(host) for host in (*SERVER_NAMES, *names)]
+        alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in (*SERVER_ADDRESSES, *addresses)]
         return self._sign(
-            _builder(name).add_extension(x509.SubjectAlternativeName(names), critical=False),
+            _builder(name).add_extension(x509.SubjectAlternativeName(alternatives), critical=False),
             [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
         )
 

@@ -1,8 +1,6 @@
 """Start and stop a real Kubernetes API in a state folder. Knows nothing about the operator that will use it."""
 
-import http.client
 import json
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from obtask.devcluster.components import Layout, Ports
 from obtask.devcluster.kubectl import Kubectl
 from obtask.devcluster.leash import leash
 from obtask.devcluster.ports import LOOPBACK, free_port, is_free, wanted_port
+from obtask.devcluster.probe import Probe
 from obtask.devcluster.processes import Command, Process
 from obtask.devcluster.progress import Report, reported, silent
 from obtask.devcluster.resources import apply_resources
@@ -110,7 +109,7 @@ class _Starter:
         url = f"https://{LOOPBACK}:{ports.api}"
         credentials.write_kubeconfigs(state, layout.pki, url)
         kubectl = Kubectl(binaries.kubectl, state / "kubeconfig")
-        database, api = _Probe(ports.etcd, layout.pki, "etcd-ca", "etcd"), _Probe(ports.api, layout.pki, "ca", "kubeconfig")
+        database, api = Probe(ports.etcd, layout.pki, "etcd-ca", "etcd"), Probe(ports.api, layout.pki, "ca", "kubeconfig")
         running = [
             self._component(components.ETCD, components.etcd(binaries, layout, ports), database, "/readyz"),
             self._component(components.APISERVER, components.apiserver(binaries, layout, ports, audit=self.audit), api, "/readyz"),
@@ -136,7 +135,7 @@ class _Starter:
             processes=tuple(running),
         )
 
-    def _component(self, name: str, argv: list[str | Path], probe: "_Probe", path: str) -> Process:
+    def _component(self, name: str, argv: list[str | Path], probe: Probe, path: str) -> Process:
         began = time.monotonic()
         command = Command(name, tuple(map(str, argv)), self.layout.run, self.logs / f"{name}.log")
         known = processes.running(command)
@@ -144,25 +143,3 @@ class _Starter:
         processes.wait_until(lambda: probe.answers(path), process, START_TIMEOUT)
         self.report(f"{name} already runs" if known else name, None if known else time.monotonic() - began)
         return process
-
-
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    """Asks a server over HTTPS, with a client certificate, whether it is ready."""
-
-    port: int
-    pki: Path
-    authority: str
-    client: str
-
-    def answers(self, path: str) -> bool:
-        context = ssl.create_default_context(cafile=self.pki / f"{self.authority}.crt")
-        context.load_cert_chain(self.pki / f"{self.client}.crt", self.pki / f"{self.client}.key")
-        connection = http.client.HTTPSConnection(LOOPBACK, self.port, context=context, timeout=5.0)
-        try:
-            connection.request("GET", path)
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()

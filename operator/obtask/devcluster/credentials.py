@@ -2,7 +2,9 @@
 
 import base64
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -11,16 +13,30 @@ from obtask.devcluster.files import write_private
 
 OPERATOR_USER = "obtask-operator"
 
+ADMIN = "kubeconfig"
+CONTROLLER_MANAGER = "controller-manager.kubeconfig"
+OPERATOR = "operator.kubeconfig"
+
 # Each kubeconfig: the file, the user in the certificate, and its group.
-CLIENTS = {
-    "kubeconfig": ("obtask-admin", "system:masters"),
-    "controller-manager.kubeconfig": ("system:kube-controller-manager", None),
-    "operator.kubeconfig": (OPERATOR_USER, None),
+Clients = Mapping[str, tuple[str, str | None]]
+CLIENTS: Clients = {
+    ADMIN: ("obtask-admin", "system:masters"),
+    CONTROLLER_MANAGER: ("system:kube-controller-manager", None),
+    OPERATOR: (OPERATOR_USER, None),
 }
 
 
-def ensure_pki(pki: Path) -> None:
-    """Make all keys and certificates, once; the folder appears complete or not at all."""
+def ensure_pki(
+    pki: Path,
+    clients: Clients = CLIENTS,
+    servers: Mapping[str, str] = MappingProxyType({"apiserver": "kube-apiserver"}),
+    names: Sequence[str] = (),
+    addresses: Sequence[str] = (),
+) -> None:
+    """Make all keys and certificates, once; the folder appears complete or not at all.
+
+    `servers` says who, by file; they have these names and addresses besides those of this machine.
+    """
     if pki.exists():
         return
     draft = pki.with_name(pki.name + ".draft")
@@ -31,8 +47,9 @@ def ensure_pki(pki: Path) -> None:
     write_private(draft / "etcd-ca.crt", etcd.certificate)
     _write_pair(draft, "etcd", etcd.server("etcd"))
     write_private(draft / "ca.crt", kubernetes.certificate)
-    _write_pair(draft, "apiserver", kubernetes.server("kube-apiserver"))
-    for file, (user, group) in CLIENTS.items():
+    for file, name in servers.items():
+        _write_pair(draft, file, kubernetes.server(name, names, addresses))
+    for file, (user, group) in clients.items():
         _write_pair(draft, file, kubernetes.client(user, group))
     private, public = service_account_keys()
     write_private(draft / "sa.key", private)
@@ -40,9 +57,9 @@ def ensure_pki(pki: Path) -> None:
     draft.rename(pki)
 
 
-def write_kubeconfigs(folder: Path, pki: Path, url: str) -> None:
+def write_kubeconfigs(folder: Path, pki: Path, url: str, clients: Clients = CLIENTS) -> None:
     """Write one kubeconfig for each client; they hold the keys themselves, so that they can be copied."""
-    for file, (user, _) in CLIENTS.items():
+    for file, (user, _) in clients.items():
         content = yaml.safe_dump(_kubeconfig(pki, url, file, user), sort_keys=False).encode()
         if not (folder / file).exists() or (folder / file).read_bytes() != content:
             write_private(folder / file, content)

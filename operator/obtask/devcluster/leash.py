@@ -14,12 +14,15 @@ from obtask.devcluster import processes
 
 
 @contextmanager
-def leash(run: Path) -> Iterator[None]:
-    """Stop what is recorded in the folder `run` when the block ends, or when this process dies inside it."""
-    program = [sys.executable, "-m", "obtask.devcluster.leash", str(run)]
+def leash(run: Path, program: str = "obtask.devcluster.leash") -> Iterator[None]:
+    """Stop what is recorded in the folder `run` when the block ends, or when this process dies inside it.
+
+    `program` is the module that then does it: another one for those who leave more than processes.
+    """
+    words = [sys.executable, "-m", program, str(run)]
     # Its own session: a Ctrl-C for us must not end it before it has done its work.
     with subprocess.Popen(  # noqa: S603 - all words are ours
-        program, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ):
         try:
             yield

@@ -118,6 +118,12 @@ class Locking:
         await self._locks.release(task, lock)
         return lock if awaited else None
 
+    async def take_back(self, task: Task) -> None:
+        """Give back what was claimed for a task that another operator has ended in the meantime."""
+        lock = task_lock_key(task)
+        if lock is not None and self._board.claimed(task, lock):
+            await self._locks.release(task, lock)
+
     async def free_departed(self, key: Key) -> None:
         """Free the Leases that name a task of this name which is gone."""
         for lease in self._board.leases_of(key):

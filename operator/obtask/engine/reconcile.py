@@ -22,6 +22,7 @@ from obtask.rules import machine
 from obtask.rules.announcements import Announcement, announcements, released
 from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.observation import Observation
+from obtask.rules.retention import Cause
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +64,14 @@ class Engine:
                 return None
             intent = machine.decide(task, await self._observe(task))
             if isinstance(intent, Rest):
-                return self._rest(task, intent)
+                return await self._rest(task, intent)
             if not await self._perform(task, intent):
                 return STOPPING_PAUSE if isinstance(intent, Stop) else None
         return timedelta()
 
-    def _rest(self, task: Task, intent: Rest) -> timedelta | None:
+    async def _rest(self, task: Task, intent: Rest) -> timedelta | None:
+        if task.status.phase.finished:
+            await self.locking.take_back(task)
         pause = self.locking.look_again_in(task, intent.wake_at, self.clock())
         if pause is not None or not task.status.phase.finished:
             return pause
@@ -127,7 +130,8 @@ class Engine:
             case LetGo():
                 return await self._let_go(task)
             case Delete():
-                await self.tasks.delete(task)
+                if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), Refusal):
+                    self.metrics.deleted.labels(Cause.AGE.value).inc()
                 return False
             case Rest():
                 return False

@@ -1,7 +1,5 @@
 """Owns attempts inside the operator that may be done twice: whoever finds one that nobody carries out any more goes on with it."""
 
-from collections.abc import Callable
-
 from obtask.executors.base import Log
 from obtask.executors.inprocess import InProcess
 from obtask.model.attempt import Attempt, AttemptId, Lost, Running, Seen
@@ -13,9 +11,8 @@ class Resumable:
     An operator that stops cuts its attempts at once: they stay Running, and the next operator goes on with them.
     """
 
-    def __init__(self, inner: InProcess, *, works_elsewhere: Callable[[str], bool]) -> None:
+    def __init__(self, inner: InProcess) -> None:
         self._inner = inner
-        self._works_elsewhere = works_elsewhere
         self._stopping = False
 
     async def start(self, attempt: Attempt, log: Log) -> None:
@@ -26,8 +23,6 @@ class Resumable:
         """Return what became of the attempt; one that nobody carries out is started again."""
         seen = await self._inner.observe(attempt, log)
         if not isinstance(seen, Lost):
-            return seen
-        if attempt.runner is not None and self._works_elsewhere(attempt.runner):
             return seen
         if not self._stopping:
             log.write("going on: the operator that began this attempt is gone, and doing it again does no harm")

@@ -6,12 +6,14 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import yaml
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from obtask import names
 
@@ -22,6 +24,10 @@ MERGE_PATCH = "application/merge-patch+json"
 
 class Unavailable(Exception):  # noqa: N818 - it is a state of the API server, not a fault of the request
     """The API server did not answer, or asked to come back later: whether a write was applied is not known."""
+
+
+class Busy(Unavailable):
+    """The API server answered that it wants to be asked again: nothing was changed, unless it is an error of its own."""
 
 
 class Denied(Exception):  # noqa: N818 - what the API server did
@@ -112,12 +118,8 @@ class Api:
         self, path: str, *, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
     ) -> AsyncIterator[Response | AsyncIterator[bytes]]:
         """Give the lines of an answer as they come, for at most that long; a refusal comes whole. Raises Unavailable in between."""
-        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
-        async with self._opened("GET", path, query=query, body=None, headers=headers, limit=limit) as response:
-            if response.status >= 400:  # noqa: PLR2004
-                yield Response(response.status, await response.read())
-            else:
-                yield aiter(response.content)
+        async with self._flowing(path, query, headers, seconds) as answer:
+            yield answer if isinstance(answer, Response) else aiter(answer)
 
     @asynccontextmanager
     async def _opened(
@@ -147,13 +149,23 @@ class Api:
 
         Raises Unavailable, also in the middle of the text.
         """
-        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
-        async with self._opened("GET", path, query=query, body=None, headers={"Accept": "*/*"}, limit=limit) as response:
-            if response.status >= 400:  # noqa: PLR2004
-                refused = read_answer("GET", path, Response(response.status, await response.read()))
-                yield refused if isinstance(refused, Refusal) else Refusal(response.status, "", "")
+        async with self._flowing(path, query, {"Accept": "*/*"}, seconds) as answer:
+            if isinstance(answer, Response):
+                refused = read_answer("GET", path, answer)
+                yield refused if isinstance(refused, Refusal) else Refusal(answer.status, "", "")
             else:
-                yield response.content.iter_any()
+                yield answer.iter_any()
+
+    @asynccontextmanager
+    async def _flowing(
+        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
+    ) -> AsyncIterator[Response | aiohttp.StreamReader]:
+        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
+        async with self._opened("GET", path, query=query, body=None, headers=headers, limit=limit) as response:
+            if response.status >= 400:  # noqa: PLR2004
+                yield Response(response.status, await response.read())
+            else:
+                yield response.content
 
     async def _headers(self, method: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": names.FIELD_MANAGER}
@@ -171,7 +183,8 @@ class Api:
 def read_answer(method: str, path: str, response: Response) -> Json | Refusal:
     """Return the object in a response, or why it was refused; raises Unavailable when the server wants to be asked again."""
     if response.status >= 500 or response.status in RETRYABLE:  # noqa: PLR2004
-        raise Unavailable(f"{method} {path}: HTTP {response.status}: {_message(response.data)}")
+        kind = Unavailable if response.status == HTTPStatus.UNAUTHORIZED else Busy
+        raise kind(f"{method} {path}: HTTP {response.status}: {_message(response.data)}")
     return read_refusal(response) or _parsed(response.data)
 
 
@@ -204,7 +217,11 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> Api:
     if kubeconfig is None:
         load_incluster_config(client_configuration=configuration)
     else:
-        await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
+        try:
+            await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
+        except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
+            # The client takes what it has read to pieces without a look at it. The error's own text may hold credentials.
+            raise ConfigException(f"this is no kubeconfig ({type(error).__name__})") from error
     configuration.connection_pool_maxsize = 128
     # With trust_env aiohttp looks for a .netrc file in a thread at every request.
     configuration.client_session_kwargs = {"trust_env": False}

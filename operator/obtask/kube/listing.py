@@ -1,21 +1,33 @@
 """Owns the listing of everything at start: Leases of locks, and tasks that are not finished."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 from obtask import names
-from obtask.kube.api import Denied, Json, Refusal, Requests, path_of
+from obtask.kube.api import Busy, Denied, Json, Refusal, Requests, path_of
 from obtask.kube.leases import Lease, read_lease
 from obtask.model.status import Phase
 
+logger = logging.getLogger(__name__)
+
 PAGE = "500"
+# An API server that has just been told of the CRD says for a while that its storage is not ready: HTTP 429.
+PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0)
 
 
 class Listing:
     """Lists objects of some namespaces, or of all when none is named."""
 
-    def __init__(self, api: Requests, namespaces: tuple[str, ...]) -> None:
+    def __init__(self, api: Requests, namespaces: tuple[str, ...], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._api = api
         self._namespaces = namespaces
+        self._sleep = sleep
+
+    async def probe_tasks(self) -> None:
+        """Return when tasks are served: the API server publishes a kind before it can list it. Raises Unavailable."""
+        place = ("namespaces", self._namespaces[0]) if self._namespaces else ()
+        await self._api.send("GET", path_of("apis", names.GROUP, names.VERSION, *place, names.PLURAL), query={"limit": "1"})
 
     async def leases(self) -> list[Lease]:
         """Return all Leases that are locks."""
@@ -35,7 +47,7 @@ class Listing:
         for place in [("namespaces", namespace) for namespace in self._namespaces] or everywhere:
             page: dict[str, str] = {"limit": PAGE, **query}
             while True:
-                answer = await self._api.send("GET", path_of("apis", group, version, *place, plural), query=page)
+                answer = await self._page(path_of("apis", group, version, *place, plural), page)
                 if isinstance(answer, Refusal):
                     raise Denied(f"cannot list {plural}.{group}: {answer.message}")
                 for item in answer.get("items") or []:
@@ -44,3 +56,12 @@ class Listing:
                 if not token:
                     break
                 page["continue"] = token
+
+    async def _page(self, path: str, query: Mapping[str, str]) -> Json | Refusal:
+        for pause in PAUSES_SECONDS:
+            try:
+                return await self._api.send("GET", path, query=query)
+            except Busy as error:
+                logger.info("asking again in %g s: %s", pause, error)
+                await self._sleep(pause)
+        return await self._api.send("GET", path, query=query)

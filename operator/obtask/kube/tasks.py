@@ -44,10 +44,10 @@ class Tasks:
         note = command.model_dump_json(by_alias=True, exclude_none=True)
         return await self._patch(task, {"annotations": dict.fromkeys(taken) | {names.ACCEPTED_COMMAND_ANNOTATION: note}})
 
-    async def delete(self, task: Task) -> Json | Refusal:
-        """Delete this very object, not a namesake."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": task.metadata.uid}}
-        return await self._api.send("DELETE", _path(task.key), body=body)
+    async def delete(self, key: Key, uid: str, version: str | None = None) -> Json | Refusal:
+        """Delete this very object, not a namesake; if a version is given, only as long as it has that version."""
+        same = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": version}
+        return await self._api.send("DELETE", _path(key), body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": same})
 
     async def _patch(self, task: Task, metadata: Json) -> Json | Refusal:
         return await self._api.send("PATCH", _path(task.key), query=_MANAGER, body={"metadata": _version(task) | metadata})

@@ -1,7 +1,6 @@
 """Owns which tasks exclude each other and in which order they start. API.md section 4."""
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -71,18 +70,6 @@ def conflicts(one: LockKey, other: LockKey) -> bool:
             return one.tenant == other.tenant
         case _:
             return True
-
-
-def form_line(holders: Iterable[Contender], waiters: Iterable[Contender]) -> Line:
-    """Return the line of a domain in its order."""
-    held, queues = defaultdict[LockKey, list[Contender]](list), defaultdict[LockKey, list[Contender]](list)
-    for holder in holders:
-        held[holder.lock].append(holder)
-    holding = {holder.uid for holder in chain.from_iterable(held.values())}
-    for waiter in sorted(waiters, key=_place):
-        if waiter.uid not in holding:
-            queues[waiter.lock].append(waiter)
-    return Line(dict(held), dict(queues))
 
 
 def in_the_way(me: Contender, line: Line) -> InTheWay:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from obtask.engine.secrets import SecretConnections
 from obtask.executors.base import Executor
+from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.executors.hosts import HostPolicy
 from obtask.executors.http.work import HttpWork
 from obtask.executors.inprocess import InProcess
@@ -36,14 +37,12 @@ from obtask.settings import Settings
 class Surroundings:
     """What executors need of the operator.
 
-    ``confirmed`` returns while no other operator can have taken over; ``on_news`` rings the task of an attempt; ``works_elsewhere`` tells
-    whether another operator is there.
+    ``confirmed`` returns while no other operator can have taken over; ``on_news`` rings the task of an attempt.
     """
 
     clock: Callable[[], datetime]
     confirmed: Callable[[], Awaitable[None]]
     on_news: Callable[[AttemptId], None]
-    works_elsewhere: Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,7 @@ class Actions:
     resource: Resumable
     jobs: JobExecutor
     acting: Api
+    evaluator: Evaluator
 
     async def stop(self, grace_seconds: float) -> None:
         """Start nothing any more; what runs inside the operator may end within the grace period, what others can go on with is left."""
@@ -65,23 +65,25 @@ class Actions:
 
     async def close(self) -> None:
         """Close what is still open."""
-        await asyncio.gather(self.jobs.close(), self.acting.close())
+        await asyncio.gather(self.jobs.close(), self.acting.close(), self.evaluator.close())
 
 
 def build_actions(settings: Settings, api: Api, objects: Objects, around: Surroundings) -> Actions:
     """Return the executors of all actions. Needs a running event loop."""
     slots = asyncio.Semaphore(settings.in_process_attempts)
     secrets, hosts = SecretConnections(objects), HostPolicy(settings.allowed_hosts)
+    evaluator = Evaluator()
     clock, confirmed = around.clock, around.confirmed
-    sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, hosts=hosts)
-    http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, hosts=hosts, tls=ssl.create_default_context())
+    sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, holds=evaluator.holds, hosts=hosts)
+    tls = ssl.create_default_context()
+    http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, holds=evaluator.holds, hosts=hosts, tls=tls)
     sql, http = (InProcess(work, clock=clock, slots=slots, on_end=around.on_news) for work in (sql_work, http_work))
     obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts), clock, confirmed), on_news=around.on_news)
     acting = api.apart()
-    changing = ResourceWork(Impersonation(acting), Discovery(api), objects, confirmed=confirmed)
+    changing = ResourceWork(Impersonation(acting), Discovery(api), objects, confirmed=confirmed, holds=evaluator.holds)
     own_slots = asyncio.Semaphore(settings.in_process_attempts)  # a long wait for an object must not keep statements waiting
     inner = InProcess(changing, clock=clock, slots=own_slots, on_end=around.on_news)
-    resource = Resumable(inner, works_elsewhere=around.works_elsewhere)
+    resource = Resumable(inner)
     jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds))
     executors: dict[type[Action], Executor] = {
         SqlAction: sql,
@@ -91,4 +93,4 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
         JobAction: jobs,
         WaitAction: Wait(clock=clock),
     }
-    return Actions(executors, sql, http, obshell, resource, jobs, acting)
+    return Actions(executors, sql, http, obshell, resource, jobs, acting, evaluator)

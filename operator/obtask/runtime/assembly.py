@@ -9,6 +9,8 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from obtask.engine.act import Attempts
+from obtask.engine.cleaning import Cleaner
+from obtask.engine.finished import FinishedTasks
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
@@ -26,6 +28,7 @@ from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
 from obtask.model.attempt import AttemptId
 from obtask.rules.lock_keys import Domain
+from obtask.rules.retention import Retention
 from obtask.runtime.actions import Actions, Surroundings, build_actions
 from obtask.runtime.identity import PROC, is_alive
 from obtask.runtime.inbox import Inbox
@@ -45,6 +48,7 @@ class Operator:
     wakeups: Wakeups
     workers: Workers
     sweeper: Sweeper
+    cleaner: Cleaner
     events: EventRecorder
     inbox: Inbox
     listing: Listing
@@ -70,7 +74,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
     confirmed = leadership.confirmed if leadership else _alone
-    actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended, partial(_works_elsewhere, settings)))
+    actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended))
     attempts = Attempts(actions.executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
@@ -81,9 +85,12 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting, leads))
     engine = Engine(tasks, known, board, attempts, locking, events, metrics, clock)
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
-    inbox = Inbox(engine, board, wakeups, actions.jobs.see)
+    retention = Retention(settings.ttl_seconds_after_finished, settings.history_limit)
+    finished = FinishedTasks(clock, wanted=not retention.keeps_everything)
+    inbox = Inbox(engine, board, wakeups, finished, actions.jobs.see)
+    cleaner = Cleaner(tasks, finished, retention, metrics, clock)
     listing = Listing(api, settings.namespaces)
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, events, inbox, listing, actions, metrics, leadership)
+    return Operator(settings, api, engine, board, wakeups, workers, sweeper, cleaner, events, inbox, listing, actions, metrics, leadership)
 
 
 def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Leadership | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from obtask import names
+from obtask.engine.finished import FinishedTasks
 from obtask.engine.known import at_rest
 from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
@@ -23,7 +24,8 @@ logger = logging.getLogger(__name__)
 class Inbox:
     """Takes note of changes and rings the tasks they concern. It does no work itself."""
 
-    def __init__(self, engine: Engine, board: Board, wakeups: Wakeups, see_job: SeeJob) -> None:
+    def __init__(self, engine: Engine, board: Board, wakeups: Wakeups, finished: FinishedTasks, see_job: SeeJob) -> None:
+        self._finished = finished
         self._see_job = see_job
         self._engine = engine
         self._board = board
@@ -46,8 +48,10 @@ class Inbox:
         meta = body["metadata"]
         key = Key(meta["namespace"], meta["name"])
         if change == "DELETED":
+            self._finished.forget(key.namespace, meta["uid"])
             self._gone(key, meta["uid"])
             return
+        self._finished.see(body, listed=not change)
         known = self._engine.known.get(key)
         if known is not None and known.metadata.uid != meta["uid"]:
             if int(known.metadata.resource_version) > int(meta["resourceVersion"]):

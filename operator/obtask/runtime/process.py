@@ -15,6 +15,7 @@ from obtask import names
 from obtask.kube.api import Denied, Unavailable, connect
 from obtask.runtime.assembly import Operator, assemble
 from obtask.runtime.health import Health, health_server
+from obtask.runtime.preflight import check_cluster
 from obtask.runtime.watching import Watching, build_registry, build_settings
 from obtask.settings import Settings, SettingsError
 
@@ -25,6 +26,7 @@ RECORD_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 1.0
+CLEAN_SECONDS = 2.0
 LISTED = ""  # as kopf tells what it has listed
 
 
@@ -47,20 +49,23 @@ async def load(operator: Operator) -> None:
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Run the operator until ``stop`` is set. ``ready`` is called once it works.
 
-    Raises Denied, kube.api.Unavailable or ConfigException when it cannot start.
+    Raises CannotStart, Denied, kube.api.Unavailable or ConfigException when it cannot start.
     """
     api = await connect(settings.kubeconfig)
     operator = assemble(settings, api, now)
     try:
         health = Health(operator.leadership)
         async with health_server(settings.health_address, health):
+            await check_cluster(api, settings)
             await load(operator)
             async with _metrics_server(operator), _background(operator, health) as parts:
                 health.loaded(parts)
                 ready()
                 await stop.wait()
                 health.stopping()
-                await _drain(operator)
+                # A standby has nothing to record, and must not be elected while it ends.
+                if operator.leadership is None or operator.leadership.leads:
+                    await _drain(operator)
         await operator.events.flush(FLUSH_SECONDS)
         if operator.leadership is not None:
             await operator.leadership.resign()
@@ -207,6 +212,7 @@ async def _work(operator: Operator) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(operator.workers.run())
         group.create_task(_sweep(operator))
+        group.create_task(_clean(operator))
         group.create_task(_show_logs(operator))
 
 
@@ -217,6 +223,16 @@ async def _show_logs(operator: Operator) -> None:
             await operator.engine.attempts.show_logs()
         except Exception:  # a log that cannot be shown must not end the operator
             logger.exception("logs of running attempts not shown")
+
+
+async def _clean(operator: Operator) -> None:
+    while True:
+        more = False
+        try:
+            more = await operator.cleaner.clean()
+        except (Unavailable, Denied) as error:
+            logger.warning("finished tasks: %s", error)
+        await asyncio.sleep(0 if more else CLEAN_SECONDS)
 
 
 async def _sweep(operator: Operator) -> None:

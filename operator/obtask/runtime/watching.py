@@ -17,6 +17,8 @@ from obtask.kube.api import TLS_CLOSE_SECONDS
 
 logger = logging.getLogger(__name__)
 
+CUT_SECONDS = 1.0
+
 Seen = Callable[[str, str, dict[str, Any]], None]
 
 
@@ -121,8 +123,8 @@ class Watching:
             done, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 if not task.cancelled() and (error := task.exception()) is not None:
-                    # Told at once: kopf ends its parts in an order in which they can wait for each other for ever.
                     self._over(error)
+                    await _cut(ours)
             await kopf.run_tasks(roots, ignored=ours)
         finally:
             # When kopf has ended by itself, a thread of its still waits for this flag, and the loop for the thread.
@@ -147,3 +149,11 @@ class Watching:
             self._end.set_result(None)
         else:
             self._end.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+
+async def _cut(spared: set[asyncio.Task[Any]]) -> None:
+    """Cancel what kopf runs until nothing of it is left: left to itself, it ends its parts in an order in which they can wait for ever."""
+    while left := asyncio.all_tasks() - spared:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=CUT_SECONDS)

@@ -8,6 +8,7 @@ from datetime import datetime
 from yarl import URL
 
 from obtask.executors.base import Log
+from obtask.executors.evaluation.evaluator import Holds
 from obtask.executors.hosts import HostPolicy
 from obtask.executors.http import redaction
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
@@ -18,7 +19,7 @@ from obtask.model.actions import HttpAction, HttpMethod, HttpUntil, expressions
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, Vocabulary, fault, holds
+from obtask.rules.expressions import ExpressionFault, Vocabulary, fault
 
 SHOWN_EXPRESSION = 160
 POLL_SECONDS = 30.0
@@ -38,6 +39,7 @@ class HttpWork:
         confirmed: Callable[[], Awaitable[None]],
         hosts: HostPolicy,
         tls: ssl.SSLContext,
+        holds: Holds,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
@@ -46,6 +48,7 @@ class HttpWork:
         self._confirmed = confirmed
         self._hosts = hosts
         self._tls = tls
+        self._holds = holds
         self._sleep = sleep
         self._poll_seconds = poll_seconds
 
@@ -84,7 +87,8 @@ class HttpWork:
         poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)
         for url, asked in zip((usable[0], usable[-1]), (first, poll), strict=True):
             exchange.hide(*redaction.url_secrets(url), *redaction.header_secrets(dict(asked.headers)))
-        return await _Run(action, exchange, log, report, sleep=self._sleep, poll_seconds=self._poll_seconds).carry_out(first, poll)
+        run = _Run(action, exchange, log, report, sleep=self._sleep, holds=self._holds, poll_seconds=self._poll_seconds)
+        return await run.carry_out(first, poll)
 
     def _forbidden(self, action: HttpAction, urls: Sequence[URL]) -> Failed | None:
         """Return that a host is refused: of a URL, or one that a header makes the server take it for."""
@@ -107,6 +111,7 @@ class _Run:
         report: Callable[[str], None],
         *,
         sleep: Callable[[float], Awaitable[None]],
+        holds: Holds,
         poll_seconds: float,
     ) -> None:
         self._action = action
@@ -114,6 +119,7 @@ class _Run:
         self._log = log
         self._report = report
         self._sleep = sleep
+        self._holds = holds
         self._poll_seconds = poll_seconds
 
     async def carry_out(self, first: Request, poll: Request) -> Outcome:
@@ -124,19 +130,19 @@ class _Run:
             # What the other side may have done already is not asked for again without a person.
             unknown = answer.sent and not first.safe
             return Failed(FailureReason.CONNECTION_FAILED, self._clean(answer.message), permanent=unknown)
-        unmet = self._unmet(answer)
+        unmet = await self._unmet(answer)
         if unmet is not None:
             return unmet
         if self._action.until is not None:
             return await self._until(self._action.until, poll, f"HTTP {answer.status}")
         return Succeeded(f"HTTP {answer.status}")
 
-    def _unmet(self, answer: Answer) -> Failed | None:
+    async def _unmet(self, answer: Answer) -> Failed | None:
         """Return why the answer is not what was expected."""
         code, expression = str(answer.status), self._action.expect
         if expression is None:
             return None if answer.ok else Failed(FailureReason.HTTP_STATUS, self._clean(shown(answer)), code)
-        met = holds(Vocabulary.HTTP, expression, variables(answer))
+        met = await self._holds(Vocabulary.HTTP, expression, variables(answer))
         if met is True:
             return None
         why = f"{met.message}: " if isinstance(met, ExpressionFault) else "does not hold: "
@@ -173,7 +179,7 @@ class _Run:
             return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
         if isinstance(answer, Unreached):
             return self._clean(answer.message)
-        arrived = holds(Vocabulary.HTTP, until.expect, variables(answer))
+        arrived = await self._holds(Vocabulary.HTTP, until.expect, variables(answer))
         seen = self._clean(shown(answer))
         if arrived is True:
             return Succeeded(seen)

@@ -67,19 +67,19 @@ def outcome(job: Json, pods: Sequence[Json]) -> Outcome:
 def pod_failure(pod: Json) -> Failed:
     """Return why a pod failed: what was done to it comes before what its containers say."""
     status, name = pod.get("status") or {}, pod["metadata"]["name"]
-    exit_code = next((str(end["exitCode"]) for _, end in _bad_ends(status)), None)
+    exit_code = next((str(end["exitCode"]) for _, end in _bad_ends(pod)), None)
     disrupted = condition(pod, "DisruptionTarget")
     if status.get("reason"):
         return Failed(FailureReason.POD_FAILED, f"pod {name}: {_said(status['reason'], status.get('message'))}", exit_code)
     if disrupted is not None:
         return Failed(FailureReason.POD_FAILED, f"pod {name}: {_said(disrupted.get('reason'), disrupted.get('message'))}", exit_code)
-    for container, end in _bad_ends(status):
+    for container, end in _bad_ends(pod):
         if end.get("reason") == "OOMKilled":
             return Failed(FailureReason.POD_FAILED, f"OOMKilled: container {container} used more memory than its limit allows", exit_code)
     if is_leaving(pod):
         with_code = f" (exit code {exit_code})" if exit_code else ""
         return Failed(FailureReason.POD_FAILED, f"pod {name} was deleted while it ran{with_code}", exit_code)
-    for container, end in _bad_ends(status):
+    for container, end in _bad_ends(pod):
         where = f"container {container}: " if _is_one_of_many(status) else ""
         if end.get("reason") in NEVER_RAN:
             return Failed(FailureReason.POD_FAILED, f"container {container} did not start: {end.get('message') or exit_code}", exit_code)
@@ -103,8 +103,12 @@ def _said(what: str | None, more: str | None) -> str:
     return f"{what or 'failed'}: {more.strip()}" if more and more.strip() else what or "failed"
 
 
-def _bad_ends(status: Json) -> Iterator[tuple[str, Json]]:
-    for container in container_statuses(status):
+def _bad_ends(pod: Json) -> Iterator[tuple[str, Json]]:
+    """Yield the containers that ended badly, the step's own first: when it ends, its sidecars are killed, and that is no news."""
+    status = pod.get("status") or {}
+    own = next((container.get("name") for container in (pod.get("spec") or {}).get("containers") or ()), None)
+    beside = sorted(status.get("containerStatuses") or (), key=lambda container: container["name"] != own)
+    for container in (*beside, *(status.get("initContainerStatuses") or ())):
         end = (container.get("state") or {}).get("terminated")
         if end and end.get("exitCode"):
             yield container["name"], end

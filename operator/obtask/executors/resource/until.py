@@ -2,18 +2,19 @@
 
 from contextlib import aclosing
 
+from obtask.executors.evaluation.evaluator import Holds
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.seen import shown, version_of
 from obtask.executors.resource.target import Target
 from obtask.kube.api import Json, Refusal
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
-from obtask.rules.expressions import ExpressionFault, Vocabulary, holds
+from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 SHOWN_EXPRESSION = 160
 
 
-async def until_holds(conversation: Conversation, target: Target, expression: str) -> str | Failed:
+async def until_holds(conversation: Conversation, target: Target, expression: str, holds: Holds) -> str | Failed:
     """Return what was seen when the expression held, or why that cannot come."""
     wanted = one_line(expression, SHOWN_EXPRESSION)
     conversation.log.write(f"watching until {wanted}")
@@ -23,7 +24,7 @@ async def until_holds(conversation: Conversation, target: Target, expression: st
         async for live in states:
             if isinstance(live, Refusal):
                 return conversation.failed(live, target)
-            seen, arrived = _look(target, live, expression)
+            seen, arrived = await _look(target, live, expression, holds)
             if arrived:
                 return seen
             if seen != before:
@@ -44,10 +45,10 @@ async def until_gone(conversation: Conversation, target: Target) -> Failed | Non
     raise AssertionError("an object is followed until it is refused")
 
 
-def _look(target: Target, live: Json, expression: str) -> tuple[str, bool]:
+async def _look(target: Target, live: Json, expression: str, holds: Holds) -> tuple[str, bool]:
     """Return what is seen, and whether that is what is wanted. A field that is not there yet is no mistake while waiting."""
     seen = version_of(live) if target.is_secret else shown(live, expression)
-    answer = holds(Vocabulary.RESOURCE, expression, {"object": live})
+    answer = await holds(Vocabulary.RESOURCE, expression, {"object": live})
     if isinstance(answer, ExpressionFault):
         return (seen if target.is_secret else f"{seen} ({answer.message})"), False
     return seen, answer

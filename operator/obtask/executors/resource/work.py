@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from obtask.executors.base import Log
+from obtask.executors.evaluation.evaluator import Holds
 from obtask.executors.resource.backward import restore
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.forward import change
@@ -36,6 +37,7 @@ class ResourceWork:
         objects: Objects,
         *,
         confirmed: Callable[[], Awaitable[None]],
+        holds: Holds,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         watch_seconds: int = WATCH_SECONDS,
     ) -> None:
@@ -43,6 +45,7 @@ class ResourceWork:
         self._discovery = discovery
         self._objects = objects
         self._confirmed = confirmed
+        self._holds = holds
         self._sleep = sleep
         self._watch_seconds = watch_seconds
 
@@ -82,7 +85,7 @@ class ResourceWork:
             return did
         if action.until is None or isinstance(target, Failed):
             return Succeeded(did)
-        seen = await until_holds(conversation, target, action.until.expect)
+        seen = await until_holds(conversation, target, action.until.expect, self._holds)
         return seen if isinstance(seen, Failed) else Succeeded(one_line(f"{did}; {seen}"))
 
 

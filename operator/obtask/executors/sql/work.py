@@ -6,6 +6,7 @@ from datetime import datetime
 
 from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
+from obtask.executors.evaluation.evaluator import Holds
 from obtask.executors.hosts import ANYWHERE, HostPolicy
 from obtask.executors.sql import results
 from obtask.executors.sql.answers import Fault, FaultKind, Result
@@ -16,7 +17,7 @@ from obtask.model.actions import SqlAction, SqlUnless, SqlUntil, expressions
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, Vocabulary, fault, holds
+from obtask.rules.expressions import ExpressionFault, Vocabulary, fault
 
 SHOWN_EXPRESSION = 160
 SHOWN_STATEMENT = 80
@@ -34,10 +35,12 @@ class SqlWork:
         *,
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
+        holds: Holds,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         hosts: HostPolicy = ANYWHERE,
     ) -> None:
         self._confirmed = confirmed
+        self._holds = holds
         self._hosts = hosts
         self._connections = connections
         self._clock = clock
@@ -57,7 +60,7 @@ class SqlWork:
         end: Outcome | None = _invalid(action)
         if end is None:
             try:
-                end = await _Run(action, conversation, log, report, self._sleep).carry_out()
+                end = await _Run(action, conversation, log, report, sleep=self._sleep, holds=self._holds).carry_out()
             finally:
                 await conversation.close()
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
@@ -73,13 +76,16 @@ class _Run:
         conversation: Conversation,
         log: Log,
         report: Callable[[str], None],
+        *,
         sleep: Callable[[float], Awaitable[None]],
+        holds: Holds,
     ) -> None:
         self._action = action
         self._conversation = conversation
         self._log = log
         self._tell = report
         self._sleep = sleep
+        self._evaluate = holds
 
     async def carry_out(self) -> Outcome:
         self._report("connecting")
@@ -170,7 +176,7 @@ class _Run:
         return await self._conversation.ask(label, statement)
 
     async def _holds(self, field: str, expression: str, result: Result) -> bool | Failed:
-        answer = holds(Vocabulary.SQL, expression, await self._conversation.variables(result))
+        answer = await self._evaluate(Vocabulary.SQL, expression, await self._conversation.variables(result))
         if not isinstance(answer, ExpressionFault):
             return answer
         message = f"{field}: {answer.message}: {_short(expression)}; saw {results.shown(result)}"

@@ -1,0 +1,1 @@
+"""Run a command with a kind cluster, on podman and a node image made of the programs that are built here."""

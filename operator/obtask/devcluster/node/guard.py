@@ -1,0 +1,13 @@
+"""Remove a node when the process that wanted it has ended, however it ended: python -m obtask.devcluster.node.guard RUN_FOLDER."""
+
+import sys
+from pathlib import Path
+
+from obtask.devcluster.node.layout import Node
+from obtask.devcluster.node.lifecycle import down
+
+if __name__ == "__main__":
+    sys.stdin.buffer.read()
+    state = Path(sys.argv[1]).parent
+    # What ends a node is in its state folder.
+    down(Node(state, logs=state, programs=state))

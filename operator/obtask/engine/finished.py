@@ -1,0 +1,84 @@
+"""Owns what is remembered of finished tasks: a few words each, so that ten thousand of them cost nothing, and no list is asked for."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from obtask import names
+from obtask.engine.known import FINISHED
+from obtask.rules.retention import Finished
+
+# While the watches list everything anew, what was deleted meanwhile is still remembered. This long after the last word they have done so.
+LISTING_PAUSE = timedelta(seconds=4)
+
+
+class FinishedTasks:
+    """The finished tasks that the watches have told of; none unless they are ``wanted``."""
+
+    def __init__(self, clock: Callable[[], datetime], *, wanted: bool) -> None:
+        self._clock = clock
+        self._wanted = wanted
+        self._places: defaultdict[str, dict[str, Finished]] = defaultdict(dict)
+        self._suspects: dict[str, set[str]] = {}
+        self._listed_at: datetime | None = None
+
+    def see(self, body: Mapping[str, Any], *, listed: bool) -> None:
+        """Take note of a version of a task, whether finished or not. ``listed``: it comes from a list, not from a change."""
+        if not self._wanted:
+            return
+        meta = body["metadata"]
+        namespace, uid = meta["namespace"], meta["uid"]
+        if listed:
+            self._doubt(namespace)
+        self._suspects.get(namespace, set()).discard(uid)
+        known = self._places[namespace].get(uid)
+        if known is not None and int(known.version) > int(meta["resourceVersion"]):
+            return
+        found = _read(body)
+        if found is not None:
+            self._places[namespace][uid] = found
+        else:
+            self._places[namespace].pop(uid, None)
+
+    def forget(self, namespace: str, uid: str) -> None:
+        """Drop a task that is gone."""
+        self._places[namespace].pop(uid, None)
+
+    def drop(self, task: Finished) -> None:
+        """Drop this version of a task; a newer one stays."""
+        if self._places[task.namespace].get(task.uid) is task:
+            self.forget(task.namespace, task.uid)
+
+    def certain(self) -> list[Finished] | None:
+        """Return every finished task that is there; None while nobody knows which of them are gone."""
+        if self._listed_at is not None:
+            if self._clock() - self._listed_at < LISTING_PAUSE:
+                return None
+            self._settle()
+        return [task for place in self._places.values() for task in place.values()]
+
+    def _doubt(self, namespace: str) -> None:
+        # What is known of the namespace and does not come again in this list is gone.
+        self._listed_at = self._clock()
+        if namespace not in self._suspects:
+            self._suspects[namespace] = set(self._places[namespace])
+
+    def _settle(self) -> None:
+        for namespace, gone in self._suspects.items():
+            for uid in gone:
+                self.forget(namespace, uid)
+        self._suspects.clear()
+        self._listed_at = None
+
+
+def _read(body: Mapping[str, Any]) -> Finished | None:
+    meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+    if status.get("phase") not in FINISHED or meta.get("deletionTimestamp") or names.FINALIZER in (meta.get("finalizers") or ()):
+        return None
+    try:
+        finished_at = datetime.fromisoformat(status["finishedAt"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    own = spec.get("ttlSecondsAfterFinished") is not None
+    return Finished(meta["namespace"], meta["name"], meta["uid"], meta["resourceVersion"], finished_at, own)

@@ -1,0 +1,1 @@
+"""Evaluating expressions of tasks in a process apart, where neither time nor memory is the operator's."""

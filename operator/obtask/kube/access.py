@@ -1,0 +1,44 @@
+"""Owns asking the API server what the operator's own user may do."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from obtask.kube.api import Json, Refusal, Requests, Unavailable, path_of
+
+REVIEWS = path_of("apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews")
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Something that a role can allow. ``name`` restricts it to one object."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    subresource: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}{'.' + self.group if self.group else ''}{'/' + self.subresource if self.subresource else ''}"
+
+
+async def refused(api: Requests, rights: Iterable[Right], namespace: str | None) -> list[Right]:
+    """Return which of these the user does not have in the namespace, or everywhere. What nobody can tell counts as allowed."""
+    return [right for right in rights if not await _allowed(api, right, namespace)]
+
+
+async def _allowed(api: Requests, right: Right, namespace: str | None) -> bool:
+    wanted = {
+        "verb": right.verb,
+        "group": right.group,
+        "resource": right.resource,
+        "subresource": right.subresource,
+        "name": right.name,
+        "namespace": namespace or "",
+    }
+    body: Json = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": wanted}}
+    try:
+        answer = await api.send("POST", REVIEWS, body=body)
+    except Unavailable:
+        return True
+    return isinstance(answer, Refusal) or bool((answer.get("status") or {}).get("allowed"))

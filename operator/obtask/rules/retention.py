@@ -1,0 +1,70 @@
+"""Owns which finished tasks are kept, and for how long. A Failed task is not finished and is none of these."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Why a finished task is not kept."""
+
+    AGE = "age"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many finished tasks are kept in a namespace, and how long those without a time of their own; None: for ever, all."""
+
+    ttl_seconds: int | None = None
+    history_limit: int | None = None
+
+    @property
+    def keeps_everything(self) -> bool:
+        """True if nothing is ever deleted by it."""
+        return self.ttl_seconds is None and self.history_limit is None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A finished task, in as few words as the rule needs."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    finished_at: datetime
+    own_ttl: bool
+
+
+def surplus(tasks: Iterable[Finished], retention: Retention, now: datetime) -> list[tuple[Finished, Cause]]:
+    """Return which tasks are not kept and why, the one that finished first at the head.
+
+    The limit counts every finished task of a namespace; the time concerns only tasks that say none themselves.
+    """
+    places: defaultdict[str, list[Finished]] = defaultdict(list)
+    for task in tasks:
+        places[task.namespace].append(task)
+    found = [each for place in places.values() for each in _of_one_place(place, retention, now)]
+    return sorted(found, key=lambda each: _age(each[0]))
+
+
+def _of_one_place(tasks: list[Finished], retention: Retention, now: datetime) -> Iterator[tuple[Finished, Cause]]:
+    limit = len(tasks) if retention.history_limit is None else retention.history_limit
+    for place, task in enumerate(sorted(tasks, key=_age, reverse=True)):
+        if _too_old(task, retention, now):
+            yield task, Cause.AGE
+        elif place >= limit:
+            yield task, Cause.NUMBER
+
+
+def _too_old(task: Finished, retention: Retention, now: datetime) -> bool:
+    if retention.ttl_seconds is None or task.own_ttl:
+        return False
+    return task.finished_at + timedelta(seconds=retention.ttl_seconds) <= now
+
+
+def _age(task: Finished) -> tuple[datetime, str, str]:
+    return task.finished_at, task.name, task.uid

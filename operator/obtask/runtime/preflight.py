@@ -1,0 +1,114 @@
+"""Owns what is looked at before the operator starts: does the API server keep what it writes, and may it do what it must."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Iterable
+from importlib.metadata import version
+from itertools import groupby
+
+from obtask import names
+from obtask.kube.access import Right, refused
+from obtask.kube.api import Api, Refusal, Unavailable
+from obtask.kube.listing import Listing
+from obtask.kube.published import published_schema
+from obtask.model.compatibility import Schema, losses
+from obtask.model.schema import DISTRIBUTION, custom_resource_definitions
+from obtask.runtime.rights import INDISPENSABLE, LEADING, PURPOSES, Purpose
+from obtask.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# The API server publishes the schema of a new or changed CRD a moment after it has taken it.
+PUBLISHING_SECONDS = 10.0
+PAUSE_SECONDS = 0.5
+NAMED_AT_MOST = 3
+INSTALL = "`helm upgrade` of the chart, or `obtask crd | kubectl apply --server-side -f -`"
+
+
+class CannotStart(Exception):  # noqa: N818 - what follows from it
+    """Something is not as it must be; the text says what, and what to type."""
+
+
+async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = PUBLISHING_SECONDS) -> None:
+    """Return when the operator can work; a CRD that does not fit, or an API server that does not answer, has some time to come.
+
+    Raises CannotStart, or kube.api.Unavailable when the API server does not answer.
+    """
+    await _wait_for_schema(api, settings, wait_seconds)
+    await _check_rights(api, settings)
+
+
+async def _wait_for_schema(api: Api, settings: Settings, wait_seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + wait_seconds
+    told = None
+    while (fault := await _obstacle(api, settings)) is not None:
+        if loop.time() >= deadline:
+            raise fault
+        if str(fault) != told:
+            logger.warning("waiting for at most %g s: %s", wait_seconds, fault)
+            told = str(fault)
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def _obstacle(api: Api, settings: Settings) -> CannotStart | Unavailable | None:
+    try:
+        fault = _fault(await published_schema(api))
+        if fault is None:
+            await Listing(api, settings.namespaces).probe_tasks()
+    except Unavailable as error:
+        return error
+    return CannotStart(fault) if fault is not None else None
+
+
+def _fault(served: Schema | Refusal) -> str | None:
+    """Return why the operator cannot work with what the API server serves, if so."""
+    if isinstance(served, Refusal):
+        if served.missing:
+            return f"the CRD {names.PLURAL}.{names.GROUP} is not installed; type: {INSTALL}"
+        logger.warning("the CRD cannot be compared with this operator: %s", served.message)
+        return None
+    ours: Schema = custom_resource_definitions()[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    lost, unknown = losses(ours, served), losses(served, ours)
+    if lost:
+        return (
+            f"the CRD {names.PLURAL}.{names.GROUP} in the cluster ({_made_by(served)}) does not fit this operator ({DISTRIBUTION} "
+            f"{version(DISTRIBUTION)}): it lacks {_some(lost)}; type: {INSTALL}"
+        )
+    if unknown:
+        logger.info("the CRD (%s) has what this operator (%s) does not use: %s", _made_by(served), version(DISTRIBUTION), _some(unknown))
+    return None
+
+
+def _made_by(served: Schema) -> str:
+    found = re.search(rf"{DISTRIBUTION} \S+(?<!\.)", served.get("description", ""))
+    return found[0] if found else "of an unknown version"
+
+
+def _some(items: list[str]) -> str:
+    more = len(items) - NAMED_AT_MOST
+    return ", ".join(items[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+async def _check_rights(api: Api, settings: Settings) -> None:
+    places: list[str | None] = [*settings.namespaces] or [None]
+    lacking = await asyncio.gather(*(_lacking(api, INDISPENSABLE, place) for place in places))
+    if settings.leader_namespace is not None:
+        lacking.append(await _lacking(api, LEADING, settings.leader_namespace))
+    if any(lacking):
+        said = "; ".join(text for text in lacking if text)
+        raise CannotStart(f"this user may not {said}; grant it: `helm upgrade` of the chart, or see its templates/_rules.tpl")
+    await asyncio.gather(*(_warn(api, purpose, place) for place in places for purpose in PURPOSES))
+
+
+async def _warn(api: Api, purpose: Purpose, place: str | None) -> None:
+    if text := await _lacking(api, purpose.rights, place):
+        logger.warning("this user may not %s: %s", text, purpose.consequence)
+
+
+async def _lacking(api: Api, rights: Iterable[Right], place: str | None) -> str:
+    """Return what is not allowed there, for people: "get, list obtasks in namespace a"; nothing if all is."""
+    missing = [str(right).split(" ", 1) for right in await refused(api, rights, place)]
+    what = [f"{', '.join(verb for verb, _ in group)} {name}" for name, group in groupby(missing, key=lambda right: right[1])]
+    return f"{', '.join(what)} in {f'namespace {place}' if place else 'all namespaces'}" if what else ""

@@ -1,0 +1,52 @@
+"""Owns which rights the operator needs, and what for. The roles that are shipped grant exactly these; a test compares them."""
+
+from dataclasses import dataclass
+from itertools import chain
+
+from obtask import names
+from obtask.kube.access import Right
+from obtask.runtime.leader import LEASE_NAME
+
+COORDINATION = "coordination.k8s.io"
+
+
+def _rights(verbs: str, resource: str, group: str = "", subresource: str = "", name: str = "") -> tuple[Right, ...]:
+    return tuple(Right(verb, resource, group, subresource, name) for verb in verbs.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Rights that serve one purpose; without them ``consequence``."""
+
+    rights: tuple[Right, ...]
+    consequence: str
+
+
+# Without these no task can be carried out.
+INDISPENSABLE = (
+    *_rights("get list watch patch", names.PLURAL, names.GROUP),
+    *_rights("update", names.PLURAL, names.GROUP, "status"),
+    *_rights("get list watch create update", "leases", COORDINATION),
+    *_rights("list watch", "jobs", "batch"),
+)
+
+# In the namespace of the leader's Lease.
+LEADING = (
+    *_rights("create", "leases", COORDINATION),
+    *_rights("get update", "leases", COORDINATION, name=LEASE_NAME),
+)
+
+PURPOSES = (
+    Purpose(_rights("delete", names.PLURAL, names.GROUP), "finished tasks are kept for ever"),
+    Purpose(_rights("get", "secrets"), "steps that name a Secret fail"),
+    Purpose(_rights("get create update", "configmaps"), "long logs are lost, resource steps cannot restore"),
+    Purpose(_rights("impersonate", "serviceaccounts"), "resource steps fail"),
+    Purpose(_rights("create", "events"), "there are no Events"),
+    Purpose((*_rights("get create patch", "jobs", "batch"), *_rights("list", "pods"), *_rights("list", "events")), "job steps fail"),
+    Purpose(_rights("get", "pods", subresource="log"), "job steps have no log"),
+)
+
+
+def all_rights() -> frozenset[Right]:
+    """Return every right that the operator uses in the namespaces of tasks."""
+    return frozenset(chain(INDISPENSABLE, *(purpose.rights for purpose in PURPOSES)))

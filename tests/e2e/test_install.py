@@ -1,0 +1,34 @@
+"""The chart as the README installs it, on a real kubelet."""
+
+import json
+from collections.abc import Callable
+
+from tests.e2e.release import PLAIN, Release
+from tests.scenario.tasks import Tasks, wait_step
+
+
+def test_installed_as_the_readme_says(release: Release, new_namespace: Callable[..., Tasks]) -> None:
+    """The Pod is ready, leads, and was not started twice, although its CRD is as young as it is; tasks are taken; `helm test` passes."""
+    tasks = new_namespace()
+    release.shape(PLAIN)
+    tasks.create("first", steps=[wait_step("at-once")])
+    [pod] = release.pods()
+    tested = release.cluster.helm("test", release.name, "-n", release.name, "--timeout=100s")
+
+    [container] = pod["status"]["containerStatuses"]
+    assert (container["ready"], container["restartCount"]) == (True, 0)
+    assert tasks.wait_let_go("first")["phase"] == "Succeeded"
+    assert release.leader() == pod["metadata"]["name"]
+    assert "Phase:          Succeeded" in tested
+    assert pod["spec"]["containers"][0]["image"] == release.cluster.image
+
+
+def test_the_operator_says_who_asked(release: Release) -> None:
+    """What the API server can do decides which policies there are: the stamp of who asked comes where it is served."""
+    release.shape(PLAIN)
+    served = "MutatingAdmissionPolicy" in json.dumps(release.cluster.api.get("/apis/admissionregistration.k8s.io/v1"))
+
+    kinds = "validatingadmissionpolicies" + (",mutatingadmissionpolicies" if served else "")
+    found = release.kubectl("get", kinds, "-l", f"app.kubernetes.io/instance={release.name}", "-o", "name").split()
+
+    assert len(found) == (3 if served else 2)

@@ -1,0 +1,101 @@
+"""What is remembered of finished tasks, also over lists that come again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from obtask.engine.finished import FinishedTasks
+
+START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.now
+
+    def later(self) -> None:
+        """Let the lists be over."""
+        self.now += timedelta(minutes=1)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return a clock."""
+    return Clock()
+
+
+@pytest.fixture
+def finished(clock: Clock) -> FinishedTasks:
+    """Return a memory with nothing in it."""
+    return FinishedTasks(clock, wanted=True)
+
+
+def task(name: str, version: int = 1, *, namespace: str = "a", **change: Any) -> dict[str, Any]:
+    """Return a task that has succeeded."""
+    meta = {"namespace": namespace, "name": name, "uid": f"uid-{name}", "resourceVersion": str(version)}
+    status = {"phase": "Succeeded", "finishedAt": "2026-11-23T07:00:00Z"}
+    return {"metadata": meta | change.get("metadata", {}), "spec": change.get("spec", {}), "status": status | change.get("status", {})}
+
+
+def known(finished: FinishedTasks) -> set[str] | None:
+    """Return the names of what is certain to be there."""
+    found = finished.certain()
+    return None if found is None else {one.name for one in found}
+
+
+def test_only_tasks_that_nothing_waits_for_are_known(finished: FinishedTasks) -> None:
+    """Not those with the operator's finalizer, on their way out, without a time, or unfinished: Failed ones keep their lock."""
+    finished.see(task("done"), listed=False)
+    finished.see(task("held", metadata={"finalizers": ["task.oceanbase.com/finalizer"]}), listed=False)
+    finished.see(task("leaving", metadata={"deletionTimestamp": "2026-11-23T07:30:00Z"}), listed=False)
+    finished.see(task("odd", status={"finishedAt": "yesterday"}), listed=False)
+    finished.see(task("failed", status={"phase": "Failed"}), listed=False)
+    finished.see(task("timeless", status={"finishedAt": None}), listed=False)
+
+    assert known(finished) == {"done"}
+
+
+def test_a_list_that_comes_again_tells_what_is_gone(finished: FinishedTasks, clock: Clock) -> None:
+    """While it comes nothing is certain; after it, what it did not name is forgotten, in the namespaces it was about."""
+    for name, namespace in (("kept", "a"), ("gone", "a"), ("elsewhere", "b")):
+        finished.see(task(name, namespace=namespace), listed=True)
+    assert known(finished) is None
+    clock.later()
+    assert known(finished) == {"kept", "gone", "elsewhere"}
+
+    finished.see(task("kept"), listed=True)
+    finished.see(task("new"), listed=True)
+
+    assert known(finished) is None
+    clock.later()
+    assert known(finished) == {"kept", "new", "elsewhere"}
+
+
+def test_old_news_changes_nothing(finished: FinishedTasks) -> None:
+    """An event that comes again does not replace what is known; a version that was dropped after a refusal may come anew."""
+    finished.see(task("x", 7), listed=False)
+    finished.see(task("x", 3, metadata={"deletionTimestamp": "2026-11-23T07:30:00Z"}), listed=False)
+    before = (finished.certain() or [])[0]
+    finished.see(task("x", 8), listed=False)
+
+    finished.drop(before)
+
+    assert before.version == "7"
+    assert [one.version for one in finished.certain() or ()] == ["8"]
+    finished.forget("a", "uid-x")
+    assert known(finished) == set()
+
+
+def test_nothing_is_remembered_for_nobody(clock: Clock) -> None:
+    """Without limits ten thousand finished tasks take no memory."""
+    finished = FinishedTasks(clock, wanted=False)
+    finished.see(task("done"), listed=False)
+
+    assert finished.certain() == []

@@ -1,0 +1,54 @@
+"""What is listed at start is asked for again when the API server says that it is not ready, as it does for a new CRD."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from obtask.kube.api import Busy, Json, Refusal, Response, Unavailable, read_answer
+from obtask.kube.listing import PAUSES_SECONDS, Listing
+
+INITIALIZING = Response(429, b'{"kind": "Status", "message": "storage is (re)initializing", "reason": "TooManyRequests"}')
+
+
+@dataclass
+class NotReadyYet:
+    """An API server that answers so many requests as one that has just been told of the CRD."""
+
+    refused: int
+    pauses: list[float] = field(default_factory=list)
+
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+        """Answer with one task, or as not ready."""
+        if self.refused:
+            self.refused -= 1
+            return read_answer(method, path, INITIALIZING)
+        return {"items": [{"query": dict(query), "body": body}]}
+
+    async def sleep(self, seconds: float) -> None:
+        """Take note of a pause."""
+        self.pauses.append(seconds)
+
+
+async def test_storage_that_is_not_ready_yet_is_asked_again() -> None:
+    """The operator does not end because it was started right after its CRD."""
+    api = NotReadyYet(refused=3)
+
+    assert len(await Listing(api, (), api.sleep).unfinished_tasks()) == 1
+    assert api.pauses == list(PAUSES_SECONDS[:3])
+
+
+async def test_an_api_server_that_stays_busy_is_given_up() -> None:
+    """After some seconds the process may end and say why."""
+    api = NotReadyYet(refused=100)
+
+    with pytest.raises(Busy, match="storage is"):
+        await Listing(api, (), api.sleep).leases()
+    assert api.pauses == list(PAUSES_SECONDS)
+
+
+def test_bad_credentials_are_not_asked_again() -> None:
+    """A token that is refused is not the API server's being busy."""
+    with pytest.raises(Unavailable) as caught:
+        read_answer("GET", "/", Response(401, b""))
+    assert not isinstance(caught.value, Busy)

@@ -1,0 +1,104 @@
+"""Expressions in a process apart: right for everything a server answers, bounded in time and memory, gone with the operator."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.executors.attempts import until
+
+from obtask.executors.evaluation.evaluator import TOO_LARGE, TOO_LONG, Evaluator
+from obtask.rules.expressions import ExpressionFault, Vocabulary, holds
+
+LONG = {"rows": [{"x": "a" * 100_000} for _ in range(90)], "affected": 0}
+SLOW = "rows.map(r, rows.map(s, " + " || ".join(f"r.x.matches('(a+)+(b|c)+(d|e)+{end}')" for end in "fghijklm") + ")).size() > 0"
+LARGE = "rows.map(r, rows.map(s, r.x + s.x)).size() > 0"
+
+
+@pytest.fixture
+async def evaluator() -> AsyncIterator[Evaluator]:
+    """Return an evaluator; its process ends with the test."""
+    evaluator = Evaluator()
+    yield evaluator
+    await evaluator.close()
+
+
+def children() -> set[int]:
+    """Return the processes that this one has started and that are still there."""
+    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
+    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+
+
+def environment(pid: int) -> str:
+    """Return the environment variables of a process."""
+    return Path(f"/proc/{pid}/environ").read_text()
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "text", "variables"),
+    [
+        (Vocabulary.SQL, "rows[0].n == 3 && affected == 0", {"rows": [{"n": 3}], "affected": 0}),
+        (
+            Vocabulary.SQL,
+            "rows[0].t > timestamp('2026-01-01T00:00:00Z')",
+            {"rows": [{"t": datetime(2026, 7, 1, tzinfo=UTC)}], "affected": 0},
+        ),
+        (Vocabulary.SQL, "rows[0].d == duration('1.5s')", {"rows": [{"d": timedelta(seconds=1.5)}], "affected": 0}),
+        (
+            Vocabulary.SQL,
+            r"rows[0].b == b'\x00\xff' && rows[0].f < 0.5 && rows[0].z == null",
+            {"rows": [{"b": b"\0\xff", "f": 0.25, "z": None}], "affected": 0},
+        ),
+        (Vocabulary.SQL, "rows[0].nothing == 1", {"rows": [{"n": 3}], "affected": 0}),
+        (Vocabulary.SQL, "rows.size() ==", {"rows": [], "affected": 0}),
+        (Vocabulary.HTTP, "status == 200 && body.state == 'done'", {"status": 200, "headers": {}, "body": {"state": "done"}}),
+        (Vocabulary.RESOURCE, "object.status.replicas == 3", {"object": {"status": {"replicas": 2}}}),
+    ],
+)
+async def test_the_answer_is_that_of_the_rule(evaluator: Evaluator, vocabulary: Vocabulary, text: str, variables: dict[str, Any]) -> None:
+    """Every kind of value that a server gives arrives as it is; faults come back in the same words."""
+    assert await evaluator.holds(vocabulary, text, variables) == holds(vocabulary, text, variables)
+
+
+@pytest.mark.parametrize(("text", "fault"), [(SLOW, TOO_LONG), (LARGE, TOO_LARGE)], ids=["long", "large"])
+async def test_an_expression_that_takes_too_much_is_given_up(evaluator: Evaluator, text: str, fault: ExpressionFault) -> None:
+    """It ends with a fault that says which limit it met; those that wait for their turn are answered as ever."""
+    first, second = await asyncio.gather(
+        evaluator.holds(Vocabulary.SQL, text, LONG), evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG)
+    )
+
+    assert first == fault
+    assert second is True
+
+
+async def test_the_time_of_earlier_expressions_does_not_count(evaluator: Evaluator) -> None:
+    """A process that has worked for long gives the next expression its full time."""
+    brief = "rows.map(r, rows.map(s, r.x.contains('b'))).size() > 0"
+
+    assert [await evaluator.holds(Vocabulary.SQL, brief, LONG) for _ in range(20)] == [True] * 20
+
+
+async def test_a_question_that_nobody_waits_for_is_not_answered_to_the_next(evaluator: Evaluator) -> None:
+    """A cancelled evaluation takes its process with it."""
+    asked = asyncio.ensure_future(evaluator.holds(Vocabulary.SQL, "rows.size() == 0", LONG))
+    before = children()
+    await until(lambda: len(children() - before))
+    asked.cancel()
+    await asyncio.wait([asked])
+
+    assert await evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) is True
+
+
+async def test_the_process_is_shared_and_ends(evaluator: Evaluator) -> None:
+    """There is one process for all questions, none before the first one, and none after the end."""
+    before = children()
+    await asyncio.gather(*(evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) for _ in range(5)))
+    (one,) = children() - before
+    assert environment(one) == ""
+
+    await evaluator.close()
+
+    assert children() == before

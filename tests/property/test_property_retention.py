@@ -1,0 +1,75 @@
+"""Which finished tasks are kept: properties of the rule, for any tasks and limits."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obtask.rules.retention import Cause, Finished, Retention, surplus
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+LIMITS = st.none() | st.integers(0, 8)
+
+TASKS = st.lists(
+    st.builds(
+        Finished,
+        namespace=st.sampled_from("ab"),
+        name=st.sampled_from("xyz"),
+        uid=st.uuids(version=4).map(str),
+        version=st.just("1"),
+        finished_at=st.integers(-3, 8).map(lambda seconds: NOW - timedelta(seconds=seconds)),
+        own_ttl=st.booleans(),
+    ),
+    max_size=20,
+    unique_by=lambda task: task.uid,
+)
+
+
+@given(TASKS, LIMITS, LIMITS)
+def test_what_stays_is_what_was_asked_for(tasks: list[Finished], ttl: int | None, limit: int | None) -> None:
+    """Never more than the limit in a namespace, nothing over its time, and what goes has a reason of its own."""
+    gone = dict(surplus(tasks, Retention(ttl, limit), NOW))
+    left = [task for task in tasks if task not in gone]
+
+    if limit is not None:
+        assert all(count <= limit for count in Counter(task.namespace for task in left).values())
+    if ttl is not None:
+        assert all(task.own_ttl or task.finished_at > NOW - timedelta(seconds=ttl) for task in left)
+    for task, cause in gone.items():
+        if cause is Cause.AGE:
+            assert ttl is not None
+            assert not task.own_ttl
+            assert task.finished_at <= NOW - timedelta(seconds=ttl)
+        else:
+            newer = [other for other in tasks if other.namespace == task.namespace and other.finished_at >= task.finished_at]
+            assert limit is not None
+            assert len(newer) > limit
+
+
+@given(TASKS, LIMITS)
+def test_the_oldest_go_first(tasks: list[Finished], limit: int | None) -> None:
+    """By the limit alone, no task goes while an older one of its namespace stays; the order of deletion is that of finishing."""
+    gone = [task for task, _ in surplus(tasks, Retention(history_limit=limit), NOW)]
+
+    assert [task.finished_at for task in gone] == sorted(task.finished_at for task in gone)
+    for stays in set(tasks) - set(gone):
+        assert all(other.finished_at <= stays.finished_at for other in gone if other.namespace == stays.namespace)
+
+
+@given(TASKS, LIMITS, LIMITS)
+def test_once_is_enough(tasks: list[Finished], ttl: int | None, limit: int | None) -> None:
+    """What is left keeps: a second look finds nothing, so that a restart in the middle changes no end."""
+    retention = Retention(ttl, limit)
+    gone = [task for task, _ in surplus(tasks, retention, NOW)]
+    half = gone[: len(gone) // 2]
+
+    assert not surplus([task for task in tasks if task not in gone], retention, NOW)
+    assert [task for task, _ in surplus([task for task in tasks if task not in half], retention, NOW)] == gone[len(half) :]
+
+
+@given(TASKS)
+def test_without_limits_everything_stays(tasks: list[Finished]) -> None:
+    """Nobody asked for anything to be deleted."""
+    assert not surplus(tasks, Retention(), NOW)
+    assert Retention().keeps_everything

@@ -1,0 +1,19 @@
+"""Owns how tests form a line of holders and waiters; the operator keeps its own in order, in locks/queues.py."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from obtask.rules.exclusion import Contender, Line
+from obtask.rules.lock_keys import LockKey
+
+
+def form_line(holders: Iterable[Contender], waiters: Iterable[Contender]) -> Line:
+    """Return the line of a domain in its order."""
+    held, queues = defaultdict[LockKey, list[Contender]](list), defaultdict[LockKey, list[Contender]](list)
+    for holder in holders:
+        held[holder.lock].append(holder)
+    holding = {holder.uid for line in held.values() for holder in line}
+    for waiter in sorted(waiters, key=lambda waiter: waiter.place):
+        if waiter.uid not in holding:
+            queues[waiter.lock].append(waiter)
+    return Line(dict(held), dict(queues))
