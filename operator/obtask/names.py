@@ -40,5 +40,10 @@ ACTION_REASON_ANNOTATION: Final = f"{GROUP}/action-reason"
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 ACCEPTED_COMMAND_ANNOTATION: Final = f"{GROUP}/accepted-command"
 
+# What Argo CD, Flux and Helm write on objects that they make again when they are gone; a hook of Argo CD is made once per sync.
+KEEPER_ANNOTATIONS: Final = ("argocd.argoproj.io/tracking-id", "meta.helm.sh/release-name")
+KEEPER_LABELS: Final = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name", "argocd.argoproj.io/instance")
+HOOK_ANNOTATION: Final = "argocd.argoproj.io/hook"
+
 CONNECTION_SECRET_TYPE: Final = f"{GROUP}/connection"
 LOG_KEY: Final = "log.gz"

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from tests.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
 
+from obtask import names
 from obtask.settings import read_settings
 
 SAMPLES: dict[str, Body] = {
@@ -240,3 +241,12 @@ def test_the_policies_let_the_operator_pass() -> None:
     for policy in policies:
         said = policy["spec"]["matchConditions"][0]["expression"]
         assert said == f'!(request.userInfo.username in ["system:serviceaccount:{NAMESPACE}:obtask-operator","velero"])'
+
+
+def test_the_policy_knows_the_marks_that_the_operator_knows() -> None:
+    """What GitOps tools keep is the same for both."""
+    policy = one({}, "ValidatingAdmissionPolicy", "obtask-operator-kept-in-git")
+    marks = next(variable["expression"] for variable in policy["spec"]["variables"] if variable["name"] == "marks")
+    known = [names.HOOK_ANNOTATION, *names.KEEPER_ANNOTATIONS, *names.KEEPER_LABELS]
+
+    assert [word for word in marks.split('"')[1::2] if "/" in word] == known

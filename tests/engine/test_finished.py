@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from obtask import names
 from obtask.engine.finished import FinishedTasks
 
 START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -48,6 +49,20 @@ def known(finished: FinishedTasks) -> set[str] | None:
     """Return the names of what is certain to be there."""
     found = finished.certain()
     return None if found is None else {one.name for one in found}
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [*({"annotations": {mark: "x"}} for mark in names.KEEPER_ANNOTATIONS), *({"labels": {mark: "x"}} for mark in names.KEEPER_LABELS)],
+)
+def test_what_gitops_tools_keep_is_not_ours_to_delete(finished: FinishedTasks, marks: dict[str, Any]) -> None:
+    """They would make it again, and it would run again; a hook of Argo CD is made once per sync, and other marks mean nothing."""
+    hook = {"annotations": marks.get("annotations", {}) | {names.HOOK_ANNOTATION: "PreSync"}}
+    finished.see(task("kept", metadata=marks), listed=False)
+    finished.see(task("hook", metadata=marks | hook), listed=False)
+    finished.see(task("labelled", metadata={"labels": {"app.kubernetes.io/instance": "x"}}), listed=False)
+
+    assert known(finished) == {"hook", "labelled"}
 
 
 def test_only_tasks_that_nothing_waits_for_are_known(finished: FinishedTasks) -> None:

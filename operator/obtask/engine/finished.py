@@ -7,14 +7,14 @@ from typing import Any
 
 from obtask import names
 from obtask.engine.known import FINISHED
-from obtask.rules.retention import Finished
+from obtask.rules.retention import Finished, is_kept_elsewhere
 
 # While the watches list everything anew, what was deleted meanwhile is still remembered. This long after the last word they have done so.
 LISTING_PAUSE = timedelta(seconds=4)
 
 
 class FinishedTasks:
-    """The finished tasks that the watches have told of; none unless they are ``wanted``."""
+    """The finished tasks that the watches have told of, but for those that GitOps tools keep; none unless they are ``wanted``."""
 
     def __init__(self, clock: Callable[[], datetime], *, wanted: bool) -> None:
         self._clock = clock
@@ -75,6 +75,8 @@ class FinishedTasks:
 def _read(body: Mapping[str, Any]) -> Finished | None:
     meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     if status.get("phase") not in FINISHED or meta.get("deletionTimestamp") or names.FINALIZER in (meta.get("finalizers") or ()):
+        return None
+    if is_kept_elsewhere(meta):
         return None
     try:
         finished_at = datetime.fromisoformat(status["finishedAt"])

@@ -1,10 +1,13 @@
 """Owns which finished tasks are kept, and for how long. A Failed task is not finished and is none of these."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
+
+from obtask import names
 
 
 class Cause(StrEnum):
@@ -37,6 +40,13 @@ class Finished:
     version: str
     finished_at: datetime
     own_ttl: bool
+
+
+def is_kept_elsewhere(metadata: Mapping[str, Any]) -> bool:
+    """Return whether a GitOps tool keeps the task: it makes it again when it is gone, and then it runs again."""
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    kept = any(mark in annotations for mark in names.KEEPER_ANNOTATIONS) or any(mark in labels for mark in names.KEEPER_LABELS)
+    return kept and names.HOOK_ANNOTATION not in annotations
 
 
 def surplus(tasks: Iterable[Finished], retention: Retention, now: datetime) -> list[tuple[Finished, Cause]]:
