@@ -1,15 +1,16 @@
 #!/bin/bash
 # Runs a command with a kind cluster: PID 1 of the namespaces that obtask.devcluster.kind makes for podman, kind and the command.
-#   run.sh STATE NODE_ARCHIVE OPERATOR_ARCHIVE COMMAND...
+#   run.sh STATE LOGS NODE_ARCHIVE OPERATOR_ARCHIVE COMMAND...
 # Everything ends with this process. There is no way out of the network namespace.
 set -euo pipefail
-state=$1 node=$2 operator=$3
-shift 3
+state=$1 logs=$2 node=$3 operator=$4
+shift 4
 here=$(cd "$(dirname "$0")" && pwd)
 say() { echo "$(date +%T) $*"; }
 
 mount --make-rshared /
 mount -t tmpfs -o mode=755 tmpfs /run
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mkdir -p /run/cgroup /run/lock /run/netns /run/lib/{upper,work} /run/modules/{upper,work}
 mount --rbind /sys/fs/cgroup /run/cgroup
 mount -t sysfs sysfs /sys
@@ -17,11 +18,12 @@ mount --rbind /run/cgroup /sys/fs/cgroup
 mount --make-rprivate /run/cgroup
 umount -R /run/cgroup
 # Nothing that podman writes reaches the folders of the machine. kind mounts /lib/modules, which some machines do not have.
-exec 9<"$state"
+exec 8<"$state" 9<"$logs"
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/lib/upper,workdir=/run/lib/work overlay /var/lib
 mount -t overlay -o lowerdir=/usr/lib,upperdir=/run/modules/upper,workdir=/run/modules/work overlay /usr/lib
-mkdir -p "$state" /usr/lib/modules
-mount --no-canonicalize --bind /proc/self/fd/9 "$state"
+mkdir -p "$state" "$logs" /usr/lib/modules
+mount --no-canonicalize --bind /proc/self/fd/8 "$state"
+mount --no-canonicalize --bind /proc/self/fd/9 "$logs"
 mkdir -p "$state/store"
 mount -t tmpfs -o mode=700 tmpfs "$state/store"
 
@@ -58,7 +60,7 @@ kubectl --namespace kube-system rollout status deployment/coredns --timeout=120s
 say "cluster ready"
 code=0
 "$@" || code=$?
-[ "$code" = 0 ] || kind export logs --name obtask "$state/logs" || true
+[ "$code" = 0 ] || kind export logs --name obtask "$logs" || true
 say "exit code $code"
 kind delete cluster --name obtask
 exit "$code"

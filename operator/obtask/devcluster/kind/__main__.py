@@ -37,26 +37,28 @@ def run(command: list[str]) -> int:
     programs = build(module, tell, programs=KIND)
     image = images.operator(tell)
     node = node_image(programs, Pins.parse((module / "go.mod").read_text()).kubernetes, tell)
-    state = checkout() / ".dev/kind"
+    state, logs = checkout() / ".dev/kind", checkout() / ".dev/log/kind"
     with locked(state.with_suffix(".lock"), "another command uses kind in this checkout; waiting for it"):
-        shutil.rmtree(state, ignore_errors=True)
-        state.mkdir(parents=True)
+        for folder in (state, logs):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
         try:
-            return _with_cluster(state, programs, [str(node), str(image.archive), *command], image.reference)
+            words = [state, logs, node, image.archive, *command]
+            return _with_cluster(programs, list(map(str, words)), image.reference)
         finally:
+            shutil.rmtree(state, ignore_errors=True)
             # Another podman may be at work in it.
             with suppress(DevClusterError):
                 cgroups.remove(CGROUP, timeout=2.0)
 
 
-def _with_cluster(state: Path, programs: Path, words: list[str], image: str) -> int:
+def _with_cluster(programs: Path, words: list[str], image: str) -> int:
     # Every process of the cluster ends with this one, however that ends.
     tied = [find_program("setpriv") or "setpriv", "--pdeathsig=KILL", "--"]
     namespaces = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
-    script = [str(checkout() / "deploy/kind/run.sh"), str(state)]
     tools = {"KUBECTL": str(programs / "kubectl"), "HELM": str(programs / "helm"), "OBTASK_IMAGE": image}
     env = {**os.environ, **tools, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}{os.pathsep}{FOLDERS}"}
-    command = [*tied, *namespaces, "--propagation=private", *script, *words]
+    command = [*tied, *namespaces, "--propagation=private", str(checkout() / "deploy/kind/run.sh"), *words]
     return subprocess.run(command, check=False, env=env).returncode  # noqa: S603 - what the person typed, in namespaces
 
 
