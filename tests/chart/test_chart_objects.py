@@ -120,6 +120,13 @@ def test_pods_are_restricted(sample: str) -> None:
         }
 
 
+def test_variables_about_services_are_not_in_the_environment() -> None:
+    """A Service named obtask-something would otherwise look like settings that nobody knows."""
+    pods = [pod_of({}), one({}, "Pod", "obtask-operator-check")["spec"]]
+
+    assert [pod["enableServiceLinks"] for pod in pods] == [False, False]
+
+
 def rules_of(role: Body) -> list[Any]:
     """Return the rules of a role, in a fixed order."""
     return sorted(role["rules"], key=json.dumps)

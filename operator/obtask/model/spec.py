@@ -218,7 +218,11 @@ class TaskSpec(Value):
         default=None, description="Service account of the task's pods and resource steps. Default: the namespace's default."
     )
     ttl_seconds_after_finished: int | None = Field(
-        strict=True, default=None, ge=0, le=315360000, description="Delete the task this many seconds after it finished. Default: keep it."
+        strict=True,
+        default=None,
+        ge=0,
+        le=315360000,
+        description="Delete the task this many seconds after it finished. Default: the operator's, which keeps it unless told otherwise.",
     )
     steps: list[Step] = Field(min_length=1, max_length=64, description="1 to 64 steps; they run in order, one at a time.")
 

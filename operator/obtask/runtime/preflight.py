@@ -19,8 +19,8 @@ from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# The API server publishes the schema of a new or changed CRD a moment after it has taken it.
-PUBLISHING_SECONDS = 10.0
+# The API server publishes the schema of a new CRD, and grants the rights of a new role, a moment after it has taken them.
+PATIENCE_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
 NAMED_AT_MOST = 3
 INSTALL = "`helm upgrade` of the chart, or `obtask crd | kubectl apply --server-side -f -`"
@@ -30,39 +30,36 @@ class CannotStart(Exception):  # noqa: N818 - what follows from it
     """Something is not as it must be; the text says what, and what to type."""
 
 
-async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = PUBLISHING_SECONDS) -> None:
-    """Return when the operator can work; a CRD that does not fit, or an API server that does not answer, has some time to come.
+async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = PATIENCE_SECONDS) -> None:
+    """Return when the operator can work; what is in the way has some time to go by itself.
 
     Raises CannotStart, or kube.api.Unavailable when the API server does not answer.
     """
-    await _wait_for_schema(api, settings, wait_seconds)
-    await _check_rights(api, settings)
-
-
-async def _wait_for_schema(api: Api, settings: Settings, wait_seconds: float) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_seconds
     told = None
-    while (fault := await _obstacle(api, settings)) is not None:
+    while (obstacle := await _obstacle(api, settings)) is not None:
         if loop.time() >= deadline:
-            raise fault
-        if str(fault) != told:
-            logger.warning("waiting for at most %g s: %s", wait_seconds, fault)
-            told = str(fault)
+            raise obstacle
+        if str(obstacle) != told:
+            logger.warning("waiting for at most %g s: %s", wait_seconds, obstacle)
+            told = str(obstacle)
         await asyncio.sleep(PAUSE_SECONDS)
+    await asyncio.gather(*(_warn(api, purpose, place) for place in _places(settings) for purpose in PURPOSES))
 
 
 async def _obstacle(api: Api, settings: Settings) -> CannotStart | Unavailable | None:
     try:
-        fault = _fault(await published_schema(api))
-        if fault is None:
-            await Listing(api, settings.namespaces).probe_tasks()
+        fault = _misfit(await published_schema(api)) or await _powerless(api, settings)
+        if fault is not None:
+            return CannotStart(fault)
+        await Listing(api, settings.namespaces).probe_tasks()
     except Unavailable as error:
         return error
-    return CannotStart(fault) if fault is not None else None
+    return None
 
 
-def _fault(served: Schema | Refusal) -> str | None:
+def _misfit(served: Schema | Refusal) -> str | None:
     """Return why the operator cannot work with what the API server serves, if so."""
     if isinstance(served, Refusal):
         if served.missing:
@@ -91,15 +88,17 @@ def _some(items: list[str]) -> str:
     return ", ".join(items[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
-async def _check_rights(api: Api, settings: Settings) -> None:
-    places: list[str | None] = [*settings.namespaces] or [None]
-    lacking = await asyncio.gather(*(_lacking(api, INDISPENSABLE, place) for place in places))
+def _places(settings: Settings) -> list[str | None]:
+    return [*settings.namespaces] or [None]
+
+
+async def _powerless(api: Api, settings: Settings) -> str | None:
+    """Return which indispensable rights this user lacks, if any."""
+    lacking = await asyncio.gather(*(_lacking(api, INDISPENSABLE, place) for place in _places(settings)))
     if settings.leader_namespace is not None:
         lacking.append(await _lacking(api, LEADING, settings.leader_namespace))
-    if any(lacking):
-        said = "; ".join(text for text in lacking if text)
-        raise CannotStart(f"this user may not {said}; grant it: `helm upgrade` of the chart, or see its templates/_rules.tpl")
-    await asyncio.gather(*(_warn(api, purpose, place) for place in places for purpose in PURPOSES))
+    said = "; ".join(text for text in lacking if text)
+    return f"this user may not {said}; grant it: `helm upgrade` of the chart, or see its templates/_rules.tpl" if said else None
 
 
 async def _warn(api: Api, purpose: Purpose, place: str | None) -> None:
