@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable
 
-from tests.e2e.release import PLAIN, Release
+import yaml
+from tests.e2e.release import PLAIN, ROOT, Release
 from tests.scenario.tasks import Tasks, wait_step
 
 
@@ -31,4 +32,16 @@ def test_the_operator_says_who_asked(release: Release) -> None:
     kinds = "validatingadmissionpolicies" + (",mutatingadmissionpolicies" if served else "")
     found = release.kubectl("get", kinds, "-l", f"app.kubernetes.io/instance={release.name}", "-o", "name").split()
 
-    assert len(found) == (3 if served else 2)
+    assert len(found) == (4 if served else 3)
+
+
+def test_the_tour_of_the_readme(release: Release, tasks: Tasks) -> None:
+    """The second Job fails and its log says why; what was missing is made, and a retry ends the task."""
+    tour = (ROOT / "deploy/demo/jobs.yaml").read_text().replace("obtask-operator:0.1.0", release.cluster.image)
+    tasks.kubectl("apply", "-f", "-", manifest=yaml.safe_load(tour))
+
+    assert "the window is closed" in tasks.wait_phase("x", "Failed")["failedSubtask"]["logTail"]
+    tasks.kubectl("create", "configmap", "window", "--from-literal=WINDOW=open")
+    tasks.annotate("x", "action=retry")
+
+    assert tasks.wait_let_go("x")["phase"] == "Succeeded"
