@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,19 +48,13 @@ def up(node: Node, images: Sequence[Path], report: Report = silent) -> None:
         (node.bin / name).symlink_to(node.programs / name)
     sources = checkout() / "deploy/node"
     configuration.write(node, sources, _program("runc"))
-    with reported(report, "API server"):
-        process = processes.start(Command("node", _first_process(node, sources / "init.sh"), node.run, node.log))
-        port = free_port()
-        configuration.publish(node, port)
-        door = (_program("socat"), f"TCP-LISTEN:{port},bind={LOOPBACK},reuseaddr,fork", f"UNIX-CONNECT:{node.socket}")
-        processes.start(Command("node-door", door, node.run, node.logs / "node-door.log"))
-        probe = Probe(port, node.pki, "ca", "kubeconfig")
-        processes.wait_until(lambda: probe.answers("/readyz"), process, START_TIMEOUT)
-        node.api_ready.touch()
-    with reported(report, f"{len(images)} images"):
-        processes.wait_until(lambda: _containerd(node, process, ["version"]).returncode == 0, process, START_TIMEOUT)
-        for image in images:
-            _import(node, process, image)
+    process = processes.start(Command("node", _first_process(node, sources / "init.sh"), node.run, node.log))
+    with ThreadPoolExecutor(1) as pool:
+        importing = pool.submit(_import_all, node, process, images)
+        with reported(report, "API server"):
+            _open_door(node, process)
+        with reported(report, f"{len(images)} images"):
+            importing.result()
     with reported(report, "node, cluster DNS"):
         cluster = kubectl(node)
         cluster.apply_files([node.state / "coredns.yaml"])
@@ -69,6 +64,17 @@ def up(node: Node, images: Sequence[Path], report: Report = silent) -> None:
             ["rollout", "status", "deployment/coredns", "--namespace=kube-system"],
         ):
             cluster.run([*words, f"--timeout={START_TIMEOUT:.0f}s"], timeout=START_TIMEOUT + 10)
+
+
+def _open_door(node: Node, process: Process) -> None:
+    """Make the API server reachable on a port of this machine, and wait until it answers."""
+    port = free_port()
+    configuration.publish(node, port)
+    door = (_program("socat"), f"TCP-LISTEN:{port},bind={LOOPBACK},reuseaddr,fork", f"UNIX-CONNECT:{node.socket}")
+    processes.start(Command("node-door", door, node.run, node.logs / "node-door.log"))
+    probe = Probe(port, node.pki, "ca", "kubeconfig")
+    processes.wait_until(lambda: probe.answers("/readyz"), process, START_TIMEOUT)
+    node.api_ready.touch()
 
 
 def down(node: Node) -> None:
@@ -106,6 +112,12 @@ def _first_process(node: Node, init: Path) -> tuple[str, ...]:
     return (_program("unshare"), *namespaces, str(init), node.name, str(node.state), str(node.logs), ADDRESS, SERVICES)
 
 
+def _import_all(node: Node, process: Process, images: Sequence[Path]) -> None:
+    processes.wait_until(lambda: _containerd(node, process, ["version"]).returncode == 0, process, START_TIMEOUT)
+    for image in images:
+        _import(node, process, image)
+
+
 def _import(node: Node, process: Process, image: Path) -> None:
     with image.open("rb") as archive:
         answer = _containerd(node, process, ["--namespace=k8s.io", "images", "import", "-"], archive.fileno())
@@ -115,7 +127,10 @@ def _import(node: Node, process: Process, image: Path) -> None:
 
 def _containerd(node: Node, process: Process, words: list[str], stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[bytes]:
     """Run ctr inside the namespaces of the node."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    try:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    except FileNotFoundError:
+        children = []
     if not children:
         return subprocess.CompletedProcess([], 1, b"", b"the node has ended")
     enter = [_program("nsenter"), f"--target={children[0]}", "--mount", "--net", "--uts", "--ipc", "--pid"]
