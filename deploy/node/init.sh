@@ -15,17 +15,16 @@ exec 8<"$state" 9<"$logs"
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/cgroup /run/lock /run/lib/upper /run/lib/work
 mount -t overlay -o lowerdir=/var/lib,upperdir=/run/lib/upper,workdir=/run/lib/work overlay /var/lib
-mkdir -p /var/lib/kubelet
 mount -t tmpfs -o mode=755 tmpfs /var/log
 mkdir -p "$state" "$logs"
 mount --no-canonicalize --bind /proc/self/fd/8 "$state"
 mount --no-canonicalize --bind /proc/self/fd/9 "$logs"
 # In memory: several times faster than a disk, and gone with the node.
-for data in etcd containerd kubelet; do
-  mkdir -p "$state/$data"
-  mount -t tmpfs -o mode=700 tmpfs "$state/$data"
+for data in "$state/etcd" "$state/containerd" /var/lib/kubelet; do
+  mkdir -p "$data"
+  mount -t tmpfs -o mode=700 tmpfs "$data"
 done
-mount --make-rshared "$state/kubelet"
+mount --make-rshared /var/lib/kubelet
 
 # The links of this network namespace in /sys, with the machine's cgroups put back into it.
 mount --rbind /sys/fs/cgroup /run/cgroup

@@ -42,7 +42,7 @@ def up(state: State = None) -> None:
             lifecycle.load(node, image.archive)
             tell(f"node {node.name} already runs; image {image.reference} loaded", None)
         else:
-            lifecycle.up(node, [*images.of_cluster(node.programs, tell), image.archive], tell)
+            start(node, image)
     typer.echo(f"Ready after {time.monotonic() - began:.1f} s. Now type:\n")
     typer.echo(f"  export KUBECONFIG={node.kubeconfig} PATH={node.bin}:$PATH")
     typer.echo(f"  helm install obtask-operator {shown(checkout() / 'charts/obtask-operator')} --wait")
@@ -109,6 +109,15 @@ def prepare(state: Path) -> tuple[Node, Image]:
     programs = build(checkout() / "deploy/devcluster", tell, programs=NODE)
     state = state.absolute()
     return Node(state, checkout() / ".dev/log" / state.name, programs), images.operator(tell)
+
+
+def start(node: Node, image: Image) -> None:
+    """Start the node; half of one would look as if it ran."""
+    try:
+        lifecycle.up(node, [*images.of_cluster(node.programs, tell), image.archive], tell)
+    except BaseException:
+        lifecycle.down(node)
+        raise
 
 
 def alone(node: Node) -> AbstractContextManager[None]:

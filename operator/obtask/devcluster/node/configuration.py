@@ -110,7 +110,6 @@ def after_api(node: Node) -> Mapping[str, list[str | Path]]:
             node.programs / "kubelet",
             f"--config={node.state / 'kubelet.yaml'}",
             f"--kubeconfig={node.state / KUBELET}",
-            f"--root-dir={node.state / 'kubelet'}",
             f"--hostname-override={node.name}",
             f"--node-ip={ADDRESS}",
         ],

@@ -63,7 +63,10 @@ def up(node: Node, images: Sequence[Path], report: Report = silent) -> None:
             ["wait", "--for=condition=Ready", f"node/{node.name}"],
             ["rollout", "status", "deployment/coredns", "--namespace=kube-system"],
         ):
-            cluster.run([*words, f"--timeout={START_TIMEOUT:.0f}s"], timeout=START_TIMEOUT + 10)
+            try:
+                cluster.run([*words, f"--timeout={START_TIMEOUT:.0f}s"], timeout=START_TIMEOUT + 10)
+            except DevClusterError as error:
+                raise DevClusterError(f"{error}; look at the logs of its components in {node.logs}") from error
 
 
 def _open_door(node: Node, process: Process) -> None:
