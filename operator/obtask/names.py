@@ -34,6 +34,9 @@ LOCK_CLUSTER_ANNOTATION: Final = f"{GROUP}/cluster"
 LOCK_AGENT_ANNOTATION: Final = f"{GROUP}/agent"
 LOCK_TENANT_ANNOTATION: Final = f"{GROUP}/tenant"
 
+# What the Job of a step is told of itself, each after OBTASK_. API.md section 2.1
+ATTEMPT_VARIABLES: Final = ("NAMESPACE", "NAME", "UID", "STEP", "SUBTASK", "ATTEMPT", "DIRECTION", "LOCK_TOKEN")
+
 ACTION_ANNOTATION: Final = "action"
 GROUP_ACTION_ANNOTATION: Final = f"{GROUP}/action"
 ACTION_REASON_ANNOTATION: Final = f"{GROUP}/action-reason"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_network
 
+from obtask import names
+
 PREFIX = "OBTASK_"
 
 
@@ -64,6 +66,9 @@ def _refuse_unknown(environment: Mapping[str, str], known: set[str]) -> None:
     # Kubernetes tells a Pod of every Service in its namespace, ours among them: OBTASK_OPERATOR_SERVICE_HOST and the like.
     links = [name.removesuffix("SERVICE_HOST") for name in environment if name.endswith("_SERVICE_HOST")]
     told = tuple(link + part for link in links for part in ("SERVICE_", "PORT"))
+    # The Job of a step may use our own image, and knows whose attempt it is.
+    attempt = {PREFIX + name for name in names.ATTEMPT_VARIABLES}
+    known = known | attempt if attempt <= set(environment) else known
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known and not name.startswith(told):
             near = get_close_matches(name, known, 1)

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable
 
-from tests.e2e.release import PLAIN, Release
+import yaml
+from tests.e2e.release import PLAIN, ROOT, Release
 from tests.scenario.tasks import Tasks, wait_step
 
 
@@ -32,3 +33,15 @@ def test_who_asked_is_noted_where_the_api_server_can(release: Release) -> None:
 
     assert ("kind: MutatingAdmissionPolicy\n" in manifest) == served
     assert "kind: ValidatingAdmissionPolicy\n" in manifest
+
+
+def test_the_tour_of_the_readme(release: Release, tasks: Tasks) -> None:
+    """The second Job fails and its log says why; what was missing is made, and a retry ends the task."""
+    tour = (ROOT / "deploy/demo/jobs.yaml").read_text().replace("obtask-operator:0.1.0", release.cluster.image)
+    tasks.kubectl("apply", "-f", "-", manifest=yaml.safe_load(tour))
+
+    assert "the window is closed" in tasks.wait_phase("x", "Failed")["failedSubtask"]["logTail"]
+    tasks.kubectl("create", "configmap", "window", "--from-literal=WINDOW=open")
+    tasks.annotate("x", "action=retry")
+
+    assert tasks.wait_let_go("x")["phase"] == "Succeeded"

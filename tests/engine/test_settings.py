@@ -2,6 +2,7 @@
 
 import pytest
 
+from obtask.names import ATTEMPT_VARIABLES
 from obtask.settings import SettingsError, read_settings
 
 
@@ -99,3 +100,10 @@ def test_nothing_and_zero_are_not_the_same() -> None:
     assert (kept.history_limit, kept.ttl_seconds_after_finished) == (None, None)
     assert none.history_limit == 0
     assert read_settings({"OBTASK_TTL_SECONDS_AFTER_FINISHED": "86400"}).ttl_seconds_after_finished == 86400
+
+
+def test_the_job_of_a_step_may_run_our_own_program() -> None:
+    """What a Job is told of its attempt is no setting, and no mistake."""
+    told = {f"OBTASK_{name}": "x" for name in ATTEMPT_VARIABLES}
+
+    assert read_settings(told) == read_settings({})

@@ -11,6 +11,7 @@ from tests.scenario.scene import Scene
 from tests.scenario.tasks import sql_step
 
 from obtask.devcluster.controlplane import ControlPlane
+from obtask.runtime.leader import LEASE_NAME
 
 SCOPES: tuple[Body, ...] = (
     {"maintenance": "Global"},
@@ -115,9 +116,10 @@ def test_a_leader_that_stood_still_does_no_harm(scene: Scene, leaders: Pair, int
     tasks, journal = scene.tasks, scene.journal
     first, second = leaders
     first.start()
+    tasks.wait_lease(LEASE_NAME, lambda lease: lease.get("spec", {}).get("holderIdentity"), "the first one's leadership")
+    second.start()
     scene.create("main", sql_step("s", journal.note, "select sleep(1)", journal.note, interrupted=interrupted))
     scene.written()
-    second.start()
 
     first.pause()
     if interrupted == "Fail":

@@ -2,17 +2,11 @@
 
 from obtask.model.attempt import Attempt
 from obtask.model.constraints import Scalar
+from obtask.names import ATTEMPT_VARIABLES
 
 
 def identity(attempt: Attempt) -> dict[str, Scalar]:
     """Return the names, as they follow OBTASK_, and their values; the lock token is None for a task without a lock."""
-    return {
-        "NAMESPACE": attempt.namespace,
-        "NAME": attempt.task,
-        "UID": attempt.id.uid,
-        "STEP": attempt.id.step,
-        "SUBTASK": attempt.id.subtask,
-        "ATTEMPT": attempt.id.number,
-        "DIRECTION": attempt.id.direction.value,
-        "LOCK_TOKEN": attempt.lock_token,
-    }
+    name = attempt.id
+    values = (attempt.namespace, attempt.task, name.uid, name.step, name.subtask, name.number, name.direction.value, attempt.lock_token)
+    return dict(zip(ATTEMPT_VARIABLES, values, strict=True))

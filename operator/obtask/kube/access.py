@@ -1,5 +1,6 @@
 """Owns asking the API server what the operator's own user may do."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -24,7 +25,9 @@ class Right:
 
 async def refused(api: Requests, rights: Iterable[Right], namespace: str | None) -> list[Right]:
     """Return which of these the user does not have in the namespace, or everywhere. What nobody can tell counts as allowed."""
-    return [right for right in rights if not await _allowed(api, right, namespace)]
+    asked = list(rights)
+    answers = await asyncio.gather(*(_allowed(api, right, namespace) for right in asked))
+    return [right for right, allowed in zip(asked, answers, strict=True) if not allowed]
 
 
 async def _allowed(api: Requests, right: Right, namespace: str | None) -> bool:

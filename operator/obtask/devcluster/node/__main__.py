@@ -43,11 +43,10 @@ def up(state: State = None) -> None:
             tell(f"node {node.name} already runs; image {image.reference} loaded", None)
         else:
             lifecycle.up(node, [*images.of_cluster(node.programs, tell), image.archive], tell)
-    helm, kubectl = (shown(node.programs / name) for name in ("helm", "kubectl"))
     typer.echo(f"Ready after {time.monotonic() - began:.1f} s. Now type:\n")
-    typer.echo(f"  export KUBECONFIG={node.kubeconfig}")
-    typer.echo(f"  {helm} install obtask-operator {shown(checkout() / 'charts/obtask-operator')} --wait")
-    typer.echo(f"  {kubectl} get pods -A")
+    typer.echo(f"  export KUBECONFIG={node.kubeconfig} PATH={node.bin}:$PATH")
+    typer.echo(f"  helm install obtask-operator {shown(checkout() / 'charts/obtask-operator')} --wait")
+    typer.echo("  kubectl get pods -A")
     typer.echo(f"\nLogs are in {shown(node.logs)}; `make node-down` removes the node.")
 
 

@@ -44,6 +44,11 @@ class Node:
         return self.state / "pki"
 
     @property
+    def bin(self) -> Path:
+        """Links to the programs that people need."""
+        return self.state / "bin"
+
+    @property
     def run(self) -> Path:
         """One record for each process outside the node's namespaces."""
         return self.state / "run"

@@ -42,6 +42,9 @@ def up(node: Node, images: Sequence[Path], report: Report = silent) -> None:
     down(node)
     node.state.mkdir(parents=True, mode=0o700)
     node.logs.mkdir(parents=True, exist_ok=True)
+    node.bin.mkdir()
+    for name in ("kubectl", "helm"):
+        (node.bin / name).symlink_to(node.programs / name)
     sources = checkout() / "deploy/node"
     configuration.write(node, sources, _program("runc"))
     with reported(report, "API server"):
