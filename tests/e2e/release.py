@@ -16,7 +16,7 @@ LEASE = "obtask-operator"
 PLAIN: Body = {}
 POD_START_SECONDS = 5
 # What most tests want: a leader and a standby, and images that are given up soon.
-PAIR: Body = {"replicas": 2, "extraEnv": [{"name": "OBTASK_POD_START_SECONDS", "value": str(POD_START_SECONDS)}]}
+PAIR: Body = {"replicas": 2, "settings": {"podStartSeconds": POD_START_SECONDS}}
 
 
 @dataclass

@@ -10,6 +10,8 @@ from tests.scenario.tasks import Tasks
 LINES = 3000
 WORD = "open sesame"
 LONG = f"seq 1 {LINES}; echo the password is $PASSWORD"
+# A node's drain gives pods time to end; what they say then is in the log, and their exit code is known.
+SLOW_TO_END = GATED.replace("exit 9", "sleep 1; exit 9")
 
 
 def failed(tasks: Tasks, name: str) -> Body:
@@ -122,7 +124,7 @@ def test_what_is_deleted_by_hand_is_named(tasks: Tasks, steps: Steps) -> None:
     """A pod or a Job that a person deletes, or evicts, fails its attempt, with the log until then; a retry starts anew."""
     names = ("pod-gone", "job-gone", "evicted")
     for name in names:
-        tasks.create(name, steps=[steps.job("s", f"test $OBTASK_ATTEMPT = 2 && exit 0; {GATED}")])
+        tasks.create(name, steps=[steps.job("s", f"test $OBTASK_ATTEMPT = 2 && exit 0; {SLOW_TO_END}")])
     gone, _, evicted = (running_pod(tasks, name) for name in names)
 
     tasks.kubectl("delete", "pod", gone, "--wait=false")
@@ -138,6 +140,7 @@ def test_what_is_deleted_by_hand_is_named(tasks: Tasks, steps: Steps) -> None:
     assert "was deleted" in told["pod-gone"]["message"]
     assert "EvictionByEvictionAPI" in told["evicted"]["message"]
     assert ["begun" in one["logTail"] for one in told.values()] == [True, True, True]
+    assert [one.get("code") for one in told.values()] == ["9", None, "9"]
     assert ends == {2}
 
 

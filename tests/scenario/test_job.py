@@ -128,14 +128,16 @@ class TestWithOperator:
         assert not [pod for pod in pods(tasks) if pod["status"]["phase"] == "Running"]
 
     def test_a_pod_that_is_deleted_by_hand(self, tasks: TaskClient) -> None:
-        """The attempt fails, without a second pod, and says what happened."""
-        tasks.create("lost", steps=[job_step("s", "while true; do sleep 0.05; done")])
+        """The attempt fails, without a second pod, and says what happened, with the exit code and the last words of a pod that is gone."""
+        script = "trap 'echo asked to end; sleep 1; exit 9' TERM; echo begun; while true; do sleep 0.05; done"
+        tasks.create("lost", steps=[job_step("s", script)])
         tasks.kubectl("delete", "pod", running(tasks)["metadata"]["name"], "--wait=false")
 
         failed = tasks.wait_phase("lost", "Failed")["failedSubtask"]
 
         assert failed["reason"] == "PodFailed"
-        assert "deleted" in failed["message"]
+        assert "was deleted while it ran (exit code 9)" in failed["message"]
+        assert ["begun" in failed["logTail"], "asked to end" in failed["logTail"], failed["code"]] == [True, True, "9"]
         assert not [pod for pod in pods(tasks) if pod["status"]["phase"] == "Running"]
 
     def test_deleting_the_task_stops_its_pod(self, tasks: TaskClient) -> None:

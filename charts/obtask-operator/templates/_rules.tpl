@@ -26,7 +26,7 @@
   verbs: [get, list, watch, create, patch]     # patch: stops a Job, and notes why on it
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]

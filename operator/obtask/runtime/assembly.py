@@ -87,7 +87,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     retention = Retention(settings.ttl_seconds_after_finished, settings.history_limit)
     finished = FinishedTasks(clock, wanted=not retention.keeps_everything)
-    inbox = Inbox(engine, board, wakeups, finished, actions.jobs.see)
+    inbox = Inbox(engine, board, wakeups, finished, {"jobs": actions.jobs.see, "pods": actions.jobs.see_pod})
     cleaner = Cleaner(tasks, finished, retention, metrics, clock)
     listing = Listing(api, settings.namespaces)
     return Operator(settings, api, engine, board, wakeups, workers, sweeper, cleaner, events, inbox, listing, actions, metrics, leadership)

@@ -1,7 +1,7 @@
 """Owns what a change in the API server means for the engine: which tasks to look at."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,8 @@ from obtask.locks.board import Board
 from obtask.model.attempt import AttemptId
 from obtask.model.task import Key
 
-# Takes note of a change of a Job; returns the attempt it belongs to, if there is one.
-SeeJob = Callable[[str, dict[str, Any]], AttemptId | None]
+# Takes note of a change of an object; returns the attempt that it is news about, if there is one.
+See = Callable[[str, dict[str, Any]], AttemptId | None]
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +24,9 @@ logger = logging.getLogger(__name__)
 class Inbox:
     """Takes note of changes and rings the tasks they concern. It does no work itself."""
 
-    def __init__(self, engine: Engine, board: Board, wakeups: Wakeups, finished: FinishedTasks, see_job: SeeJob) -> None:
+    def __init__(self, engine: Engine, board: Board, wakeups: Wakeups, finished: FinishedTasks, see: Mapping[str, See]) -> None:
         self._finished = finished
-        self._see_job = see_job
+        self._see = see
         self._engine = engine
         self._board = board
         self._wakeups = wakeups
@@ -36,8 +36,8 @@ class Inbox:
         try:
             if kind == names.PLURAL:
                 self._task(change, body)
-            elif kind == "jobs":
-                self._job(change, body)
+            elif kind in self._see:
+                self._work(self._see[kind](change, body))
             else:
                 self._lease(change, body)
         except Exception:
@@ -75,8 +75,7 @@ class Inbox:
         self._engine.depart(key, uid)
         self._wakeups.ring(key)
 
-    def _job(self, change: str, body: dict[str, Any]) -> None:
-        attempt = self._see_job(change, body)
+    def _work(self, attempt: AttemptId | None) -> None:
         key = self._engine.attempts.key_of(attempt) if attempt is not None else None
         if key is not None:
             self._wakeups.ring(key, urgent=True)

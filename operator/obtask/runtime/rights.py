@@ -28,6 +28,7 @@ INDISPENSABLE = (
     *_rights("update", names.PLURAL, names.GROUP, "status"),
     *_rights("get list watch create update", "leases", COORDINATION),
     *_rights("list watch", "jobs", "batch"),
+    *_rights("list watch", "pods"),
 )
 
 # In the namespace of the leader's Lease.
@@ -42,7 +43,7 @@ PURPOSES = (
     Purpose(_rights("get create update", "configmaps"), "long logs are lost, resource steps cannot restore"),
     Purpose(_rights("impersonate", "serviceaccounts"), "resource steps fail"),
     Purpose(_rights("create", "events"), "there are no Events"),
-    Purpose((*_rights("get create patch", "jobs", "batch"), *_rights("list", "pods"), *_rights("list", "events")), "job steps fail"),
+    Purpose((*_rights("get create patch", "jobs", "batch"), *_rights("list", "events")), "job steps fail"),
     Purpose(_rights("get", "pods", subresource="log"), "job steps have no log"),
 )
 

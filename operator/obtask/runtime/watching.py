@@ -42,6 +42,10 @@ def build_registry(login: Callable[[], kopf.ConnectionInfo | None], seen: Seen) 
     async def job_changed(event: kopf.RawEvent, **_: Any) -> None:
         seen("jobs", event["type"] or "", dict(event["object"]))
 
+    @kopf.on.event("", "v1", "pods", registry=registry, labels={names.TASK_UID_LABEL: kopf.PRESENT})
+    async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:
+        seen("pods", event["type"] or "", dict(event["object"]))
+
     return registry
 
 
@@ -56,6 +60,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.watching.label_selectors["coordination.k8s.io", "v1", "leases"] = names.LOCK_LABEL
     settings.watching.label_selectors["batch", "v1", "jobs"] = names.TASK_UID_LABEL
+    settings.watching.label_selectors["", "v1", "pods"] = names.TASK_UID_LABEL
     settings.watching.chunk_size = 500
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 660

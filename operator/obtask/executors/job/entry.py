@@ -29,6 +29,7 @@ class Entry:
     end: Failed | None = None
     started: bool = False
     held_since: datetime | None = None
+    last_pods: list[Json] = field(default_factory=list)  # the newest one, as it was last seen: it may be gone by now
     waits_for: str = ""
     said: str = ""
     copied: set[str] = field(default_factory=set)
@@ -56,6 +57,12 @@ class Entry:
         self.changed = self.changed or news
         return news
 
+    def learn_pod(self, pod: Json) -> bool:
+        """Take note of a version of a pod; return whether it is news: what a container says in its last second has to be read then."""
+        news = [_turn(known) for known in self.last_pods] != [_turn(pod)]
+        self.last_pods, self.changed = [pod], self.changed or news
+        return news
+
     def doubt(self) -> None:
         """Have the Job read again at the next look."""
         self.fresh, self.changed = False, True
@@ -69,8 +76,20 @@ class Entry:
         """Return whether the attempt's time is over."""
         return self.attempt.deadline is not None and now >= self.attempt.deadline
 
+    @property
+    def too_long(self) -> str:
+        """How to say that the attempt's time is over."""
+        begun, deadline = self.attempt.started_at, self.attempt.deadline
+        late = f"did not end within {(deadline - begun).total_seconds() if deadline else 0:g} s"
+        return f"{late}: {self.waits_for}" if self.waits_for else late
+
     def say(self, text: str) -> None:
         """Write a line into the log, unless it is what was said last."""
         if text != self.said:
             self.said = text
             self.log.write(text)
+
+
+def _turn(pod: Json) -> tuple[str, str | None, bool]:
+    meta = pod["metadata"]
+    return meta["uid"], (pod.get("status") or {}).get("phase"), "deletionTimestamp" in meta

@@ -15,7 +15,7 @@ from obtask.executors.job.podlog import PodLog
 from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.job.waiting import Hold, no_pod_hold, pod_hold
 from obtask.kube.api import Denied, Json, Refusal, Unavailable
-from obtask.kube.jobs import Jobs
+from obtask.kube.jobs import JOB_NAME_LABEL, Jobs
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -113,6 +113,12 @@ class JobExecutor:
             return entry.attempt.id
         return entry.attempt.id if entry.learn(job, self._clock()) else None
 
+    def see_pod(self, _: str, pod: Json) -> AttemptId | None:
+        """Take note of a pod as it is now; return the attempt that it is news about, if that is not over."""
+        meta = pod["metadata"]
+        entry = self._places.get((meta["namespace"], str((meta.get("labels") or {}).get(JOB_NAME_LABEL))))
+        return entry.attempt.id if entry is not None and entry.learn_pod(pod) else None
+
     def doubt(self) -> None:
         """Have every Job read again: changes may have been missed."""
         for entry in self._entries.values():
@@ -181,7 +187,7 @@ class JobExecutor:
             deleted = own or Failed(FailureReason.NOT_FOUND, f"Job {entry.name} was deleted, not by the operator")
             return await self._over(entry, pods, deleted)
         if entry.is_late(now):
-            return Failed(FailureReason.TIMEOUT, f"{_late(entry)}: there is no Job{f': {entry.said}' if entry.said else ''}")
+            return Failed(FailureReason.TIMEOUT, f"{entry.too_long}: there is no Job{f': {entry.said}' if entry.said else ''}")
         if now - attempt.started_at > EVENTS_KEPT:
             return Lost()
         if not entry.asked:
@@ -195,14 +201,14 @@ class JobExecutor:
         await self._hide(entry, job)
         if is_finished(job):
             pods = await self._pods(entry)
-            end = outcome(job, pods)
+            end = outcome(job, pods or entry.last_pods)
             if isinstance(end, Failed) and end.reason is FailureReason.TIMEOUT and stopped(job) is None:
-                end = Failed(FailureReason.TIMEOUT, _late(entry))
+                end = Failed(FailureReason.TIMEOUT, entry.too_long)
             return await self._over(entry, pods, end)
         own = stopped(job)
         if own is None:
             late = entry.is_late(self._clock())
-            return await (self._stop(entry, job, FailureReason.TIMEOUT, _late(entry)) if late else self._going(entry, job))
+            return await (self._stop(entry, job, FailureReason.TIMEOUT, entry.too_long) if late else self._going(entry, job))
         pods = await self._pods(entry)
         # Of a suspended Job nobody takes note of the deadline; it has no pods, and cannot get any.
         if job["spec"].get("suspend") and not any(is_alive(pod) for pod in pods):
@@ -292,9 +298,3 @@ class JobExecutor:
         if isinstance(answer, Refusal):
             raise Denied(f"cannot list the Events of Job {entry.name}: {answer.message}")
         return answer
-
-
-def _late(entry: Entry) -> str:
-    begun, deadline = entry.attempt.started_at, entry.attempt.deadline
-    late = f"did not end within {(deadline - begun).total_seconds() if deadline else 0:g} s"
-    return f"{late}: {entry.waits_for}" if entry.waits_for else late
