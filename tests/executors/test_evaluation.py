@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from tests.executors.attempts import until
 
-from obtask.executors.evaluation.evaluator import TOO_LARGE, TOO_LONG, Evaluator
+from obtask.executors.evaluation.evaluator import TOO_DEEP, TOO_LARGE, TOO_LONG, Evaluator
 from obtask.rules.expressions import ExpressionFault, Vocabulary, holds
 
 LONG = {"rows": [{"x": "a" * 100_000} for _ in range(90)], "affected": 0}
@@ -74,6 +75,25 @@ async def test_an_expression_that_takes_too_much_is_given_up(evaluator: Evaluato
     assert second is True
 
 
+async def test_a_process_that_was_ended_by_somebody_is_replaced(evaluator: Evaluator) -> None:
+    """Whatever ended it while it was idle says nothing about the next question."""
+    before = children()
+    assert await evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) is True
+    (idle,) = children() - before
+    os.kill(idle, signal.SIGTERM)
+
+    assert await evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) is True
+
+
+async def test_an_answer_that_is_nested_too_deeply(evaluator: Evaluator) -> None:
+    """Nobody looks into it; the fault says so."""
+    deep: object = "bottom"
+    for _ in range(5000):
+        deep = {"a": deep}
+
+    assert await evaluator.holds(Vocabulary.HTTP, "status == 200", {"status": 200, "headers": {}, "body": deep}) == TOO_DEEP
+
+
 async def test_the_time_of_earlier_expressions_does_not_count(evaluator: Evaluator) -> None:
     """A process that has worked for long gives the next expression its full time."""
     brief = "rows.map(r, rows.map(s, r.x.contains('b'))).size() > 0"
@@ -92,12 +112,11 @@ async def test_a_question_that_nobody_waits_for_is_not_answered_to_the_next(eval
     assert await evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) is True
 
 
-async def test_the_process_is_shared_and_ends(evaluator: Evaluator) -> None:
-    """There is one process for all questions, none before the first one, and none after the end."""
+async def test_the_processes_are_shared_and_end(evaluator: Evaluator) -> None:
+    """There are two for all questions, none before the first one, and none after the end; they know nothing of the operator."""
     before = children()
     await asyncio.gather(*(evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) for _ in range(5)))
-    (one,) = children() - before
-    assert environment(one) == ""
+    assert [environment(one) for one in children() - before] == ["", ""]
 
     await evaluator.close()
 

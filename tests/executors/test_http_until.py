@@ -8,9 +8,11 @@ from aiohttp import web
 from tests.executors.attempts import Bench, attempt
 from tests.executors.website import Handler, Website, http, http_bench, website
 
+from obtask.executors.evaluation.evaluator import TOO_LARGE
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
+from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 
 @pytest.fixture
@@ -168,3 +170,18 @@ async def test_the_user_of_the_url_is_basic_authorization(site: Website) -> None
     assert await http_bench().run(attempt(http(url))) == Succeeded("HTTP 200")
 
     assert site.heard[0].headers["Authorization"] == "Basic dXNAZXI6cDp3"
+
+
+async def test_an_expression_that_takes_too_much_ends_the_waiting(site: Website) -> None:
+    """It would the next time, too; an expression that merely cannot be told yet is asked again."""
+    site.answers("/progress", 200)
+
+    async def too_much(_: Vocabulary, __: str, ___: object) -> ExpressionFault:
+        return TOO_LARGE
+
+    on = http_bench(sleep=at_once, holds=too_much)
+    end = await on.run(attempt(http(f"{site.url}/run", until={"url": f"{site.url}/progress", "expect": "true"}), seconds=30))
+
+    assert isinstance(end, Failed)
+    assert (end.reason, TOO_LARGE.message in end.message) == (FailureReason.INVALID_EXPRESSION, True)
+    assert [asked.path for asked in site.heard] == ["/run", "/progress"]

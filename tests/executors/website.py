@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from tests.executors.attempts import Bench, alone, attempt, bench, evaluated, wall_clock
 
+from obtask.executors.evaluation.evaluator import Holds
 from obtask.executors.hosts import ANYWHERE, HostPolicy
 from obtask.executors.http.work import HttpWork
 from obtask.model.actions import HttpAction
@@ -117,13 +118,14 @@ def http_bench(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     confirmed: Callable[[], Awaitable[None]] = alone,
     poll_seconds: float = 30,
+    holds: Holds = evaluated,
 ) -> Bench:
     """Return an executor of http actions."""
     work = HttpWork(
         Values(secrets or {}),
         clock=wall_clock,
         confirmed=confirmed,
-        holds=evaluated,
+        holds=holds,
         hosts=hosts,
         tls=tls or ssl.create_default_context(),
         sleep=sleep,

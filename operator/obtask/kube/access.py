@@ -44,4 +44,8 @@ async def _allowed(api: Requests, right: Right, namespace: str | None) -> bool:
         answer = await api.send("POST", REVIEWS, body=body)
     except Unavailable:
         return True
-    return isinstance(answer, Refusal) or bool((answer.get("status") or {}).get("allowed"))
+    if isinstance(answer, Refusal):
+        return True
+    status = answer.get("status") or {}
+    # An authorizer that does not answer leaves nothing but its error.
+    return bool(status.get("allowed")) or ("evaluationError" in status and not status.get("denied"))

@@ -32,6 +32,7 @@ class ElectionLock(BaseLock):
         self._clock = clock
         self._seen: Json = {}
         self._renewed_at = float("-inf")
+        self._others_until = float("-inf")
         self._renewal = asyncio.Event()
 
     async def renewed(self, within_seconds: float) -> None:
@@ -47,11 +48,15 @@ class ElectionLock(BaseLock):
             return False, ApiException(answer.status, answer.message, body=json.dumps({"code": answer.status}))
         self._seen = answer
         spec = answer.get("spec") or {}
+        theirs = spec.get("holderIdentity") not in (None, "", self.identity)
+        self._others_until = asyncio.get_running_loop().time() + self._seconds if theirs else float("-inf")
         # A record without a holder is free for anybody; the version tells a renewal from what was seen before.
         return True, LeaderElectionRecord(spec.get("holderIdentity") or None, "seconds", "held", answer["metadata"]["resourceVersion"])
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
-        """Create the Lease in our name; return whether that worked."""
+        """Create the Lease in our name; return whether that worked. One that was deleted under a leader is left to it for its time."""
+        if asyncio.get_running_loop().time() < self._others_until:
+            return False
         body = {"metadata": {"name": name, "namespace": namespace}, "spec": self._spec(election_record.holder_identity, 1)}
         return await self._write("POST", path_of("apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases"), body)
 

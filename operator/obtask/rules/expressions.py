@@ -23,9 +23,10 @@ class Vocabulary(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ExpressionFault:
-    """Why an expression does not compile or cannot be evaluated, in one line."""
+    """Why an expression does not compile or cannot be evaluated, in one line. ``exceeded``: it takes too much, and will the next time."""
 
     message: str
+    exceeded: bool = False
 
 
 @lru_cache(maxsize=3)

@@ -183,6 +183,8 @@ class _Run:
         seen = self._clean(shown(answer))
         if arrived is True:
             return Succeeded(seen)
+        if isinstance(arrived, ExpressionFault) and arrived.exceeded:
+            return Failed(FailureReason.INVALID_EXPRESSION, self._clean(f"until.expect: {arrived.message}: {_short(until.expect)}"))
         # What is asked for may not be there yet: no reason to give up on a request that has been carried out.
         return self._clean(f"{seen} ({arrived.message})") if isinstance(arrived, ExpressionFault) and answer.ok else seen
 

@@ -9,6 +9,7 @@ from obtask.executors.resource.target import Target
 from obtask.kube.api import Json, Refusal
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 SHOWN_EXPRESSION = 160
@@ -25,8 +26,10 @@ async def until_holds(conversation: Conversation, target: Target, expression: st
             if isinstance(live, Refusal):
                 return conversation.failed(live, target)
             seen, arrived = await _look(target, live, expression, holds)
-            if arrived:
+            if arrived is True:
                 return seen
+            if isinstance(arrived, ExpressionFault):
+                return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"until.expect: {arrived.message}: {wanted}"))
             if seen != before:
                 conversation.log.write(f"not yet: {seen}")
                 conversation.report(f"waiting until {wanted}: last saw {seen}")
@@ -45,10 +48,12 @@ async def until_gone(conversation: Conversation, target: Target) -> Failed | Non
     raise AssertionError("an object is followed until it is refused")
 
 
-async def _look(target: Target, live: Json, expression: str, holds: Holds) -> tuple[str, bool]:
-    """Return what is seen, and whether that is what is wanted. A field that is not there yet is no mistake while waiting."""
+async def _look(target: Target, live: Json, expression: str, holds: Holds) -> tuple[str, bool | ExpressionFault]:
+    """Return what is seen, and whether that is what is wanted, or why it never can be. A field that is not there yet is no mistake."""
     seen = version_of(live) if target.is_secret else shown(live, expression)
     answer = await holds(Vocabulary.RESOURCE, expression, {"object": live})
+    if isinstance(answer, ExpressionFault) and answer.exceeded:
+        return seen, answer
     if isinstance(answer, ExpressionFault):
         return (seen if target.is_secret else f"{seen} ({answer.message})"), False
     return seen, answer

@@ -160,7 +160,8 @@ class _Run:
         seen = self._conversation.clean(results.shown(answer))
         arrived = await self._holds("until.expect", until.expect, answer)
         if isinstance(arrived, Failed):
-            return arrived if answer.total else seen  # rows[0] of no rows: nothing there yet, which is no mistake
+            # rows[0] of no rows: nothing there yet, which is no mistake
+            return arrived if answer.total or arrived.permanent else seen
         return Succeeded(f"{_done(len(self._action.statements))}; {seen}") if arrived else seen
 
     async def _ask_again(self, query: str) -> Result | Fault | Failed:
@@ -180,7 +181,7 @@ class _Run:
         if not isinstance(answer, ExpressionFault):
             return answer
         message = f"{field}: {answer.message}: {_short(expression)}; saw {results.shown(result)}"
-        return Failed(FailureReason.INVALID_EXPRESSION, self._conversation.clean(message))
+        return Failed(FailureReason.INVALID_EXPRESSION, self._conversation.clean(message), permanent=answer.exceeded)
 
     def _report(self, text: str) -> None:
         self._tell(self._conversation.clean(text))
