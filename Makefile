@@ -35,7 +35,7 @@ test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
 	$(RUN) -m tests.gitops.judging
 	$(RUN) -m pytest -n $(JOBS) $(TESTS)
 
-e2e: $(INSTALLED)  ## Run the end-to-end suite on a real node (E2E=kind: on kind; E2E=kubeconfig KUBECONFIG=... OBTASK_IMAGE=...: on a cluster of yours)
+e2e: $(INSTALLED)  ## Run the end-to-end suite on a real node (E2E=kind: on kind; E2E=kubeconfig KUBECONFIG=... E2E_IMAGE=...: on a cluster of yours)
 ifeq ($(E2E),node)
 	@$(RUN) -m obtask.devcluster.node run -- $(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
 else ifeq ($(E2E),kind)

@@ -12,10 +12,11 @@ import yaml
 
 from obtask.devcluster import processes
 from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.files import checkout
+from obtask.devcluster.files import checkout, locked
 from obtask.devcluster.node import cgroups, configuration
+from obtask.devcluster.node.folder import make_folder, refuse_foreign, remove_folder
 from obtask.devcluster.node.layout import ADDRESS, Node
-from obtask.devcluster.node.lifecycle import GUARD
+from obtask.devcluster.node.lifecycle import GUARD, is_up
 from obtask.devcluster.node.machine import IMAGE_PROGRAMS, NODE_PROGRAMS, Machine, check
 from obtask.devcluster.processes import Command
 
@@ -24,14 +25,16 @@ from obtask.devcluster.processes import Command
 def node(tmp_path: Path) -> Node:
     """Return a node whose configuration is written."""
     made = Node(tmp_path / "state", tmp_path / "log", tmp_path / "programs")
-    made.state.mkdir()
+    make_folder(made.state)
     configuration.write(made, checkout() / "deploy/node", "/usr/sbin/runc")
     return made
 
 
-def machine(*, platform: str = "linux", root: bool = True, mount: str = "tmpfs", programs: Mapping[str, str] = NODE_PROGRAMS) -> Machine:
+def machine(
+    *, platform: str = "linux", root: bool = True, mount: str = "tmpfs", refusal: str = "", programs: Mapping[str, str] = NODE_PROGRAMS
+) -> Machine:
     """Return a machine that has these programs."""
-    return Machine(platform, root, {"/sys/fs/cgroup": mount}, lambda name: f"/usr/bin/{name}" if name in programs else None)
+    return Machine(platform, root, {"/sys/fs/cgroup": mount}, refusal, lambda name: f"/usr/bin/{name}" if name in programs else None)
 
 
 def test_components_read_what_was_written_for_them(node: Node) -> None:
@@ -86,6 +89,7 @@ def test_a_placeholder_nobody_fills_is_an_error(node: Node) -> None:
         (machine(platform="darwin"), r"needs Linux; .*E2E=kubeconfig"),
         (machine(root=False), r"needs root .*sudo make e2e"),
         (machine(mount="cgroup2"), r"cgroup v1 .*there is cgroup2; .*E2E=kubeconfig"),
+        (machine(refusal="unshare: not permitted"), r"root gets none here \(unshare: not permitted\); .*E2E=kubeconfig"),
         (machine(programs={}), r"on Debian: apt-get install -y --no-install-recommends .*containernetworking-plugins .*runc socat"),
     ],
 )
@@ -97,11 +101,11 @@ def test_what_a_machine_lacks_is_said_in_one_line(here: Machine, told: str) -> N
     assert "\n" not in str(raised.value)
 
 
-def test_building_an_image_asks_nothing_of_cgroups() -> None:
+def test_building_an_image_asks_nothing_of_namespaces() -> None:
     """Only running Pods does."""
-    here = machine(mount="cgroup2", programs=IMAGE_PROGRAMS)
+    here = machine(mount="cgroup2", refusal="no", programs=IMAGE_PROGRAMS)
 
-    assert check(here, IMAGE_PROGRAMS, cgroups=False) == []
+    assert check(here, IMAGE_PROGRAMS, pods=False) == []
 
 
 def test_a_debian_installs_what_it_lacks() -> None:
@@ -141,3 +145,69 @@ def test_a_node_ends_with_who_wanted_it(node: Node) -> None:
     assert guard.returncode == 0
     assert not processes.is_alive(process)
     assert not node.state.exists()
+
+
+def test_who_comes_next_waits_for_the_guard(node: Node, tmp_path: Path) -> None:
+    """The owner's lock outlives an owner that is killed, until the node is removed: the guard never meets the next node in this folder."""
+    lock = tmp_path / "lock"
+    process = processes.start(Command("node", ("/bin/sleep", "600"), node.run, node.log))
+    script = f"""
+import sys
+from pathlib import Path
+from obtask.devcluster.files import locked
+from obtask.devcluster.leash import leash
+with locked(Path({str(lock)!r}), "waiting") as lock, leash(Path({str(node.run)!r}), {GUARD!r}, [lock]):
+    print("guarded", flush=True)
+    sys.stdin.read()
+"""
+    with Popen([sys.executable, "-c", script], stdin=PIPE, stdout=PIPE, text=True) as owner:  # noqa: S603 - our own words
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "guarded\n"
+        owner.kill()
+
+    with locked(lock, "waiting for the guard"):
+        left = node.state.exists(), processes.is_alive(process)
+
+    assert left == (False, False)
+
+
+def test_a_node_is_up_once_its_start_has_ended(node: Node) -> None:
+    """A starter that is killed halfway leaves processes; `make node-up` starts such a node anew."""
+    process = processes.start(Command("node", ("/bin/sleep", "600"), node.run, node.log))
+    halfway = is_up(node)
+    node.complete.touch()
+    started = is_up(node)
+    processes.stop([process], grace=0)
+
+    assert (halfway, started, is_up(node)) == (False, True, False)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, kind: str) -> None:
+    """`--state ~/work` is a slip, not a wish to lose it: neither `up` nor `down` touches it, and one line says so."""
+    work = tmp_path / "work"
+    file = work / "thesis" if kind == "folder" else work
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("years")
+
+    for change in (make_folder, remove_folder):
+        with pytest.raises(DevClusterError, match="is not the folder of a node, and not empty") as raised:
+            change(work)
+        assert "\n" not in str(raised.value)
+
+    assert file.read_text() == "years"
+
+
+def test_an_empty_folder_is_as_good_as_none(tmp_path: Path) -> None:
+    """What `mktemp -d` made can be given; a node's folder goes with all that is in it, and can be removed again and again."""
+    (tmp_path / "node").mkdir()
+    make_folder(tmp_path / "node")
+    (tmp_path / "node/pki").mkdir()
+    (tmp_path / "node/pki/ca.crt").touch()
+    (tmp_path / "node/link").symlink_to(tmp_path)
+
+    refuse_foreign(tmp_path / "node")
+    remove_folder(tmp_path / "node")
+    remove_folder(tmp_path / "node")
+
+    assert list(tmp_path.iterdir()) == []

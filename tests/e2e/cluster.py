@@ -60,12 +60,12 @@ def given_cluster(environment: Mapping[str, str]) -> Iterator[Cluster]:
             [kubectl.program, "config", "view", "--raw", "--minify", "--flatten"], capture_output=True, text=True, check=True
         )
         kubectl.kubeconfig.write_text(view.stdout)
-        image, helm = environment["OBTASK_IMAGE"], _program(environment, "HELM")
+        image, helm = environment["E2E_IMAGE"], _program(environment, "HELM")
         (folder / "bin").mkdir()
         for name, program in (("kubectl", kubectl.program), ("helm", helm)):
             (folder / "bin" / name).symlink_to(program)
         with _proxied(kubectl, folder / "api.sock") as api:
-            yield Cluster(kubectl, helm, api, image, environment.get("OBTASK_E2E_STEP_IMAGE") or image)
+            yield Cluster(kubectl, helm, api, image, environment.get("E2E_STEP_IMAGE") or image)
     finally:
         shutil.rmtree(folder)
 

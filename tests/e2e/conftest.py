@@ -12,7 +12,8 @@ from tests.e2e.steps import Steps
 from tests.scenario.tasks import Tasks
 
 HERE = Path(__file__).parent
-NEEDED = ("KUBECONFIG", "OBTASK_IMAGE")
+NEEDED = ("KUBECONFIG", "E2E_IMAGE")
+CRD = "obtasks.task.oceanbase.com"
 PATIENCE_SECONDS = 60
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 FIGURES = pytest.StashKey[dict[str, str]]()
@@ -66,6 +67,7 @@ def namespaces(cluster: Cluster) -> list[str]:
 def release(cluster: Cluster, namespaces: list[str]) -> Iterator[Release]:
     """Return the release that the tests share; at the end everything is removed that the suite made."""
     ours = Release(cluster, f"e2e-{uuid.uuid4().hex[:6]}")
+    of_others = cluster.kubectl.run(["get", "crd", CRD, "--ignore-not-found", "-o", "name"])
     make_namespace(cluster, ours.name, RESTRICTED)
     try:
         yield ours
@@ -78,8 +80,8 @@ def release(cluster: Cluster, namespaces: list[str]) -> Iterator[Release]:
             cluster.kubectl.run(["-n", name, "wait", "--for=delete", "obtasks", "--all", "--timeout=100s"], timeout=120)
         ours.uninstall()
         cluster.kubectl.run(["delete", "namespace", ours.name, *namespaces, "--ignore-not-found", "--timeout=100s"], timeout=120)
-        if not cluster.kubectl.run(["get", "obtasks", "-A", "-o", "name"]):
-            cluster.kubectl.run(["delete", "crd", "obtasks.task.oceanbase.com"])
+        if not of_others and not cluster.kubectl.run(["get", "obtasks", "-A", "-o", "name"]):
+            cluster.kubectl.run(["delete", "crd", CRD])
 
 
 def make_namespace(cluster: Cluster, name: str, labels: Mapping[str, str]) -> None:

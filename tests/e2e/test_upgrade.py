@@ -23,7 +23,7 @@ UNTIL_OPEN = {"name": "s", "resource": {"patch": PATCHED, "until": {"expect": 'h
 @pytest.fixture
 def previous(tmp_path: Path) -> Path:
     """Return the chart that is upgraded: the one that was given, otherwise ours under an older number."""
-    given = os.environ.get("OBTASK_E2E_PREVIOUS_CHART")
+    given = os.environ.get("E2E_PREVIOUS_CHART")
     if given:
         return Path(given)
     copy = Path(shutil.copytree(CHART, tmp_path / "chart"))
@@ -60,7 +60,7 @@ def test_tasks_outlive_a_rolling_update(
 ) -> None:
     """From an older chart to ours, to two replicas and back to one, with a hundred tasks running."""
     release.uninstall()
-    release.have(PLAIN, previous, os.environ.get("OBTASK_E2E_PREVIOUS_IMAGE"))
+    release.have(PLAIN, previous, os.environ.get("E2E_PREVIOUS_IMAGE"))
     before = crd_of(release)
     tasks = new_namespace()
     names = begin(tasks, steps)
@@ -74,7 +74,7 @@ def test_tasks_outlive_a_rolling_update(
         open_gate(tasks, f"job-{number}")
     ends = {name: tasks.wait_let_go(name) for name in names}
 
-    assert before.endswith(OLD) or os.environ.get("OBTASK_E2E_PREVIOUS_CHART")
+    assert before.endswith(OLD) or os.environ.get("E2E_PREVIOUS_CHART")
     assert not crd_of(release).endswith(OLD)
     assert {name: status["phase"] for name, status in ends.items() if status["phase"] != "Succeeded"} == {}
     assert {step["subtasks"][0]["attempts"] for status in ends.values() for step in status["steps"]} == {1}

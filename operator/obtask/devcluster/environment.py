@@ -52,7 +52,7 @@ class Folders:
         """Data and process records of one part."""
         return self.dev / "state" / part
 
-    def alone(self) -> AbstractContextManager[None]:
+    def alone(self) -> AbstractContextManager[int]:
         """Keep other `up` and `down` out."""
         return locked(self.dev / "lock", "another `up` or `down` is at work in this checkout; waiting for it")
 

@@ -29,10 +29,10 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def locked(path: Path, waiting: str) -> Iterator[None]:
+def locked(path: Path, waiting: str) -> Iterator[int]:
     """Hold a lock among the processes of this machine; it is given back at the end, also at a violent one.
 
-    If somebody else holds it, `waiting` is said once.
+    If somebody else holds it, `waiting` is said once. A process that inherits the file holds the lock as well, until it ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
@@ -41,4 +41,4 @@ def locked(path: Path, waiting: str) -> Iterator[None]:
         except BlockingIOError:
             sys.stderr.write(f"… {waiting}\n")
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()

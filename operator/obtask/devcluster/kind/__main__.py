@@ -30,7 +30,7 @@ CGROUP = "libpod_parent"
 
 
 def run(command: list[str]) -> int:
-    """Run the command with KUBECONFIG, OBTASK_IMAGE, KUBECTL and HELM set, and return its exit code."""
+    """Run the command with KUBECONFIG, E2E_IMAGE, KUBECTL and HELM set, and return its exit code."""
     if packages := check(this_machine(), NODE_PROGRAMS | IMAGE_PROGRAMS | PODMAN_PROGRAMS):
         install(packages, tell)
     module = checkout() / "deploy/devcluster"
@@ -56,7 +56,7 @@ def _with_cluster(programs: Path, words: list[str], image: str) -> int:
     # Every process of the cluster ends with this one, however that ends.
     tied = [find_program("setpriv") or "setpriv", "--pdeathsig=KILL", "--"]
     namespaces = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
-    tools = {"KUBECTL": str(programs / "kubectl"), "HELM": str(programs / "helm"), "OBTASK_IMAGE": image}
+    tools = {"KUBECTL": str(programs / "kubectl"), "HELM": str(programs / "helm"), "E2E_IMAGE": image}
     env = {**os.environ, **tools, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}{os.pathsep}{FOLDERS}"}
     command = [*tied, *namespaces, "--propagation=private", str(checkout() / "deploy/kind/run.sh"), *words]
     return subprocess.run(command, check=False, env=env).returncode  # noqa: S603 - what the person typed, in namespaces

@@ -16,6 +16,7 @@ from obtask.devcluster.build import build
 from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import checkout, locked
 from obtask.devcluster.node import archive, images, lifecycle
+from obtask.devcluster.node.folder import refuse_foreign
 from obtask.devcluster.node.images import Image
 from obtask.devcluster.node.layout import Node
 from obtask.devcluster.node.machine import IMAGE_PROGRAMS, NODE_PROGRAMS, check, find_program, install, this_machine
@@ -70,7 +71,7 @@ def load(archives: list[Path], state: State = None) -> None:
 @app.command()
 def image() -> None:
     """Build the operator's image, and print its sizes, its name and the archive it is in."""
-    ready(IMAGE_PROGRAMS, cgroups=False)
+    ready(IMAGE_PROGRAMS, pods=False)
     built = images.operator(tell)
     unpacked, packed = archive.unpacked_size(built.archive), archive.compressed_size(built.archive)
     typer.echo(f"{built.reference}: {unpacked / 1e6:.0f} MB, compressed {packed / 1e6:.0f} MB\n{built.archive}")
@@ -78,10 +79,10 @@ def image() -> None:
 
 @app.command(context_settings={"allow_interspersed_args": False})
 def run(command: list[str], state: Annotated[Path | None, typer.Option(show_default=".dev/e2e")] = None) -> None:
-    """Start a node, run a command with KUBECONFIG, OBTASK_IMAGE, KUBECTL and HELM set, and remove the node."""
+    """Start a node, run a command with KUBECONFIG, E2E_IMAGE, KUBECTL and HELM set, and remove the node."""
     node, image = prepare(state or checkout() / ".dev/e2e")
     archives = [*images.of_cluster(node.programs, tell), image.archive]
-    with alone(node), lifecycle.running(node, archives, tell):
+    with alone(node) as lock, lifecycle.running(node, lock, archives, tell):
         # It ends with this process, however that ends.
         words = [find_program("setpriv") or "setpriv", "--pdeathsig=TERM", "--", *command]
         code = subprocess.run(words, check=False, env=environment(node, image)).returncode  # noqa: S603 - what the person typed
@@ -97,17 +98,18 @@ def check_machine() -> None:
     typer.echo("A node can run on this machine" + (f"; Debian packages to be installed: {' '.join(packages)}" if packages else ""))
 
 
-def ready(programs: Mapping[str, str], *, cgroups: bool = True) -> None:
+def ready(programs: Mapping[str, str], *, pods: bool = True) -> None:
     """Make this machine ready: check it, and install what it lacks."""
-    if packages := check(this_machine(), programs, cgroups=cgroups):
+    if packages := check(this_machine(), programs, pods=pods):
         install(packages, tell)
 
 
 def prepare(state: Path) -> tuple[Node, Image]:
     """Return a node that can be started, and the operator's image: build what is missing."""
+    state = state.absolute()
+    refuse_foreign(state)
     ready(NODE_PROGRAMS | IMAGE_PROGRAMS)
     programs = build(checkout() / "deploy/devcluster", tell, programs=NODE)
-    state = state.absolute()
     return Node(state, checkout() / ".dev/log" / state.name, programs), images.operator(tell)
 
 
@@ -120,7 +122,7 @@ def start(node: Node, image: Image) -> None:
         raise
 
 
-def alone(node: Node) -> AbstractContextManager[None]:
+def alone(node: Node) -> AbstractContextManager[int]:
     """Keep other commands on this node out."""
     return locked(node.state.with_suffix(".lock"), "another command is at work on this node; waiting for it")
 
@@ -128,7 +130,7 @@ def alone(node: Node) -> AbstractContextManager[None]:
 def environment(node: Node, image: Image) -> dict[str, str]:
     """Return what the end-to-end suite needs to know."""
     programs = {"KUBECTL": str(node.programs / "kubectl"), "HELM": str(node.programs / "helm")}
-    return {**os.environ, **programs, "KUBECONFIG": str(node.kubeconfig), "OBTASK_IMAGE": image.reference}
+    return {**os.environ, **programs, "KUBECONFIG": str(node.kubeconfig), "E2E_IMAGE": image.reference}
 
 
 def main() -> None:

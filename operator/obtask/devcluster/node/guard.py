@@ -6,6 +6,7 @@ from pathlib import Path
 from obtask.devcluster.node.layout import Node
 from obtask.devcluster.node.lifecycle import down
 
+# The lock on the node is inherited: the next command waits until this is done.
 if __name__ == "__main__":
     sys.stdin.buffer.read()
     state = Path(sys.argv[1]).parent

@@ -64,6 +64,11 @@ class Node:
         return self.state / "api.ready"
 
     @property
+    def complete(self) -> Path:
+        """Tells that the start of the node came to its end."""
+        return self.state / "complete"
+
+    @property
     def kubeconfig(self) -> Path:
         """The admin's way to the API server, through a port on 127.0.0.1."""
         return self.state / "kubeconfig"

@@ -1,7 +1,6 @@
 """Start a node, put images into it, and remove it without a trace."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +13,9 @@ from obtask.devcluster.files import checkout
 from obtask.devcluster.kubectl import Kubectl
 from obtask.devcluster.leash import leash
 from obtask.devcluster.node import cgroups, configuration
+from obtask.devcluster.node.folder import make_folder, refuse_foreign, remove_folder
 from obtask.devcluster.node.layout import ADDRESS, SERVICES, Node
-from obtask.devcluster.node.machine import find_program
+from obtask.devcluster.node.machine import NAMESPACES, find_program
 from obtask.devcluster.ports import LOOPBACK, free_port
 from obtask.devcluster.probe import Probe
 from obtask.devcluster.processes import Command, Process
@@ -27,9 +27,12 @@ GUARD = "obtask.devcluster.node.guard"
 
 
 @contextmanager
-def running(node: Node, images: Sequence[Path], report: Report = silent) -> Iterator[None]:
-    """Run a node as long as the block lasts, or as long as this process lives."""
-    with leash(node.run, GUARD):
+def running(node: Node, lock: int, images: Sequence[Path], report: Report = silent) -> Iterator[None]:
+    """Run a node as long as the block lasts, or as long as this process lives.
+
+    If this process is killed, nobody else gets the lock before the node is removed.
+    """
+    with leash(node.run, GUARD, [lock]):
         try:
             up(node, images, report)
             yield
@@ -41,7 +44,7 @@ def running(node: Node, images: Sequence[Path], report: Report = silent) -> Iter
 def up(node: Node, images: Sequence[Path], report: Report = silent) -> None:
     """Start a node with these images, the cluster's own first, and return when Pods can run; one that is there already is started anew."""
     down(node)
-    node.state.mkdir(parents=True, mode=0o700)
+    make_folder(node.state)
     node.logs.mkdir(parents=True, exist_ok=True)
     node.bin.mkdir()
     for name in ("kubectl", "helm"):
@@ -67,6 +70,7 @@ def up(node: Node, images: Sequence[Path], report: Report = silent) -> None:
                 cluster.run([*words, f"--timeout={START_TIMEOUT:.0f}s"], timeout=START_TIMEOUT + 10)
             except DevClusterError as error:
                 raise DevClusterError(f"{error}; look at the logs of its components in {node.logs}") from error
+    node.complete.touch()
 
 
 def _open_door(node: Node, process: Process) -> None:
@@ -82,15 +86,19 @@ def _open_door(node: Node, process: Process) -> None:
 
 def down(node: Node) -> None:
     """End the node and remove everything but its logs; it may be called in any state, again and again."""
+    refuse_foreign(node.state)
+    node.complete.unlink(missing_ok=True)
     # Nothing in it has data to save: the kernel ends all at once.
     processes.stop(processes.recorded(node.run), grace=0)
     cgroups.remove(node.name)
-    shutil.rmtree(node.state, ignore_errors=True)
+    remove_folder(node.state)
 
 
 def is_up(node: Node) -> bool:
-    """Tell whether the node runs."""
-    return any(process.name == "node" and processes.is_alive(process) for process in processes.recorded(node.run))
+    """Tell whether the node runs; one whose start was ended halfway does not."""
+    return node.complete.exists() and any(
+        process.name == "node" and processes.is_alive(process) for process in processes.recorded(node.run)
+    )
 
 
 def load(node: Node, image: Path) -> None:
@@ -111,8 +119,7 @@ def _program(name: str) -> str:
 
 
 def _first_process(node: Node, init: Path) -> tuple[str, ...]:
-    namespaces = ("--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation=private")
-    return (_program("unshare"), *namespaces, str(init), node.name, str(node.state), str(node.logs), ADDRESS, SERVICES)
+    return (_program("unshare"), *NAMESPACES, str(init), node.name, str(node.state), str(node.logs), ADDRESS, SERVICES)
 
 
 def _import_all(node: Node, process: Process, images: Sequence[Path]) -> None:

@@ -24,7 +24,10 @@ NODE_PROGRAMS = {
 }
 IMAGE_PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap", "nsenter": "util-linux"}
 
-ELSEWHERE = "run the suite elsewhere: make e2e E2E=kubeconfig KUBECONFIG=... OBTASK_IMAGE=..."
+# What the first process of a node is started with.
+NAMESPACES = ("--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--propagation=private")
+
+ELSEWHERE = "run the suite elsewhere: make e2e E2E=kubeconfig KUBECONFIG=... E2E_IMAGE=..."
 
 # Root's programs are not on everybody's path.
 FOLDERS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -39,6 +42,8 @@ class Machine:
     root: bool
     # The file systems by where they are mounted.
     mounts: Mapping[str, str]
+    # What it says to root that asks for namespaces and mounts; empty if it gives them.
+    refusal: str
     find: Callable[[str], str | None]
 
     def program(self, name: str) -> str:
@@ -50,7 +55,16 @@ def this_machine() -> Machine:
     """Look at this machine."""
     mounts = Path("/proc/mounts")
     lines = [line.split() for line in mounts.read_text().splitlines()] if mounts.exists() else []
-    return Machine(sys.platform, os.geteuid() == 0, {line[1]: line[2] for line in lines}, find_program)
+    return Machine(sys.platform, os.geteuid() == 0, {line[1]: line[2] for line in lines}, _refusal(), find_program)
+
+
+def _refusal() -> str:
+    """Make the namespaces of a node and leave them at once. Where there is no unshare, it has to be installed first."""
+    unshare = find_program("unshare")
+    if unshare is None or os.geteuid() != 0:
+        return ""
+    answer = run([unshare, *NAMESPACES, "true"], env=os.environ)
+    return (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1] if answer.returncode else ""
 
 
 def find_program(name: str) -> str | None:
@@ -58,15 +72,17 @@ def find_program(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}{os.pathsep}{FOLDERS}")
 
 
-def check(machine: Machine, programs: Mapping[str, str], *, cgroups: bool = True) -> list[str]:
+def check(machine: Machine, programs: Mapping[str, str], *, pods: bool = True) -> list[str]:
     """Refuse a machine that cannot do it, with one line that says what to do; return the Debian packages to install first."""
     if machine.platform != "linux":
         raise DevClusterError(f"a node needs Linux; {ELSEWHERE}")
     if not machine.root:
         raise DevClusterError(f"a node needs root (namespaces, mounts, cgroups): sudo make e2e, or {ELSEWHERE}")
-    if cgroups and machine.mounts.get("/sys/fs/cgroup") != "tmpfs":
+    if pods and machine.mounts.get("/sys/fs/cgroup") != "tmpfs":
         found = machine.mounts.get("/sys/fs/cgroup", "nothing")
         raise DevClusterError(f"the node is written for cgroup v1 under /sys/fs/cgroup, and there is {found}; {ELSEWHERE}")
+    if pods and machine.refusal:
+        raise DevClusterError(f"a node needs namespaces and mounts, and root gets none here ({machine.refusal}); {ELSEWHERE}")
     packages = sorted({package for program, package in programs.items() if machine.find(program) is None})
     if packages and machine.find("apt-get") is None:
         raise DevClusterError(f"missing here: {', '.join(packages)} (the names of Debian's packages); on Debian: {command(packages)}")
