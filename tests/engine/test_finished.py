@@ -111,6 +111,16 @@ def test_a_standby_doubts_every_list(finished: FinishedTasks, clock: Clock) -> N
     assert known(finished) == {f"t{number}" for number in (*range(1, 6), *range(11, 16))}
 
 
+def test_a_list_right_after_another_is_a_list_of_its_own(finished: FinishedTasks, clock: Clock) -> None:
+    """The watch broke at once: what the first list named and the second does not is gone."""
+    for names_there in (("kept", "gone", "also-kept"), ("kept", "also-kept", "new")):
+        for name in names_there:
+            finished.see(task(name), listed=True)
+    clock.later()
+
+    assert known(finished) == {"kept", "also-kept", "new"}
+
+
 def test_old_news_changes_nothing(finished: FinishedTasks) -> None:
     """An event that comes again does not replace what is known; a version that was dropped after a refusal may come anew."""
     finished.see(task("x", 7), listed=False)

@@ -33,7 +33,7 @@ class FinishedTasks:
         meta = body["metadata"]
         namespace, uid = meta["namespace"], meta["uid"]
         if listed:
-            self._doubt(namespace)
+            self._doubt(namespace, uid)
         self._suspects.get(namespace, set()).discard(uid)
         known = self._places[namespace].get(uid)
         if known is not None and int(known.version) > int(meta["resourceVersion"]):
@@ -60,12 +60,14 @@ class FinishedTasks:
             return None
         return [task for place in self._places.values() for task in place.values()]
 
-    def _doubt(self, namespace: str) -> None:
+    def _doubt(self, namespace: str, uid: str) -> None:
         # What is known of the namespace and does not come again in this list is gone.
         self._settle()  # nobody asks a standby what is certain: the doubts of an earlier list are still open
         self._listed_at = self._clock()
-        if namespace not in self._suspects:
-            self._suspects[namespace] = set(self._places[namespace])
+        known, suspects = self._places[namespace], self._suspects.get(namespace)
+        # No list names a task twice: what comes once more begins the next list.
+        if suspects is None or (uid in known and uid not in suspects):
+            self._suspects[namespace] = set(known)
 
     def _settle(self) -> None:
         if self._listed_at is None or self._clock() - self._listed_at < LISTING_PAUSE_SECONDS:
