@@ -43,10 +43,14 @@ ACTION_REASON_ANNOTATION: Final = f"{GROUP}/action-reason"
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 ACCEPTED_COMMAND_ANNOTATION: Final = f"{GROUP}/accepted-command"
 
-# What Argo CD, Flux and Helm write on objects that they make again when they are gone; a hook of Argo CD is made once per sync.
-KEEPER_ANNOTATIONS: Final = ("argocd.argoproj.io/tracking-id", "meta.helm.sh/release-name")
-KEEPER_LABELS: Final = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name", "argocd.argoproj.io/instance")
+# What Argo CD, and Flux and Helm, write on objects that they make again when they are gone; a hook of Argo CD is made once per sync.
 HOOK_ANNOTATION: Final = "argocd.argoproj.io/hook"
+ARGO_ANNOTATIONS: Final = ("argocd.argoproj.io/tracking-id",)
+ARGO_LABELS: Final = ("argocd.argoproj.io/instance",)
+KEEPER_ANNOTATIONS: Final = ("meta.helm.sh/release-name",)
+KEEPER_LABELS: Final = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name")
+# The only mark of Argo CD before 3.0, unless it is told otherwise. Others use it, too: it proves nothing.
+SHARED_LABEL: Final = "app.kubernetes.io/instance"
 
 CONNECTION_SECRET_TYPE: Final = f"{GROUP}/connection"
 LOG_KEY: Final = "log.gz"

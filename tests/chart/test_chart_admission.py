@@ -15,7 +15,7 @@ from obtask.devcluster.controlplane import ControlPlane
 
 ALL = ["retry", "rollback", "skip", "skip-step"]
 ACTION, REASON = "task.oceanbase.com/action", "task.oceanbase.com/action-reason"
-TRACKED = "argocd.argoproj.io/tracking-id"
+TRACKED, HOOK = "argocd.argoproj.io/tracking-id", "argocd.argoproj.io/hook"
 STAMP, NOTE = "task.oceanbase.com/requested-by", "task.oceanbase.com/accepted-command"
 WRITE = ["get", "list", "create", "update", "patch", "delete"]
 
@@ -267,10 +267,24 @@ def test_a_task_that_is_made_again_must_not_delete_itself(people: People, mark: 
 
 def test_a_time_to_live_is_for_tasks_that_are_made_once(people: People) -> None:
     """By a person or a program, or as a hook of Argo CD, which is made once per sync."""
-    hook = {"annotations": {TRACKED: "x", "argocd.argoproj.io/hook": "PreSync"}}
+    hook = {"annotations": {TRACKED: "x", HOOK: "PreSync"}}
+    labelled_hook = {"labels": {"argocd.argoproj.io/instance": "x"}, "annotations": {HOOK: "PreSync"}}
 
-    for metadata in ({}, {"labels": {"app.kubernetes.io/instance": "x"}}, hook):
+    for metadata in ({}, {"labels": {"app.kubernetes.io/instance": "x"}}, hook, labelled_hook):
         assert "created" in people.creates(people.manifest("x", metadata, ttlSecondsAfterFinished=60))
+
+
+@pytest.mark.parametrize(
+    ("mark", "metadata"),
+    [
+        ("meta.helm.sh/release-name", {"annotations": {HOOK: "PreSync", "meta.helm.sh/release-name": "x"}}),
+        ("kustomize.toolkit.fluxcd.io/name", {"annotations": {HOOK: "PreSync"}, "labels": {"kustomize.toolkit.fluxcd.io/name": "x"}}),
+        ("helm.toolkit.fluxcd.io/name", {"annotations": {HOOK: "PreSync"}, "labels": {"helm.toolkit.fluxcd.io/name": "x"}}),
+    ],
+)
+def test_a_hook_of_argo_cd_means_nothing_to_other_tools(people: People, mark: str, metadata: Body) -> None:
+    """Flux and Helm make it again whatever Argo CD's annotation says."""
+    assert f"whoever keeps it ({mark})" in people.creates(people.manifest("x", metadata, ttlSecondsAfterFinished=60))
 
 
 def test_a_namespace_with_a_failed_task_can_be_cleaned_up(people: People) -> None:

@@ -251,9 +251,9 @@ def test_the_policies_let_the_operator_pass() -> None:
 
 
 def test_the_policy_knows_the_marks_that_the_operator_knows() -> None:
-    """What GitOps tools keep is the same for both."""
+    """What GitOps tools keep is the same for both, but for a label that others use, too: nothing is refused for it."""
     policy = one({}, "ValidatingAdmissionPolicy", "obtask-operator-kept-in-git")
     marks = next(variable["expression"] for variable in policy["spec"]["variables"] if variable["name"] == "marks")
-    known = [names.HOOK_ANNOTATION, *names.KEEPER_ANNOTATIONS, *names.KEEPER_LABELS]
+    known = [names.HOOK_ANNOTATION, *names.ARGO_ANNOTATIONS, *names.ARGO_LABELS, *names.KEEPER_ANNOTATIONS, *names.KEEPER_LABELS]
 
     assert [word for word in marks.split('"')[1::2] if "/" in word] == known

@@ -1,29 +1,26 @@
 """What is remembered of finished tasks, also over lists that come again."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from obtask import names
-from obtask.engine.finished import FinishedTasks
-
-START = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+from obtask.engine.finished import LISTING_PAUSE_SECONDS, FinishedTasks
 
 
 class Clock:
     """A clock that the test sets."""
 
     def __init__(self) -> None:
-        self.now = START
+        self.now = 0.0
 
-    def __call__(self) -> datetime:
-        """Return the time."""
+    def __call__(self) -> float:
+        """Return the seconds that have passed."""
         return self.now
 
     def later(self) -> None:
         """Let the lists be over."""
-        self.now += timedelta(minutes=1)
+        self.now += LISTING_PAUSE_SECONDS
 
 
 @pytest.fixture
@@ -52,17 +49,24 @@ def known(finished: FinishedTasks) -> set[str] | None:
 
 
 @pytest.mark.parametrize(
-    "marks",
-    [*({"annotations": {mark: "x"}} for mark in names.KEEPER_ANNOTATIONS), *({"labels": {mark: "x"}} for mark in names.KEEPER_LABELS)],
+    ("marks", "hooks"),
+    [
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "x"}}, {"hook"}),
+        ({"labels": {"argocd.argoproj.io/instance": "x"}}, {"hook"}),
+        ({"labels": {"app.kubernetes.io/instance": "x"}}, {"hook"}),
+        ({"annotations": {"meta.helm.sh/release-name": "x"}}, set()),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "x"}}, set()),
+        ({"labels": {"helm.toolkit.fluxcd.io/name": "x"}}, set()),
+    ],
 )
-def test_what_gitops_tools_keep_is_not_ours_to_delete(finished: FinishedTasks, marks: dict[str, Any]) -> None:
+def test_what_gitops_tools_keep_is_not_ours_to_delete(finished: FinishedTasks, marks: dict[str, Any], hooks: set[str]) -> None:
     """They would make it again, and it would run again; a hook of Argo CD is made once per sync, and other marks mean nothing."""
     hook = {"annotations": marks.get("annotations", {}) | {names.HOOK_ANNOTATION: "PreSync"}}
     finished.see(task("kept", metadata=marks), listed=False)
     finished.see(task("hook", metadata=marks | hook), listed=False)
-    finished.see(task("labelled", metadata={"labels": {"app.kubernetes.io/instance": "x"}}), listed=False)
+    finished.see(task("labelled", metadata={"labels": {"app.kubernetes.io/name": "x"}}), listed=False)
 
-    assert known(finished) == {"hook", "labelled"}
+    assert known(finished) == hooks | {"labelled"}
 
 
 def test_only_tasks_that_nothing_waits_for_are_known(finished: FinishedTasks) -> None:
@@ -91,6 +95,30 @@ def test_a_list_that_comes_again_tells_what_is_gone(finished: FinishedTasks, clo
     assert known(finished) is None
     clock.later()
     assert known(finished) == {"kept", "new", "elsewhere"}
+
+
+def test_a_standby_doubts_every_list(finished: FinishedTasks, clock: Clock) -> None:
+    """Nobody asks it what is certain; what went while its watch was broken does not push out the rest when it leads."""
+    for number in range(1, 11):
+        finished.see(task(f"t{number}"), listed=True)
+    clock.later()
+    for number in range(1, 6):
+        finished.see(task(f"t{number}"), listed=True)
+    clock.later()
+    for number in range(11, 16):
+        finished.see(task(f"t{number}"), listed=False)
+
+    assert known(finished) == {f"t{number}" for number in (*range(1, 6), *range(11, 16))}
+
+
+def test_a_list_right_after_another_is_a_list_of_its_own(finished: FinishedTasks, clock: Clock) -> None:
+    """The watch broke at once: what the first list named and the second does not is gone."""
+    for names_there in (("kept", "gone", "also-kept"), ("kept", "also-kept", "new")):
+        for name in names_there:
+            finished.see(task(name), listed=True)
+    clock.later()
+
+    assert known(finished) == {"kept", "also-kept", "new"}
 
 
 def test_old_news_changes_nothing(finished: FinishedTasks) -> None:

@@ -127,7 +127,7 @@ class Operator:
         self.known = KnownTasks()
         events = EventRecorder(api, reporter=runner)
         self.engine = parts.engine(tasks, self.known, self.board, self.attempts, self.locking, events, METRICS, clock, longest_turn=1)
-        self.inbox = Inbox(self.engine, self.board, self.wakeups, FinishedTasks(clock, wanted=False), {})
+        self.inbox = Inbox(self.engine, self.board, self.wakeups, FinishedTasks(float, wanted=False), {})
 
     def key(self, name: str) -> Key:
         """Return the key of a task."""

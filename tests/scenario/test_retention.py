@@ -1,6 +1,7 @@
 """Finished tasks are deleted after a time, or when there are too many. API.md section 2, README."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -132,7 +133,7 @@ def test_a_time_for_all_and_times_of_their_own(tasks: TaskClient, settings: Sett
 async def test_a_namesake_or_a_task_that_has_changed_is_left_alone(tasks: TaskClient, control_plane: ControlPlane) -> None:
     """What is deleted is exactly what was judged; the watches tell of what is there instead."""
     finish(tasks, 0, 1, 2)
-    finished = FinishedTasks(now, wanted=True)
+    finished = FinishedTasks(time.monotonic, wanted=True)
     for number in range(3):
         finished.see(tasks.get(f"task-{number:02}"), listed=False)
     tasks.annotate("task-00", "note=changed")

@@ -36,6 +36,10 @@ class TaskBuilder:
         keys = {name: f"{names.GROUP}/{name[1:].replace('_', '-')}" if name.startswith("_") else name for name in annotations}
         return self._meta(annotations={keys[name]: value for name, value in annotations.items()})
 
+    def marked(self, **metadata: Mapping[str, str]) -> Self:
+        """Put labels or annotations on, as a GitOps tool does."""
+        return self._meta(**metadata)
+
     def cluster(self, name: str) -> Self:
         """Make it a task of a cluster."""
         return self._with(type="Cluster", cluster=name)

@@ -174,6 +174,47 @@ def test_time_to_live_counts_from_the_end() -> None:
     assert world.api.gone
 
 
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"labels": {"argocd.argoproj.io/instance": "x"}},
+        {"annotations": {"argocd.argoproj.io/tracking-id": "x"}},
+        {"annotations": {"meta.helm.sh/release-name": "x"}},
+        {"annotations": {"meta.helm.sh/release-name": "x", "argocd.argoproj.io/hook": "PreSync"}},
+        {"labels": {"kustomize.toolkit.fluxcd.io/name": "x"}},
+        {"labels": {"helm.toolkit.fluxcd.io/name": "x"}},
+    ],
+)
+def test_time_to_live_of_a_task_that_is_made_again_does_not_count(marks: dict[str, dict[str, str]]) -> None:
+    """The GitOps tool that has adopted it would make it again, and it would run again."""
+    world = World(a_task().ttl(3600).marked(**marks))
+    world.run()
+    world.succeed("only")
+
+    world.wait(3600)
+
+    assert not world.api.gone
+    assert world.intents[-1] == Rest()
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        {"labels": {"app.kubernetes.io/instance": "x"}},
+        {"annotations": {"argocd.argoproj.io/tracking-id": "x", "argocd.argoproj.io/hook": "PreSync"}},
+    ],
+)
+def test_time_to_live_counts_where_nobody_surely_makes_the_task_again(marks: dict[str, dict[str, str]]) -> None:
+    """A label that others use, too, proves nothing; a hook of Argo CD is made once per sync."""
+    world = World(a_task().ttl(3600).marked(**marks))
+    world.run()
+    world.succeed("only")
+
+    world.wait(3600)
+
+    assert world.api.gone
+
+
 def test_no_time_to_live_at_all() -> None:
     """With 0 seconds the task is deleted right after its end, which is stored before."""
     world = finished(0)

@@ -2,26 +2,29 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from obtask import names
 from obtask.engine.known import FINISHED
-from obtask.rules.retention import Finished, is_kept_elsewhere
+from obtask.rules.retention import Finished, may_be_kept_elsewhere
 
 # While the watches list everything anew, what was deleted meanwhile is still remembered. This long after the last word they have done so.
-LISTING_PAUSE = timedelta(seconds=4)
+LISTING_PAUSE_SECONDS = 4
 
 
 class FinishedTasks:
-    """The finished tasks that the watches have told of, but for those that GitOps tools keep; none unless they are ``wanted``."""
+    """The finished tasks that the watches have told of, but for those that GitOps tools keep; none unless they are ``wanted``.
 
-    def __init__(self, clock: Callable[[], datetime], *, wanted: bool) -> None:
+    ``clock`` counts seconds, whatever becomes of the time of day.
+    """
+
+    def __init__(self, clock: Callable[[], float], *, wanted: bool) -> None:
         self._clock = clock
         self._wanted = wanted
         self._places: defaultdict[str, dict[str, Finished]] = defaultdict(dict)
         self._suspects: dict[str, set[str]] = {}
-        self._listed_at: datetime | None = None
+        self._listed_at: float | None = None
 
     def see(self, body: Mapping[str, Any], *, listed: bool) -> None:
         """Take note of a version of a task, whether finished or not. ``listed``: it comes from a list, not from a change."""
@@ -30,7 +33,7 @@ class FinishedTasks:
         meta = body["metadata"]
         namespace, uid = meta["namespace"], meta["uid"]
         if listed:
-            self._doubt(namespace)
+            self._doubt(namespace, uid)
         self._suspects.get(namespace, set()).discard(uid)
         known = self._places[namespace].get(uid)
         if known is not None and int(known.version) > int(meta["resourceVersion"]):
@@ -52,19 +55,23 @@ class FinishedTasks:
 
     def certain(self) -> list[Finished] | None:
         """Return every finished task that is there; None while nobody knows which of them are gone."""
+        self._settle()
         if self._listed_at is not None:
-            if self._clock() - self._listed_at < LISTING_PAUSE:
-                return None
-            self._settle()
+            return None
         return [task for place in self._places.values() for task in place.values()]
 
-    def _doubt(self, namespace: str) -> None:
+    def _doubt(self, namespace: str, uid: str) -> None:
         # What is known of the namespace and does not come again in this list is gone.
+        self._settle()  # nobody asks a standby what is certain: the doubts of an earlier list are still open
         self._listed_at = self._clock()
-        if namespace not in self._suspects:
-            self._suspects[namespace] = set(self._places[namespace])
+        known, suspects = self._places[namespace], self._suspects.get(namespace)
+        # No list names a task twice: what comes once more begins the next list.
+        if suspects is None or (uid in known and uid not in suspects):
+            self._suspects[namespace] = set(known)
 
     def _settle(self) -> None:
+        if self._listed_at is None or self._clock() - self._listed_at < LISTING_PAUSE_SECONDS:
+            return
         for namespace, gone in self._suspects.items():
             for uid in gone:
                 self.forget(namespace, uid)
@@ -76,7 +83,7 @@ def _read(body: Mapping[str, Any]) -> Finished | None:
     meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     if status.get("phase") not in FINISHED or meta.get("deletionTimestamp") or names.FINALIZER in (meta.get("finalizers") or ()):
         return None
-    if is_kept_elsewhere(meta):
+    if may_be_kept_elsewhere(meta.get("labels") or {}, meta.get("annotations") or {}):
         return None
     try:
         finished_at = datetime.fromisoformat(status["finishedAt"])

@@ -23,6 +23,7 @@ class Metadata(Stored):
     creation_timestamp: datetime
     deletion_timestamp: datetime | None = None
     finalizers: tuple[str, ...] = ()
+    labels: Mapping[str, str] = Field(default_factory=dict)
     annotations: Mapping[str, str] = Field(default_factory=dict)
 
 

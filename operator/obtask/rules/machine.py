@@ -17,6 +17,7 @@ from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, 
 from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Observation, Obstacle
+from obtask.rules.retention import is_kept_elsewhere
 from obtask.rules.validation import spec_fault
 
 
@@ -179,10 +180,16 @@ def _after_the_end(task: Task, seen: Observation, command: Command | None) -> In
         return Record(commands.answered(task.status, command, ActionResult.REJECTED, text, seen.now))
     if not _unguarded(task):
         return Finish()
-    if isinstance(task.spec, TaskSpec) and task.spec.ttl_seconds_after_finished is not None and task.status.finished_at:
-        over = task.status.finished_at + timedelta(seconds=task.spec.ttl_seconds_after_finished)
-        return Delete() if over <= seen.now else Rest(over)
-    return Rest()
+    over = _end_of_life(task)
+    return Rest(over) if over is None or over > seen.now else Delete()
+
+
+def _end_of_life(task: Task) -> datetime | None:
+    if not isinstance(task.spec, TaskSpec) or task.spec.ttl_seconds_after_finished is None or task.status.finished_at is None:
+        return None
+    if is_kept_elsewhere(task.metadata.labels, task.metadata.annotations):
+        return None  # it would be made again and run again: a GitOps tool has adopted it after it was made with a time to live
+    return task.status.finished_at + timedelta(seconds=task.spec.ttl_seconds_after_finished)
 
 
 def _let_go(task: Task, seen: Observation) -> Intent:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from obtask import names
 
@@ -42,17 +41,24 @@ class Finished:
     own_ttl: bool
 
 
-def is_kept_elsewhere(metadata: Mapping[str, Any]) -> bool:
+def is_kept_elsewhere(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
     """Return whether a GitOps tool keeps the task: it makes it again when it is gone, and then it runs again."""
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    kept = any(mark in annotations for mark in names.KEEPER_ANNOTATIONS) or any(mark in labels for mark in names.KEEPER_LABELS)
-    return kept and names.HOOK_ANNOTATION not in annotations
+    if any(mark in annotations for mark in names.KEEPER_ANNOTATIONS) or any(mark in labels for mark in names.KEEPER_LABELS):
+        return True
+    kept_by_argo = any(mark in annotations for mark in names.ARGO_ANNOTATIONS) or any(mark in labels for mark in names.ARGO_LABELS)
+    return kept_by_argo and names.HOOK_ANNOTATION not in annotations
+
+
+def may_be_kept_elsewhere(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
+    """Return whether the task is spared where nobody has asked for its end: a label that others use, too, is enough."""
+    shared = names.SHARED_LABEL in labels and names.HOOK_ANNOTATION not in annotations
+    return shared or is_kept_elsewhere(labels, annotations)
 
 
 def surplus(tasks: Iterable[Finished], retention: Retention, now: datetime) -> list[tuple[Finished, Cause]]:
     """Return which tasks are not kept and why, the one that finished first at the head.
 
-    The limit counts every finished task of a namespace; the time concerns only tasks that say none themselves.
+    The limit counts every one of these in a namespace; the time concerns only tasks that say none themselves.
     """
     places: defaultdict[str, list[Finished]] = defaultdict(list)
     for task in tasks:

@@ -1,6 +1,7 @@
 """Owns how the parts of an operator are put together."""
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,7 +87,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     engine = Engine(tasks, known, board, attempts, locking, events, metrics, clock)
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     retention = Retention(settings.ttl_seconds_after_finished, settings.history_limit)
-    finished = FinishedTasks(clock, wanted=not retention.keeps_everything)
+    finished = FinishedTasks(time.monotonic, wanted=not retention.keeps_everything)
     inbox = Inbox(engine, board, wakeups, finished, {"jobs": actions.jobs.see, "pods": actions.jobs.see_pod})
     cleaner = Cleaner(tasks, finished, retention, metrics, clock)
     listing = Listing(api, settings.namespaces)

@@ -1,0 +1,88 @@
+"""What the cleaner does when it may not delete a task."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from obtask.engine.cleaning import ASIDE, Cleaner
+from obtask.engine.finished import FinishedTasks
+from obtask.kube.api import Json, Refusal, Response, read_answer
+from obtask.kube.tasks import Tasks
+from obtask.metrics import Metrics
+from obtask.rules.retention import Retention
+
+
+@dataclass
+class Guarded:
+    """An API server whose policy protects some tasks; it takes note of what it is asked to delete."""
+
+    protected: set[str]
+    asked: list[str] = field(default_factory=list)
+
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+        """Delete a task, or refuse to."""
+        del query, body
+        name = path.rsplit("/", 1)[1]
+        self.asked.append(name)
+        if name in self.protected:
+            said = {"kind": "Status", "reason": "Forbidden", "message": f"policy: {name} stays"}
+            return read_answer(method, path, Response(403, json.dumps(said).encode()))
+        return read_answer(method, path, Response(200, b"{}"))
+
+
+@dataclass
+class Clock:
+    """A clock that the test sets."""
+
+    now: datetime = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.now
+
+
+def cleaner(api: Guarded, clock: Clock, *names: str) -> Cleaner:
+    """Return a cleaner that keeps no finished task of these, which finished in this order."""
+    finished = FinishedTasks(float, wanted=True)
+    for minute, name in enumerate(names):
+        meta = {"namespace": "prod", "name": name, "uid": f"uid-{name}", "resourceVersion": "1"}
+        status = {"phase": "Succeeded", "finishedAt": f"2026-11-23T07:{minute:02}:00Z"}
+        finished.see({"metadata": meta, "spec": {}, "status": status}, listed=False)
+    return Cleaner(Tasks(api), finished, Retention(history_limit=0), Metrics(CollectorRegistry()), clock)
+
+
+async def test_a_protected_task_does_not_keep_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """It is left alone for a while, then asked for again; the log says so once."""
+    api, clock = Guarded({"oldest"}), Clock()
+    cleaning = cleaner(api, clock, "oldest", "older", "old")
+
+    with caplog.at_level(logging.WARNING):
+        await cleaning.clean()
+        await cleaning.clean()
+        assert api.asked == ["oldest", "older", "old"]
+        clock.now += ASIDE
+        await cleaning.clean()
+
+    assert api.asked[3:] == ["oldest"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "cannot delete prod/oldest: policy: oldest stays; it is tried again every 5 minutes"
+    ]
+
+
+async def test_a_task_that_is_protected_no_more_is_deleted() -> None:
+    """When its time comes again."""
+    api, clock = Guarded({"x"}), Clock()
+    cleaning = cleaner(api, clock, "x")
+    await cleaning.clean()
+
+    api.protected.clear()
+    clock.now += ASIDE
+    await cleaning.clean()
+    await cleaning.clean()
+
+    assert api.asked == ["x", "x"]
