@@ -24,11 +24,6 @@ class Listing:
         self._namespaces = namespaces
         self._sleep = sleep
 
-    async def probe_tasks(self) -> None:
-        """Return when tasks are served: the API server publishes a kind before it can list it. Raises Unavailable."""
-        place = ("namespaces", self._namespaces[0]) if self._namespaces else ()
-        await self._api.send("GET", path_of("apis", names.GROUP, names.VERSION, *place, names.PLURAL), query={"limit": "1"})
-
     async def leases(self) -> list[Lease]:
         """Return all Leases that are locks."""
         query = {"labelSelector": names.LOCK_LABEL}

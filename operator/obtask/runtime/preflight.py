@@ -10,7 +10,6 @@ from itertools import groupby
 from obtask import names
 from obtask.kube.access import Right, refused
 from obtask.kube.api import Api, Refusal, Unavailable
-from obtask.kube.listing import Listing
 from obtask.kube.published import published_schema
 from obtask.model.compatibility import Schema, losses
 from obtask.model.schema import DISTRIBUTION, custom_resource_definitions
@@ -51,12 +50,9 @@ async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = P
 async def _obstacle(api: Api, settings: Settings) -> CannotStart | Unavailable | None:
     try:
         fault = _misfit(await published_schema(api)) or await _powerless(api, settings)
-        if fault is not None:
-            return CannotStart(fault)
-        await Listing(api, settings.namespaces).probe_tasks()
     except Unavailable as error:
         return error
-    return None
+    return None if fault is None else CannotStart(fault)
 
 
 def _misfit(served: Schema | Refusal) -> str | None:
