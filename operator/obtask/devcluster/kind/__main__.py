@@ -13,7 +13,7 @@ from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import checkout, locked
 from obtask.devcluster.kind.image import node_image
 from obtask.devcluster.node import cgroups, images
-from obtask.devcluster.node.machine import FOLDERS, IMAGE_PROGRAMS, NODE_PROGRAMS, check, find_program, install, this_machine
+from obtask.devcluster.node.machine import FOLDERS, IMAGE_PROGRAMS, NAMESPACES, NODE_PROGRAMS, check, find_program, install, this_machine
 from obtask.devcluster.programs import KIND
 from obtask.devcluster.toolchain import Pins
 
@@ -55,10 +55,9 @@ def run(command: list[str]) -> int:
 def _with_cluster(programs: Path, words: list[str], image: str) -> int:
     # Every process of the cluster ends with this one, however that ends.
     tied = [find_program("setpriv") or "setpriv", "--pdeathsig=KILL", "--"]
-    namespaces = ["unshare", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
     tools = {"KUBECTL": str(programs / "kubectl"), "HELM": str(programs / "helm"), "E2E_IMAGE": image}
     env = {**os.environ, **tools, "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}{os.pathsep}{FOLDERS}"}
-    command = [*tied, *namespaces, "--propagation=private", str(checkout() / "deploy/kind/run.sh"), *words]
+    command = [*tied, "unshare", *NAMESPACES, str(checkout() / "deploy/kind/run.sh"), *words]
     return subprocess.run(command, check=False, env=env).returncode  # noqa: S603 - what the person typed, in namespaces
 
 

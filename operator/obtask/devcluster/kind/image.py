@@ -18,19 +18,21 @@ REFERENCE = "localhost/obtask-kind-node:1"
 ENTRYPOINT = ("/usr/local/bin/entrypoint", "/sbin/init")
 NODE_PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "kubelet", "kubeadm", "kubectl")
 PACKAGES = (
-    *(
-        "systemd",
-        "systemd-sysv",
-        "runc",
-        "containernetworking-plugins",
-        "iproute2",
-        "iptables",
-        "nftables",
-        "conntrack",
-        "ethtool",
-        "socat",
-    ),
-    *("mount", "procps", "kmod", "hostname", "ca-certificates"),
+    "systemd",
+    "systemd-sysv",
+    "runc",
+    "containernetworking-plugins",
+    "iproute2",
+    "iptables",
+    "nftables",
+    "conntrack",
+    "ethtool",
+    "socat",
+    "mount",
+    "procps",
+    "kmod",
+    "hostname",
+    "ca-certificates",
 )
 # What kube-proxy calls.
 PROXY_PACKAGES = ("conntrack", "iptables", "kmod", "nftables")
@@ -38,16 +40,26 @@ PROXY_PACKAGES = ("conntrack", "iptables", "kmod", "nftables")
 STARTED = ("containerd", "node-images", "kubelet")
 # What a container has no use for, or no rights to.
 MASKED = (
-    *("systemd-resolved", "systemd-networkd", "systemd-udevd", "systemd-logind", "systemd-timesyncd", "systemd-udev-trigger"),
-    *("systemd-random-seed", "systemd-sysctl", "systemd-modules-load", "console-getty"),
-    *("getty.target", "systemd-tmpfiles-clean.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer"),
-    *(
-        "dev-hugepages.mount",
-        "sys-kernel-debug.mount",
-        "sys-kernel-tracing.mount",
-        "sys-kernel-config.mount",
-        "sys-fs-fuse-connections.mount",
-    ),
+    "systemd-resolved",
+    "systemd-networkd",
+    "systemd-udevd",
+    "systemd-logind",
+    "systemd-timesyncd",
+    "systemd-udev-trigger",
+    "systemd-random-seed",
+    "systemd-sysctl",
+    "systemd-modules-load",
+    "console-getty",
+    "getty.target",
+    "systemd-tmpfiles-clean.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "dev-hugepages.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "sys-kernel-config.mount",
+    "sys-fs-fuse-connections.mount",
 )
 UNITS = "etc/systemd/system"
 
