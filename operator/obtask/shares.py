@@ -1,0 +1,190 @@
+"""Owns fair shares: a number of slots, or of threads, given to namespaces in turn, so that none of them can take all."""
+
+import asyncio
+import heapq
+import itertools
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# Those of one namespace that wait, the longest first.
+_Line = OrderedDict[asyncio.Future[None], None]
+
+
+class Slot:
+    """A slot that its holder may give back for a while."""
+
+    def __init__(self, slots: "Slots", namespace: str) -> None:
+        self._slots = slots
+        self._namespace = namespace
+        self.held = False
+
+    async def take(self) -> None:
+        """Wait until it is this namespace's turn; whoever is cancelled meanwhile holds nothing."""
+        await self._slots._take(self._namespace)  # noqa: SLF001 - a slot is a part of its slots
+        self.held = True
+
+    def give_back(self) -> None:
+        """Let somebody else have the slot; without one this does nothing."""
+        if self.held:
+            self.held = False
+            self._slots._give_back(self._namespace)  # noqa: SLF001
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncGenerator[None]:
+        """Hold no slot as long as the block lasts, such as between two polls; then wait for one again."""
+        self.give_back()
+        yield
+        await self.take()
+
+
+class Slots:
+    """Slots that namespaces share.
+
+    A namespace gets another slot as long as it holds fewer than half of what is free (the dynamic threshold of Choudhury and Hahne,
+    1998): alone it can have a third of all, ``n`` greedy ones at once an (n+2)th each, and something is left for the next one. One
+    slot may be had by everybody. Of those that wait, the namespace that holds the fewest is next, and among equals the one that has waited
+    longest since its last turn. ``most`` is what a namespace holds at most, whatever is free. Everything takes O(log namespaces).
+    """
+
+    def __init__(self, slots: int, *, most: int | None = None) -> None:
+        self._slots = slots
+        self._most = slots if most is None else most
+        self._free = slots
+        self._held: dict[str, int] = {}
+        self._waiting: dict[str, _Line] = {}
+        # (held, turn, namespace): entries are left behind when a namespace holds more or fewer than they say.
+        self._line: list[tuple[int, int, str]] = []
+        self._turns = itertools.count()
+
+    def __repr__(self) -> str:
+        return f"Slots({self._slots}, free={self._free}, held={self._held}, waiting={self.waiting})"
+
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many wait, by namespace."""
+        return {namespace: len(line) for namespace, line in self._waiting.items()}
+
+    def held(self, namespace: str) -> int:
+        """Return how many slots the namespace has."""
+        return self._held.get(namespace, 0)
+
+    def full(self, namespace: str) -> bool:
+        """Return whether this namespace would have to wait for a slot."""
+        return namespace in self._waiting or not self._may_take(namespace)
+
+    @asynccontextmanager
+    async def of(self, namespace: str) -> AsyncGenerator[Slot]:
+        """Hold one of the namespace's slots as long as the block lasts."""
+        slot = Slot(self, namespace)
+        await slot.take()
+        try:
+            yield slot
+        finally:
+            slot.give_back()
+
+    def _may_take(self, namespace: str) -> bool:
+        return self._free > 0 and self.held(namespace) < max(1, min(self._most, self._free // 2))
+
+    def _grant(self, namespace: str) -> None:
+        self._free -= 1
+        self._held[namespace] = self.held(namespace) + 1
+
+    async def _take(self, namespace: str) -> None:
+        if not self.full(namespace):
+            self._grant(namespace)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line = self._waiting.setdefault(namespace, OrderedDict())
+        line[turn] = None
+        if len(line) == 1:
+            self._queue(namespace)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn not in line:
+                self._give_back(namespace)
+            elif len(line) == 1:
+                del self._waiting[namespace]
+            else:
+                del line[turn]
+            raise
+
+    def _give_back(self, namespace: str) -> None:
+        self._free += 1
+        left = self._held.pop(namespace) - 1
+        if left:
+            self._held[namespace] = left
+        if namespace in self._waiting:
+            self._queue(namespace)
+        self._serve()
+
+    def _queue(self, namespace: str) -> None:
+        heapq.heappush(self._line, (self.held(namespace), next(self._turns), namespace))
+
+    def _serve(self) -> None:
+        while self._line:
+            held, _, namespace = self._line[0]
+            line = self._waiting.get(namespace)
+            if line is None or held != self.held(namespace):
+                heapq.heappop(self._line)
+            elif not self._may_take(namespace):
+                return  # nobody who waits holds fewer
+            else:
+                heapq.heappop(self._line)
+                turn, _ = line.popitem(last=False)
+                self._grant(namespace)
+                if line:
+                    self._queue(namespace)
+                else:
+                    del self._waiting[namespace]
+                turn.set_result(None)
+
+
+class Threads:
+    """Threads that namespaces share. A thread cannot be cancelled: until it ends it counts as its namespace's, whoever still waits."""
+
+    def __init__(self, threads: int, *, most: int | None = None) -> None:
+        self._slots = Slots(threads, most=most)
+
+    def full(self, namespace: str) -> bool:
+        """Return whether this namespace would have to wait for a thread."""
+        return self._slots.full(namespace)
+
+    async def run(self, namespace: str, work: Callable[[], T]) -> T:
+        """Return what the work returns, or raise what it raises; it runs in a thread that does not keep the process from ending."""
+        slot = Slot(self._slots, namespace)
+        await slot.take()
+        loop = asyncio.get_running_loop()
+        end: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            slot.give_back()
+            if end.done():
+                return
+            if error is not None:
+                end.set_exception(error)
+            else:
+                end.set_result(result)  # type: ignore[arg-type]  # without an error it is a T
+
+        def carry_out() -> None:
+            result, error = None, None
+            try:
+                result = work()
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, whoever waits gets it
+                error = raised
+            try:
+                loop.call_soon_threadsafe(settle, result, error)
+            except RuntimeError:
+                return  # the loop has ended before
+
+        try:
+            threading.Thread(target=carry_out, name=f"for {namespace}", daemon=True).start()
+        except RuntimeError:
+            slot.give_back()
+            raise
+        return await end
