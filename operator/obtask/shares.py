@@ -11,6 +11,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+MOST_LEFT_BEHIND = 64  # entries of no use in a heap that is small anyway
+
 # Those of one namespace that wait, the longest first.
 _Line = OrderedDict[asyncio.Future[None], None]
 
@@ -57,8 +59,9 @@ class Slots:
         self._free = slots
         self._held: dict[str, int] = {}
         self._waiting: dict[str, _Line] = {}
-        # (held, turn, namespace): entries are left behind when a namespace holds more or fewer than they say.
+        # (held, turn, namespace): only the last entry of a namespace counts, those before it are left behind.
         self._line: list[tuple[int, int, str]] = []
+        self._turn_of: dict[str, int] = {}
         self._turns = itertools.count()
 
     def __repr__(self) -> str:
@@ -106,12 +109,11 @@ class Slots:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn not in line:
+            if not turn.cancelled():
                 self._give_back(namespace)
-            elif len(line) == 1:
-                del self._waiting[namespace]
-            else:
+            elif turn in line:
                 del line[turn]
+                self._end_line(namespace, line)
             raise
 
     def _give_back(self, namespace: str) -> None:
@@ -124,25 +126,35 @@ class Slots:
         self._serve()
 
     def _queue(self, namespace: str) -> None:
-        heapq.heappush(self._line, (self.held(namespace), next(self._turns), namespace))
+        turn = self._turn_of[namespace] = next(self._turns)
+        heapq.heappush(self._line, (self.held(namespace), turn, namespace))
+        if len(self._line) > 2 * len(self._waiting) + MOST_LEFT_BEHIND:
+            self._line = [entry for entry in self._line if self._turn_of.get(entry[2]) == entry[1]]
+            heapq.heapify(self._line)
 
     def _serve(self) -> None:
         while self._line:
-            held, _, namespace = self._line[0]
+            _, turn_number, namespace = self._line[0]
             line = self._waiting.get(namespace)
-            if line is None or held != self.held(namespace):
+            if line is None or self._turn_of[namespace] != turn_number:
                 heapq.heappop(self._line)
             elif not self._may_take(namespace):
                 return  # nobody who waits holds fewer
             else:
                 heapq.heappop(self._line)
                 turn, _ = line.popitem(last=False)
-                self._grant(namespace)
-                if line:
+                if not turn.done():  # else it was cancelled, and has not noticed yet
+                    self._grant(namespace)
+                    turn.set_result(None)
+                if not self._end_line(namespace, line):
                     self._queue(namespace)
-                else:
-                    del self._waiting[namespace]
-                turn.set_result(None)
+
+    def _end_line(self, namespace: str, line: _Line) -> bool:
+        """Forget a line in which nobody waits; return whether it is one."""
+        if line or self._waiting.get(namespace) is not line:
+            return not line
+        del self._waiting[namespace], self._turn_of[namespace]
+        return True
 
 
 class Threads:

@@ -140,6 +140,25 @@ async def test_no_slot_is_lost_whatever_is_cancelled_and_when() -> None:
     assert all(shared.held(namespace) == 0 for namespace in "abcd")
 
 
+async def test_what_is_remembered_does_not_grow_with_time() -> None:
+    """A namespace that always waits, with more than one slot, leaves nothing behind however often it is served."""
+    shared = Slots(9)
+
+    async def work() -> None:
+        for _ in range(3000):
+            async with shared.of("a"):
+                await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(10):
+            group.create_task(work())
+        await asyncio.sleep(0.1)
+        assert len(shared._line) < 100
+
+    assert shared.waiting == {}
+    assert shared._held == shared._turn_of == {}
+
+
 async def test_those_who_gave_up_in_the_middle_of_a_line_are_forgotten() -> None:
     """A line remembers only those who still wait in it."""
     shared = Slots(1)
