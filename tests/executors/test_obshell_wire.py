@@ -18,7 +18,7 @@ from obtask.executors.connections import AgentConnection
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
 from obtask.executors.obshell.client import LONGEST_ANSWER, Client, Session
 from obtask.executors.obshell.dag import read_dag
-from obtask.executors.obshell.masking import masked, secrets_of
+from obtask.masking.body import masked, secrets_of
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
 

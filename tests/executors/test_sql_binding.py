@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymysql.converters import escape_item
 
-from obtask.executors.masking import MASK, masked
 from obtask.executors.sql.binding import bind, unknown_names
-from obtask.executors.sql.redaction import masked_statement, secrets_in, without_echo
+from obtask.masking.secrets import masked
+from obtask.masking.sql import masked_statement, secrets_in, without_echo
+from obtask.masking.words import MASK
 from obtask.model.constraints import Scalar
 
 ARGS: dict[str, Scalar] = {"a": "x'y", "n": 1, "nothing": None, "yes": True, "f": 1.5}

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pymysql.converters import escape_string
 
 from obtask.logs.bounded import Limits
-from obtask.logs.printable import printable
 from obtask.logs.text import AttemptLog
+from obtask.model.printable import printable
 
 MASK = "******"
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, UTC)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from obtask.logs.bounded import CONTEXT_BYTES, BoundedLines, Limits, Line
-from obtask.logs.printable import printable
-from obtask.logs.secrets import Secrets
+from obtask.masking.secrets import Secrets
+from obtask.model.printable import printable
 
 TAIL_LINES = 20
 TAIL_BYTES = 2048

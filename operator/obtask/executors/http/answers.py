@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from obtask.executors.http.redaction import without_json_secrets
+from obtask.masking.body import without_json_secrets
 
 KEPT_BYTES = 1024 * 1024
 SHOWN_BODY = 200

@@ -11,10 +11,11 @@ import aiohttp
 from obtask.executors.base import Log
 from obtask.executors.hosts import HostRefused
 from obtask.executors.http.answers import KEPT_BYTES, READ_FOR_SHOWING, Answer, Refused, Unreached, status_line
-from obtask.executors.http.redaction import place, shown_headers, shown_url, without_json_secrets
 from obtask.executors.http.requests import Request, redirected
-from obtask.executors.masking import masked
 from obtask.executors.outbound import CONNECT_SECONDS, Disconnected
+from obtask.masking.body import without_json_secrets
+from obtask.masking.http import place, shown_headers, shown_url
+from obtask.masking.secrets import masked
 from obtask.model.limits import one_line
 
 MOST_REDIRECTS = 5

@@ -10,8 +10,8 @@ from urllib.parse import unquote
 from multidict import CIMultiDict
 from yarl import URL
 
-from obtask.executors.http.redaction import place
 from obtask.executors.identity import identity
+from obtask.masking.http import place
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.status import FailureReason

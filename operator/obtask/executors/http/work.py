@@ -10,11 +10,13 @@ from yarl import URL
 from obtask.executors.base import Log
 from obtask.executors.evaluation.evaluator import Holds
 from obtask.executors.hosts import HostPolicy
-from obtask.executors.http import redaction
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
 from obtask.executors.http.exchange import Exchange
 from obtask.executors.http.requests import OWN_HEADERS, Request, SecretValues, identity_headers, parsed, request, secret_headers
 from obtask.executors.outbound import close_session, open_session
+from obtask.masking import http as redaction
+from obtask.masking.body import secrets_of
+from obtask.masking.words import SHORT
 from obtask.model.actions import HttpAction, HttpMethod, HttpUntil, expressions
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
@@ -81,7 +83,7 @@ class HttpWork:
         secret = await secret_headers(action, attempt.namespace, self._secrets)
         if isinstance(secret, Failed):
             return secret
-        exchange.hide(*redaction.body_secrets(action.body), *secret.values())
+        exchange.hide(*(text for text in secrets_of(action.body) if len(text) >= SHORT), *secret.values())
         who = identity_headers(attempt)
         first = request(action.method, usable[0], action, secret, who)
         poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)

@@ -10,8 +10,8 @@ from obtask.executors.base import Log
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
 from obtask.executors.obshell.client import Session
 from obtask.executors.obshell.dag import Dag, Operator, State, read_dag
-from obtask.executors.obshell.masking import masked, secrets_of
 from obtask.executors.obshell.speech import SAFE, Miss, Speech, Tools, shortened
+from obtask.masking.body import masked, secrets_of
 from obtask.model.actions import HttpMethod, ObshellAction
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.status import FailureReason

@@ -6,12 +6,13 @@ from datetime import datetime
 from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
 from obtask.executors.hosts import HostPolicy
-from obtask.executors.masking import masked
-from obtask.executors.sql import redaction, results, session
+from obtask.executors.sql import results, session
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import bind
 from obtask.executors.sql.dialing import dial
 from obtask.executors.sql.identity import identify, program
+from obtask.masking import sql as redaction
+from obtask.masking.secrets import masked
 from obtask.model.actions import ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line

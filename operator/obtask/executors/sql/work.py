@@ -12,7 +12,7 @@ from obtask.executors.sql import results
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import unknown_names
 from obtask.executors.sql.conversation import Conversation
-from obtask.executors.sql.redaction import masked_statement
+from obtask.masking.sql import masked_statement
 from obtask.model.actions import SqlAction, SqlUnless, SqlUntil, expressions
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line

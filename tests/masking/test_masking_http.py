@@ -3,7 +3,8 @@
 import pytest
 from yarl import URL
 
-from obtask.executors.http.redaction import header_secrets, is_sensitive, shown_url, url_secrets, without_json_secrets
+from obtask.masking.body import without_json_secrets
+from obtask.masking.http import header_secrets, is_sensitive, shown_url, url_secrets
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote, quote_plus
 
-from obtask.logs.printable import printable
+from obtask.masking.words import MASK, SHORT
+from obtask.model.printable import printable
 
-MASK = "******"
-
-# A shorter secret is masked only where it stands alone: with the password "a", every "a" would go and the log with it.
-SHORT = 4
 # Enough of a base64 text to tell it from chance, where the secret is in the middle of what was encoded.
 SHORTEST_CORE = 6
 # A line of a secret of several lines (a key, a certificate) is a secret too; a shorter one ("}", "-----") is not.
@@ -122,3 +119,13 @@ def _cut_out(lines: Sequence[str], spans: list[tuple[int, int]]) -> list[str]:
         result.append("".join([*pieces, line[at - offset :]]))
         offset = end
     return result
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Return the text without these values as they are; the longest first, as one may hold another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORT:
+            text = text.replace(secret, MASK)
+        elif secret:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+    return text

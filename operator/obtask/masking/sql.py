@@ -1,0 +1,81 @@
+"""Owns which parts of SQL text are secrets, and the same text without them. Pure, and linear in the text's length."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from obtask.masking.words import MASK, is_secret_name
+
+# Repetitions are possessive or bounded: hostile texts must find nothing to go back to.
+_GAP = r"(?:\s++|/\*[^*]{0,200}+\*/)"
+_GAPS, _MAYBE = f"{_GAP}{{1,8}}+", f"{_GAP}{{0,8}}+"
+_BEFORE = re.compile(
+    rf"""
+    \bIDENTIFIED{_GAPS}(?:WITH{_GAPS}[\w$"'`.-]{{1,128}}+{_GAPS})?+(?:BY|AS){_GAPS}(?:PASSWORD{_GAPS})?+
+  | \bPASSWORD{_MAYBE}\({_MAYBE}
+  | \bSET{_GAPS}PASSWORD\b[^;=]{{0,256}}+={_MAYBE}
+  | (?<![\w-])(?P<name>[\w-]++)[`"']?+(?P<sign>{_MAYBE}:?={_MAYBE})
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_LITERAL = re.compile(
+    r"""
+    (?:_\w{1,16}+\s*+|[xnb])?+(?P<quoted>'(?:[^'\\]++|\\(?:.|\Z)|'')*+(?:'|\Z)|"(?:[^"\\]++|\\(?:.|\Z)|"")*+(?:"|\Z))
+  | %\((?P<arg>[^()]*+)\)s
+  | 0x[0-9a-f]++
+    """,
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+# As in the URI of an archive destination, which is itself a literal: access_key=abc&...
+_BARE = re.compile(r"""(?!\w{1,64}+\()(?:[^&'"\s;,()%]|%(?!\())++""")
+_ESCAPED = re.compile(r"\\(.)|''|\"\"", re.DOTALL)
+_ECHO = "near '"
+
+
+def secrets_in(statement: str, args: Mapping[str, Any]) -> list[str]:
+    """Return the passwords and keys that a statement holds or binds, as they are written and as they are meant."""
+    found = []
+    for value in _values(statement):
+        text = value[0]
+        if "arg" in value.re.groupindex and value["arg"] is not None:
+            found.append(str(args.get(value["arg"], "")))
+        elif "quoted" in value.re.groupindex and value["quoted"] is not None:
+            quoted = value["quoted"]
+            inner = quoted[1:-1] if len(quoted) > 1 and quoted[-1] == quoted[0] else quoted[1:]
+            found += [inner, _ESCAPED.sub(lambda escape: escape[1] or escape[0][0], inner)]
+        else:
+            found += [text, unquote(text)]
+    return list(dict.fromkeys(secret for secret in found if secret))
+
+
+def masked_statement(text: str) -> str:
+    """Return SQL text without the passwords and keys in it; placeholders stay."""
+    parts, at = [], 0
+    for value in _values(text):
+        if not value[0].startswith("%("):
+            parts += [text[at : value.start()], MASK]
+            at = value.end()
+    return "".join([*parts, text[at:]])
+
+
+def without_echo(message: str) -> str:
+    """Return a server's message without the piece of the statement that it quotes, which may hold half a secret."""
+    before, echo, _ = message.partition(_ECHO)
+    return f"{before}near {MASK}" if echo else message
+
+
+def _values(text: str) -> Iterator[re.Match[str]]:
+    """Yield what stands where a secret is expected, from left to right."""
+    at = 0
+    while (before := _BEFORE.search(text, at)) is not None:
+        at = before.end()
+        name = before["name"]
+        if name is not None and not is_secret_name(name):
+            continue
+        value = _LITERAL.match(text, at)
+        if value is None and name is not None and before["sign"] == "=":
+            value = _BARE.match(text, at)
+        if value is not None:
+            yield value
+            at = value.end()
