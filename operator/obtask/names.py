@@ -24,6 +24,7 @@ STEP_ANNOTATION: Final = f"{GROUP}/step"
 SUBTASK_ANNOTATION: Final = f"{GROUP}/subtask"
 ATTEMPT_ANNOTATION: Final = f"{GROUP}/attempt"
 DIRECTION_ANNOTATION: Final = f"{GROUP}/direction"
+NONCE_ANNOTATION: Final = f"{GROUP}/nonce"
 
 STOPPED_ANNOTATION: Final = f"{GROUP}/stopped"
 STOPPED_MESSAGE_ANNOTATION: Final = f"{GROUP}/stopped-message"

@@ -71,7 +71,7 @@ def largest_status(steps: int, subtasks: int) -> TaskStatus:
                 phase=SubtaskPhase.ROLLING_BACK,
                 started_at=WHEN,
                 finished_at=WHEN,
-                subtasks=tuple(_subtask(_name("t", number), count) for number in range(subtasks)),
+                subtasks=tuple(_subtask(_name("t", number), count, live=not step) for number in range(subtasks)),
             )
             for step in range(steps)
         ),
@@ -79,7 +79,7 @@ def largest_status(steps: int, subtasks: int) -> TaskStatus:
     )
 
 
-def _subtask(name: str, count: int) -> SubtaskStatus:
+def _subtask(name: str, count: int, *, live: bool) -> SubtaskStatus:
     return SubtaskStatus(
         name=name,
         phase=SubtaskPhase.ROLLING_BACK,
@@ -94,6 +94,7 @@ def _subtask(name: str, count: int) -> SubtaskStatus:
         previous_external="e" * EXTERNAL_CHARACTERS,  # or external, never both
         log_tail="l" * min(TAIL_BYTES, tail_room(count)),
         log_ref=LogRef(config_map="c" * 63, key="log.gz"),
+        nonce_digests=("d" * 22,) if live else (),
     )
 
 

@@ -1,6 +1,7 @@
 """Jobs as an executor makes and follows them, on the real API server: what a restart, a stranger or a refusal leads to."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,10 +22,13 @@ from obtask.model.attempt import Attempt, Failed, Running, Seen, Succeeded
 from obtask.model.kubernetes_actions import JobAction
 from obtask.model.status import FailureReason
 from obtask.rules.job_names import job_name
+from obtask.rules.nonces import Nonces
+from obtask.rules.ownership import attempt_annotations, owner_reference, task_labels
 
 JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 LASTING = "trap 'echo asked to end; exit 0' TERM; echo begun; while true; do sleep 0.05; done"
-Make = Callable[[], JobExecutor]
+PODS = "/api/v1/namespaces/{}/pods"
+Make = Callable[..., JobExecutor]
 
 
 @pytest.fixture
@@ -46,8 +50,9 @@ async def make(api: Api) -> AsyncIterator[Make]:
     """Return a maker of executors: each of them knows nothing of the others, like operators one after the other."""
     made: list[JobExecutor] = []
 
-    def one() -> JobExecutor:
-        made.append(JobExecutor(Tools(Jobs(api), PodSecrets(Objects(api)), wall_clock, alone, 1.0)))
+    def one(nonces: Nonces | None = None) -> JobExecutor:
+        tools = Tools(Jobs(api), PodSecrets(Objects(api)), wall_clock, alone, 1.0, nonces or Nonces(secrets.token_bytes()))
+        made.append(JobExecutor(tools))
         return made[-1]
 
     yield one
@@ -119,6 +124,102 @@ async def test_a_job_of_a_stranger(tasks: TaskClient, make: Make) -> None:
     assert "activeDeadlineSeconds" not in tasks.api.get(f"{JOBS.format(tasks.namespace)}/{name}")["spec"]
 
 
+def recorded(one: Attempt, *by: Nonces) -> Attempt:
+    """Return the attempt as operators with these nonces have recorded it."""
+    return replace(one, nonce_digests=tuple(nonces.digest(one.id) for nonces in by))
+
+
+def imitation(one: Attempt, **more: Any) -> dict[str, Any]:
+    """Return a Job as whoever may read the task can make it beforehand."""
+    annotations = attempt_annotations(one) | {"task.oceanbase.com/nonce": one.nonce_digests[0]} | more
+    meta = {"name": job_name(one.task, one.id), "labels": task_labels(one), "annotations": annotations}
+    pod = {
+        "metadata": {"annotations": annotations},
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "attacker/true"}]},
+    }
+    return {"metadata": meta | {"ownerReferences": [owner_reference(one)]}, "spec": {"template": pod}}
+
+
+async def test_a_job_made_beforehand_with_all_that_can_be_read(tasks: TaskClient, make: Make) -> None:
+    """Labels, annotations, owner and even the digest from the status do not make a Job the attempt's; it is named and left alone."""
+    nonces = Nonces(b"this operator")
+    one, log, executor = recorded(of_task(tasks), nonces), PlainLog(), make(nonces)
+    made = tasks.api.send("POST", JOBS.format(tasks.namespace), imitation(one))
+
+    with a_node(tasks):
+        await executor.start(one, log)
+        seen = await watch(executor, one, log)
+        await executor.cancel(one)
+
+    name = job_name("owner", one.id)
+    assert isinstance(seen, Failed)
+    assert seen.reason is FailureReason.POD_FAILED
+    assert seen.message.startswith(f"there is a Job {name} already, and it does not belong to this attempt")
+    left = tasks.api.get(f"{JOBS.format(tasks.namespace)}/{name}")
+    assert left["metadata"]["uid"] == made["metadata"]["uid"]
+    assert "activeDeadlineSeconds" not in left["spec"]
+
+
+async def test_a_job_that_was_deleted_and_made_again(tasks: TaskClient, make: Make) -> None:
+    """Also with the nonce, which can be read from the Job that the operator had made."""
+    nonces = Nonces(b"this operator")
+    one, log, executor = recorded(of_task(tasks), nonces), PlainLog(), make(nonces)
+    await executor.start(one, log)
+    assert isinstance(await executor.observe(one, log), Running)
+    name = job_name("owner", one.id)
+    tasks.kubectl("delete", "job", name)
+    tasks.api.send("POST", JOBS.format(tasks.namespace), imitation(one, **{"task.oceanbase.com/nonce": nonces.of(one.id)}))
+
+    with a_node(tasks):
+        seen = await watch(executor, one, log)
+
+    assert isinstance(seen, Failed)
+    assert seen.reason is FailureReason.NOT_FOUND
+    assert seen.message.startswith(f"Job {name} was deleted, not by the operator; another one of its name is there now")
+
+
+async def test_an_operator_that_died_before_it_made_the_job(tasks: TaskClient, make: Make) -> None:
+    """The next one has its own digest recorded before it makes the Job; a Job of the first one, which lives after all, is one of ours."""
+    first, second = Nonces(b"first"), Nonces(b"second")
+    one, log, executor = recorded(of_task(tasks), first), PlainLog(), make(second)
+    await executor.start(one, log)
+    seen = await watch(executor, one, log, until=lambda seen: isinstance(seen, Running) and seen.nonce_digest)
+    assert isinstance(seen, Running)
+    assert (seen.nonce_digest, jobs(tasks)) == (second.digest(one.id), [])
+
+    both = recorded(one, second, first)
+    await make(first).start(both, PlainLog())
+    made = tasks.api.get(f"{JOBS.format(tasks.namespace)}/{job_name('owner', one.id)}")
+    with a_node(tasks):
+        assert isinstance(await watch(executor, both, log), Succeeded)
+
+    for meta in (made["metadata"], made["spec"]["template"]["metadata"]):
+        assert meta["annotations"]["task.oceanbase.com/nonce"] == first.of(one.id)
+
+
+async def test_a_pod_that_only_bears_the_labels(tasks: TaskClient, make: Make) -> None:
+    """Whoever may make pods cannot speak for the Job: neither the log nor the end of such a pod counts."""
+    nonces = Nonces(b"this operator")
+    one, log, executor = recorded(of_task(tasks, "echo genuine"), nonces), PlainLog(), make(nonces)
+    await executor.start(one, log)
+    job = tasks.api.get(f"{JOBS.format(tasks.namespace)}/{job_name('owner', one.id)}")
+    template = job["spec"]["template"]
+    fake = {"metadata": template["metadata"] | {"name": "zzz"}, "spec": template["spec"] | {"nodeName": "nowhere"}}
+    labels = template["metadata"]["labels"]
+    # A pod that the Job's selector matches is the Job's: its controller adopts it.
+    fake["metadata"]["labels"] = {name: labels[name] for name in labels if not name.endswith("controller-uid")}
+    made = tasks.api.send("POST", PODS.format(tasks.namespace), fake)
+    failed = {"phase": "Failed", "message": "forged"}
+    made = tasks.api.send("PATCH", f"{PODS.format(tasks.namespace)}/zzz/status", {"status": failed})
+
+    assert executor.see_pod("MODIFIED", made) is None
+    with a_node(tasks):
+        assert isinstance(await watch(executor, one, log), Succeeded)
+
+    assert "genuine" in log.text
+    assert "zzz" not in log.text
+
+
 async def test_killed_before_the_job_was_made(tasks: TaskClient, make: Make) -> None:
     """The next operator makes it: nothing has run."""
     one, log, executor = of_task(tasks), PlainLog(), make()
@@ -148,7 +249,7 @@ async def test_deleted_while_no_operator_lived(tasks: TaskClient, make: Make, ap
     await make().start(one, log)
     name = job_name("owner", one.id)
     async with asyncio.timeout(30):
-        while not await Jobs(api).events(tasks.namespace, name):  # noqa: ASYNC110 - the API server does not ring
+        while not await Jobs(api).events(tasks.namespace, name, None):  # noqa: ASYNC110 - the API server does not ring
             await asyncio.sleep(0.1)
     tasks.kubectl("delete", "job", name)
 

@@ -150,6 +150,10 @@ class Executors:
         """Have the running attempt of a subtask tell how far it is."""
         self._running(subtask).report = Report(Running(message, wake_at, external))
 
+    def look(self, subtask: str, seen: Running) -> None:
+        """Have the running attempt of a subtask say this."""
+        self._running(subtask).report = Report(seen)
+
     def keep(self, task: Task | None) -> None:
         """Forget the attempts that have ended by the task's status; all of them if there is no task."""
         known = _live_by_status(task) if task else set()

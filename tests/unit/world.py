@@ -18,6 +18,7 @@ from obtask.rules import machine
 from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN
 from obtask.rules.lock_keys import holder_identity, holder_name, task_lock_key
+from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Observation, Obstacle
 
 MOST_TURNS = 40
@@ -46,6 +47,11 @@ class World:
         self.draining = False
         self.intents: list[Intent] = []
         self.stored: list[TaskStatus] = []
+
+    @property
+    def nonces(self) -> Nonces:
+        """The nonces of the operator that works now."""
+        return Nonces(f"operator-{self.operators}".encode())
 
     @property
     def task(self) -> Task:
@@ -135,6 +141,7 @@ class World:
             lock_in_doubt=locked and task.status.lock is not None and not self.holds_lease,
             refresh_due=self.refresh_due,
             draining=self.draining,
+            nonces=self.nonces,
         )
 
     def decide(self) -> Intent:

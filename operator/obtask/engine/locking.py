@@ -15,6 +15,7 @@ from obtask.rules import machine
 from obtask.rules.decision import Record
 from obtask.rules.exclusion import Contender, InTheWay, as_blockers
 from obtask.rules.lock_keys import LockKey, task_lock_key
+from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Observation, Obstacle, Report
 
 # A waiter far back in a long line shows changes later: the whole line costs a few writes per second at any length.
@@ -43,12 +44,15 @@ class _Met:
 class Locking:
     """Connects the pure rules of exclusion with the Leases."""
 
-    def __init__(self, board: Board, locks: Locks, sweeper: Sweeper, jitter: Callable[[], float], runner: str) -> None:
+    def __init__(
+        self, board: Board, locks: Locks, sweeper: Sweeper, jitter: Callable[[], float], runner: str, *, nonces: Nonces | None = None
+    ) -> None:
         self._board = board
         self._locks = locks
         self._sweeper = sweeper
         self._jitter = jitter
         self._runner = runner
+        self._nonces = nonces
         self._shown_at: dict[str, datetime] = {}
         self._met: dict[str, _Met] = {}
         self.draining = False
@@ -57,7 +61,7 @@ class Locking:
         """Return what the world says now, as far as it is in memory."""
         lock = task_lock_key(task)
         if lock is None:
-            return Observation(now, self._runner, reports, draining=self.draining)
+            return Observation(now, self._runner, reports, draining=self.draining, nonces=self._nonces)
         claimed = self._board.claimed(task, lock)
         # A claim left behind by a turn that did not end is taken up or given back: others may be waiting for it.
         in_line = task.status.phase in {Phase.PENDING, Phase.WAITING} and not claimed
@@ -72,6 +76,7 @@ class Locking:
             lock_in_doubt=task.status.lock is not None and not claimed,
             refresh_due=shown is None or now - shown >= self._refresh_pause(task),
             draining=self.draining,
+            nonces=self._nonces,
         )
 
     async def take(self, task: Task, seen: Observation) -> Settled | None:

@@ -8,9 +8,12 @@ from obtask import names
 from obtask.kube.api import Json, Refusal, Streams, path_of
 
 JOB_NAME_LABEL: Final = "batch.kubernetes.io/job-name"
+JOB_UID_LABEL: Final = "batch.kubernetes.io/controller-uid"
 # What a log may bring; a kubelet keeps 10 MiB of a container's log unless it is told otherwise.
 LOG_BYTES: Final = 64 * 1024 * 1024
 LOG_TAIL_LINES: Final = 2000
+MOST_PODS: Final = 100
+MOST_EVENTS: Final = 100
 
 
 class Jobs:
@@ -40,17 +43,22 @@ class Jobs:
         path, query = _jobs(meta["namespace"], meta["name"]), {"fieldManager": names.FIELD_MANAGER}
         return await self._api.send("PATCH", path, query=query, body=change)
 
-    async def pods(self, namespace: str, job: str) -> list[Json] | Refusal:
-        """Return the pods that were made for a Job of this name, the oldest first."""
-        query = {"labelSelector": f"{JOB_NAME_LABEL}={job}"}
+    async def pods(self, namespace: str, job: str, uid: str | None) -> list[Json] | Refusal:
+        """Return the pods that bear the name of this Job, and its uid if that is known: the oldest first, ``MOST_PODS`` at most.
+
+        Anybody may put a label on a pod: whose it is, its owner tells.
+        """
+        label = f"{JOB_NAME_LABEL}={job}" + (f",{JOB_UID_LABEL}={uid}" if uid else "")
+        query = {"labelSelector": label, "limit": str(MOST_PODS)}
         answer = await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "pods"), query=query)
         if isinstance(answer, Refusal):
             return answer
         return sorted(answer.get("items") or [], key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
-    async def events(self, namespace: str, job: str) -> list[Json] | Refusal:
-        """Return the Events about a Job of this name, the newest last."""
-        query = {"fieldSelector": f"involvedObject.kind=Job,involvedObject.name={job}"}
+    async def events(self, namespace: str, job: str, uid: str | None) -> list[Json] | Refusal:
+        """Return the Events about a Job of this name, and this uid if it is known: the newest last, ``MOST_EVENTS`` at most."""
+        about = f"involvedObject.kind=Job,involvedObject.name={job}" + (f",involvedObject.uid={uid}" if uid else "")
+        query = {"fieldSelector": about, "limit": str(MOST_EVENTS)}
         answer = await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "events"), query=query)
         if isinstance(answer, Refusal):
             return answer

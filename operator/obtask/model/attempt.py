@@ -24,7 +24,8 @@ class Attempt:
 
     ``external`` names what this attempt has started elsewhere, ``previous_external`` what the attempt before it had;
     both as executors once told (in ``Running``, ``Succeeded`` or ``Failed``), also after a restart of the operator.
-    ``counterpart`` is what the subtask does in the other direction.
+    ``counterpart`` is what the subtask does in the other direction. ``nonce_digests`` tell which objects were made for the attempt;
+    there are none if an older operator recorded it.
     """
 
     id: AttemptId
@@ -40,15 +41,20 @@ class Attempt:
     external: str | None = None
     previous_external: str | None = None
     counterpart: Action | None = None
+    nonce_digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The attempt goes on; ``wake_at`` is when to look again at the latest, if nothing rings before."""
+    """The attempt goes on; ``wake_at`` is when to look again at the latest, if nothing rings before.
+
+    ``nonce_digest`` has to be in the status before the attempt can go on.
+    """
 
     message: str | None = None
     wake_at: datetime | None = None
     external: str | None = None
+    nonce_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ EXTERNAL_CHARACTERS: Final = 56  # an obshell task of an agent with an IPv6 addr
 MESSAGES_BYTES: Final = 64 * 1024
 TAILS_BYTES: Final = 32 * 1024
 
+# Each operator that has to make what another one only recorded adds its own.
+NONCE_DIGESTS: Final = 8
+
 CUT: Final = "…"
 
 

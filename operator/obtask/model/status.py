@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from obtask.model.base import Stored
-from obtask.model.limits import CONDITION_CHARACTERS, MESSAGE_CHARACTERS, TAIL_BYTES, one_line
+from obtask.model.limits import CONDITION_CHARACTERS, MESSAGE_CHARACTERS, NONCE_DIGESTS, TAIL_BYTES, one_line
 
 
 def _cut_at(characters: int) -> BeforeValidator:
@@ -220,6 +220,12 @@ class SubtaskStatus(Stored):
     job: str | None = Field(default=None, description="Name of the Job of the last attempt.")
     external: str | None = Field(default=None, description="What the current or last attempt started elsewhere: the id of an obshell task.")
     previous_external: str | None = Field(default=None, description="The same of the attempt before, until this one has its own.")
+    nonce_digests: tuple[str, ...] = Field(
+        default=(),
+        exclude_if=not_,
+        max_length=NONCE_DIGESTS,
+        description="What the annotation task.oceanbase.com/nonce of an object must match to be taken for the last attempt's.",
+    )
     log_tail: Tail | None = Field(default=None, description="The log of the last attempt, when it is short.")
     log_ref: LogRef | None = Field(default=None, description="The whole log of the last attempt, when it is long.")
 

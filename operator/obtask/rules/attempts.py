@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from obtask.model.actions import WaitAction, works_on_what_it_undoes
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
 from obtask.model.kubernetes_actions import JobAction
-from obtask.model.limits import message_room, one_line
+from obtask.model.limits import NONCE_DIGESTS, message_room, one_line
 from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules.job_names import job_name
+from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Report
 
 PROGRESS_SHOWN_AFTER = timedelta(seconds=10)
@@ -26,6 +27,7 @@ class Place:
     subtask: Subtask
     lock_token: int | None
     runner: str = ""
+    nonces: Nonces | None = None
 
     @property
     def room(self) -> int:
@@ -62,14 +64,15 @@ class Place:
             external=status.external,
             previous_external=status.previous_external,
             counterpart=counterpart,
+            nonce_digests=status.nonce_digests,
         )
 
 
-def places(task: Task, step_name: str, runner: str = "") -> dict[str, Place]:
+def places(task: Task, step_name: str, runner: str = "", nonces: Nonces | None = None) -> dict[str, Place]:
     """Return the subtasks of a step by name."""
     step = next(step for step in task.plan.steps if step.name == step_name)
     token = task.status.lock.token if task.status.lock else None
-    return {subtask.name: Place(task, task.plan, step, subtask, token, runner) for subtask in step.subtasks}
+    return {subtask.name: Place(task, task.plan, step, subtask, token, runner, nonces) for subtask in step.subtasks}
 
 
 def live(status: SubtaskStatus) -> bool:
@@ -100,7 +103,6 @@ def begin_undo(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskSta
 def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str, object]) -> SubtaskStatus:
     fresh = {"runner": place.runner, "started_at": now, "finished_at": None, "message": None, "failure": None, "next_attempt_at": None}
     fresh |= {
-        "job": None,
         "log_tail": None,
         "log_ref": None,
         "external": None,
@@ -108,7 +110,9 @@ def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str,
     }
     begun = status.model_copy(update=fresh | change)
     attempt = place.attempt(begun)
-    return begun.model_copy(update={"job": job_name(attempt.task, attempt.id)}) if isinstance(attempt.action, JobAction) else begun
+    job = job_name(attempt.task, attempt.id) if isinstance(attempt.action, JobAction) else None
+    digests = (place.nonces.digest(attempt.id),) if place.nonces is not None else ()
+    return begun.model_copy(update={"job": job, "nonce_digests": digests})
 
 
 def _taken_up(place: Place, status: SubtaskStatus, phase: object) -> str | None:
@@ -128,7 +132,7 @@ def settle(
     ``undoing``: the task is being rolled back. ``stopping``: nothing new may start, an end is a cancel.
     ``draining``: nothing new may start here; another operator goes on.
     """
-    status = _with_external(status, report.seen)
+    status = _with_references(status, report.seen)
     match report.seen:
         case Running(message=message):
             return _with_progress(place, status, message, now)
@@ -152,11 +156,15 @@ def settle(
             return status if left_to_others else _lost(place, status, report, now, stopping=stopping)
 
 
-def _with_external(status: SubtaskStatus, seen: Seen) -> SubtaskStatus:
+def _with_references(status: SubtaskStatus, seen: Seen) -> SubtaskStatus:
+    """Return the subtask with what the executor needs to have on record."""
     name = None if isinstance(seen, Lost) else seen.external
-    if name is None:
-        return status
-    return status.model_copy(update={"external": name, "previous_external": None})
+    change: dict[str, object] = {} if name is None else {"external": name, "previous_external": None}
+    digest = seen.nonce_digest if isinstance(seen, Running) else None
+    if digest is not None and digest not in status.nonce_digests:
+        # Whoever recorded the attempt may still make what the older ones prove.
+        change["nonce_digests"] = (digest, *status.nonce_digests)[:NONCE_DIGESTS]
+    return status.model_copy(update=change) if change else status
 
 
 def _with_progress(place: Place, status: SubtaskStatus, message: str | None, now: datetime) -> SubtaskStatus:
@@ -190,6 +198,8 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
     return ended.model_copy(update=change)
 
 
+# Nothing more is looked for that was made for the attempt; the largest task has no room for what nobody needs.
+_NO_LONGER_LIVE: dict[str, object] = {"nonce_digests": ()}
 AFTER = " after: "
 UNDONE = "cancelled before the next attempt; the last one is undone"
 NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION, FailureReason.FORBIDDEN})
@@ -220,7 +230,8 @@ def abandon(status: SubtaskStatus, now: datetime) -> SubtaskStatus:
 
 def _cancelled(status: SubtaskStatus, direction: Direction, now: datetime, message: str) -> SubtaskStatus:
     failure = Failure(reason=FailureReason.CANCELLED, direction=direction)
-    return status.model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure, "message": message, "finished_at": now})
+    change = {"phase": SubtaskPhase.FAILED, "failure": failure, "message": message, "finished_at": now}
+    return status.model_copy(update=change | _NO_LONGER_LIVE)
 
 
 def _direction(status: SubtaskStatus) -> Direction:
@@ -229,7 +240,8 @@ def _direction(status: SubtaskStatus) -> Direction:
 
 def _end(place: Place, status: SubtaskStatus, report: Report, now: datetime, message: str | None) -> SubtaskStatus:
     text = one_line(message, room=place.room) if message else None
-    return status.model_copy(update={"finished_at": now, "message": text, "log_tail": report.log_tail, "log_ref": report.log_ref})
+    change = {"finished_at": now, "message": text, "log_tail": report.log_tail, "log_ref": report.log_ref}
+    return status.model_copy(update=change | _NO_LONGER_LIVE)
 
 
 def running_attempts(task: Task) -> tuple[Attempt, ...]:

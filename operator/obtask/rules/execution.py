@@ -79,7 +79,7 @@ def enter(task: Task, seen: Observation, status: TaskStatus) -> TaskStatus:
 
 
 def _settled(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool, stopping: bool) -> _Stage:
-    where = places(task, status.current_step or "", seen.runner)
+    where = places(task, status.current_step or "", seen.runner, seen.nonces)
     step = progress.find_step(status, status.current_step or "")
     ended = tuple(
         settle(
@@ -131,7 +131,7 @@ def _begun(place: Place, sub: SubtaskStatus, seen: Observation, *, undoing: bool
 
 
 def _opened(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool) -> _Stage:
-    where = places(task, status.current_step or "", seen.runner)
+    where = places(task, status.current_step or "", seen.runner, seen.nonces)
     stage = _Stage(progress.find_step(status, status.current_step or ""), where)
     if seen.draining or (undoing and stage.step.started_at is None):
         return stage

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from obtask.model.attempt import AttemptId, Lost, Seen
 from obtask.model.status import Blocker, LogRef
+from obtask.rules.nonces import Nonces
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,10 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the world says now. ``draining``: the operator is stopping; ends are recorded, nothing new is started."""
+    """What the world says now. ``draining``: the operator is stopping; ends are recorded, nothing new is started.
+
+    ``nonces`` are those of this operator; without them attempts are recorded without a proof, as older operators did.
+    """
 
     now: datetime
     runner: str = ""
@@ -36,6 +40,7 @@ class Observation:
     lock_in_doubt: bool = False
     refresh_due: bool = True
     draining: bool = False
+    nonces: Nonces | None = None
 
     def report(self, attempt: AttemptId) -> Report:
         """Return what is seen of an attempt; one that nobody knows of is lost."""

@@ -30,6 +30,7 @@ from obtask.kube.objects import Objects
 from obtask.model.actions import Action, HttpAction, ObshellAction, SqlAction, WaitAction
 from obtask.model.attempt import AttemptId
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
+from obtask.rules.nonces import Nonces
 from obtask.settings import Settings
 
 
@@ -43,6 +44,7 @@ class Surroundings:
     clock: Callable[[], datetime]
     confirmed: Callable[[], Awaitable[None]]
     on_news: Callable[[AttemptId], None]
+    nonces: Nonces
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     own_slots = asyncio.Semaphore(settings.in_process_attempts)  # a long wait for an object must not keep statements waiting
     inner = InProcess(changing, clock=clock, slots=own_slots, on_end=around.on_news)
     resource = Resumable(inner)
-    jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds))
+    jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds, around.nonces))
     executors: dict[type[Action], Executor] = {
         SqlAction: sql,
         HttpAction: http,

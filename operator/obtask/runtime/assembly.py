@@ -1,6 +1,7 @@
 """Owns how the parts of an operator are put together."""
 
 import random
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
 from obtask.model.attempt import AttemptId
 from obtask.rules.lock_keys import Domain
+from obtask.rules.nonces import Nonces
 from obtask.rules.retention import Retention
 from obtask.runtime.actions import Actions, Surroundings, build_actions
 from obtask.runtime.identity import PROC, is_alive
@@ -71,15 +73,15 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
         if key is not None:
             wakeups.ring(key, urgent=True)
 
-    board = Board(way_free)
+    board, nonces = Board(way_free), Nonces(secrets.token_bytes(32))
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
     confirmed = leadership.confirmed if leadership else _alone
-    actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended))
+    actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended, nonces))
     attempts = Attempts(actions.executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
-    locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner)
+    locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces)
     events = EventRecorder(api, reporter=settings.runner)
     metrics, known = Metrics(CollectorRegistry()), KnownTasks()
     leads = (lambda: leadership.leads) if leadership else (lambda: True)

@@ -88,6 +88,11 @@ def pod_failure(pod: Json) -> Failed:
     return Failed(FailureReason.POD_FAILED, f"pod {name} failed: {status.get('message') or 'Kubernetes does not say why'}")
 
 
+def foreign(name: str) -> str:
+    """Return how to say that a Job of the attempt's name is not the attempt's."""
+    return f"there is a Job {name} already, and it does not belong to this attempt: somebody else made it, and it is left alone"
+
+
 def creation_refused(refusal: Refusal) -> Failed | None:
     """Return what it means that the API server does not take the Job; None: try again later."""
     if refusal.status == HTTPStatus.FORBIDDEN:

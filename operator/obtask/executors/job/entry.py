@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from obtask.executors.base import Log
+from obtask.executors.job.manifest import is_of
 from obtask.model.attempt import Attempt, Failed, Running
 from obtask.rules.job_names import job_name
 
@@ -45,14 +46,23 @@ class Entry:
         """Namespace and name of the Job."""
         return self.attempt.namespace, self.name
 
+    @property
+    def uid(self) -> str | None:
+        """The uid of the Job, once it was seen."""
+        return str(self.job["metadata"]["uid"]) if self.job is not None else None
+
+    def owns(self, job: Json) -> bool:
+        """Return whether a Job of this name is the attempt's, and not one that somebody else has made before or since."""
+        known = self.uid
+        return is_of(job, self.attempt) and (known is None or known == str(job["metadata"]["uid"]))
+
     def learn(self, job: Json, now: datetime) -> bool:
-        """Take note of a version of the Job; return whether it is news."""
-        known = self.job["metadata"] if self.job is not None else None
-        meta = job["metadata"]
-        same = known is not None and known["uid"] == meta["uid"]
-        if same and known is not None and int(known["resourceVersion"]) > int(meta["resourceVersion"]):
+        """Take note of a version of the attempt's own Job; return whether it is news."""
+        known = str(self.job["metadata"]["resourceVersion"]) if self.job is not None else None
+        version = str(job["metadata"]["resourceVersion"])
+        if known is not None and int(known) > int(version):
             return False
-        news = not same or known is None or known["resourceVersion"] != meta["resourceVersion"]
+        news = known != version
         self.job, self.fresh, self.existed, self.read_at = job, True, True, now
         self.changed = self.changed or news
         return news

@@ -4,14 +4,14 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from obtask.executors.base import Log
-from obtask.executors.job.ending import creation_refused, is_alive, is_finished, is_leaving, outcome, stopped
+from obtask.executors.job.ending import creation_refused, foreign, is_alive, is_finished, is_leaving, outcome, stopped
 from obtask.executors.job.entry import Entry
 from obtask.executors.job.following import Following
-from obtask.executors.job.manifest import is_of, job_manifest
+from obtask.executors.job.manifest import is_pod_of, job_manifest
 from obtask.executors.job.podlog import PodLog
+from obtask.executors.job.reading import RELOOK, Reading
 from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.job.waiting import Hold, no_pod_hold, pod_hold
 from obtask.kube.api import Denied, Json, Refusal, Unavailable
@@ -19,12 +19,12 @@ from obtask.kube.jobs import JOB_NAME_LABEL, Jobs
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
+from obtask.rules.nonces import Nonces
 
 logger = logging.getLogger(__name__)
 
 SOON = timedelta(seconds=1)
 POD_PAUSE = timedelta(seconds=5)
-RELOOK = timedelta(seconds=60)
 # So long before the deadline the log is opened: Kubernetes ends the pod by a clock of its own.
 FOLLOW_LEAD = timedelta(seconds=5)
 # The API server keeps Events for an hour: without one, and younger than that, the Job has never been there.
@@ -40,6 +40,7 @@ class Tools:
     clock: Callable[[], datetime]
     confirmed: Callable[[], Awaitable[None]]
     pod_start_seconds: float
+    nonces: Nonces
 
 
 class JobExecutor:
@@ -52,6 +53,7 @@ class JobExecutor:
         self._jobs = tools.jobs
         self._tools = tools
         self._clock = tools.clock
+        self._read = Reading(tools.jobs, tools.clock)
         self._logs = Following(PodLog(tools.jobs))
         self._entries: dict[AttemptId, Entry] = {}
         self._places: dict[tuple[str, str], Entry] = {}
@@ -59,7 +61,7 @@ class JobExecutor:
     async def start(self, attempt: Attempt, log: Log) -> None:
         """Make the Job, unless there is one. Without an answer of the API server, a later look goes on with it."""
         entry = self._entry(attempt, log)
-        if entry.job is not None or entry.end is not None:
+        if entry.job is not None or entry.end is not None or not self._is_provable(entry):
             return
         entry.asked = True
         try:
@@ -75,8 +77,8 @@ class JobExecutor:
             return rests
         entry.changed = False
         try:
-            job = await self._job(entry)
-            seen = await (self._missing(entry) if job is None else self._present(entry, job))
+            job = await self._read.job(entry)
+            seen = await (self._missing(entry) if job is None else self._found(entry, job))
         except (Unavailable, Denied):
             entry.changed = True
             raise
@@ -89,11 +91,11 @@ class JobExecutor:
         if entry is None:
             return
         entry.changed = True
-        job = await self._job(entry)
+        job = await self._read.job(entry)
         if job is None:
             if not entry.existed:
                 entry.end = Failed(FailureReason.CANCELLED, "cancelled before its Job was made")
-        elif is_of(job, attempt) and not is_finished(job) and stopped(job) is None:
+        elif entry.owns(job) and not is_finished(job) and stopped(job) is None:
             await self._stop(entry, job, FailureReason.CANCELLED, "cancelled")
 
     def forget(self, attempt: AttemptId) -> None:
@@ -108,7 +110,7 @@ class JobExecutor:
         entry = self._places.get((job["metadata"]["namespace"], job["metadata"]["name"]))
         if entry is None:
             return None
-        if change == "DELETED":
+        if change == "DELETED" or not entry.owns(job):
             entry.doubt()
             return entry.attempt.id
         return entry.attempt.id if entry.learn(job, self._clock()) else None
@@ -117,7 +119,7 @@ class JobExecutor:
         """Take note of a pod as it is now; return the attempt that it is news about, if that is not over."""
         meta = pod["metadata"]
         entry = self._places.get((meta["namespace"], str((meta.get("labels") or {}).get(JOB_NAME_LABEL))))
-        return entry.attempt.id if entry is not None and entry.learn_pod(pod) else None
+        return entry.attempt.id if entry is not None and is_pod_of(pod, entry.uid) and entry.learn_pod(pod) else None
 
     def doubt(self) -> None:
         """Have every Job read again: changes may have been missed."""
@@ -133,30 +135,17 @@ class JobExecutor:
         if entry is None:
             entry = self._entries[attempt.id] = Entry(attempt, log)
             self._places[entry.place] = entry
+        entry.attempt = attempt
         return entry
 
-    async def _job(self, entry: Entry) -> Json | None:
-        now = self._clock()
-        if entry.job is not None and entry.fresh and entry.read_at is not None and now - entry.read_at < RELOOK:
-            return entry.job
-        answer = await self._jobs.get(*entry.place)
-        if not isinstance(answer, Refusal):
-            entry.learn(answer, now)
-            return entry.job
-        if not answer.missing:
-            raise Denied(f"cannot read Job {entry.name}: {answer.message}")
-        entry.fresh = False
-        return None
-
-    async def _pods(self, entry: Entry) -> list[Json]:
-        answer = await self._jobs.pods(*entry.place)
-        if isinstance(answer, Refusal):
-            raise Denied(f"cannot list the pods of Job {entry.name}: {answer.message}")
-        return answer
+    def _is_provable(self, entry: Entry) -> bool:
+        """Return whether a Job made now would be known for the attempt's by whoever looks at it later."""
+        digests = entry.attempt.nonce_digests
+        return not digests or self._tools.nonces.digest(entry.attempt.id) in digests
 
     async def _create(self, entry: Entry) -> Seen:
         now = self._clock()
-        manifest = job_manifest(entry.attempt, now)
+        manifest = job_manifest(entry.attempt, now, self._tools.nonces.of(entry.attempt.id) if entry.attempt.nonce_digests else None)
         await self._hide(entry, manifest)
         await self._tools.confirmed()
         answer = await self._jobs.create(manifest)
@@ -179,8 +168,8 @@ class JobExecutor:
     async def _missing(self, entry: Entry) -> Seen:
         """Tell what it means that there is no Job: it is not made yet, or it was deleted."""
         attempt, now = entry.attempt, self._clock()
-        pods = await self._pods(entry)
-        if entry.existed or pods or await self._events(entry):
+        pods = await self._read.pods_left(entry)
+        if entry.existed or pods or await self._read.events(entry):
             entry.existed = True
             await self._hide(entry, job_manifest(attempt, now))
             own = stopped(entry.job) if entry.job is not None else None
@@ -193,14 +182,23 @@ class JobExecutor:
         if not entry.asked:
             entry.asked = True  # at the next look: should the task be stopping, a cancel comes before that
             return Running(wake_at=now)
+        if not self._is_provable(entry):
+            # Another operator recorded the attempt, and died before it made the Job.
+            return Running(wake_at=now, nonce_digest=self._tools.nonces.digest(attempt.id))
         return await self._create(entry)
 
+    async def _found(self, entry: Entry, job: Json) -> Seen:
+        if entry.owns(job):
+            return await self._present(entry, job)
+        if entry.existed:
+            deleted = f"Job {entry.name} was deleted, not by the operator; another one of its name is there now, which is left alone"
+            return await self._over(entry, await self._read.pods(entry), Failed(FailureReason.NOT_FOUND, deleted))
+        return Failed(FailureReason.POD_FAILED, f"{foreign(entry.name)}; delete it, then retry")
+
     async def _present(self, entry: Entry, job: Json) -> Seen:
-        if not is_of(job, entry.attempt):
-            return Failed(FailureReason.POD_FAILED, f"there is a Job {entry.name} already, and it does not belong to this attempt")
         await self._hide(entry, job)
         if is_finished(job):
-            pods = await self._pods(entry)
+            pods = await self._read.pods(entry)
             end = outcome(job, pods or entry.last_pods)
             if isinstance(end, Failed) and end.reason is FailureReason.TIMEOUT and stopped(job) is None:
                 end = Failed(FailureReason.TIMEOUT, entry.too_long)
@@ -209,7 +207,7 @@ class JobExecutor:
         if own is None:
             late = entry.is_late(self._clock())
             return await (self._stop(entry, job, FailureReason.TIMEOUT, entry.too_long) if late else self._going(entry, job))
-        pods = await self._pods(entry)
+        pods = await self._read.pods(entry)
         # Of a suspended Job nobody takes note of the deadline; it has no pods, and cannot get any.
         if job["spec"].get("suspend") and not any(is_alive(pod) for pod in pods):
             return await self._over(entry, pods, own)
@@ -235,7 +233,7 @@ class JobExecutor:
         now = self._clock()
         if job["spec"].get("suspend"):
             return self._wait(entry, "suspended: waiting for a place in its queue", RELOOK)
-        pods = await self._pods(entry)
+        pods = await self._read.pods(entry)
         pod = pods[-1] if pods else None
         if pod is not None and not is_alive(pod):
             return self._wait(entry, None, SOON)  # the Job says so soon
@@ -249,7 +247,7 @@ class JobExecutor:
                 entry.started, entry.waits_for = True, ""
                 entry.log.write(f"pod {pod['metadata']['name']} runs on node {pod['spec'].get('nodeName')}")
             return self._wait(entry, None, SOON if is_leaving(pod) else RELOOK)
-        hold = pod_hold(pod) if pod is not None else no_pod_hold(await self._events(entry))
+        hold = pod_hold(pod) if pod is not None else no_pod_hold(await self._read.events(entry))
         return await self._held(entry, job, hold, SOON if closing else POD_PAUSE)
 
     async def _held(self, entry: Entry, job: Json, hold: Hold | None, pause: timedelta) -> Seen:
@@ -277,7 +275,7 @@ class JobExecutor:
         return Running(message, min(moments))
 
     async def _stop(self, entry: Entry, job: Json, reason: FailureReason, message: str) -> Running:
-        pods = await self._pods(entry)
+        pods = await self._read.pods(entry)
         await self._hide(entry, job, again=True)
         for pod in filter(is_alive, pods):
             await self._logs.follow(entry, pod)
@@ -292,9 +290,3 @@ class JobExecutor:
             entry.learn(answer, self._clock())
             entry.log.write(f"stopping Job {entry.name}: {message}")
         return Running("stopping", self._clock() + SOON)
-
-    async def _events(self, entry: Entry) -> list[dict[str, Any]]:
-        answer = await self._jobs.events(*entry.place)
-        if isinstance(answer, Refusal):
-            raise Denied(f"cannot list the Events of Job {entry.name}: {answer.message}")
-        return answer

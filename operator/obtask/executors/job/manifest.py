@@ -11,7 +11,7 @@ from obtask.executors.identity import identity
 from obtask.model.attempt import Attempt
 from obtask.model.kubernetes_actions import JobAction
 from obtask.rules.job_names import job_name
-from obtask.rules.ownership import attempt_annotations, owner_reference, task_labels
+from obtask.rules.ownership import attempt_annotations, is_made_for, is_proven, owner_reference, task_labels
 
 Json = dict[str, Any]
 
@@ -28,16 +28,17 @@ def job_action(attempt: Attempt) -> JobAction:
     return attempt.action
 
 
-def job_manifest(attempt: Attempt, now: datetime) -> Json:
+def job_manifest(attempt: Attempt, now: datetime, nonce: str | None = None) -> Json:
     """Return the Job of the attempt, made at this time: one pod, one try, what is left of the attempt's time."""
     action = job_action(attempt)
+    annotations = attempt_annotations(attempt) | ({names.NONCE_ANNOTATION: nonce} if nonce else {})
     queue = {names.QUEUE_LABEL: action.queue_name} if action.queue_name else {}
     spec: Json = {
         "backoffLimit": 0,
         "completions": 1,
         "parallelism": 1,
         "podReplacementPolicy": "Failed",  # never two pods of one attempt at a time
-        "template": _template(attempt, action),
+        "template": _template(attempt, action, annotations),
     }
     if attempt.deadline is not None:
         spec["activeDeadlineSeconds"] = max(1, math.ceil((attempt.deadline - now).total_seconds()))
@@ -48,7 +49,7 @@ def job_manifest(attempt: Attempt, now: datetime) -> Json:
             "name": job_name(attempt.task, attempt.id),
             "namespace": attempt.namespace,
             "labels": task_labels(attempt) | queue,
-            "annotations": attempt_annotations(attempt),
+            "annotations": annotations,
             "ownerReferences": [owner_reference(attempt)],
         },
         "spec": spec,
@@ -57,9 +58,21 @@ def job_manifest(attempt: Attempt, now: datetime) -> Json:
 
 def is_of(job: Mapping[str, Any], attempt: Attempt) -> bool:
     """Return whether a Job of the right name was made for this attempt."""
-    meta = job["metadata"]
-    of_task = (meta.get("labels") or {}).get(names.TASK_UID_LABEL) == attempt.id.uid
-    return of_task and attempt_annotations(attempt).items() <= (meta.get("annotations") or {}).items()
+    return is_made_for(job["metadata"], attempt)
+
+
+def is_pod_of(pod: Mapping[str, Any], job_uid: str | None) -> bool:
+    """Return whether a pod is controlled by the Job with this uid."""
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return job_uid is not None and any(
+        owner.get("controller") is True and (owner.get("kind"), owner.get("uid")) == ("Job", job_uid) for owner in owners
+    )
+
+
+def is_left_of(pod: Mapping[str, Any], attempt: Attempt) -> bool:
+    """Return whether a pod was made by a Job of this attempt that is gone: it shows the proof that the Job had."""
+    annotations = pod["metadata"].get("annotations") or {}
+    return attempt_annotations(attempt).items() <= annotations.items() and is_proven(annotations, attempt)
 
 
 def environment(attempt: Attempt) -> dict[str, str]:
@@ -67,7 +80,7 @@ def environment(attempt: Attempt) -> dict[str, str]:
     return {f"OBTASK_{name}": "" if value is None else str(value) for name, value in identity(attempt).items()}
 
 
-def _template(attempt: Attempt, action: JobAction) -> Json:
+def _template(attempt: Attempt, action: JobAction, annotations: Mapping[str, str]) -> Json:
     template = deepcopy(action.pod_template or {})
     meta, spec = _map(template.get("metadata")), _map(template.get("spec"))
     containers = _maps(spec.get("containers")) or [{}]
@@ -82,8 +95,8 @@ def _template(attempt: Attempt, action: JobAction) -> Json:
         if spec.get(kind):
             spec[kind] = [_contained(container, own) for container in _maps(spec[kind])]
     labels = _map(meta.get("labels")) | task_labels(attempt)
-    annotations = _map(meta.get("annotations")) | attempt_annotations(attempt)
-    return template | {"metadata": meta | {"labels": labels, "annotations": annotations}, "spec": spec}
+    whose = _map(meta.get("annotations")) | dict(annotations)
+    return template | {"metadata": meta | {"labels": labels, "annotations": whose}, "spec": spec}
 
 
 def _main(container: Json, action: JobAction) -> Json:

@@ -1,0 +1,56 @@
+"""Owns what the API server has of an attempt's Job: the Job, its pods, its Events. What only bears its name is not believed."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from obtask.executors.job.entry import Entry, Json
+from obtask.executors.job.manifest import is_left_of, is_pod_of
+from obtask.kube.api import Denied, Refusal
+from obtask.kube.jobs import Jobs
+
+RELOOK = timedelta(seconds=60)
+
+
+class Reading:
+    """Reads for attempts. Raises kube.api.Unavailable, or Denied, when the API server does not tell."""
+
+    def __init__(self, jobs: Jobs, clock: Callable[[], datetime]) -> None:
+        self._jobs = jobs
+        self._clock = clock
+
+    async def job(self, entry: Entry) -> Json | None:
+        """Return the Job of the attempt's name, whoever made it, or None if there is none."""
+        now = self._clock()
+        if entry.job is not None and entry.fresh and entry.read_at is not None and now - entry.read_at < RELOOK:
+            return entry.job
+        answer = await self._jobs.get(*entry.place)
+        if not isinstance(answer, Refusal):
+            if not entry.owns(answer):
+                return answer
+            entry.learn(answer, now)
+            return entry.job
+        if not answer.missing:
+            raise Denied(f"cannot read Job {entry.name}: {answer.message}")
+        entry.fresh = False
+        return None
+
+    async def pods(self, entry: Entry) -> list[Json]:
+        """Return the pods of the attempt's Job."""
+        return [pod for pod in await self._named(entry) if is_pod_of(pod, entry.uid)]
+
+    async def pods_left(self, entry: Entry) -> list[Json]:
+        """Return the pods of a Job that is gone: the garbage collector may have taken their owner off them."""
+        return [pod for pod in await self._named(entry) if is_pod_of(pod, entry.uid) or is_left_of(pod, entry.attempt)]
+
+    async def events(self, entry: Entry) -> list[Json]:
+        """Return the Events about the Job, the newest last."""
+        answer = await self._jobs.events(*entry.place, entry.uid)
+        if isinstance(answer, Refusal):
+            raise Denied(f"cannot list the Events of Job {entry.name}: {answer.message}")
+        return answer
+
+    async def _named(self, entry: Entry) -> list[Json]:
+        answer = await self._jobs.pods(*entry.place, entry.uid)
+        if isinstance(answer, Refusal):
+            raise Denied(f"cannot list the pods of Job {entry.name}: {answer.message}")
+        return answer
