@@ -16,6 +16,7 @@ import typer
 from kubernetes.aio.config import ConfigException
 
 from obtask.kube.api import Denied, Unavailable, connect
+from obtask.kube.kubeconfig import settings_in
 from obtask.kube.listing import Listing
 from obtask.model.schema import custom_resource_definitions, render_yaml
 from obtask.runtime.identity import PROC, own_name
@@ -68,6 +69,8 @@ def check(kubeconfig: Kubeconfig = None, namespace: Namespaces = None) -> None:
 
 
 def _settings(environment: Mapping[str, str], kubeconfig: str | None, namespace: list[str] | None) -> Settings:
+    file = kubeconfig or environment.get("KUBECONFIG")
+    environment = {**(settings_in(Path(file)) if file else {}), **environment}
     try:
         settings = read_settings({**environment, "OBTASK_NAMESPACES": ",".join(namespace)} if namespace else environment)
     except SettingsError as error:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from ipaddress import ip_network
 
 from obtask import names
+from obtask.hosts import InvalidEntry, read_entry
 
 PREFIX = "OBTASK_"
 
@@ -112,23 +112,15 @@ def _namespace(environment: Mapping[str, str], name: str) -> str | None:
     return found[0] if found else None
 
 
-_HOST_NAME = re.compile(r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
-
-
 def _hosts(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
     entries = tuple(entry.strip() for entry in environment.get(name, "").split(",") if entry.strip())
     for entry in entries:
-        if not _HOST_NAME.fullmatch(entry) and not _is_network(entry):
-            raise SettingsError(f"{name}: {entry!r}: use host names, *.suffix, IP addresses and CIDRs, such as *.example.com,10.0.0.0/8")
+        try:
+            read_entry(entry)
+        except InvalidEntry as error:
+            allowed = "host names, *.suffix, IP addresses and CIDRs, each with a port or without, such as *.example.com,10.0.0.0/8,[::1]:80"
+            raise SettingsError(f"{name}: {entry!r}: use {allowed}") from error
     return entries
-
-
-def _is_network(entry: str) -> bool:
-    try:
-        ip_network(entry.strip("[]"), strict=False)
-    except ValueError:
-        return False
-    return True
 
 
 def _limit(environment: Mapping[str, str], name: str, *, highest: int) -> int | None:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.local import ENVIRONMENT
+
 from obtask.devcluster.ports import LOOPBACK, free_port
 
 LIMIT_SECONDS = 300.0
@@ -62,7 +64,7 @@ def measured_operator(kubeconfig: Path, log: Path, *, namespace: str | None = No
     address = f"{LOOPBACK}:{free_port()}"
     command = [sys.executable, "-m", "obtask", "run", "--kubeconfig", str(kubeconfig)]
     command += ["--namespace", namespace] if namespace else []
-    environment = os.environ | {"OBTASK_METRICS_ADDRESS": address}
+    environment = os.environ | ENVIRONMENT | {"OBTASK_METRICS_ADDRESS": address}
     with (
         log.open("a") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as process,  # noqa: S603 - ours

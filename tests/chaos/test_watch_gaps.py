@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from tests.local import ALLOWED_HOSTS
 from tests.scenario.apiserver import OBTASKS
 from tests.scenario.audit import requests
 from tests.scenario.gateway import Gateway
@@ -35,7 +36,9 @@ class AtTheNext:
 
 def behind(gateway: Gateway, tasks: TaskClient) -> Settings:
     """Return the settings of an operator that reaches the API server through the gateway."""
-    return Settings(kubeconfig=str(gateway.kubeconfig), namespaces=(tasks.namespace,), runner="test", grace_seconds=1)
+    return Settings(
+        kubeconfig=str(gateway.kubeconfig), namespaces=(tasks.namespace,), runner="test", grace_seconds=1, allowed_hosts=ALLOWED_HOSTS
+    )
 
 
 def watching() -> list[threading.Thread]:

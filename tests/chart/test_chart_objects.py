@@ -40,7 +40,12 @@ SAMPLES: dict[str, Body] = {
     "finished": {"finishedTasks": {"ttlSeconds": 604800, "historyLimit": 0}},
     "spread": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]},
     "ipv6": {"listenHost": "::"},
-    "hosts": {"settings": {"podStartSeconds": 600, "allowedHosts": ["*.prod.svc", "db-1.example.com", "10.0.0.0/8", "fd00::/8", "[::1]"]}},
+    "hosts": {
+        "settings": {
+            "podStartSeconds": 600,
+            "allowedHosts": ["*.prod.svc", "db.example.com", "10.0.0.0/8", "[fd00::/8]:443", "127.0.0.1:2881"],
+        }
+    },
     "no-crds": {"crds": {"install": False}},
 }
 UNKNOWN_TO_SCHEMAS = {"ServiceMonitor", "PrometheusRule"}

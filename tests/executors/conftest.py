@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.executors.workplace import RUNNER, Workplace, furnished
 from tests.kubectl import Kubectl
+from tests.local import LOCAL
 
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.devcluster.sqlserver import SqlServer
@@ -25,7 +26,7 @@ def server(seekdb: SqlServer) -> Connection:
 @pytest.fixture
 async def admin(server: Connection) -> AsyncIterator[Session]:
     """Return an administrator's session, to look at the server from outside of the attempt."""
-    session = await connect(server, lambda _: None)
+    session = await connect(server, lambda _: None, hosts=LOCAL)
     assert isinstance(session, Session), session
     yield session
     await session.close()

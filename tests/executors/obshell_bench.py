@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tests.executors.attempts import SECRET_NAME, Bells, PlainLog, alone, attempt, until, wall_clock
+from tests.local import LOCAL
 from tests.obshell_agent.agent import FakeAgent
 from tests.obshell_agent.dags import Node, Step
 
@@ -47,7 +48,7 @@ class ObshellBench:
 
     def __post_init__(self) -> None:
         """Make the executor."""
-        tools = Tools(self.secrets, Client(clock=wall_clock), self.clock, self.confirmed, poll_seconds=0.02, stop_seconds=5)
+        tools = Tools(self.secrets, Client(clock=wall_clock, hosts=LOCAL), self.clock, self.confirmed, poll_seconds=0.02, stop_seconds=5)
         self.executor = Obshell(tools, on_news=self.bells)
 
     async def run(self, one: Attempt) -> Outcome | Lost:

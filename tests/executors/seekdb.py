@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.executors.attempts import SECRET_NAME, Bench, Secrets, alone, bench, evaluated, wall_clock
+from tests.local import LOCAL
 
 from obtask.executors.connections import Connection
 from obtask.executors.sql.answers import Result
@@ -14,7 +15,7 @@ from obtask.executors.sql.work import SqlWork
 
 def sql_bench(target: Connection, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Bench:
     """Return an executor of sql actions that reaches this server."""
-    return bench(SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, confirmed=alone, holds=evaluated, sleep=sleep))
+    return bench(SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, confirmed=alone, holds=evaluated, sleep=sleep, hosts=LOCAL))
 
 
 async def ask(admin: Session, query: str) -> tuple[tuple[Any, ...], ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.executors.attempts import wall_clock
 from tests.executors.obshell_bench import stages
+from tests.local import LOCAL
 from tests.obshell_agent.agent import PASSWORD, Answered, Asked, FakeAgent
 from tests.obshell_agent.dags import Step
 
@@ -105,7 +106,7 @@ def test_our_reading_of_a_dag_is_the_sdks(sdk: ModuleType, agent: FakeAgent) -> 
 
 async def send(agent: FakeAgent, method: str, path: str, **more: Any) -> Answer:
     """Send one request with our client."""
-    ours = Client(clock=wall_clock)
+    ours = Client(clock=wall_clock, hosts=LOCAL)
     session = await ours.open(AgentConnection(agent.url, PASSWORD))
     assert isinstance(session, Session), session
     answer = await ours.send(session, method, path, **more)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.executors.attempts import attempt, wall_clock
 from tests.executors.obshell_bench import STOP, bench_for, operation, stages
+from tests.local import LOCAL
 from tests.obshell_agent.agent import Answered, FakeAgent
 from tests.obshell_agent.dags import Step
 
@@ -81,7 +82,7 @@ async def test_an_old_agent_is_named(agent: FakeAgent) -> None:
             """Say nothing."""
 
     with served(Old) as port:
-        opened = await Client(clock=wall_clock).open(AgentConnection(f"http://127.0.0.1:{port}", "p"))
+        opened = await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(f"http://127.0.0.1:{port}", "p"))
 
     assert isinstance(opened, Fault)
     assert opened.kind is FaultKind.NOT_SENT
@@ -109,7 +110,7 @@ async def test_tls_is_verified(tmp_path: Path) -> None:
     tls.load_cert_chain(tmp_path / "agent.pem")
     certificates = (ours.certificate.decode(), other.certificate.decode(), "no certificate")
     with FakeAgent(tls=tls).running() as agent:
-        opened, *refused = [await Client(clock=wall_clock).open(AgentConnection(agent.url, "p", ca)) for ca in certificates]
+        opened, *refused = [await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(agent.url, "p", ca)) for ca in certificates]
 
     assert isinstance(opened, Session), opened
     assert refused == [

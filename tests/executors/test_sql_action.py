@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.executors.attempts import Secrets, alone, attempt, bench, evaluated, sql, wall_clock
 from tests.executors.seekdb import ask, sql_bench
+from tests.local import LOCAL
 
 from obtask.executors.connections import Connection
 from obtask.executors.sql.session import Session
@@ -66,7 +67,7 @@ async def test_without_a_connection_the_message_says_where_to_set_one(database: 
 async def test_the_actions_connection_comes_before_the_tasks(database: Connection) -> None:
     """sql.connection names the Secret that is read, in the task's namespace."""
     secrets = Secrets({"own": database})
-    on = bench(SqlWork(secrets, clock=wall_clock, confirmed=alone, holds=evaluated))
+    on = bench(SqlWork(secrets, clock=wall_clock, confirmed=alone, holds=evaluated, hosts=LOCAL))
 
     end = await on.run(attempt(sql("select 1", connection={"secretName": "own"})))
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from aiohttp import web
 from tests.executors.attempts import Bench, alone, attempt, bench, evaluated, wall_clock
+from tests.local import LOCAL
 
 from obtask.executors.evaluation.evaluator import Holds
-from obtask.executors.hosts import ANYWHERE, HostPolicy
 from obtask.executors.http.work import HttpWork
+from obtask.hosts import HostPolicy
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Failed, Lost, Outcome
 from obtask.model.status import FailureReason
@@ -112,7 +113,7 @@ def http(url: str, **fields: object) -> HttpAction:
 
 def http_bench(
     *,
-    hosts: HostPolicy = ANYWHERE,
+    hosts: HostPolicy = LOCAL,
     tls: ssl.SSLContext | None = None,
     secrets: Mapping[tuple[str, str], str] | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -134,6 +135,6 @@ def http_bench(
     return bench(work)
 
 
-async def run(url: str, *, hosts: HostPolicy = ANYWHERE, tls: ssl.SSLContext | None = None, **fields: object) -> Outcome | Lost:
+async def run(url: str, *, hosts: HostPolicy = LOCAL, tls: ssl.SSLContext | None = None, **fields: object) -> Outcome | Lost:
     """Carry out one http action."""
     return await http_bench(hosts=hosts, tls=tls).run(attempt(http(url, **fields), seconds=30))

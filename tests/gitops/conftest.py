@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from tests.gitops import judging
 from tests.gitops.judging import Judges
+from tests.local import ALLOWED_HOSTS
 from tests.scenario.tasks import TaskClient
 
 from obtask.devcluster.controlplane import ControlPlane
@@ -27,4 +28,10 @@ def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
 @pytest.fixture
 def settings(control_plane: ControlPlane, namespace: str) -> Settings:
     """Return the settings of an operator for the test's namespace."""
-    return Settings(kubeconfig=str(control_plane.operator_kubeconfig), namespaces=(namespace,), runner="test", grace_seconds=1)
+    return Settings(
+        kubeconfig=str(control_plane.operator_kubeconfig),
+        namespaces=(namespace,),
+        runner="test",
+        grace_seconds=1,
+        allowed_hosts=ALLOWED_HOSTS,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.local import ALLOWED_HOSTS
 from tests.scenario.gateway import Gateway
 from tests.scenario.history import History
 from tests.scenario.journal import Journal
@@ -25,7 +26,13 @@ def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
 @pytest.fixture
 def settings(control_plane: ControlPlane, namespace: str) -> Settings:
     """Return the settings of an operator for the test's namespace."""
-    return Settings(kubeconfig=str(control_plane.operator_kubeconfig), namespaces=(namespace,), runner="test", grace_seconds=1)
+    return Settings(
+        kubeconfig=str(control_plane.operator_kubeconfig),
+        namespaces=(namespace,),
+        runner="test",
+        grace_seconds=1,
+        allowed_hosts=ALLOWED_HOSTS,
+    )
 
 
 @pytest.fixture

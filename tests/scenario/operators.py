@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from tests.local import ENVIRONMENT
+
 from obtask.cli import main
 from obtask.runtime.process import serve
 from obtask.settings import Settings
@@ -72,7 +74,7 @@ class OperatorProcess:
 
     def __init__(self, kubeconfig: Path, namespace: str, log: Path, **environment: str) -> None:
         self._words = ["run", "--kubeconfig", str(kubeconfig), "--namespace", namespace]
-        self._environment = environment
+        self._environment = ENVIRONMENT | environment
         self.log = log
         self._process: ForkServerProcess | None = None
         self._stdout: Connection | None = None

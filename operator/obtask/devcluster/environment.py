@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from obtask.devcluster import controlplane, processes, sqlserver
 from obtask.devcluster.binaries import find_or_build
 from obtask.devcluster.controlplane import ControlPlane
@@ -18,6 +20,7 @@ from obtask.devcluster.files import locked, write_private
 from obtask.devcluster.processes import Command, Process
 from obtask.devcluster.progress import Report, reported, silent
 from obtask.devcluster.sqlserver import SqlServer
+from obtask.kube.kubeconfig import EXTENSION
 from obtask.names import CONNECTION_SECRET_TYPE
 
 OPERATOR_TIMEOUT = 30.0
@@ -80,7 +83,7 @@ def up(
         database = sqlserver.ensure(folders.state("seekdb"), folders.logs, port=sql_port, report=report)
         with reported(report, "Secret seekdb in namespace default"):
             cluster.kubectl.apply([connection_secret(database)])
-        if _publish(folders, cluster) or not operator:
+        if _publish(folders, cluster, database) or not operator:
             # It would go on talking to the API server it was started for.
             _stop(folders, "operator", report)
         environment = Environment(
@@ -145,18 +148,28 @@ def describe(environment: Environment) -> Mapping[str, Any]:
     }
 
 
-def _publish(folders: Folders, cluster: ControlPlane) -> bool:
+def _publish(folders: Folders, cluster: ControlPlane, database: SqlServer) -> bool:
     """Put what people use where they expect it; tell whether the operator's way to the API server has changed."""
     link = folders.dev / "bin/kubectl"
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink() or link.readlink() != cluster.kubectl.program:
         link.unlink(missing_ok=True)
         link.symlink_to(cluster.kubectl.program)
-    write_private(folders.dev / "kubeconfig", cluster.kubeconfig.read_bytes())
-    operators = folders.dev / "operator.kubeconfig"
-    changed = not operators.exists() or operators.read_bytes() != cluster.operator_kubeconfig.read_bytes()
-    write_private(operators, cluster.operator_kubeconfig.read_bytes())
+    write_private(folders.dev / "kubeconfig", with_settings(cluster.kubeconfig.read_bytes(), database))
+    operators, wanted = folders.dev / "operator.kubeconfig", with_settings(cluster.operator_kubeconfig.read_bytes(), database)
+    changed = not operators.exists() or operators.read_bytes() != wanted
+    write_private(operators, wanted)
     return changed
+
+
+def with_settings(kubeconfig: bytes, database: SqlServer) -> bytes:
+    """Return a kubeconfig by which an operator may reach the SQL server on this machine, and, as without it, everything elsewhere."""
+    config = yaml.safe_load(kubeconfig)
+    settings = {"OBTASK_ALLOWED_HOSTS": f"0.0.0.0/0,::/0,{database.host}:{database.port}"}
+    for entry in config["clusters"]:
+        entry["cluster"]["extensions"] = [{"name": EXTENSION, "extension": settings}]
+    text: str = yaml.safe_dump(config, sort_keys=False)
+    return text.encode()
 
 
 def _operator(folders: Folders, report: Report) -> Process | None:

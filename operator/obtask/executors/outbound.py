@@ -43,7 +43,7 @@ def open_session(hosts: HostPolicy, tls: ssl.SSLContext) -> aiohttp.ClientSessio
 
     async def guard(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         # An address in the URL itself is never shown to the resolver.
-        refused = hosts.refusal(request.url.host or "")
+        refused = hosts.refusal(request.url.host or "", request.url.port)
         if refused is not None:
             raise HostRefused(refused)
         try:

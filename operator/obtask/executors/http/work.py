@@ -12,6 +12,7 @@ from obtask.executors.evaluation.evaluator import Holds
 from obtask.executors.hosts import HostPolicy
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
 from obtask.executors.http.exchange import Exchange
+from obtask.executors.http.host_header import host_header_refusal
 from obtask.executors.http.requests import OWN_HEADERS, Request, SecretValues, identity_headers, parsed, request, secret_headers
 from obtask.executors.outbound import close_session, open_session
 from obtask.masking import http as redaction
@@ -94,12 +95,9 @@ class HttpWork:
 
     def _forbidden(self, action: HttpAction, urls: Sequence[URL]) -> Failed | None:
         """Return that a host is refused: of a URL, or one that a header makes the server take it for."""
-        named = [URL(f"//{value}").host or value for name, value in action.headers.items() if name.lower() == "host"]
-        for host in (*(url.host or "" for url in urls), *named):
-            refused = self._hosts.refusal(host)
-            if refused is not None:
-                return Failed(FailureReason.FORBIDDEN, one_line(f"{refused}; nothing was sent"))
-        return None
+        refusals = (self._hosts.refusal(url.host or "", url.port) for url in urls)
+        refused = next(filter(None, refusals), None) or host_header_refusal(self._hosts, action.headers, urls)
+        return Failed(FailureReason.FORBIDDEN, one_line(f"{refused}; nothing was sent")) if refused else None
 
 
 class _Run:
@@ -200,6 +198,8 @@ def _invalid(action: HttpAction) -> Failed | None:
         wrong = fault(Vocabulary.HTTP, expression)
         if wrong is not None:
             return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{path}: {wrong.message}: {_short(expression)}"))
+    if any(header.name.strip().lower() == "host" for header in action.headers_from):
+        return Failed(FailureReason.FORBIDDEN, 'header "Host" cannot come from a Secret, where nobody sees it; nothing was sent')
     for name in [*action.headers, *(header.name for header in action.headers_from)]:
         if name.lower() in OWN_HEADERS:
             return Failed(FailureReason.FORBIDDEN, one_line(f'header "{name}" is the HTTP client\'s own business; nothing was sent'))

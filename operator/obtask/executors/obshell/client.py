@@ -111,9 +111,9 @@ class Client:
         except (ssl.SSLError, ValueError):
             return Fault(FaultKind.NOT_SENT, "ca.crt cannot be read")
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
-        url = URL(target.url + uri, encoded=True)
         sent = False
         try:
+            url = URL(target.url + uri, encoded=True)
             async with (
                 open_session(self._hosts, tls) as http,
                 http.request(
@@ -133,7 +133,9 @@ class Client:
         except TimeoutError as error:
             kind = FaultKind.NOT_SENT if isinstance(error, aiohttp.ConnectionTimeoutError) else FaultKind.UNKNOWN
             return Fault(kind, f"{target.url} did not answer within {seconds:g} s")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except ValueError as error:
+            return Fault(FaultKind.UNKNOWN if sent else FaultKind.NOT_SENT, f"the url of the Secret is none ({type(error).__name__})")
+        except (aiohttp.ClientError, OSError) as error:
             return Fault(FaultKind.UNKNOWN, f"{target.url} {'broke off its answer' if sent else 'gave no answer'} ({type(error).__name__})")
         if octets is None:
             return Fault(FaultKind.TOO_LONG, f"{target.url}: the answer is longer than {LONGEST_ANSWER // 1024} KiB")
