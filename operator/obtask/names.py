@@ -34,6 +34,8 @@ LOCK_TYPE_ANNOTATION: Final = f"{GROUP}/type"
 LOCK_CLUSTER_ANNOTATION: Final = f"{GROUP}/cluster"
 LOCK_AGENT_ANNOTATION: Final = f"{GROUP}/agent"
 LOCK_TENANT_ANNOTATION: Final = f"{GROUP}/tenant"
+# The fencing token of a Lease whose leaseTransitions are at their end.
+TOKEN_ANNOTATION: Final = f"{GROUP}/token"
 
 # What the Job of a step is told of itself, each after OBTASK_. API.md section 2.1
 ATTEMPT_VARIABLES: Final = ("NAMESPACE", "NAME", "UID", "STEP", "SUBTASK", "ATTEMPT", "DIRECTION", "LOCK_TOKEN")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
+from tests.exploration.catalogue import CURRENT
 from tests.exploration.requests import SuspendedRequests
 
 from obtask.engine.act import Attempts
@@ -29,7 +30,8 @@ from obtask.model.status import FailureReason
 from obtask.model.task import Key
 from obtask.runtime.inbox import Inbox
 
-NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+# The token of a new Lease is unix time: more than any that is current in the catalogue, and few enough bits for it.
+NOW = datetime.fromtimestamp(CURRENT + 1, UTC)
 NAMESPACE = "prod"
 METRICS = Metrics(CollectorRegistry())
 

@@ -1,5 +1,6 @@
 """Mutual exclusion end to end: who runs, who waits and for whom, in which order. API.md section 4."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -344,13 +345,14 @@ def test_what_a_lease_tells(tasks: TaskClient, connection: str, journal: Journal
     assert "odd/" in tasks.kubectl("get", "lease", "-l", f"{prefix}lock=tenant")
     for lease in found.values():
         assert "leaseDurationSeconds" not in lease["spec"]
-        assert lease["spec"]["leaseTransitions"] == 1
+        assert lease["spec"]["leaseTransitions"] == pytest.approx(time.time(), abs=60)
         assert not lease["metadata"].get("ownerReferences")
 
     for number in range(3):
         tasks.create(f"t{number}", maintenance="Global", connection={"secretName": connection}, steps=[sql_step("note", journal.note)])
         tasks.wait_let_go(f"t{number}", "Succeeded")
-    assert [entry.token for entry in journal.entries()] == [1, 2, 3]
+    first, second, third = (entry.token or 0 for entry in journal.entries())
+    assert (second, third) == (first + 1, first + 2)
     [free] = [lease for lease in tasks.leases().values() if lease["metadata"]["labels"][f"{prefix}lock"] == "global"]
     assert not free["spec"].get("holderIdentity")
-    assert free["spec"]["leaseTransitions"] == 3
+    assert free["spec"]["leaseTransitions"] == third

@@ -8,7 +8,7 @@
   verbs: [update]
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, list, watch, create, update]    # the locks
+  verbs: [get, list, watch, create, update, delete]    # the locks; delete: those that nobody has used for a day
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]                                 # connections of steps

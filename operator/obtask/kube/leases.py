@@ -8,10 +8,13 @@ from typing import Any
 from obtask import names
 from obtask.kube.api import Denied, Json, Refusal, Requests, path_of
 
+LARGEST_TRANSITIONS = 2**31 - 1
+LARGEST_TOKEN = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A Lease as it was read at one resourceVersion. ``holder`` is empty when it is free."""
+    """A Lease as it was read at one resourceVersion. ``holder`` is empty when it is free; ``transitions`` is the fencing token."""
 
     namespace: str
     name: str
@@ -21,6 +24,8 @@ class Lease:
     version: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+    made_at: str | None = None
+    renewed_at: str | None = None
 
 
 def read_lease(body: Mapping[str, Any]) -> Lease:
@@ -30,12 +35,20 @@ def read_lease(body: Mapping[str, Any]) -> Lease:
         namespace=meta["namespace"],
         name=meta["name"],
         holder=spec.get("holderIdentity") or "",
-        transitions=spec.get("leaseTransitions") or 0,
+        transitions=max(spec.get("leaseTransitions") or 0, _large_token(meta.get("annotations") or {})),
         acquired_at=spec.get("acquireTime"),
         version=meta["resourceVersion"],
         labels=meta.get("labels") or {},
         annotations=meta.get("annotations") or {},
+        made_at=meta.get("creationTimestamp"),
+        renewed_at=spec.get("renewTime"),
     )
+
+
+def _large_token(annotations: Mapping[str, str]) -> int:
+    """Return the token in the annotation that is there once leaseTransitions, an int32, is at its end; 0 if there is none."""
+    text = annotations.get(names.TOKEN_ANNOTATION, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_TOKEN)) else 0
 
 
 class Leases:
@@ -62,6 +75,11 @@ class Leases:
         """Create the Lease."""
         return _read(await self._api.send("POST", _path(lease.namespace), query=_MANAGER, body=_body(lease, now)))
 
+    async def delete(self, lease: Lease) -> Json | Refusal:
+        """Delete the Lease at the version that was read."""
+        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": lease.version}}
+        return await self._api.send("DELETE", _path(lease.namespace, lease.name), body=options)
+
     async def write(self, lease: Lease, now: datetime) -> Lease | Refusal:
         """Store the Lease at the version that was read."""
         body = _body(lease, now)
@@ -81,7 +99,13 @@ def _path(namespace: str, *name: str) -> str:
 
 
 def _body(lease: Lease, now: datetime) -> Json:
-    spec: Json = {"leaseTransitions": lease.transitions, "renewTime": micro_time(now)}
+    if lease.transitions > LARGEST_TOKEN:
+        raise Denied(
+            f"cannot write lease {lease.namespace}/{lease.name}: its fencing token is used up; "
+            f"type: kubectl -n {lease.namespace} annotate lease {lease.name} {names.TOKEN_ANNOTATION}-"
+        )
+    spec: Json = {"leaseTransitions": min(lease.transitions, LARGEST_TRANSITIONS), "renewTime": micro_time(now)}
+    large = {names.TOKEN_ANNOTATION: str(lease.transitions)} if lease.transitions > LARGEST_TRANSITIONS else {}
     if lease.holder:
         spec["holderIdentity"] = lease.holder
         spec["acquireTime"] = lease.acquired_at
@@ -89,7 +113,7 @@ def _body(lease: Lease, now: datetime) -> Json:
         "name": lease.name,
         "namespace": lease.namespace,
         "labels": dict(lease.labels),
-        "annotations": dict(lease.annotations),
+        "annotations": {**lease.annotations, **large},
     }
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 

@@ -14,6 +14,7 @@ from obtask.locks.board import Board, is_marked, key_of
 from obtask.model.status import LockStatus, Phase
 from obtask.model.task import Task
 from obtask.rules.exclusion import Contender, conflicts
+from obtask.rules.fencing import first_token, next_token
 from obtask.rules.lock_keys import LockKey, holder_identity, holder_name, holder_uid
 
 
@@ -127,16 +128,21 @@ class Locks:
         now = self._clock()
         holder = holder_identity(task)
         if found is None:
-            # A Lease deleted by hand must not bring an old fencing token back.
-            token = (task.status.lock.token if task.status.lock else 0) + 1
+            token = first_token(now, held=_token_of(task))
             fresh = Lease(task.metadata.namespace, lock.lease_name, holder, token, micro_time(now), "", lock.labels, lock.annotations)
             answer = await self._leases.create(fresh, now)
         else:
             mine = self._names(found, task)
+            made = datetime.fromisoformat(found.made_at) if found.made_at else None
+            token = (
+                max(found.transitions, _token_of(task))
+                if mine
+                else next_token(now, before=found.transitions, made=made, held=_token_of(task))
+            )
             claim = replace(
                 found,
                 holder=holder,
-                transitions=found.transitions if mine else found.transitions + 1,
+                transitions=token,
                 acquired_at=found.acquired_at if mine and found.acquired_at else micro_time(now),
                 labels={**found.labels, **lock.labels},
                 annotations={**found.annotations, **lock.annotations},
@@ -167,6 +173,11 @@ class Locks:
     def _names(self, lease: Lease, task: Task) -> bool:
         """Return whether the Lease names this very task, by name and uid: a namesake does not inherit it."""
         return lease.holder == holder_identity(task)
+
+
+def _token_of(task: Task) -> int:
+    """Return the token that the task holds by its status, or 0."""
+    return task.status.lock.token if task.status.lock else 0
 
 
 def _stranger(lease: Lease, lock: LockKey) -> Contender:

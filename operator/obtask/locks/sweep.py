@@ -1,22 +1,29 @@
-"""Owns the search for Leases whose holder is finished or gone, and their release. API.md section 4."""
+"""Owns the search for Leases whose holder is finished or gone, and for those that nobody uses any more. API.md section 4."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from obtask.kube.api import Refusal
 from obtask.kube.leases import Lease, Leases
 from obtask.kube.tasks import Tasks
-from obtask.locks.board import Board
+from obtask.locks.board import Board, key_of
 from obtask.model.task import Key, read_task
+from obtask.rules.fencing import may_go
 from obtask.rules.lock_keys import holder_name, holder_uid
 
 logger = logging.getLogger(__name__)
 
+COLLECTED_AT_ONCE = 20
+
 
 class Sweeper:
-    """Empties Leases that name a task which is finished or gone. A holder that is no task is a person's hold, and stays."""
+    """Empties Leases that name a task which is finished or gone, and deletes what nobody has used for long.
+
+    A holder that is no task is a person's hold, and stays.
+    """
 
     def __init__(self, leases: Leases, tasks: Tasks, board: Board, clock: Callable[[], datetime]) -> None:
         self._leases = leases
@@ -28,6 +35,23 @@ class Sweeper:
     async def sweep(self) -> int:
         """Look at every held Lease; return how many were freed."""
         return sum([await self.check(lease) for lease in self._board.leases() if lease.holder])
+
+    async def collect(self) -> int:
+        """Delete some of the locks that nobody has wanted for long; return how many went. Others' Leases are left alone."""
+        idle = (lease for lease in self._board.leases() if not lease.holder and self._is_idle(lease) and key_of(lease) is not None)
+        return sum([await self._collect(lease) for lease in islice(idle, COLLECTED_AT_ONCE)])
+
+    def _is_idle(self, lease: Lease) -> bool:
+        renewed = datetime.fromisoformat(lease.renewed_at) if lease.renewed_at else None
+        return may_go(self._clock(), token=lease.transitions, renewed=renewed)
+
+    async def _collect(self, lease: Lease) -> bool:
+        # Whoever claims it meanwhile writes it, and the version is no longer this one.
+        answer = await self._leases.delete(lease)
+        if isinstance(answer, Refusal) and not (answer.missing or answer.conflict):
+            logger.warning("free lease %s/%s not deleted: %s", lease.namespace, lease.name, answer.message)
+        await self._look_again(lease)
+        return not isinstance(answer, Refusal)
 
     async def sweep_strays(self) -> int:
         """Look, once, at each Lease whose holder was unknown at the last call too: in between, the watches had time to tell."""

@@ -244,6 +244,7 @@ async def _sweep(operator: Operator) -> None:
                 await operator.sweeper.sweep_strays()
             else:
                 await operator.sweeper.sweep()
+                await operator.sweeper.collect()
                 everything_at = loop.time() + operator.settings.sweep_seconds
         except (Unavailable, Denied) as error:
             logger.warning("sweep of leases: %s", error)

@@ -39,6 +39,7 @@ LEADING = (
 
 PURPOSES = (
     Purpose(_rights("delete", names.PLURAL, names.GROUP), "finished tasks are kept for ever"),
+    Purpose(_rights("delete", "leases", COORDINATION), "locks that nobody uses any more are kept for ever"),
     Purpose(_rights("get", "secrets"), "steps that name a Secret fail"),
     Purpose(_rights("get create update", "configmaps"), "long logs are lost, resource steps cannot restore"),
     Purpose(_rights("impersonate", "serviceaccounts"), "resource steps fail"),

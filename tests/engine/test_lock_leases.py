@@ -1,0 +1,190 @@
+"""Lock Leases on the real API server: tokens at the ends of what a Lease can hold, and Leases that nobody uses any more."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.kubectl import Kubectl
+from tests.unit.builders import TaskBuilder
+
+from obtask.devcluster.controlplane import ControlPlane
+from obtask.kube import api
+from obtask.kube.api import Api, Denied, Refusal
+from obtask.kube.leases import LARGEST_TOKEN, LARGEST_TRANSITIONS, Lease, Leases
+from obtask.kube.tasks import Tasks
+from obtask.locks.board import Board
+from obtask.locks.protocol import Claimed, Locks, Outpaced
+from obtask.locks.sweep import Sweeper
+from obtask.model.task import Task
+from obtask.rules.lock_keys import LockKey, task_lock_key
+
+
+@dataclass
+class Bench:
+    """A namespace, and how an operator takes and frees the lock of tasks in it, at a time that the test says."""
+
+    client: Api
+    namespace: str
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    board: Board = field(init=False)
+    leases: Leases = field(init=False)
+    locks: Locks = field(init=False)
+    sweeper: Sweeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with an empty memory."""
+        self.forget()
+
+    def forget(self) -> None:
+        """Start the operator again."""
+        self.board = Board(lambda _: None)
+        self.leases = Leases(self.client)
+        self.locks = Locks(self.leases, self.board, lambda: self.now)
+        self.sweeper = Sweeper(self.leases, Tasks(self.client), self.board, lambda: self.now)
+
+    def task(self, name: str = "x") -> tuple[Task, LockKey]:
+        """Return a task for the whole cluster, and what it locks."""
+        task = TaskBuilder({"namespace": self.namespace}).named(name, f"{name}-uid").step("a").build()
+        key = task_lock_key(task)
+        assert key is not None
+        return task, key
+
+    async def take(self, name: str) -> int:
+        """Let a task take the lock; return its token."""
+        task, key = self.task(name)
+        taken = await self.locks.take(task, key)
+        if isinstance(taken, Outpaced):  # it has read the Lease now
+            taken = await self.locks.take(task, key)
+        assert isinstance(taken, Claimed), taken
+        return taken.lock.token
+
+    async def hold(self, name: str) -> int:
+        """Let a task take the lock and give it back; return its token."""
+        token = await self.take(name)
+        await self.locks.release(*self.task(name))
+        return token
+
+    async def lease(self) -> Lease | Refusal:
+        """Return the Lease as it is stored."""
+        return await self.leases.get(self.namespace, self.task()[1].lease_name)
+
+
+@pytest.fixture
+async def bench(control_plane: ControlPlane, namespace: str) -> AsyncIterator[Bench]:
+    """Return the operators' way to Leases."""
+    connected = await api.connect(str(control_plane.operator_kubeconfig))
+    yield Bench(connected, namespace)
+    await connected.close()
+
+
+async def test_a_new_lease_starts_at_the_clock_and_grows_by_one(bench: Bench) -> None:
+    """Also when it was deleted in between: what replaces it begins above all tokens before."""
+    first = await bench.hold("a")
+    second = await bench.hold("b")
+    lease = await bench.lease()
+    assert isinstance(lease, Lease)
+    await bench.leases.delete(lease)
+    bench.forget()
+    bench.now += timedelta(seconds=2)
+
+    assert (first, second) == (int((bench.now - timedelta(seconds=2)).timestamp()), first + 1)
+    assert await bench.hold("c") > second
+
+
+@pytest.mark.parametrize("by_hand", [0, 7, None])
+async def test_a_token_that_was_lowered_by_hand_does_not_come_back(bench: Bench, kubectl: Kubectl, by_hand: int | None) -> None:
+    """Set to something else or taken away: the next holder is above all before it, as in Leases of operators that began at one."""
+    first = await bench.hold("a")
+    lease = await bench.lease()
+    assert isinstance(lease, Lease)
+    change = f'{{"spec": {{"leaseTransitions": {"null" if by_hand is None else by_hand}}}}}'
+    kubectl("patch", "lease", lease.name, "-n", bench.namespace, "--type=merge", "-p", change)
+    bench.forget()
+    bench.now += timedelta(seconds=2)
+
+    assert await bench.hold("b") > first
+
+
+async def test_tokens_go_on_beyond_the_end_of_lease_transitions(bench: Bench, kubectl: Kubectl) -> None:
+    """The field is an int32 and stays at its end; the token goes on in an annotation, and a new operator reads it there."""
+    await bench.hold("a")
+    lease = await bench.lease()
+    assert isinstance(lease, Lease)
+    words = ("patch", "lease", lease.name, "-n", bench.namespace, "--type=merge", "-p")
+    kubectl(*words, f'{{"spec": {{"leaseTransitions": {LARGEST_TRANSITIONS}}}}}')
+    tokens = []
+    for name in ("b", "c", "d"):
+        bench.forget()
+        tokens.append(await bench.hold(name))
+
+    assert tokens == [LARGEST_TRANSITIONS + 1, LARGEST_TRANSITIONS + 2, LARGEST_TRANSITIONS + 3]
+    assert f'"leaseTransitions":{LARGEST_TRANSITIONS}' in kubectl(
+        "get", "lease", lease.name, "-n", bench.namespace, "-o", "jsonpath={.spec}"
+    )
+
+
+async def test_after_2038_a_lease_is_made_as_before(bench: Bench) -> None:
+    """Unix time does not fit into leaseTransitions then."""
+    bench.now = datetime(2039, 1, 1, tzinfo=UTC)
+
+    assert await bench.hold("a") == int(bench.now.timestamp())
+    assert await bench.hold("b") == int(bench.now.timestamp()) + 1
+
+
+async def test_a_lease_at_the_very_end_says_what_to_type(bench: Bench, kubectl: Kubectl) -> None:
+    """Only a person can put it there."""
+    await bench.hold("a")
+    lease = await bench.lease()
+    assert isinstance(lease, Lease)
+    kubectl("annotate", "lease", lease.name, "-n", bench.namespace, f"task.oceanbase.com/token={LARGEST_TOKEN}")
+    bench.forget()
+
+    with pytest.raises(Denied, match=rf"{lease.name}: its fencing token is used up; type: kubectl -n {bench.namespace} annotate lease"):
+        await bench.hold("b")
+
+
+async def test_a_lock_that_nobody_uses_any_more_is_collected(bench: Bench) -> None:
+    """A day after its last use; the token of the one that is made again is greater."""
+    token = await bench.hold("a")
+    assert await bench.sweeper.collect() == 0
+    bench.now += timedelta(days=1, seconds=1)
+
+    assert await bench.sweeper.collect() == 1
+    assert isinstance(await bench.lease(), Refusal)
+    assert await bench.hold("b") > token
+
+
+async def test_a_lock_that_was_just_taken_is_not_collected(bench: Bench) -> None:
+    """The operator that wants to collect it has not heard yet: its version is the wrong one."""
+    await bench.hold("a")
+    bench.now += timedelta(days=2)
+    other = Bench(bench.client, bench.namespace, bench.now)
+    await other.take("b")
+
+    assert await bench.sweeper.collect() == 0
+    lease = await bench.lease()
+    assert isinstance(lease, Lease)
+    assert lease.holder == "b/b-uid"
+
+
+async def test_a_held_lock_and_a_strangers_lease_are_never_collected(bench: Bench, kubectl: Kubectl) -> None:
+    """However long ago they were written."""
+    await bench.take("a")
+    kubectl(
+        "create",
+        "-f",
+        "-",
+        manifest={
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": "theirs", "namespace": bench.namespace, "labels": {"task.oceanbase.com/lock": "global"}},
+            "spec": {"renewTime": "2020-01-01T00:00:00.000000Z"},
+        },
+    )
+    theirs = await bench.leases.get(bench.namespace, "theirs")
+    assert isinstance(theirs, Lease)
+    bench.board.see_lease(theirs)
+    bench.now += timedelta(days=400)
+
+    assert await bench.sweeper.collect() == 0
