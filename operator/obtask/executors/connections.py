@@ -1,14 +1,30 @@
-"""Owns what an executor must know to reach a SQL server or an obshell agent, and the protocols of whoever reads it from a Secret."""
+"""Owns what an executor must know to reach its target, and the protocols of whoever reads it from a Secret. API.md section 2.1."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import ip_address
 from typing import Protocol
+
+from yarl import URL
 
 from obtask.model.attempt import Failed
 
 
+class Tls(StrEnum):
+    """Whether a SQL session is encrypted: never, if the server offers it, or always. With a ``ca.crt`` it is required and verified."""
+
+    DISABLED = "disabled"
+    PREFERRED = "preferred"
+    REQUIRED = "required"
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where and as whom to connect; the password shows in no repr."""
+    """Where and as whom to connect; the password shows in no repr.
+
+    ``server_public_key`` (PEM) is the only key that a password is encrypted for without TLS.
+    """
 
     host: str
     port: int
@@ -16,15 +32,61 @@ class Connection:
     password: str = field(repr=False)
     database: str | None = None
     ca_cert: str | None = field(default=None, repr=False)
+    tls: Tls = Tls.PREFERRED
+    server_public_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConnection:
-    """Where an obshell agent is, and its password; ``url`` has scheme, host and port, and nothing else."""
+    """Where an obshell agent is, and its passwords; ``url`` has scheme, host and port, and nothing else, ``others`` are tried after it.
+
+    ``agent_password`` is for what concerns OBProxy and the agent itself; ``public_key`` (base64 of DER, or PEM) is the only key that the
+    passwords are encrypted for, ``client_cert`` and ``client_key`` (PEM) are shown to whoever asks for them.
+    """
 
     url: str
     password: str = field(repr=False)
     ca_cert: str | None = field(default=None, repr=False)
+    others: tuple[str, ...] = ()
+    agent_password: str | None = field(default=None, repr=False)
+    public_key: str | None = field(default=None, repr=False)
+    client_cert: str | None = field(default=None, repr=False)
+    client_key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of a key ``hosts``: a host or ``*.suffix``, on one port or on all."""
+
+    host: str
+    port: int | None = None
+
+    def holds(self, url: URL) -> bool:
+        """Return whether the URL leads there."""
+        host = canonical(url.raw_host or "")
+        at_host = host.endswith(self.host[1:]) and len(host) >= len(self.host) if self.host.startswith("*.") else host == self.host
+        return at_host and self.port in (None, url.port)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSecret:
+    """The values of a Secret for HTTP headers, and where they may go."""
+
+    values: Mapping[str, str] = field(repr=False)
+    hosts: tuple[Place, ...] = ()
+
+    def may_go(self, url: URL) -> bool:
+        """Return whether the values may be sent to this URL."""
+        return any(place.holds(url) for place in self.hosts)
+
+
+def canonical(host: str) -> str:
+    """Return a host as hosts are compared: in lower case, without brackets and a dot at the end, addresses in their short form."""
+    plain = host.strip("[]").rstrip(".").lower()
+    try:
+        return str(ip_address(plain))
+    except ValueError:
+        return plain
 
 
 class AgentSource(Protocol):
@@ -38,4 +100,11 @@ class ConnectionSource(Protocol):
     """Reads connection Secrets."""
 
     async def connection(self, namespace: str, secret_name: str) -> Connection | Failed:
+        """Return what the Secret says, or why it cannot be used."""
+
+
+class HttpSecretSource(Protocol):
+    """Reads Secrets for HTTP headers."""
+
+    async def http(self, namespace: str, secret_name: str) -> HttpSecret | Failed:
         """Return what the Secret says, or why it cannot be used."""

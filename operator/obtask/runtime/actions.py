@@ -15,6 +15,7 @@ from obtask.executors.inprocess import InProcess
 from obtask.executors.job.executor import JobExecutor
 from obtask.executors.job.executor import Tools as JobTools
 from obtask.executors.job.secrets import PodSecrets
+from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.obshell.client import Client
 from obtask.executors.obshell.executor import Obshell
 from obtask.executors.obshell.speech import Tools
@@ -75,8 +76,9 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     slots = asyncio.Semaphore(settings.in_process_attempts)
     secrets, hosts = SecretConnections(objects), HostPolicy(settings.allowed_hosts)
     evaluator = Evaluator()
+    large = LargeAnswers()
     clock, confirmed = around.clock, around.confirmed
-    sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, holds=evaluator.holds, hosts=hosts)
+    sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, holds=evaluator.holds, hosts=hosts, large=large)
     tls = ssl.create_default_context()
     http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, holds=evaluator.holds, hosts=hosts, tls=tls)
     sql, http = (InProcess(work, clock=clock, slots=slots, on_end=around.on_news) for work in (sql_work, http_work))

@@ -96,8 +96,8 @@ async def one_endless_packet(line: Line, number: int) -> None:
     await _begin(line, number)
     piece, number = b"\xfd\0\0\xff" + b"x" * (LONGEST - 4), number + 3
     while True:
-        number += 1
         await line.send(packet(number, piece))
+        number += 1
 
 
 async def large_rows(line: Line, number: int) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
 from obtask.executors.hosts import HostPolicy
+from obtask.executors.large_answers import Share
 from obtask.executors.sql import results, session
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import bind
@@ -21,7 +22,7 @@ from obtask.model.status import FailureReason
 LONGEST_SECONDS = 8 * 24 * 3600  # for an attempt without a deadline
 GRACE_SECONDS = 10  # the server's own limit comes after ours, so that the reason people see is Timeout
 # Syntax and rights: the same statement gets the same answer until a person has changed something.
-HOPELESS = frozenset({"1044", "1045", "1064", "1142", "1143", "1149", "1227", "1370", "1698"})
+HOPELESS = frozenset({session.TOO_LONG, "1044", "1045", "1064", "1142", "1143", "1149", "1227", "1370", "1698"})
 ZONE_QUERY = "SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())"
 
 
@@ -39,6 +40,7 @@ class Conversation:
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
         hosts: HostPolicy,
+        share: Share,
     ) -> None:
         self._attempt = attempt
         self._action = action
@@ -48,6 +50,7 @@ class Conversation:
         self._clock = clock
         self._confirmed = confirmed
         self._hosts = hosts
+        self._share = share
         self._session: session.Session | None = None
         self._secrets: set[str] = set()
         for text in _texts(action):
@@ -66,23 +69,30 @@ class Conversation:
             return target
         self._hide(target.password)
         database = self._action.database or target.database
-        found = await dial(target, self._log.write, database=database, program=program(self._attempt), hosts=self._hosts)
+        name = program(self._attempt)
+        found = await dial(target, self._log.write, database=database, program=name, hosts=self._hosts, share=self._share)
         if isinstance(found, Fault):
             return self._refused(found)
         self._session = found
-        self._log.write(f"connected to {found.host}:{target.port} as {target.user}, session {found.number}")
+        self._log.write(f"connected to {found.host}:{target.port} as {target.user}{found.security}, session {found.number}")
         return await self._introduce(found)
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
+        self.forget()
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def forget(self) -> None:
+        """Take note that nobody looks at the last result any more: others may have the room that it takes."""
+        self._share.leave()
 
     async def ask(self, label: str, statement: str, *, quiet: bool = False) -> Result | Fault:
         """Run a statement with the action's args; the log tells what and how long, unless it is asked again and again."""
         if self._session is None:
             return Fault(FaultKind.LOST, "no connection")
+        self.forget()
         if not quiet:
             self._log.write(f"{label}: {redaction.masked_statement(statement)}")
         await self._confirmed()

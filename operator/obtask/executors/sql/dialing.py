@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from obtask.executors.connections import Connection
 from obtask.executors.hosts import HostPolicy
+from obtask.executors.large_answers import Share
 from obtask.executors.sql.answers import Fault, FaultKind
-from obtask.executors.sql.session import CONNECT_SECONDS, Session, connect
+from obtask.executors.sql.session import Session, connect
+from obtask.executors.sql.wire import CONNECT_SECONDS
 
 SECONDS_PER_HOST = 5.0  # one of several that does not answer must not take the time of the others
 REFUSALS = frozenset({"1044", "1045", "1049"})  # what one server says of a user or a database, the others say too
@@ -18,14 +20,15 @@ def hosts_of(target: Connection) -> list[str]:
 
 
 async def dial(
-    target: Connection, tell: Callable[[str], None], *, database: str | None, program: str, hosts: HostPolicy
+    target: Connection, tell: Callable[[str], None], *, database: str | None, program: str, hosts: HostPolicy, share: Share
 ) -> Session | Fault:
     """Return a session with the first host that lets us in, or why none of them did. ``tell`` hears of each that did not."""
     names = hosts_of(target)
     seconds = CONNECT_SECONDS if len(names) == 1 else SECONDS_PER_HOST
     faults: list[Fault] = []
     for name in names:
-        found = await connect(replace(target, host=name), tell, database=database, program=program, seconds=seconds, hosts=hosts)
+        at_host = replace(target, host=name)
+        found = await connect(at_host, tell, database=database, program=program, seconds=seconds, hosts=hosts, share=share)
         if isinstance(found, Session):
             return found
         if len(names) == 1 or found.kind is FaultKind.FORBIDDEN or found.code in REFUSALS:

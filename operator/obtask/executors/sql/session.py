@@ -1,86 +1,37 @@
-"""Owns the MySQL wire: connecting, running a statement, stopping it on the server. The only module that knows the driver."""
+"""Owns a SQL session: connecting, running a statement, stopping it on the server. What goes wrong is a value from here on."""
 
 import asyncio
 import os
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
-import aiomysql
 from pymysql import err
-from pymysql.constants import CLIENT, CR
+from pymysql.constants import CR
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections import Connection, Tls
 from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused, reachable
+from obtask.executors.large_answers import LargeAnswers, Share
 from obtask.executors.sql.answers import Fault, FaultKind, Result
+from obtask.executors.sql.bounded import TooLong
+from obtask.executors.sql.login import NotGiven
+from obtask.executors.sql.wire import CONNECT_SECONDS, NoTls, Wire
 
-CONNECT_SECONDS = 10.0
 STOP_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
-KEPT_ROWS = 1000
-KEPT_BYTES = 8 * 1024 * 1024
 CLIENT_ERRORS = range(2000, 3000)
+TOO_LONG = str(CR.CR_NET_PACKET_TOO_LARGE)
 # The server's last words before it hangs up: shutdown, killed (MySQL, MariaDB, OceanBase), idle for too long.
 LAST_WORDS = frozenset({1053, 1927, 3169, 4031, 5066})
-
-
-class _Wire(aiomysql.Connection):  # type: ignore[misc] # the driver has no types
-    """The driver's connection: to one address, with bounded memory, and a password that leaves only as the Secret allows."""
-
-    def __init__(self, address: str, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._name, self._host = settings["host"], address
-
-    async def open(self) -> None:
-        await self._connect()
-
-    async def run(self, sql: str) -> Result:
-        """Run the text; it may hold several statements: the rows are those of the last one that has rows."""
-        await self.query(sql, unbuffered=True)
-        columns, rows, total, affected = (), (), 0, 0  # type: tuple[str, ...], tuple[tuple[Any, ...], ...], int, int
-        while True:
-            if self._result.unbuffered_active:
-                columns = _names(self._result.fields)
-                rows, total = await self._collect()
-                affected = total
-            else:
-                affected = self._result.affected_rows
-            if not self._result.has_next:
-                return Result(columns, rows, total, affected)
-            await self._read_query_result(unbuffered=True)
-
-    async def _collect(self) -> tuple[tuple[tuple[Any, ...], ...], int]:
-        """Read all rows, keep the first ones: the protocol has no way to leave the rest unread."""
-        rows: list[tuple[Any, ...]] = []
-        result, total, room = self._result, 0, KEPT_BYTES
-        while True:
-            packet = await self._read_packet()
-            if result._check_packet_is_eof(packet):  # noqa: SLF001
-                result.unbuffered_active, result.connection = False, None
-                return tuple(rows), total
-            total += 1
-            if len(rows) < KEPT_ROWS and room > 0:
-                room -= len(packet.get_all_data())
-                rows.append(_row(packet, result.converters))
-
-    async def _request_authentication(self) -> None:
-        self._host = self._name  # whom TLS verifies
-        if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
-            raise err.OperationalError(CR.CR_SSL_CONNECTION_ERROR, "ca.crt is given, but the server offers no TLS")
-        await super()._request_authentication()
-
-    async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> None:
-        if plugin_name == b"mysql_clear_password" and not self._secure:
-            raise err.OperationalError(CR.CR_AUTH_PLUGIN_ERR, "the server wants the password in clear text over a connection without TLS")
-        await super()._process_auth(plugin_name, auth_packet)
 
 
 class Session:
     """One connection to a server. No method lets an exception of the server escape."""
 
-    def __init__(self, wire: _Wire, target: Connection, tell: Callable[[str], None], hosts: HostPolicy) -> None:
+    def __init__(self, wire: Wire, target: Connection, tell: Callable[[str], None], hosts: HostPolicy, share: Share) -> None:
         self._wire = wire
+        self._share = share
         self._target = target
         self._tell = tell
         self._hosts = hosts
@@ -94,6 +45,11 @@ class Session:
     def host(self) -> str:
         """The host as the Secret names it."""
         return self._target.host
+
+    @property
+    def security(self) -> str:
+        """How the session is protected, for people: nothing if it is not."""
+        return self._wire.security
 
     @property
     def number(self) -> int:
@@ -129,10 +85,17 @@ class Session:
         finally:
             self._wire.close()
 
+    def forget(self) -> None:
+        """Take note that nobody looks at the last result any more."""
+        self._share.leave()
+
     async def run(self, sql: str) -> Result | Fault:
         """Run the text. If the caller is cancelled meanwhile, the connection is closed and nothing else is done."""
         try:
-            result: Result = await self._wire.run(sql)
+            return await self._wire.run(sql)
+        except TooLong as error:
+            self._wire.close()  # the protocol has no way to leave the rest unread
+            return Fault(FaultKind.STATEMENT, f"{error}; the connection was closed", TOO_LONG)
         except err.Error as error:
             code, message = _code(error), _message(error)
             lost = self.closed or code is None or int(code) in CLIENT_ERRORS or int(code) in LAST_WORDS
@@ -140,7 +103,6 @@ class Session:
         except Exception as error:  # noqa: BLE001 - the driver trips over odd answers in any way it likes
             self._wire.close()  # what the server sends next would be taken for the answer to another statement
             return Fault(FaultKind.LOST, f"cannot read the server's answer ({type(error).__name__})")
-        return result
 
     async def _stop(self, running: asyncio.Future[Result | Fault], sql: str) -> None:
         """Best effort within a bounded time: whatever happens, closing the connection comes next."""
@@ -162,7 +124,7 @@ class Session:
 
         Behind a load balancer the second connection may reach another server or proxy, where the same number is someone else's session.
         """
-        other = await connect(self._target, self._tell, hosts=self._hosts)
+        other = await connect(self._target, self._tell, hosts=self._hosts, share=self._share.another())
         if isinstance(other, Fault):
             return other.message
         try:
@@ -172,6 +134,7 @@ class Session:
             killed = await other.run(f"KILL QUERY {self.number}")
             return killed.message if isinstance(killed, Fault) else None
         finally:
+            other.forget()
             await other.close()
 
 
@@ -183,18 +146,30 @@ async def connect(
     program: str = "obtask",
     seconds: float = CONNECT_SECONDS,
     hosts: HostPolicy = ANYWHERE,
+    share: Share | None = None,
 ) -> Session | Fault:
-    """Return a session in autocommit mode. ``tell`` hears what becomes of statements that are stopped."""
+    """Return a session in autocommit mode. ``tell`` hears what becomes of TLS, and of statements that are stopped."""
+    part = share or LargeAnswers().of("")
     try:
-        tls = _tls(target.ca_cert)
+        context = _tls(target)
     except (ssl.SSLError, ValueError) as error:
         return Fault(FaultKind.CONNECT, f"ca.crt cannot be read: {type(error).__name__}")
+
+    def wires(to: Connection, tls: ssl.SSLContext | None) -> list[Wire]:
+        return [Wire(address, to, tls, part, db=database, program_name=program[:128]) for address in addresses]
+
     try:
         async with asyncio.timeout(seconds):
             addresses = [ip for _, ip in await reachable(hosts, target.host, target.port)]
-            wire = await _opened([_wire(target, address, tls, database, program) for address in addresses])
+            try:
+                wire = await _opened(wires(target, context))
+            except NoTls as without:
+                tell(f"{_where(target)}: {without}; going on without TLS")
+                wire = await _opened(wires(replace(target, tls=Tls.DISABLED), None))
     except HostRefused as refused:
         return Fault(FaultKind.FORBIDDEN, str(refused))
+    except (NotGiven, TooLong) as refused:
+        return Fault(FaultKind.CONNECT, f"cannot connect to {_where(target)}: {refused}")
     except TimeoutError:
         return Fault(FaultKind.CONNECT, f"{_where(target)} did not let us in within {seconds:g} s")
     except OSError as error:
@@ -204,10 +179,10 @@ async def connect(
         return Fault(FaultKind.CONNECT, _refusal(error, target), _code(error))
     except Exception as error:  # noqa: BLE001 - the driver trips over odd answers in any way it likes
         return Fault(FaultKind.CONNECT, f"{_where(target)} does not speak the MySQL protocol ({type(error).__name__})")
-    return Session(wire, target, tell, hosts)
+    return Session(wire, target, tell, hosts, part)
 
 
-async def _opened(wires: list[_Wire]) -> _Wire:
+async def _opened(wires: list[Wire]) -> Wire:
     """Open the first one that somebody listens on; raise what the last one met."""
     for number, wire in enumerate(wires, 1):
         try:
@@ -223,47 +198,18 @@ async def _opened(wires: list[_Wire]) -> _Wire:
     raise AssertionError("a host without addresses is not reachable")
 
 
-def _wire(target: Connection, address: str, tls: ssl.SSLContext | None, database: str | None, program: str) -> _Wire:
-    return _Wire(
-        address,
-        host=target.host,
-        port=target.port,
-        user=target.user,
-        password=target.password.encode().decode("latin-1"),  # the driver sends Latin-1; servers compare bytes of UTF-8
-        db=database,
-        charset="utf8mb4",
-        autocommit=True,
-        connect_timeout=CONNECT_SECONDS,
-        program_name=program[:128],
-        ssl=tls,
-    )
-
-
-def _tls(ca_cert: str | None) -> ssl.SSLContext | None:
-    """Return what verifies the server; raise ValueError or SSLError if the text holds no certificate."""
-    if ca_cert is None:
+def _tls(target: Connection) -> ssl.SSLContext | None:
+    """Return how TLS is spoken; raise ValueError or SSLError if ca.crt holds no certificate."""
+    if target.ca_cert is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=target.ca_cert)
+        return context
+    if target.tls is Tls.DISABLED:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cadata=ca_cert)
+    context.check_hostname = False  # without a ca.crt there is nothing to verify with: it keeps out who only listens
+    context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _names(fields: list[Any]) -> tuple[str, ...]:
-    names: list[str] = []
-    for field in fields:
-        names.append(f"{field.table_name}.{field.name}" if field.name in names and field.table_name else field.name)
-    return tuple(names)
-
-
-def _row(packet: Any, converters: list[Any]) -> tuple[Any, ...]:
-    """Read one row; unlike the driver, take text that is no text in its character set as it comes."""
-    values = []
-    for encoding, converter in converters:
-        data = packet.read_length_coded_string()
-        if data is not None and encoding is not None:
-            data = data.decode(encoding, "replace")
-        values.append(data if data is None or converter is None else converter(data))
-    return tuple(values)
 
 
 def _same(shown: object, sql: str) -> bool:

@@ -8,6 +8,7 @@ from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
 from obtask.executors.evaluation.evaluator import Holds
 from obtask.executors.hosts import ANYWHERE, HostPolicy
+from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.sql import results
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import unknown_names
@@ -38,10 +39,12 @@ class SqlWork:
         holds: Holds,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         hosts: HostPolicy = ANYWHERE,
+        large: LargeAnswers | None = None,
     ) -> None:
         self._confirmed = confirmed
         self._holds = holds
         self._hosts = hosts
+        self._large = large or LargeAnswers()
         self._connections = connections
         self._clock = clock
         self._sleep = sleep
@@ -55,7 +58,15 @@ class SqlWork:
         if ref is None:
             return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or sql.connection")
         conversation = Conversation(
-            attempt, action, ref, source=self._connections, log=log, clock=self._clock, confirmed=self._confirmed, hosts=self._hosts
+            attempt,
+            action,
+            ref,
+            source=self._connections,
+            log=log,
+            clock=self._clock,
+            confirmed=self._confirmed,
+            hosts=self._hosts,
+            share=self._large.of(attempt.namespace),
         )
         end: Outcome | None = _invalid(action)
         if end is None:
@@ -94,6 +105,7 @@ class _Run:
             return refused
         if self._action.unless is not None:
             early = await self._unless(self._action.unless)
+            self._conversation.forget()
             if early is not None:
                 return early
         last = await self._statements()
@@ -140,6 +152,7 @@ class _Run:
         before = ""
         while True:
             seen = await self._look(until)
+            self._conversation.forget()
             if isinstance(seen, Succeeded | Failed):
                 return seen
             if seen != before:
