@@ -4,22 +4,33 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from obtask.executors.connections import Connection
+from obtask.executors.evaluation.evaluator import Variables
+from obtask.executors.evaluation.language import fault, holds
 from obtask.executors.inprocess import InProcess, Work
 from obtask.model.actions import Action, ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running
 from obtask.model.status import Direction, FailureReason
-from obtask.rules.expressions import ExpressionFault, Vocabulary, holds
+from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECRET_NAME = "obdemo-sys"  # noqa: S105 - a name
 
 
-async def evaluated(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> bool | ExpressionFault:
-    """Return whether the expression holds; here, without a process of its own."""
-    return holds(vocabulary, text, variables)
+class Evaluated:
+    """Answers questions about expressions here, without a process of its own. Implements ``Expressions``."""
+
+    async def fault(self, namespace: str, question: Question) -> ExpressionFault | None:  # noqa: ARG002 - the protocol's argument
+        """Return why the expression does not compile."""
+        return fault(question.vocabulary, question.text)
+
+    async def holds(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> bool | ExpressionFault:  # noqa: ARG002
+        """Return whether the expression holds."""
+        return holds(vocabulary, text, variables() if callable(variables) else variables)
+
+
+evaluated = Evaluated()
 
 
 async def alone() -> None:

@@ -15,7 +15,9 @@ from obtask.executors.sql.work import SqlWork
 
 def sql_bench(target: Connection, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Bench:
     """Return an executor of sql actions that reaches this server."""
-    return bench(SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, confirmed=alone, holds=evaluated, sleep=sleep, hosts=LOCAL))
+    return bench(
+        SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, confirmed=alone, expressions=evaluated, sleep=sleep, hosts=LOCAL)
+    )
 
 
 async def ask(admin: Session, query: str) -> tuple[tuple[Any, ...], ...]:

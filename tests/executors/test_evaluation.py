@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import pytest
 from tests.executors.attempts import until
 
 from obtask.executors.evaluation.evaluator import TOO_DEEP, TOO_LARGE, TOO_LONG, Evaluator
-from obtask.rules.expressions import ExpressionFault, Vocabulary, holds
+from obtask.executors.evaluation.language import holds
+from obtask.executors.http.answers import Answer, variables
+from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
 
+HERE, THERE = "team-a", "team-b"
 LONG = {"rows": [{"x": "a" * 100_000} for _ in range(90)], "affected": 0}
 SLOW = "rows.map(r, rows.map(s, " + " || ".join(f"r.x.matches('(a+)+(b|c)+(d|e)+{end}')" for end in "fghijklm") + ")).size() > 0"
 LARGE = "rows.map(r, rows.map(s, r.x + s.x)).size() > 0"
@@ -61,14 +65,14 @@ def environment(pid: int) -> str:
 )
 async def test_the_answer_is_that_of_the_rule(evaluator: Evaluator, vocabulary: Vocabulary, text: str, variables: dict[str, Any]) -> None:
     """Every kind of value that a server gives arrives as it is; faults come back in the same words."""
-    assert await evaluator.holds(vocabulary, text, variables) == holds(vocabulary, text, variables)
+    assert await evaluator.holds(HERE, vocabulary, text, variables) == holds(vocabulary, text, variables)
 
 
 @pytest.mark.parametrize(("text", "fault"), [(SLOW, TOO_LONG), (LARGE, TOO_LARGE)], ids=["long", "large"])
 async def test_an_expression_that_takes_too_much_is_given_up(evaluator: Evaluator, text: str, fault: ExpressionFault) -> None:
     """It ends with a fault that says which limit it met; those that wait for their turn are answered as ever."""
     first, second = await asyncio.gather(
-        evaluator.holds(Vocabulary.SQL, text, LONG), evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG)
+        evaluator.holds(HERE, Vocabulary.SQL, text, LONG), evaluator.holds(HERE, Vocabulary.SQL, "rows.size() == 90", LONG)
     )
 
     assert first == fault
@@ -78,11 +82,11 @@ async def test_an_expression_that_takes_too_much_is_given_up(evaluator: Evaluato
 async def test_a_process_that_was_ended_by_somebody_is_replaced(evaluator: Evaluator) -> None:
     """Whatever ended it while it was idle says nothing about the next question."""
     before = children()
-    assert await evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) is True
+    assert await evaluator.holds(HERE, Vocabulary.SQL, "rows.size() == 90", LONG) is True
     (idle,) = children() - before
     os.kill(idle, signal.SIGTERM)
 
-    assert await evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) is True
+    assert await evaluator.holds(HERE, Vocabulary.SQL, "rows.size() == 90", LONG) is True
 
 
 async def test_an_answer_that_is_nested_too_deeply(evaluator: Evaluator) -> None:
@@ -91,33 +95,73 @@ async def test_an_answer_that_is_nested_too_deeply(evaluator: Evaluator) -> None
     for _ in range(5000):
         deep = {"a": deep}
 
-    assert await evaluator.holds(Vocabulary.HTTP, "status == 200", {"status": 200, "headers": {}, "body": deep}) == TOO_DEEP
+    assert await evaluator.holds(HERE, Vocabulary.HTTP, "status == 200", {"status": 200, "headers": {}, "body": deep}) == TOO_DEEP
 
 
 async def test_the_time_of_earlier_expressions_does_not_count(evaluator: Evaluator) -> None:
     """A process that has worked for long gives the next expression its full time."""
     brief = "rows.map(r, rows.map(s, r.x.contains('b'))).size() > 0"
 
-    assert [await evaluator.holds(Vocabulary.SQL, brief, LONG) for _ in range(20)] == [True] * 20
+    assert [await evaluator.holds(HERE, Vocabulary.SQL, brief, LONG) for _ in range(20)] == [True] * 20
 
 
 async def test_a_question_that_nobody_waits_for_is_not_answered_to_the_next(evaluator: Evaluator) -> None:
     """A cancelled evaluation takes its process with it."""
-    asked = asyncio.ensure_future(evaluator.holds(Vocabulary.SQL, "rows.size() == 0", LONG))
+    asked = asyncio.ensure_future(evaluator.holds(HERE, Vocabulary.SQL, "rows.size() == 0", LONG))
     before = children()
     await until(lambda: len(children() - before))
     asked.cancel()
     await asyncio.wait([asked])
 
-    assert await evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) is True
+    assert await evaluator.holds(HERE, Vocabulary.SQL, "rows.size() == 90", LONG) is True
 
 
 async def test_the_processes_are_shared_and_end(evaluator: Evaluator) -> None:
     """There are two for all questions, none before the first one, and none after the end; they know nothing of the operator."""
     before = children()
-    await asyncio.gather(*(evaluator.holds(Vocabulary.SQL, "rows.size() == 90", LONG) for _ in range(5)))
+    asked = [evaluator.holds(namespace, Vocabulary.SQL, "rows.size() == 90", LONG) for namespace in (HERE, THERE) for _ in range(5)]
+    await asyncio.gather(*asked)
     assert [environment(one) for one in children() - before] == ["", ""]
 
     await evaluator.close()
 
     assert children() == before
+
+
+async def test_a_namespace_with_many_questions_does_not_keep_another_waiting(evaluator: Evaluator) -> None:
+    """Whoever asks first has no claim on all processes: the one question of a neighbour is answered among the first."""
+    order: list[str] = []
+
+    async def ask(namespace: str) -> None:
+        await evaluator.holds(namespace, Vocabulary.SQL, "rows.map(r, rows.map(s, r.x.contains('b'))).size() > 0", LONG)
+        order.append(namespace)
+
+    await asyncio.gather(*(ask(HERE) for _ in range(40)), ask(THERE))
+
+    assert order.index(THERE) < 10
+
+
+@pytest.mark.parametrize("length", [1000, 4096])
+@pytest.mark.parametrize("piece", ["(", "[", "-", "!", "{1:", "1+", "a.", "a&&", "[1].map(x,", "''+", "true?", "a[0]", "a||b||"])
+async def test_a_text_made_to_be_slow_to_compile_is_answered(evaluator: Evaluator, piece: str, length: int) -> None:
+    """Whatever it is, there is an answer within the limits, and the process, or another one, is there for the next question."""
+    text = (piece * length)[:length]
+
+    await evaluator.fault(HERE, Question(Vocabulary.HTTP, text))
+
+    assert await evaluator.fault(HERE, Question(Vocabulary.HTTP, "status == 200")) is None
+
+
+async def test_many_long_expressions_do_not_use_up_the_memory_of_the_next(evaluator: Evaluator) -> None:
+    """A process that programs have filled is replaced, and none of them is blamed for the others."""
+    texts = [f"status == {number} || " + " || ".join(["headers['a'] == 'b'"] * 29) for number in range(120)]
+
+    assert [await evaluator.fault(HERE, Question(Vocabulary.HTTP, text)) for text in texts] == [None] * len(texts)
+
+
+async def test_an_answer_is_parsed_in_the_process_apart(evaluator: Evaluator) -> None:
+    """What a server sent is taken apart within the limits, not in the operator; 10,000 lists in each other are a text to look at."""
+    octets = "[" * 10_000 + "]" * 10_000
+    answer = Answer(200, (("Content-Type", "application/json"),), octets, len(octets), cut=False)
+
+    assert await evaluator.holds(HERE, Vocabulary.HTTP, "body == '' || status == 200", partial(variables, answer)) is True

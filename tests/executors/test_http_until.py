@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
-from tests.executors.attempts import Bench, attempt
+from tests.executors.attempts import Bench, Evaluated, attempt
 from tests.executors.website import Handler, Website, http, http_bench, website
 
 from obtask.executors.evaluation.evaluator import TOO_LARGE
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, Vocabulary
+from obtask.rules.expressions import ExpressionFault
 
 
 @pytest.fixture
@@ -176,12 +176,14 @@ async def test_an_expression_that_takes_too_much_ends_the_waiting(site: Website)
     """It would the next time, too; an expression that merely cannot be told yet is asked again."""
     site.answers("/progress", 200)
 
-    async def too_much(_: Vocabulary, __: str, ___: object) -> ExpressionFault:
-        return TOO_LARGE
+    class Exhausted(Evaluated):
+        async def holds(self, *_: object) -> ExpressionFault:
+            """Return that it takes too much."""
+            return TOO_LARGE
 
-    on = http_bench(sleep=at_once, holds=too_much)
+    on = http_bench(sleep=at_once, expressions=Exhausted())
     end = await on.run(attempt(http(f"{site.url}/run", until={"url": f"{site.url}/progress", "expect": "true"}), seconds=30))
 
     assert isinstance(end, Failed)
-    assert (end.reason, TOO_LARGE.message in end.message) == (FailureReason.INVALID_EXPRESSION, True)
+    assert (end.reason, TOO_LARGE.message in end.message, end.permanent) == (FailureReason.INVALID_EXPRESSION, True, True)
     assert [asked.path for asked in site.heard] == ["/run", "/progress"]

@@ -67,7 +67,7 @@ async def test_without_a_connection_the_message_says_where_to_set_one(database: 
 async def test_the_actions_connection_comes_before_the_tasks(database: Connection) -> None:
     """sql.connection names the Secret that is read, in the task's namespace."""
     secrets = Secrets({"own": database})
-    on = bench(SqlWork(secrets, clock=wall_clock, confirmed=alone, holds=evaluated, hosts=LOCAL))
+    on = bench(SqlWork(secrets, clock=wall_clock, confirmed=alone, expressions=evaluated, hosts=LOCAL))
 
     end = await on.run(attempt(sql("select 1", connection={"secretName": "own"})))
 

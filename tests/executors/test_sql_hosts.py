@@ -12,7 +12,7 @@ from obtask.model.status import FailureReason
 
 async def run(target: Connection, *allowed: str) -> Outcome | Lost:
     """Carry out a harmless statement under this list."""
-    work = SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, confirmed=alone, holds=evaluated, hosts=HostPolicy(allowed))
+    work = SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, confirmed=alone, expressions=evaluated, hosts=HostPolicy(allowed))
     return await bench(work).run(attempt(sql("select 1")))
 
 

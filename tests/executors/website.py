@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.executors.attempts import Bench, alone, attempt, bench, evaluated, wall_clock
 from tests.local import LOCAL
 
-from obtask.executors.evaluation.evaluator import Holds
+from obtask.executors.evaluation.evaluator import Expressions
 from obtask.executors.http.work import HttpWork
 from obtask.hosts import HostPolicy
 from obtask.model.actions import HttpAction
@@ -119,14 +119,14 @@ def http_bench(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     confirmed: Callable[[], Awaitable[None]] = alone,
     poll_seconds: float = 30,
-    holds: Holds = evaluated,
+    expressions: Expressions = evaluated,
 ) -> Bench:
     """Return an executor of http actions."""
     work = HttpWork(
         Values(secrets or {}),
         clock=wall_clock,
         confirmed=confirmed,
-        holds=holds,
+        expressions=expressions,
         hosts=hosts,
         tls=tls or ssl.create_default_context(),
         sleep=sleep,

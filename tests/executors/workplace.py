@@ -73,7 +73,7 @@ class Workplace:
     ) -> Bench:
         """Return an executor of resource actions."""
         parts = Impersonation(self.acting), Discovery(self.api), Objects(self.api)
-        return bench(ResourceWork(*parts, confirmed=confirmed, holds=evaluated, sleep=sleep, watch_seconds=watch_seconds))
+        return bench(ResourceWork(*parts, confirmed=confirmed, expressions=evaluated, sleep=sleep, watch_seconds=watch_seconds))
 
     def attempt(self, action: ResourceAction, *, account: str | None = RUNNER, seconds: float = 60, number: int = 1) -> Attempt:
         """Return an attempt of the namespace's task."""

@@ -8,6 +8,7 @@ from tests.exploration.catalogue import CURRENT
 from tests.exploration.requests import SuspendedRequests
 
 from obtask.engine.act import Attempts
+from obtask.engine.checks import Checks
 from obtask.engine.finished import FinishedTasks
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
@@ -28,6 +29,7 @@ from obtask.model.actions import Action, SqlAction, WaitAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Seen
 from obtask.model.status import FailureReason
 from obtask.model.task import Key
+from obtask.rules.expressions import Question
 from obtask.runtime.inbox import Inbox
 
 # The token of a new Lease is unix time: more than any that is current in the catalogue, and few enough bits for it.
@@ -39,6 +41,10 @@ METRICS = Metrics(CollectorRegistry())
 def clock() -> datetime:
     """Return the time, which stands still: no decision of the lock protocol depends on it."""
     return NOW
+
+
+async def _compiles(namespace: str, question: Question) -> None:
+    raise AssertionError(f"no task of {namespace} has an expression: {question}")
 
 
 class Failing:
@@ -128,7 +134,10 @@ class Operator:
         self.locking = Locking(self.board, parts.locks(leases, self.board, clock), self.sweeper, jitter, runner)
         self.known = KnownTasks()
         events = EventRecorder(api, reporter=runner)
-        self.engine = parts.engine(tasks, self.known, self.board, self.attempts, self.locking, events, METRICS, clock, longest_turn=1)
+        checks = Checks(_compiles, self.wakeups)
+        self.engine = parts.engine(
+            tasks, self.known, self.board, self.attempts, self.locking, checks, events, METRICS, clock, longest_turn=1
+        )
         self.inbox = Inbox(self.engine, self.board, self.wakeups, FinishedTasks(float, wanted=False), {})
 
     def key(self, name: str) -> Key:

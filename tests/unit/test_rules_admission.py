@@ -8,6 +8,7 @@ from tests.unit.world import World
 
 from obtask.model.status import ActionResult, FailureReason, Phase, Reason, SubtaskPhase, Verb
 from obtask.model.task import InvalidSpec
+from obtask.rules.decision import Check
 
 SELECT: dict[str, Any] = {"statements": ["select 1"]}
 UNTIL: dict[str, Any] = {"query": "select 1", "expect": "rows.size("}
@@ -165,3 +166,37 @@ def test_deleted_task_that_cannot_be_read_goes() -> None:
     world.run()
 
     assert world.api.gone
+
+
+def test_the_expressions_of_a_task_are_bounded_together() -> None:
+    """More than 64 KiB of them are refused, before any is compiled; exactly 64 KiB are not."""
+    long = [SELECT | {"expect": f"{number:02} == 0 || " + "r" * 4085} for number in range(17)]
+    assert {len(sql["expect"]) for sql in long} == {4096}
+    most, more = a_task(), a_task()
+    for number, sql in enumerate(long):
+        more = more.step(f"s{number}", sql=sql)
+        most = most.step(f"s{number}", sql=sql) if number < 16 else most
+
+    assert isinstance(World(most).decide(), Check)
+    world = World(more)
+    world.run()
+
+    assert (world.phase, world.status.reason, world.verdicts) == (Phase.REJECTED, Reason.INVALID_SPEC, {})
+    assert "69632 bytes together; at most 65536" in (world.status.message or "")
+
+
+def test_the_message_of_a_long_expression_has_room_for_its_fault() -> None:
+    """The expression is shortened, the reason is not."""
+    world = World(a_task().step("s", sql=SELECT | {"expect": "nobody + " + "1 + " * 1000 + "1"}))
+
+    world.run()
+
+    assert "does not compile: at" in (world.status.message or "")
+
+
+def test_nothing_happens_before_the_expressions_are_known_to_compile() -> None:
+    """No lock is taken and nothing is written while they are asked about."""
+    world = World(a_task().step("s", sql=SELECT | {"expect": "true"}))
+
+    assert isinstance(world.turn(), Check)
+    assert (world.stored, world.lease.token) == ([], 0)

@@ -11,12 +11,14 @@ from typing import assert_never
 from tests.unit.builders import START, TaskBuilder, failed
 from tests.unit.surroundings import ApiServer, Executors, Lease
 
+from obtask.executors.evaluation import language
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import Blocker, LogRef, Phase, StepStatus, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import machine
-from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN
+from obtask.rules.expressions import ExpressionFault, Question
 from obtask.rules.lock_keys import holder_identity, holder_name, task_lock_key
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Observation, Obstacle
@@ -45,6 +47,7 @@ class World:
         self.rivals: tuple[Blocker, ...] = ()
         self.refresh_due = True
         self.draining = False
+        self.verdicts: dict[Question, ExpressionFault | None] = {}
         self.intents: list[Intent] = []
         self.stored: list[TaskStatus] = []
 
@@ -97,6 +100,7 @@ class World:
         self.executors.keep(None)
         self.operators += 1
         self.draining = False
+        self.verdicts.clear()
 
     def delete(self) -> None:
         """Delete the task: it is gone once nobody holds it with a finalizer."""
@@ -142,6 +146,7 @@ class World:
             refresh_due=self.refresh_due,
             draining=self.draining,
             nonces=self.nonces,
+            verdicts=self.verdicts,
         )
 
     def decide(self) -> Intent:
@@ -168,6 +173,8 @@ class World:
         match intent:
             case Rest():
                 return False
+            case Check(questions=questions):
+                self.verdicts |= {question: language.fault(question.vocabulary, question.text) for question in questions}
             case TakeLock():
                 return self._take(crash)
             case VerifyLock():

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from obtask.engine.act import Attempts
+from obtask.engine.checks import Checks
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking, Settled
 from obtask.kube.api import Denied, Json, Refusal
@@ -20,7 +21,7 @@ from obtask.model.status import Phase, TaskStatus
 from obtask.model.task import InvalidSpec, Key, Task, read_task
 from obtask.rules import machine
 from obtask.rules.announcements import Announcement, announcements, released
-from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import Adopt, Check, Deed, Delete, Finish, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.observation import Observation
 from obtask.rules.retention import Cause
 
@@ -41,6 +42,7 @@ class Engine:
     board: Board
     attempts: Attempts
     locking: Locking
+    checks: Checks
     events: EventRecorder
     metrics: Metrics
     clock: Callable[[], datetime]
@@ -65,6 +67,9 @@ class Engine:
             intent = machine.decide(task, await self._observe(task))
             if isinstance(intent, Rest):
                 return await self._rest(task, intent)
+            if isinstance(intent, Check):
+                self.checks.ask(task.key, intent.questions)
+                return None
             if not await self._perform(task, intent):
                 return STOPPING_PAUSE if isinstance(intent, Stop) else None
         return timedelta()
@@ -106,9 +111,10 @@ class Engine:
 
     async def _observe(self, task: Task) -> Observation:
         reports = {} if isinstance(task.spec, InvalidSpec) else await self.attempts.look(task)
-        return self.locking.observe(task, reports, self.clock())
+        seen = self.locking.observe(task, reports, self.clock())
+        return replace(seen, verdicts=self.checks.known(task)) if task.status.phase is Phase.PENDING else seen
 
-    async def _perform(self, task: Task, intent: Intent) -> bool:
+    async def _perform(self, task: Task, intent: Deed) -> bool:
         """Carry the intent out; return whether to look at the task again at once."""
         match intent:
             case Adopt():
@@ -132,8 +138,6 @@ class Engine:
             case Delete():
                 if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), Refusal):
                     self.metrics.deleted.labels(Cause.AGE.value).inc()
-                return False
-            case Rest():
                 return False
             case never:
                 assert_never(never)
@@ -190,6 +194,7 @@ class Engine:
             self.known.forget(key)
         self.board.forget_task(uid)
         self.locking.forget(uid)
+        self.checks.forget(key)
         self.doubted.discard(key)
         self.departed.add(key)
 

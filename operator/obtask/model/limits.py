@@ -9,6 +9,7 @@ TAIL_LINES: Final = 20
 TAIL_BYTES: Final = 2048
 CONDITION_CHARACTERS: Final = 4096
 OBJECT_BYTES: Final = 512 * 1024
+EXPRESSIONS_BYTES: Final = 64 * 1024  # all expressions of a task together: about 0.4 s of compiling
 EXTERNAL_CHARACTERS: Final = 56  # an obshell task of an agent with an IPv6 address has 45 and its number
 
 # What all subtasks of a task may store together. The rest of the 512 KiB is for the names, times and

@@ -6,6 +6,7 @@ from datetime import datetime
 from obtask.model.attempt import Attempt
 from obtask.model.command import Command
 from obtask.model.status import TaskStatus
+from obtask.rules.expressions import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,13 @@ class Rest:
     """Nothing to do before ``wake_at``, or before something rings."""
 
     wake_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Have the task's expressions compiled, elsewhere; decide again once the answers are known."""
+
+    questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +76,5 @@ class Delete:
     """Delete the task: its time after the end is over."""
 
 
-Intent = Rest | Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | LetGo | Delete
+Deed = Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | LetGo | Delete
+Intent = Rest | Check | Deed

@@ -13,12 +13,12 @@ from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands, messages, progress
 from obtask.rules.attempts import running_attempts
 from obtask.rules.conditions import with_conditions
-from obtask.rules.decision import Adopt, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Observation, Obstacle
 from obtask.rules.retention import is_kept_elsewhere
-from obtask.rules.validation import spec_fault
+from obtask.rules.validation import spec_fault, unchecked
 
 
 def decide(task: Task, seen: Observation) -> Intent:
@@ -103,9 +103,12 @@ def _go_on(task: Task, seen: Observation) -> Intent:
 
 
 def _begin(task: Task, seen: Observation) -> Intent:
-    broken = spec_fault(task) if task.status.phase is Phase.PENDING else None
-    if broken is not None:
-        return Record(_rejected(task.status, Reason.INVALID_SPEC, broken, seen.now))
+    if task.status.phase is Phase.PENDING:
+        broken = spec_fault(task, seen.verdicts)
+        if broken is not None:
+            return Record(_rejected(task.status, Reason.INVALID_SPEC, broken, seen.now))
+        if open_questions := unchecked(task, seen.verdicts):
+            return Check(open_questions)
     if task_lock_key(task) is None or not seen.obstacle.count:
         # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.
         return Adopt() if _unguarded(task) else TakeLock()

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from obtask.model.attempt import AttemptId, Lost, Seen
 from obtask.model.status import Blocker, LogRef
+from obtask.rules.expressions import Verdicts
 from obtask.rules.nonces import Nonces
 
 
@@ -28,9 +29,11 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the world says now. ``draining``: the operator is stopping; ends are recorded, nothing new is started.
+    """What the world says now.
 
-    ``nonces`` are those of this operator; without them attempts are recorded without a proof, as older operators did.
+    ``draining``: the operator is stopping; ends are recorded, nothing new is started. ``nonces`` are those of this operator; without
+    them attempts are recorded without a proof, as older operators did. ``verdicts``: what is known of the expressions of a task that
+    is Pending.
     """
 
     now: datetime
@@ -41,6 +44,7 @@ class Observation:
     refresh_due: bool = True
     draining: bool = False
     nonces: Nonces | None = None
+    verdicts: Verdicts = field(default_factory=dict)
 
     def report(self, attempt: AttemptId) -> Report:
         """Return what is seen of an attempt; one that nobody knows of is lost."""

@@ -1,29 +1,43 @@
-"""Owns what only the operator can check of a spec before a task takes a lock: that its expressions compile."""
+"""Owns what only the operator can check of a spec before a task takes a lock: its expressions."""
+
+from collections.abc import Iterator
 
 from obtask.model.actions import expressions, kind
+from obtask.model.limits import EXPRESSIONS_BYTES, one_line
 from obtask.model.spec import Work
 from obtask.model.task import InvalidSpec, Task
-from obtask.rules.expressions import Vocabulary, fault
+from obtask.rules.expressions import Question, Verdicts, Vocabulary
+
+SHOWN_EXPRESSION = 160
 
 
-def spec_fault(task: Task) -> str | None:
-    """Return what is wrong with the task's spec, naming the field, or None."""
+def spec_fault(task: Task, verdicts: Verdicts) -> str | None:
+    """Return what is known to be wrong with the task's spec, naming the field, or None."""
     if isinstance(task.spec, InvalidSpec):
         return task.spec.message
+    size = sum(len(question.text.encode(errors="replace")) for _, question in _questions(task))
+    if size > EXPRESSIONS_BYTES:
+        return f"spec.steps: the expressions have {size} bytes together; at most {EXPRESSIONS_BYTES} are allowed"
+    for field, question in _questions(task):
+        broken = verdicts.get(question)
+        if broken is not None:
+            return f"{field}: expression {one_line(question.text, SHOWN_EXPRESSION)!r} does not compile: {broken.message}"
+    return None
+
+
+def unchecked(task: Task, verdicts: Verdicts) -> tuple[Question, ...]:
+    """Return the questions about the task's expressions that have no answer yet, in the order of the spec."""
+    return tuple(dict.fromkeys(question for _, question in _questions(task) if question not in verdicts))
+
+
+def _questions(task: Task) -> Iterator[tuple[str, Question]]:
+    if isinstance(task.spec, InvalidSpec):
+        return
     for index, step in enumerate(task.spec.steps):
         path = f"spec.steps[{index}]"
         works: list[tuple[str, Work]] = [(path, step)] if step.parallel is None else []
         works += [(f"{path}.parallel[{at}]", subtask) for at, subtask in enumerate(step.parallel or [])]
         works += [(f"{where}.rollback", undo) for where, work in works if (undo := getattr(work, "rollback", None)) is not None]
-        found = next((text for where, work in works if (text := _work_fault(where, work))), None)
-        if found:
-            return found
-    return None
-
-
-def _work_fault(path: str, work: Work) -> str | None:
-    for field, text in expressions(work.action):
-        broken = fault(Vocabulary(kind(work.action)), text)
-        if broken is not None:
-            return f"{path}.{kind(work.action)}.{field}: expression {text!r} does not compile: {broken.message}"
-    return None
+        for where, work in works:
+            for field, text in expressions(work.action):
+                yield f"{where}.{kind(work.action)}.{field}", Question(Vocabulary(kind(work.action)), text)

@@ -78,13 +78,13 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     evaluator = Evaluator()
     large = LargeAnswers()
     clock, confirmed = around.clock, around.confirmed
-    sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, holds=evaluator.holds, hosts=hosts, large=large)
+    sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, large=large)
     tls = ssl.create_default_context()
-    http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, holds=evaluator.holds, hosts=hosts, tls=tls)
+    http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, tls=tls)
     sql, http = (InProcess(work, clock=clock, slots=slots, on_end=around.on_news) for work in (sql_work, http_work))
     obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts), clock, confirmed), on_news=around.on_news)
     acting = api.apart()
-    changing = ResourceWork(Impersonation(acting), Discovery(api), objects, confirmed=confirmed, holds=evaluator.holds)
+    changing = ResourceWork(Impersonation(acting), Discovery(api), objects, confirmed=confirmed, expressions=evaluator)
     own_slots = asyncio.Semaphore(settings.in_process_attempts)  # a long wait for an object must not keep statements waiting
     inner = InProcess(changing, clock=clock, slots=own_slots, on_end=around.on_news)
     resource = Resumable(inner)

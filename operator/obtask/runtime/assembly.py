@@ -11,6 +11,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 
 from obtask.engine.act import Attempts
+from obtask.engine.checks import Checks
 from obtask.engine.cleaning import Cleaner
 from obtask.engine.finished import FinishedTasks
 from obtask.engine.known import KnownTasks
@@ -86,7 +87,8 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     metrics, known = Metrics(CollectorRegistry()), KnownTasks()
     leads = (lambda: leadership.leads) if leadership else (lambda: True)
     metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting, leads))
-    engine = Engine(tasks, known, board, attempts, locking, events, metrics, clock)
+    checks = Checks(actions.evaluator.fault, wakeups)
+    engine = Engine(tasks, known, board, attempts, locking, checks, events, metrics, clock)
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     retention = Retention(settings.ttl_seconds_after_finished, settings.history_limit)
     finished = FinishedTasks(time.monotonic, wanted=not retention.keeps_everything)

@@ -70,7 +70,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
         if operator.leadership is not None:
             await operator.leadership.resign()
     finally:
-        await asyncio.gather(operator.actions.close(), api.close())
+        await asyncio.gather(operator.engine.checks.close(), operator.actions.close(), api.close())
 
 
 async def _drain(operator: Operator) -> None:

@@ -9,65 +9,113 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from obtask.executors.evaluation.limits import CPU_SECONDS, LENGTH, MEBIBYTES, OUT_OF_MEMORY, PROCESSES, WALL_SECONDS
-from obtask.rules.expressions import ExpressionFault, Vocabulary
+from obtask.model.actions import Action, kind
+from obtask.model.actions import expressions as texts_of
+from obtask.model.attempt import Failed
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
+from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
+from obtask.shares import Slots
 
-Holds = Callable[[Vocabulary, str, Mapping[str, Any]], Awaitable[bool | ExpressionFault]]
-"""Says whether an expression holds for variables, or why that cannot be told: rules.expressions.holds, carried out somewhere."""
+Variables = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+"""The variables of an expression, or a ``functools.partial`` that makes them: in the process apart, so that an answer is parsed there."""
+
+
+class Expressions(Protocol):
+    """Answers questions about expressions, with a fair share for each namespace."""
+
+    async def fault(self, namespace: str, question: Question) -> ExpressionFault | None:
+        """Return why the expression does not compile, or None. Raises OSError when nobody can tell now."""
+
+    async def holds(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> bool | ExpressionFault:
+        """Return whether the expression holds for the variables, or why that cannot be told."""
+
+
+Holds = Callable[[Vocabulary, str, Variables], Awaitable[bool | ExpressionFault]]
+"""Says whether an expression holds: ``Expressions.holds`` for one namespace."""
+
+
+async def first_fault(expressions: Expressions, namespace: str, action: Action) -> Failed | None:
+    """Return the first expression of an action that does not compile, as the end of an attempt that has done nothing."""
+    for path, text in texts_of(action):
+        try:
+            wrong = await expressions.fault(namespace, Question(Vocabulary(kind(action)), text))
+        except OSError as error:
+            return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{path} cannot be checked now: {error}; nothing was done"))
+        if wrong is not None:
+            message = f"{path}: {wrong.message}: {one_line(text, SHOWN_EXPRESSION)}; nothing was done"
+            return Failed(FailureReason.INVALID_EXPRESSION, one_line(message), permanent=wrong.exceeded)
+    return None
+
 
 # Isolated: neither the current folder nor the environment of the operator, with its credentials, is any of its business.
 COMMAND = (sys.executable, "-I", "-m", "obtask.executors.evaluation.process")
 
-TOO_LONG = ExpressionFault(f"takes more than {CPU_SECONDS} s to evaluate", exceeded=True)
-TOO_LARGE = ExpressionFault(f"takes more than {MEBIBYTES} MiB to evaluate", exceeded=True)
+TOO_LONG = ExpressionFault(f"takes more than {CPU_SECONDS} s of CPU", exceeded=True)
+TOO_LARGE = ExpressionFault(f"takes more than {MEBIBYTES} MiB of memory", exceeded=True)
 TOO_DEEP = ExpressionFault("what it looks at is nested too deeply", exceeded=True)
+
+SHOWN_EXPRESSION = 160
+
+_Answer = bool | ExpressionFault | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Died:
-    """The process ended without an answer, for a reason that need not be the question's."""
+    """The process ended without an answer."""
 
     code: int
 
 
 class Evaluator:
-    """Evaluates expressions in processes apart, which are started when they are first needed. Belongs to one event loop."""
+    """Compiles and evaluates in processes apart, which are started when they are first needed. Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(PROCESSES)
+        self._slots = Slots(PROCESSES)
         self._idle: list[Process] = []
 
-    async def holds(self, vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> bool | ExpressionFault:
+    async def fault(self, namespace: str, question: Question) -> ExpressionFault | None:
+        """Return why the expression does not compile, or None: too much time or memory, too. Raises OSError when nobody can tell now."""
+        answer = await self._asked(namespace, pickle.dumps((question.vocabulary.value, question.text)))
+        return answer if isinstance(answer, ExpressionFault) else None
+
+    async def holds(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> bool | ExpressionFault:
         """Return whether the expression holds for the variables, or why that cannot be told: too much time or memory, too."""
         try:
-            question = pickle.dumps((vocabulary.value, text, dict(variables)))
+            question = pickle.dumps((vocabulary.value, text, variables))
         except RecursionError:
             return TOO_DEEP
-        async with self._slots:
-            try:
-                answer = await self._put(question)
-                if isinstance(answer, _Died):
-                    # Somebody may have ended an idle process, a machine short of memory for example.
-                    answer = await self._put(question)
-            except OSError as error:
-                return ExpressionFault(f"cannot be evaluated now: {error}")
-        return ExpressionFault(f"the evaluation ended with code {answer.code}", exceeded=True) if isinstance(answer, _Died) else answer
+        try:
+            answer = await self._asked(namespace, question)
+        except OSError as error:
+            return ExpressionFault(f"cannot be evaluated now: {error}")
+        return ExpressionFault("has no answer") if answer is None else answer
 
     async def close(self) -> None:
         """End the processes."""
         while self._idle:
             await _end(self._idle.pop())
 
-    async def _put(self, question: bytes) -> bool | ExpressionFault | _Died:
+    async def _asked(self, namespace: str, question: bytes) -> _Answer:
+        """Put a question to a process that may have answered others; only one that has not is blamed on the question when it ends."""
+        async with self._slots.of(namespace):
+            answer = await self._put(self._idle.pop(), question) if self._idle else _Died(0)
+            if isinstance(answer, _Died):
+                answer = await self._put(await _started(), question)
+        return _blamed(answer.code) if isinstance(answer, _Died) else answer
+
+    async def _put(self, process: Process, question: bytes) -> _Answer | _Died:
         """Put a question to a process; one that was not heard out would give its answer to the next question, and is ended."""
-        process = self._idle.pop() if self._idle else await _started()
         try:
             async with asyncio.timeout(WALL_SECONDS):
                 answer = await _ask(process, question)
         except (asyncio.IncompleteReadError, ConnectionError):
-            return _verdict(await process.wait())
+            code = await process.wait()
+            # The time of earlier questions does not count, so that this is the question's own.
+            return TOO_LONG if code == -signal.SIGXCPU else _Died(code)
         except TimeoutError:
             await _end(process)
             return TOO_LONG
@@ -78,11 +126,11 @@ class Evaluator:
         return answer
 
 
-def _verdict(code: int) -> ExpressionFault | _Died:
-    if code == -signal.SIGXCPU:
-        return TOO_LONG
+def _blamed(code: int) -> ExpressionFault:
     # A library that gets no memory aborts.
-    return TOO_LARGE if code in (OUT_OF_MEMORY, -signal.SIGABRT) else _Died(code)
+    if code in (OUT_OF_MEMORY, -signal.SIGABRT):
+        return TOO_LARGE
+    return ExpressionFault(f"the evaluation ended with code {code}", exceeded=True)
 
 
 async def _started() -> Process:
@@ -90,14 +138,14 @@ async def _started() -> Process:
     return await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}, start_new_session=True)
 
 
-async def _ask(process: Process, question: bytes) -> bool | ExpressionFault:
+async def _ask(process: Process, question: bytes) -> _Answer:
     if process.stdin is None or process.stdout is None:
         raise TypeError("the process has no pipes")
     process.stdin.write(LENGTH.pack(len(question)) + question)
     await process.stdin.drain()
     size = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))[0]
     said = json.loads(await process.stdout.readexactly(size))
-    return said if isinstance(said, bool) else ExpressionFault(said["fault"])
+    return said if isinstance(said, bool | None) else ExpressionFault(said["fault"])
 
 
 async def _end(process: Process) -> None:

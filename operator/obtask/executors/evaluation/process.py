@@ -2,14 +2,16 @@
 
 import json
 import math
+import os
 import pickle
 import resource
 import signal
 import sys
 from typing import BinaryIO
 
-from obtask.executors.evaluation.limits import CPU_SECONDS, LENGTH, MEBIBYTES, OUT_OF_MEMORY
-from obtask.rules.expressions import ExpressionFault, Vocabulary, fault, holds
+from obtask.executors.evaluation.language import fault, holds
+from obtask.executors.evaluation.limits import CPU_SECONDS, FILES, LENGTH, MEBIBYTES, NICENESS, OUT_OF_MEMORY
+from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> int:
@@ -20,16 +22,23 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> int:
             answer = _answer(questions.read(LENGTH.unpack(head)[0]))
         except MemoryError:
             return OUT_OF_MEMORY
-        said = json.dumps(answer if isinstance(answer, bool) else {"fault": answer.message}).encode()
+        said = json.dumps({"fault": answer.message} if isinstance(answer, ExpressionFault) else answer).encode()
         answers.write(LENGTH.pack(len(said)) + said)
         answers.flush()
     return 0
 
 
-def _answer(question: bytes) -> bool | ExpressionFault:
+def _answer(question: bytes) -> bool | ExpressionFault | None:
+    """Return whether an expression holds, or, without variables, why it does not compile."""
     # The operator is the only one who writes here.
-    name, text, variables = pickle.loads(question)  # noqa: S301
-    return holds(Vocabulary(name), text, variables)
+    name, text, *rest = pickle.loads(question)  # noqa: S301
+    if not rest:
+        return fault(Vocabulary(name), text)
+    try:
+        variables = rest[0]() if callable(rest[0]) else rest[0]
+    except RecursionError:
+        return ExpressionFault("what it looks at is nested too deeply")
+    return holds(Vocabulary(name), text, dict(variables))
 
 
 def _limit_memory() -> None:
@@ -52,8 +61,10 @@ def _limit(what: int, wanted: int) -> None:
 
 
 if __name__ == "__main__":
-    # An end that is ours needs no traces on the disk.
-    _limit(resource.RLIMIT_CORE, 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit_memory()
+    os.nice(NICENESS)  # the operator itself comes first
+    # No traces on the disk, nothing written, no process, no file or connection opened besides the one that names a time zone.
+    for what, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_NPROC, 0), (resource.RLIMIT_NOFILE, FILES)):
+        _limit(what, most)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(serve(sys.stdin.buffer, sys.stdout.buffer))

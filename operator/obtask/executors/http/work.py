@@ -4,11 +4,12 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from yarl import URL
 
 from obtask.executors.base import Log
-from obtask.executors.evaluation.evaluator import Holds
+from obtask.executors.evaluation.evaluator import Expressions, Holds, first_fault
 from obtask.executors.hosts import HostPolicy
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
 from obtask.executors.http.exchange import Exchange
@@ -18,11 +19,11 @@ from obtask.executors.outbound import close_session, open_session
 from obtask.masking import http as redaction
 from obtask.masking.body import secrets_of
 from obtask.masking.words import SHORT
-from obtask.model.actions import HttpAction, HttpMethod, HttpUntil, expressions
+from obtask.model.actions import HttpAction, HttpMethod, HttpUntil
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, Vocabulary, fault
+from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 SHOWN_EXPRESSION = 160
 POLL_SECONDS = 30.0
@@ -42,7 +43,7 @@ class HttpWork:
         confirmed: Callable[[], Awaitable[None]],
         hosts: HostPolicy,
         tls: ssl.SSLContext,
-        holds: Holds,
+        expressions: Expressions,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
@@ -51,7 +52,7 @@ class HttpWork:
         self._confirmed = confirmed
         self._hosts = hosts
         self._tls = tls
-        self._holds = holds
+        self._expressions = expressions
         self._sleep = sleep
         self._poll_seconds = poll_seconds
 
@@ -78,7 +79,7 @@ class HttpWork:
             return Failed(
                 FailureReason.CONNECTION_FAILED, "the URL cannot be used: it names no host, or no port that there is; nothing was sent"
             )
-        invalid = _invalid(action) or self._forbidden(action, usable)
+        invalid = await first_fault(self._expressions, attempt.namespace, action) or _own_headers(action) or self._forbidden(action, usable)
         if invalid is not None:
             return invalid
         secret = await secret_headers(action, attempt.namespace, self._secrets)
@@ -90,7 +91,8 @@ class HttpWork:
         poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)
         for url, asked in zip((usable[0], usable[-1]), (first, poll), strict=True):
             exchange.hide(*redaction.url_secrets(url), *redaction.header_secrets(dict(asked.headers)))
-        run = _Run(action, exchange, log, report, sleep=self._sleep, holds=self._holds, poll_seconds=self._poll_seconds)
+        holds = partial(self._expressions.holds, attempt.namespace)
+        run = _Run(action, exchange, log, report, sleep=self._sleep, holds=holds, poll_seconds=self._poll_seconds)
         return await run.carry_out(first, poll)
 
     def _forbidden(self, action: HttpAction, urls: Sequence[URL]) -> Failed | None:
@@ -142,15 +144,17 @@ class _Run:
         code, expression = str(answer.status), self._action.expect
         if expression is None:
             return None if answer.ok else Failed(FailureReason.HTTP_STATUS, self._clean(shown(answer)), code)
-        met = await self._holds(Vocabulary.HTTP, expression, variables(answer))
+        met = await self._holds(Vocabulary.HTTP, expression, partial(variables, answer))
         if met is True:
             return None
         why = f"{met.message}: " if isinstance(met, ExpressionFault) else "does not hold: "
         message = self._clean(f"expect: {why}{_short(expression)}; saw {shown(answer)}")
         if answer.stopped is not None:
             return Failed(FailureReason.HTTP_STATUS, self._clean(shown(answer)), code)
-        untold = isinstance(met, ExpressionFault) and answer.ok
-        return Failed(FailureReason.INVALID_EXPRESSION if untold else FailureReason.EXPECTATION_NOT_MET, message, code)
+        exceeded = isinstance(met, ExpressionFault) and met.exceeded
+        untold = isinstance(met, ExpressionFault) and (answer.ok or exceeded)
+        reason = FailureReason.INVALID_EXPRESSION if untold else FailureReason.EXPECTATION_NOT_MET
+        return Failed(reason, message, code, permanent=exceeded)
 
     async def _until(self, until: HttpUntil, poll: Request, done: str) -> Outcome:
         place = self._exchange.clean(redaction.shown_url(poll.url))
@@ -179,12 +183,13 @@ class _Run:
             return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
         if isinstance(answer, Unreached):
             return self._clean(answer.message)
-        arrived = await self._holds(Vocabulary.HTTP, until.expect, variables(answer))
+        arrived = await self._holds(Vocabulary.HTTP, until.expect, partial(variables, answer))
         seen = self._clean(shown(answer))
         if arrived is True:
             return Succeeded(seen)
         if isinstance(arrived, ExpressionFault) and arrived.exceeded:
-            return Failed(FailureReason.INVALID_EXPRESSION, self._clean(f"until.expect: {arrived.message}: {_short(until.expect)}"))
+            text = f"until.expect: {arrived.message}: {_short(until.expect)}"
+            return Failed(FailureReason.INVALID_EXPRESSION, self._clean(text), permanent=True)
         # What is asked for may not be there yet: no reason to give up on a request that has been carried out.
         return self._clean(f"{seen} ({arrived.message})") if isinstance(arrived, ExpressionFault) and answer.ok else seen
 
@@ -192,12 +197,8 @@ class _Run:
         return one_line(self._exchange.clean(text))
 
 
-def _invalid(action: HttpAction) -> Failed | None:
-    """Return what is wrong with the action itself, before anything is sent."""
-    for path, expression in expressions(action):
-        wrong = fault(Vocabulary.HTTP, expression)
-        if wrong is not None:
-            return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{path}: {wrong.message}: {_short(expression)}"))
+def _own_headers(action: HttpAction) -> Failed | None:
+    """Return that a header is not the task's business, before anything is sent."""
     if any(header.name.strip().lower() == "host" for header in action.headers_from):
         return Failed(FailureReason.FORBIDDEN, 'header "Host" cannot come from a Secret, where nobody sees it; nothing was sent')
     for name in [*action.headers, *(header.name for header in action.headers_from)]:

@@ -29,7 +29,7 @@ async def until_holds(conversation: Conversation, target: Target, expression: st
             if arrived is True:
                 return seen
             if isinstance(arrived, ExpressionFault):
-                return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"until.expect: {arrived.message}: {wanted}"))
+                return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"until.expect: {arrived.message}: {wanted}"), permanent=True)
             if seen != before:
                 conversation.log.write(f"not yet: {seen}")
                 conversation.report(f"waiting until {wanted}: last saw {seen}")

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from obtask.executors.base import Log
-from obtask.executors.evaluation.evaluator import Holds
+from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.resource.backward import restore
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.forward import change
@@ -13,12 +14,10 @@ from obtask.executors.resource.until import until_holds
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation, ServiceAccount
 from obtask.kube.objects import Objects
-from obtask.model.actions import expressions
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import Vocabulary, fault
 
 DEFAULT_ACCOUNT = "default"
 WATCH_SECONDS = 300  # one watch; then the object is read again, should a silent connection have lost an event
@@ -37,7 +36,7 @@ class ResourceWork:
         objects: Objects,
         *,
         confirmed: Callable[[], Awaitable[None]],
-        holds: Holds,
+        expressions: Expressions,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         watch_seconds: int = WATCH_SECONDS,
     ) -> None:
@@ -45,7 +44,7 @@ class ResourceWork:
         self._discovery = discovery
         self._objects = objects
         self._confirmed = confirmed
-        self._holds = holds
+        self._expressions = expressions
         self._sleep = sleep
         self._watch_seconds = watch_seconds
 
@@ -66,7 +65,7 @@ class ResourceWork:
             sleep=self._sleep,
             watch_seconds=self._watch_seconds,
         )
-        end = _invalid(action) or await self._carry_out(conversation, attempt, action)
+        end = await first_fault(self._expressions, attempt.namespace, action) or await self._carry_out(conversation, attempt, action)
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return end
 
@@ -85,13 +84,5 @@ class ResourceWork:
             return did
         if action.until is None or isinstance(target, Failed):
             return Succeeded(did)
-        seen = await until_holds(conversation, target, action.until.expect, self._holds)
+        seen = await until_holds(conversation, target, action.until.expect, partial(self._expressions.holds, attempt.namespace))
         return seen if isinstance(seen, Failed) else Succeeded(one_line(f"{did}; {seen}"))
-
-
-def _invalid(action: ResourceAction) -> Failed | None:
-    for path, expression in expressions(action):
-        wrong = fault(Vocabulary.RESOURCE, expression)
-        if wrong is not None:
-            return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{path}: {wrong.message}; nothing was changed"))
-    return None

@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
+from obtask.executors.evaluation.evaluator import Variables
 from obtask.executors.hosts import HostPolicy
 from obtask.executors.large_answers import Share
 from obtask.executors.sql import results, session
@@ -106,14 +108,14 @@ class Conversation:
             self._log.write(f"{label}: {results.counted(answer)}, {took}{_kept(answer)}")
         return answer
 
-    async def variables(self, result: Result) -> dict[str, object]:
+    async def variables(self, result: Result) -> Variables:
         """Return what an expression sees of a result; asks for the time zone where that matters."""
         offset = 0
         if results.has_times(result) and self._session is not None:
             zone = await self._session.execute(ZONE_QUERY)
             if isinstance(zone, Result) and zone.rows and isinstance(zone.rows[0][0], int):
                 offset = zone.rows[0][0]
-        return results.variables(result, offset)
+        return partial(results.variables, result, offset)
 
     def clean(self, text: str) -> str:
         """Return the text on one line, without secrets."""

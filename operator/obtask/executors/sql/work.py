@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
-from obtask.executors.evaluation.evaluator import Holds
+from obtask.executors.evaluation.evaluator import Expressions, Holds, first_fault
 from obtask.executors.hosts import ANYWHERE, HostPolicy
 from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.sql import results
@@ -14,11 +15,11 @@ from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import unknown_names
 from obtask.executors.sql.conversation import Conversation
 from obtask.masking.sql import masked_statement
-from obtask.model.actions import SqlAction, SqlUnless, SqlUntil, expressions
+from obtask.model.actions import SqlAction, SqlUnless, SqlUntil
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, Vocabulary, fault
+from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 SHOWN_EXPRESSION = 160
 SHOWN_STATEMENT = 80
@@ -36,13 +37,13 @@ class SqlWork:
         *,
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
-        holds: Holds,
+        expressions: Expressions,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         hosts: HostPolicy = ANYWHERE,
         large: LargeAnswers | None = None,
     ) -> None:
         self._confirmed = confirmed
-        self._holds = holds
+        self._expressions = expressions
         self._hosts = hosts
         self._large = large or LargeAnswers()
         self._connections = connections
@@ -68,10 +69,11 @@ class SqlWork:
             hosts=self._hosts,
             share=self._large.of(attempt.namespace),
         )
-        end: Outcome | None = _invalid(action)
+        end: Outcome | None = await first_fault(self._expressions, attempt.namespace, action) or _invalid(action)
         if end is None:
             try:
-                end = await _Run(action, conversation, log, report, sleep=self._sleep, holds=self._holds).carry_out()
+                holds = partial(self._expressions.holds, attempt.namespace)
+                end = await _Run(action, conversation, log, report, sleep=self._sleep, holds=holds).carry_out()
             finally:
                 await conversation.close()
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
@@ -202,10 +204,6 @@ class _Run:
 
 def _invalid(action: SqlAction) -> Failed | None:
     """Return what is wrong with the action itself, before anything runs."""
-    for path, expression in expressions(action):
-        wrong = fault(Vocabulary.SQL, expression)
-        if wrong is not None:
-            return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{path}: {wrong.message}: {_short(expression)}"))
     number = len(action.statements)
     texts = [(f"statement {position} of {number}", text) for position, text in enumerate(action.statements, 1)]
     texts += [(f"the query of {name}", part.query) for name, part in (("unless", action.unless), ("until", action.until)) if part]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from obtask.rules.expressions import ExpressionFault, Vocabulary, fault, holds
+from obtask.executors.evaluation.language import fault, holds
+from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 WHEN = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 

@@ -1,0 +1,100 @@
+"""Owns what is known of expressions: whether they compile. The programs themselves stay in the evaluation processes."""
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from obtask.model.limits import one_line
+from obtask.model.task import Key, Task
+from obtask.rules.expressions import ExpressionFault, Question, Verdicts
+from obtask.rules.validation import unchecked
+
+logger = logging.getLogger(__name__)
+
+# A task may have some 3,000 expressions; all of them must fit at once, with room for other tasks.
+MOST_VERDICTS = 16_384
+SHOWN_FAULT = 240
+PAUSE_SECONDS = 5.0
+
+Compiles = Callable[[str, Question], Awaitable[ExpressionFault | None]]
+"""Says for a namespace why an expression does not compile, or None. Raises OSError when nobody can tell now."""
+
+
+class Bell(Protocol):
+    """Has tasks looked at again."""
+
+    def ring(self, key: Key, *, urgent: bool = False) -> None:
+        """Have the task looked at soon."""
+
+    def ring_in(self, key: Key, seconds: float) -> None:
+        """Have the task looked at after this time."""
+
+
+class Checks:
+    """Has expressions checked beside the turns of tasks, so that nobody else's turn waits for it, and remembers the answers."""
+
+    def __init__(self, compiles: Compiles, bell: Bell) -> None:
+        self._compiles = compiles
+        self._bell = bell
+        self._verdicts: OrderedDict[bytes, ExpressionFault | None] = OrderedDict()
+        self._asking: dict[Key, asyncio.Task[None]] = {}
+
+    def known(self, task: Task) -> Verdicts:
+        """Return what is known of the task's expressions."""
+        found: dict[Question, ExpressionFault | None] = {}
+        for question in unchecked(task, {}):
+            name = _digest(question)
+            if name in self._verdicts:
+                self._verdicts.move_to_end(name)
+                found[question] = self._verdicts[name]
+        return found
+
+    def ask(self, key: Key, questions: tuple[Question, ...]) -> None:
+        """Have the questions answered, one after the other up to the first fault; then the task is rung."""
+        if key not in self._asking:
+            self._asking[key] = asyncio.create_task(self._ask(key, questions), name=f"checking {key}")
+
+    def forget(self, key: Key) -> None:
+        """Ask no more for a task that is gone."""
+        asking = self._asking.pop(key, None)
+        if asking is not None:
+            asking.cancel()
+
+    async def close(self) -> None:
+        """Ask no more."""
+        asking = list(self._asking.values())
+        for one in asking:
+            one.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        self._asking.clear()
+
+    async def _ask(self, key: Key, questions: tuple[Question, ...]) -> None:
+        try:
+            for question in questions:
+                fault = await self._compiles(key.namespace, question)
+                self._remember(question, fault)
+                if fault is not None:
+                    break
+        except Exception:
+            logger.warning("%s: its expressions cannot be checked now, trying again in %g s", key, PAUSE_SECONDS, exc_info=True)
+            self._done(key)
+            self._bell.ring_in(key, PAUSE_SECONDS)
+            return
+        self._done(key)
+        self._bell.ring(key, urgent=True)
+
+    def _done(self, key: Key) -> None:
+        if self._asking.get(key) is asyncio.current_task():
+            del self._asking[key]
+
+    def _remember(self, question: Question, fault: ExpressionFault | None) -> None:
+        self._verdicts[_digest(question)] = fault and ExpressionFault(one_line(fault.message, SHOWN_FAULT), fault.exceeded)
+        while len(self._verdicts) > MOST_VERDICTS:
+            self._verdicts.popitem(last=False)
+
+
+def _digest(question: Question) -> bytes:
+    return hashlib.sha256(f"{question.vocabulary.value}\0{question.text}".encode(errors="surrogatepass")).digest()
