@@ -7,7 +7,7 @@ from tests.executors.workplace import RESTORE, Workplace, apply, config_map, pat
 from tests.rights import grant
 
 from obtask.executors.resource.kept import name_of
-from obtask.model.attempt import Failed, Succeeded
+from obtask.model.attempt import NOTHING_KEPT, Failed, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import FailureReason
 
@@ -27,7 +27,7 @@ async def test_what_was_there_before_comes_back(workplace: Workplace) -> None:
     assert live is not None
     assert live["data"] == {"size": "1", "color": "red"}
     assert "labels" not in live["metadata"]
-    stored = workplace.get("configmap", name_of(one))
+    stored = workplace.get("configmap", name_of(one, workplace.kept))
     assert stored is not None
     assert stored["immutable"] is True
     [owner] = stored["metadata"]["ownerReferences"]
@@ -101,13 +101,13 @@ async def test_a_kept_object_that_was_deleted_by_hand_is_not_found(workplace: Wo
     action = patch({"data": {"size": "2"}})
     one = workplace.forward(action)
     await workplace.bench().run(one)
-    workplace.delete("configmap", name_of(one))
+    workplace.delete("configmap", name_of(one, workplace.kept))
 
     end = await workplace.bench().run(workplace.backward(action))
 
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.NOT_FOUND
-    assert end.message.startswith(f"ConfigMap {name_of(one)}, which kept ")
+    assert end.message.startswith(f"ConfigMap {name_of(one, workplace.kept)}, which kept ")
 
 
 async def test_what_cannot_be_kept_is_not_changed(workplace: Workplace) -> None:
@@ -137,7 +137,8 @@ async def test_nothing_is_kept_unless_it_is_to_be_put_back(workplace: Workplace)
 
     await workplace.bench().run(one)
 
-    assert workplace.get("configmap", name_of(one)) is None
+    assert workplace.kept == NOTHING_KEPT
+    assert not workplace.kept_names()
 
 
 async def test_restore_has_the_rights_of_the_account_only(workplace: Workplace) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests.executors.attempts import attempt, bench, sql, until
 
 from obtask.executors.base import Log
+from obtask.executors.recorded import Records
 from obtask.executors.resumable import Resumable
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running, Succeeded
 from obtask.model.status import FailureReason
@@ -35,7 +36,7 @@ async def test_an_attempt_of_an_operator_that_is_gone_goes_on() -> None:
     """Whoever finds it starts it again, once, and it ends as if nothing had happened."""
     work = Counted()
     on = bench(work)
-    executor = Resumable(on.executor)
+    executor = Resumable(on.executor, Records(on.bells))
 
     assert await executor.observe(ONE, on.log) == Running()
     await until(lambda: work.begun)
@@ -52,7 +53,7 @@ async def test_an_operator_that_stops_leaves_its_attempts_running() -> None:
     """What is cut is not lost: it is Running by the status, for the next operator; nothing is started any more."""
     work = Counted()
     on = bench(work)
-    executor = Resumable(on.executor)
+    executor = Resumable(on.executor, Records(on.bells))
     await executor.start(ONE, on.log)
     await until(lambda: work.begun)
 
@@ -68,7 +69,7 @@ async def test_a_cancel_ends_an_attempt_that_was_gone_on_with() -> None:
     """A command that came while nobody worked finds the attempt, and ends it before it does anything again."""
     work = Counted()
     on = bench(work)
-    executor = Resumable(on.executor)
+    executor = Resumable(on.executor, Records(on.bells))
 
     await executor.observe(ONE, on.log)
     await executor.cancel(ONE)
@@ -82,7 +83,7 @@ async def test_a_forgotten_attempt_is_stopped() -> None:
     """What nobody will look at does not go on."""
     work = Counted()
     on = bench(work)
-    executor = Resumable(on.executor)
+    executor = Resumable(on.executor, Records(on.bells))
     await executor.start(ONE, on.log)
     await until(lambda: work.begun)
 

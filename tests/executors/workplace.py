@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.executors.attempts import Bench, alone, bench, evaluated
@@ -11,12 +11,13 @@ from tests.executors.attempts import attempt as plain_attempt
 from tests.kubectl import Kubectl
 from tests.rights import grant
 
+from obtask.executors.resource.keeping import Record
 from obtask.executors.resource.work import WATCH_SECONDS, ResourceWork
 from obtask.kube.api import Api
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation
 from obtask.kube.objects import Objects
-from obtask.model.attempt import Attempt
+from obtask.model.attempt import NOTHING_KEPT, Attempt
 from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import Direction
 
@@ -63,6 +64,12 @@ class Workplace:
     uid: str
     api: Api
     acting: Api
+    recorded: dict[tuple[str, str], str] = field(default_factory=dict)
+    record_with: Record | None = None
+
+    async def record(self, attempt: Attempt, digest: str) -> str:
+        """Have a digest in the status, as the engine does."""
+        return self.recorded.setdefault((attempt.id.step, attempt.id.subtask), digest)
 
     def bench(
         self,
@@ -73,27 +80,46 @@ class Workplace:
     ) -> Bench:
         """Return an executor of resource actions."""
         parts = Impersonation(self.acting), Discovery(self.api), Objects(self.api)
-        return bench(ResourceWork(*parts, confirmed=confirmed, expressions=evaluated, sleep=sleep, watch_seconds=watch_seconds))
+        return bench(
+            ResourceWork(
+                *parts,
+                record=self.record_with or self.record,
+                confirmed=confirmed,
+                expressions=evaluated,
+                sleep=sleep,
+                watch_seconds=watch_seconds,
+            )
+        )
 
     def attempt(self, action: ResourceAction, *, account: str | None = RUNNER, seconds: float = 60, number: int = 1) -> Attempt:
         """Return an attempt of the namespace's task."""
         plain = plain_attempt(action, seconds=seconds, number=number)
         return replace(plain, id=replace(plain.id, uid=self.uid), namespace=self.namespace, task=TASK, service_account=account)
 
+    @property
+    def kept(self) -> str:
+        """What the status says was kept."""
+        return next(iter(self.recorded.values()), NOTHING_KEPT)
+
     def forward(self, action: ResourceAction, **more: Any) -> Attempt:
         """Return an attempt whose rollback is restore."""
-        return replace(self.attempt(action, **more), counterpart=RESTORE)
+        return replace(self.attempt(action, **more), counterpart=RESTORE, kept=self.kept)
 
     def backward(self, action: ResourceAction, restore: ResourceAction = RESTORE, **more: Any) -> Attempt:
         """Return the attempt that restores what the action changed."""
         plain = self.attempt(restore, **more)
-        return replace(plain, id=replace(plain.id, direction=Direction.ROLLBACK), counterpart=action)
+        return replace(plain, id=replace(plain.id, direction=Direction.ROLLBACK), counterpart=action, kept=self.kept)
 
     def get(self, kind: str, name: str) -> Body | None:
         """Return an object, or None if there is none."""
         text = self.kubectl("get", kind, name, "-n", self.namespace, "-o", "json", "--show-managed-fields", "--ignore-not-found")
         found: Body | None = json.loads(text) if text else None
         return found
+
+    def kept_names(self) -> list[str]:
+        """Return the names of the ConfigMaps in which something is kept."""
+        names = self.kubectl("get", "configmap", "-n", self.namespace, "-o", "name").splitlines()
+        return [name.partition("/")[2] for name in names if "/obt-before-" in name]
 
     def put(self, manifest: Body) -> None:
         """Make or change an object, as a person does."""

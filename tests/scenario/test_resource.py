@@ -131,6 +131,29 @@ def test_rollback_puts_back_what_was_there(tasks: TaskClient, connection: str) -
 
 
 @pytest.mark.usefixtures("operator", "runner")
+def test_what_others_put_in_the_place_of_what_was_kept(tasks: TaskClient) -> None:
+    """A ConfigMap that was deleted and made again with another object is named and refused; nothing is put back."""
+    tasks.kubectl("create", "-f", "-", manifest=manifest(size="1"))
+    create(tasks, "robbed", apply_step("false", restore=True, size="2") | {"timeoutSeconds": 2})
+    status = tasks.wait_phase("robbed", "Failed")
+    [name] = [each["metadata"]["name"] for each in tasks.config_maps("robbed") if each["metadata"]["name"].startswith("obt-before-")]
+    stored = tasks.api.get(f"{CONFIG_MAPS.format(tasks.namespace)}/{name}")
+    assert status["steps"][0]["subtasks"][0]["kept"] not in {None, "none"}
+    tasks.kubectl("delete", "configmap", name)
+    meta = {key: stored["metadata"][key] for key in ("name", "labels", "annotations", "ownerReferences")}
+    forged = stored["data"]["object.json"].replace('"size":"1"', '"size":"rootkit"')
+    assert forged != stored["data"]["object.json"]
+    tasks.api.send("POST", CONFIG_MAPS.format(tasks.namespace), {"metadata": meta, "data": {"object.json": forged}, "immutable": True})
+
+    tasks.command("robbed", "rollback")
+
+    failed = tasks.wait("robbed", lambda task: task["status"]["reason"] == "RollbackFailed")["status"]["failedSubtask"]
+    assert failed["reason"] == "Forbidden"
+    assert failed["message"].startswith(f"ConfigMap {name} does not hold what this step has kept")
+    assert live(tasks) == {"size": "2"}
+
+
+@pytest.mark.usefixtures("operator", "runner")
 def test_an_explicit_rollback_is_an_action_like_any_other(tasks: TaskClient) -> None:
     """What the step applied and its rollback leaves out goes, since both own the same fields; a timeout names what was last seen."""
     undo = {"resource": {"apply": manifest(phase="Idle")}}

@@ -1,7 +1,10 @@
 """Owns attempts inside the operator that may be done twice: whoever finds one that nobody carries out any more goes on with it."""
 
+from dataclasses import replace
+
 from obtask.executors.base import Log
 from obtask.executors.inprocess import InProcess
+from obtask.executors.recorded import Records
 from obtask.model.attempt import Attempt, AttemptId, Lost, Running, Seen
 
 
@@ -11,8 +14,9 @@ class Resumable:
     An operator that stops cuts its attempts at once: they stay Running, and the next operator goes on with them.
     """
 
-    def __init__(self, inner: InProcess) -> None:
+    def __init__(self, inner: InProcess, records: Records) -> None:
         self._inner = inner
+        self._records = records
         self._stopping = False
 
     async def start(self, attempt: Attempt, log: Log) -> None:
@@ -21,7 +25,10 @@ class Resumable:
 
     async def observe(self, attempt: Attempt, log: Log) -> Seen:
         """Return what became of the attempt; one that nobody carries out is started again."""
+        wanted = self._records.look(attempt)
         seen = await self._inner.observe(attempt, log)
+        if isinstance(seen, Running):
+            return replace(seen, kept=wanted)
         if not isinstance(seen, Lost):
             return seen
         if not self._stopping:
@@ -37,6 +44,7 @@ class Resumable:
     def forget(self, attempt: AttemptId) -> None:
         """Drop what is remembered of the attempt; one that still runs is stopped."""
         self._inner.forget(attempt)
+        self._records.forget(attempt)
 
     async def stop(self) -> None:
         """Start nothing any more, and leave what runs to the next operator."""

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from obtask.model.actions import Action, ConnectionRef
+from obtask.model.limits import KEPT_OBJECT_BYTES
 from obtask.model.status import Direction, FailureReason
+
+NOTHING_KEPT = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Attempt:
     ``external`` names what this attempt has started elsewhere, ``previous_external`` what the attempt before it had;
     both as executors once told (in ``Running``, ``Succeeded`` or ``Failed``), also after a restart of the operator.
     ``counterpart`` is what the subtask does in the other direction. ``nonce_digests`` tell which objects were made for the attempt;
-    there are none if an older operator recorded it.
+    there are none if an older operator recorded it. ``kept`` is the digest of what was kept for restore, ``NOTHING_KEPT`` if
+    nothing was yet, and None of a subtask that an older operator began; ``kept_room`` is how many bytes may be kept.
     """
 
     id: AttemptId
@@ -42,19 +46,22 @@ class Attempt:
     previous_external: str | None = None
     counterpart: Action | None = None
     nonce_digests: tuple[str, ...] = ()
+    kept: str | None = None
+    kept_room: int = KEPT_OBJECT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
     """The attempt goes on; ``wake_at`` is when to look again at the latest, if nothing rings before.
 
-    ``nonce_digest`` has to be in the status before the attempt can go on.
+    ``nonce_digest`` and ``kept`` have to be in the status before the attempt can go on.
     """
 
     message: str | None = None
     wake_at: datetime | None = None
     external: str | None = None
     nonce_digest: str | None = None
+    kept: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ class ResourceAction(Value):
         strict=True,
         default=None,
         description="In rollback only, beside a resource action forward: true puts the object back as it was before the first change, "
-        "or deletes it if there was none. For this the object is kept before it is changed, up to 256 KiB; not for Secrets.",
+        "or deletes it if there was none. For this the object is kept before it is changed, in a ConfigMap that whoever may read the "
+        "ConfigMaps of the task's namespace can read: up to 256 KiB, 16 MiB for a task, which its subtasks share; not for Secrets.",
     )
     until: ResourceUntil | None = Field(default=None, description="Must come true before the step's timeout.")
 

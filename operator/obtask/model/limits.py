@@ -17,6 +17,10 @@ EXTERNAL_CHARACTERS: Final = 56  # an obshell task of an agent with an IPv6 addr
 MESSAGES_BYTES: Final = 64 * 1024
 TAILS_BYTES: Final = 32 * 1024
 
+# What resource steps keep for restore: of one object, and of all of a task.
+KEPT_OBJECT_BYTES: Final = 256 * 1024
+KEPT_BYTES: Final = 16 * 1024 * 1024
+
 # Each operator that has to make what another one only recorded adds its own.
 NONCE_DIGESTS: Final = 8
 
@@ -31,6 +35,11 @@ def message_room(subtasks: int) -> int:
 def tail_room(subtasks: int) -> int:
     """Return how many bytes the log tail of each subtask may take; what is longer belongs in a ConfigMap."""
     return TAILS_BYTES // subtasks
+
+
+def kept_room(subtasks: int) -> int:
+    """Return how many bytes each of that many subtasks may keep for restore."""
+    return min(KEPT_OBJECT_BYTES, KEPT_BYTES // max(subtasks, 1))
 
 
 def stored_bytes(text: str) -> int:

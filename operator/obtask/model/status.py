@@ -220,6 +220,10 @@ class SubtaskStatus(Stored):
     job: str | None = Field(default=None, description="Name of the Job of the last attempt.")
     external: str | None = Field(default=None, description="What the current or last attempt started elsewhere: the id of an obshell task.")
     previous_external: str | None = Field(default=None, description="The same of the attempt before, until this one has its own.")
+    kept: str | None = Field(
+        default=None,
+        description="sha256 of the object that was kept for restore, and of what it is; recorded before it is changed. none: nothing yet.",
+    )
     nonce_digests: tuple[str, ...] = Field(
         default=(),
         exclude_if=not_,

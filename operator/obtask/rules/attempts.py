@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from obtask.model.actions import WaitAction, works_on_what_it_undoes
-from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
-from obtask.model.kubernetes_actions import JobAction
-from obtask.model.limits import NONCE_DIGESTS, message_room, one_line
+from obtask.model.attempt import NOTHING_KEPT, Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
+from obtask.model.limits import NONCE_DIGESTS, kept_room, message_room, one_line
 from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
 from obtask.model.task import InvalidSpec, Task
@@ -65,6 +65,8 @@ class Place:
             previous_external=status.previous_external,
             counterpart=counterpart,
             nonce_digests=status.nonce_digests,
+            kept=status.kept,
+            kept_room=kept_room(sum(_is_restored(subtask) for step in self.spec.steps for subtask in step.subtasks)),
         )
 
 
@@ -112,7 +114,13 @@ def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str,
     attempt = place.attempt(begun)
     job = job_name(attempt.task, attempt.id) if isinstance(attempt.action, JobAction) else None
     digests = (place.nonces.digest(attempt.id),) if place.nonces is not None else ()
-    return begun.model_copy(update={"job": job, "nonce_digests": digests})
+    kept = NOTHING_KEPT if status.attempts == 0 and _is_restored(place.subtask) else status.kept
+    return begun.model_copy(update={"job": job, "nonce_digests": digests, "kept": kept})
+
+
+def _is_restored(subtask: Subtask) -> bool:
+    undo = subtask.rollback.action if subtask.rollback is not None else None
+    return isinstance(undo, ResourceAction) and undo.restore is True
 
 
 def _taken_up(place: Place, status: SubtaskStatus, phase: object) -> str | None:
@@ -164,6 +172,9 @@ def _with_references(status: SubtaskStatus, seen: Seen) -> SubtaskStatus:
     if digest is not None and digest not in status.nonce_digests:
         # Whoever recorded the attempt may still make what the older ones prove.
         change["nonce_digests"] = (digest, *status.nonce_digests)[:NONCE_DIGESTS]
+    kept = seen.kept if isinstance(seen, Running) else None
+    if kept is not None and status.kept in {None, NOTHING_KEPT}:
+        change["kept"] = kept
     return status.model_copy(update=change) if change else status
 
 

@@ -19,6 +19,7 @@ from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.obshell.client import Client
 from obtask.executors.obshell.executor import Obshell
 from obtask.executors.obshell.speech import Tools
+from obtask.executors.recorded import Records
 from obtask.executors.resource.work import ResourceWork
 from obtask.executors.resumable import Resumable
 from obtask.executors.sql.work import SqlWork
@@ -84,10 +85,12 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     sql, http = (InProcess(work, clock=clock, slots=slots, on_end=around.on_news) for work in (sql_work, http_work))
     obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts), clock, confirmed), on_news=around.on_news)
     acting = api.apart()
-    changing = ResourceWork(Impersonation(acting), Discovery(api), objects, confirmed=confirmed, expressions=evaluator)
+    records = Records(around.on_news)
+    parts = Impersonation(acting), Discovery(api), objects
+    changing = ResourceWork(*parts, record=records.record, confirmed=confirmed, expressions=evaluator)
     own_slots = asyncio.Semaphore(settings.in_process_attempts)  # a long wait for an object must not keep statements waiting
     inner = InProcess(changing, clock=clock, slots=own_slots, on_end=around.on_news)
-    resource = Resumable(inner)
+    resource = Resumable(inner, records)
     jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds, around.nonces))
     executors: dict[type[Action], Executor] = {
         SqlAction: sql,

@@ -1,33 +1,32 @@
 """Owns putting an object back as it was before a step changed it."""
 
+from dataclasses import replace
+
 from obtask.executors.resource import kept
 from obtask.executors.resource.conversation import Conversation
+from obtask.executors.resource.keeping import Keeping, lost
 from obtask.executors.resource.kept import Kept
 from obtask.executors.resource.seen import version_of
-from obtask.executors.resource.target import Target, field_manager
+from obtask.executors.resource.target import Target, field_manager, identity_of
 from obtask.executors.resource.until import until_gone
 from obtask.kube.api import Json, Refusal
-from obtask.kube.objects import Objects
-from obtask.model.attempt import Attempt, Failed
-from obtask.model.limits import one_line
+from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed
 from obtask.model.status import FailureReason
 
 TRIES = 10  # each one lost to somebody who wrote in between
 
 
-async def restore(conversation: Conversation, objects: Objects, attempt: Attempt, target: Target | Failed) -> str | Failed:
+async def restore(conversation: Conversation, keeping: Keeping, attempt: Attempt, target: Target | Failed) -> str | Failed:
     """Put the object back; return what that did."""
-    stored = await conversation.persist(lambda: objects.config_map(attempt.namespace, kept.name_of(attempt)))
-    if isinstance(stored, Refusal) and not stored.missing:
-        message = one_line(f"the operator cannot read what was kept in ConfigMap {kept.name_of(attempt)}: {stored.message}")
-        return Failed(FailureReason.FORBIDDEN, message, str(stored.status))
-    before = None if isinstance(stored, Refusal) else kept.read(stored)
+    if isinstance(target, Failed):
+        return "nothing to put back: the step changed nothing" if attempt.kept == NOTHING_KEPT else target
+    before = await keeping.find(conversation, attempt, target)
+    if isinstance(before, Failed):
+        return replace(before, message=f"{before.message}: put {target} back by hand")
     if before is None:
         return await _nothing_kept(conversation, attempt, target)
-    if isinstance(target, Failed):
-        return target
-    if before.body is not None and not _is(before.body, target):
-        return Failed(FailureReason.FORBIDDEN, f"ConfigMap {kept.name_of(attempt)} keeps another object than {target}: put it back by hand")
+    if before.body is not None and identity_of(before.body) != target.identity:
+        return Failed(FailureReason.FORBIDDEN, f"another object than {target} was kept: put it back by hand")
     for _ in range(TRIES):
         end = await _put_back(conversation, attempt, target, before)
         if not isinstance(end, Failed) or end.reason is not FailureReason.EXPECTATION_NOT_MET:
@@ -35,13 +34,11 @@ async def restore(conversation: Conversation, objects: Objects, attempt: Attempt
     return end
 
 
-async def _nothing_kept(conversation: Conversation, attempt: Attempt, target: Target | Failed) -> str | Failed:
+async def _nothing_kept(conversation: Conversation, attempt: Attempt, target: Target) -> str | Failed:
     """Keeping comes first: without it the step changed nothing, unless the object itself says otherwise."""
-    if not isinstance(target, Failed):
-        live = await conversation.read(target)
-        if not isinstance(live, Refusal) and _changed_by(live, attempt):
-            lost = f"ConfigMap {kept.name_of(attempt)}, which kept {target} as it was before, is not there any more"
-            return Failed(FailureReason.NOT_FOUND, f"{lost}: put it back by hand")
+    live = await conversation.read(target)
+    if not isinstance(live, Refusal) and _changed_by(live, attempt):
+        return Failed(FailureReason.NOT_FOUND, f"{lost(kept.name_of(attempt, attempt.kept), target)}: put it back by hand")
     return "nothing to put back: the step changed nothing"
 
 
@@ -64,12 +61,6 @@ async def _put_back(conversation: Conversation, attempt: Attempt, target: Target
         return conversation.failed(answer, target)
     conversation.log.write(f"{target} put back, {version_of(answer.body)}")
     return f"{target} put back"
-
-
-def _is(body: Json, target: Target) -> bool:
-    meta = body.get("metadata") or {}
-    place = (body.get("apiVersion"), body.get("kind"), meta.get("name"), meta.get("namespace"))
-    return place == (target.served.api_version, target.served.kind, target.name, target.namespace)
 
 
 def _changed_by(live: Json, attempt: Attempt) -> bool:

@@ -1,14 +1,19 @@
-"""Owns what is kept of an object before it is changed: its own fields, bounded, in a ConfigMap of the task. Pure."""
+"""Owns what is kept of an object before it is changed: its own fields, bounded, in a ConfigMap of the task. Pure.
 
+Whoever may write ConfigMaps could have made one of any name. What is kept is believed by its digest, which is in the status before
+anything is changed.
+"""
+
+import base64
 import hashlib
 import json
 from dataclasses import dataclass
 
+from obtask.executors.resource.target import Target
 from obtask.kube.api import Json
 from obtask.model.attempt import Attempt
-from obtask.rules.ownership import owner_reference, subtask_annotations, task_labels
+from obtask.rules.ownership import is_owned, owner_reference, subtask_annotations, task_labels
 
-LARGEST_BYTES = 256 * 1024
 KEY = "object.json"
 
 _OF_THE_SERVER = (
@@ -35,19 +40,25 @@ def text_of(body: Json | None) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def name_of(attempt: Attempt) -> str:
-    """Return the name of the subtask's ConfigMap: one for all its attempts, so that the first one's view stays."""
-    parts = (attempt.id.uid, attempt.id.step, attempt.id.subtask)
+def digest_of(text: str, target: Target) -> str:
+    """Return the digest of a stored object together with what it is: that of one object is never that of another."""
+    octets = hashlib.sha256(json.dumps([*target.identity, text]).encode()).digest()
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+
+
+def name_of(attempt: Attempt, digest: str | None = None) -> str:
+    """Return the name of the subtask's ConfigMap; without a digest the one that older operators gave it."""
+    parts = (attempt.id.uid, attempt.id.step, attempt.id.subtask, *([digest] if digest else []))
     return f"obt-before-{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:40]}"
 
 
-def manifest(attempt: Attempt, text: str) -> Json:
+def manifest(attempt: Attempt, text: str, digest: str) -> Json:
     """Return the ConfigMap; it goes when the task goes."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
-            "name": name_of(attempt),
+            "name": name_of(attempt, digest),
             "namespace": attempt.namespace,
             "labels": task_labels(attempt),
             "annotations": subtask_annotations(attempt),
@@ -58,10 +69,16 @@ def manifest(attempt: Attempt, text: str) -> Json:
     }
 
 
-def read(stored: Json) -> Kept | None:
-    """Return what a ConfigMap keeps; None if it is not one of ours any more."""
+def stored_text(stored: Json, attempt: Attempt) -> str | None:
+    """Return the text in a ConfigMap that belongs to the attempt's task; None if there is none, or if it does not belong to it."""
+    text = (stored.get("data") or {}).get(KEY)
+    return text if isinstance(text, str) and is_owned(stored["metadata"], attempt.id.uid) else None
+
+
+def read(text: str) -> Kept | None:
+    """Return what a text keeps; None if it is no object."""
     try:
-        body = json.loads((stored.get("data") or {})[KEY])
-    except (KeyError, ValueError):
+        body = json.loads(text)
+    except (ValueError, RecursionError):
         return None
     return Kept(body) if body is None or isinstance(body, dict) else None

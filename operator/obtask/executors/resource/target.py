@@ -43,6 +43,11 @@ class Target:
         return self.collection + path_of(self.name)
 
     @property
+    def identity(self) -> tuple[str, str, str | None, str]:
+        """API version, kind, namespace and name."""
+        return self.served.api_version, self.served.kind, self.namespace, self.name
+
+    @property
     def is_secret(self) -> bool:
         """Whether nothing of its content may be shown."""
         return (self.served.api_version, self.served.kind) == ("v1", "Secret")
@@ -50,6 +55,12 @@ class Target:
     def __str__(self) -> str:
         place = f' in namespace "{self.namespace}"' if self.namespace else ""
         return f'{self.served.kind} "{self.name}"{place}'
+
+
+def identity_of(body: Json) -> tuple[object, object, object, object]:
+    """Return which object a body says it is, to compare with ``Target.identity``."""
+    meta = body.get("metadata") or {}
+    return body.get("apiVersion"), body.get("kind"), meta.get("namespace"), meta.get("name")
 
 
 def named(action: ResourceAction) -> Named:

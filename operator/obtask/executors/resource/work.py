@@ -9,6 +9,7 @@ from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.resource.backward import restore
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.forward import change
+from obtask.executors.resource.keeping import Keeping, Record
 from obtask.executors.resource.target import Target, named, secrets_in
 from obtask.executors.resource.until import until_holds
 from obtask.kube.discovery import Discovery
@@ -26,7 +27,8 @@ WATCH_SECONDS = 300  # one watch; then the object is read again, should a silent
 class ResourceWork:
     """Carries out resource actions; a ``Work`` that may be done twice, for ``Resumable``. The deadline is the caller's business.
 
-    ``confirmed`` is awaited before every change: it returns while no other operator can have taken over.
+    ``confirmed`` is awaited before every change: it returns while no other operator can have taken over. ``record`` has the
+    digest of what is kept recorded.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class ResourceWork:
         discovery: Discovery,
         objects: Objects,
         *,
+        record: Record,
         confirmed: Callable[[], Awaitable[None]],
         expressions: Expressions,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -42,7 +45,7 @@ class ResourceWork:
     ) -> None:
         self._impersonation = impersonation
         self._discovery = discovery
-        self._objects = objects
+        self._keeping = Keeping(objects, record)
         self._confirmed = confirmed
         self._expressions = expressions
         self._sleep = sleep
@@ -75,9 +78,9 @@ class ResourceWork:
             return Failed(FailureReason.NOT_FOUND, "restore has nothing to put back: the subtask changes no object")
         target = await conversation.find(named(changed), attempt.namespace)
         if action.restore:
-            did = await restore(conversation, self._objects, attempt, target)
+            did = await restore(conversation, self._keeping, attempt, target)
         elif isinstance(target, Target):
-            did = await change(conversation, self._objects, attempt, action, target)
+            did = await change(conversation, self._keeping, attempt, action, target)
         else:
             return target
         if isinstance(did, Failed):
