@@ -23,6 +23,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     workers: int = 32
     in_process_attempts: int = 256
+    in_process_attempts_per_namespace: int = 64
     grace_seconds: float = 20.0
     sweep_seconds: float = 30.0
     pod_start_seconds: float = 120.0
@@ -81,6 +82,7 @@ def _read(environment: Mapping[str, str]) -> Settings:
         namespaces=_namespaces(environment, "OBTASK_NAMESPACES"),
         workers=_whole(environment, "OBTASK_WORKERS", 32, lowest=1, highest=256),
         in_process_attempts=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS", 256, lowest=1, highest=1024),
+        in_process_attempts_per_namespace=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS_PER_NAMESPACE", 64, lowest=1, highest=1024),
         grace_seconds=_whole(environment, "OBTASK_GRACE_SECONDS", 20, lowest=0, highest=3600),
         sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
         pod_start_seconds=_whole(environment, "OBTASK_POD_START_SECONDS", 120, lowest=1, highest=86400),

@@ -25,6 +25,11 @@ class Slot:
         self._namespace = namespace
         self.held = False
 
+    def take_now(self) -> bool:
+        """Take a slot if there is one for this namespace at once; return whether there was."""
+        self.held = self.held or self._slots._take_now(self._namespace)  # noqa: SLF001
+        return self.held
+
     async def take(self) -> None:
         """Wait until it is this namespace's turn; whoever is cancelled meanwhile holds nothing."""
         await self._slots._take(self._namespace)  # noqa: SLF001 - a slot is a part of its slots
@@ -97,9 +102,14 @@ class Slots:
         self._free -= 1
         self._held[namespace] = self.held(namespace) + 1
 
+    def _take_now(self, namespace: str) -> bool:
+        if self.full(namespace):
+            return False
+        self._grant(namespace)
+        return True
+
     async def _take(self, namespace: str) -> None:
-        if not self.full(namespace):
-            self._grant(namespace)
+        if self._take_now(namespace):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line = self._waiting.setdefault(namespace, OrderedDict())

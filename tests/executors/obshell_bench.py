@@ -17,6 +17,7 @@ from obtask.executors.obshell.speech import Tools
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running
 from obtask.model.status import FailureReason
+from obtask.shares import Slots
 
 STOP = "/api/v1/ob/stop"
 
@@ -44,11 +45,14 @@ class ObshellBench:
     bells: Bells = field(default_factory=Bells)
     clock: Callable[[], datetime] = wall_clock
     confirmed: Callable[[], Awaitable[None]] = alone
+    slots: Slots = field(default_factory=lambda: Slots(8))
     executor: Obshell = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the executor."""
-        tools = Tools(self.secrets, Client(clock=wall_clock, hosts=LOCAL), self.clock, self.confirmed, poll_seconds=0.02, stop_seconds=5)
+        tools = Tools(
+            self.secrets, Client(clock=wall_clock, hosts=LOCAL), self.clock, self.confirmed, Slots(8), poll_seconds=0.02, stop_seconds=5
+        )
         self.executor = Obshell(tools, on_news=self.bells)
 
     async def run(self, one: Attempt) -> Outcome | Lost:

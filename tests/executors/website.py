@@ -122,7 +122,25 @@ def http_bench(
     expressions: Expressions = evaluated,
 ) -> Bench:
     """Return an executor of http actions."""
-    work = HttpWork(
+    return bench(
+        http_work(
+            hosts=hosts, tls=tls, secrets=secrets, sleep=sleep, confirmed=confirmed, poll_seconds=poll_seconds, expressions=expressions
+        )
+    )
+
+
+def http_work(
+    *,
+    hosts: HostPolicy = LOCAL,
+    tls: ssl.SSLContext | None = None,
+    secrets: Mapping[tuple[str, str], str] | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    confirmed: Callable[[], Awaitable[None]] = alone,
+    poll_seconds: float = 30,
+    expressions: Expressions = evaluated,
+) -> HttpWork:
+    """Return the work of http actions."""
+    return HttpWork(
         Values(secrets or {}),
         clock=wall_clock,
         confirmed=confirmed,
@@ -132,7 +150,6 @@ def http_bench(
         sleep=sleep,
         poll_seconds=poll_seconds,
     )
-    return bench(work)
 
 
 async def run(url: str, *, hosts: HostPolicy = LOCAL, tls: ssl.SSLContext | None = None, **fields: object) -> Outcome | Lost:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,16 +12,53 @@ from typing import Protocol
 from obtask.executors.base import Log
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
 from obtask.model.status import FailureReason
+from obtask.shares import Slot, Slots
+
+Sleep = Callable[[float], Awaitable[None]]
 
 CLEANUP_SECONDS = 7.0  # what an attempt that is cut may use to stop its statement on the server
 
 logger = logging.getLogger(__name__)
 
 
-class Work(Protocol):
-    """Carries one attempt to its end; ``report`` tells people what it is doing just now, in one line without secrets."""
+class Course:
+    """What a work tells of itself, and its slot. Called with a text, it tells people what is done just now, in one line without secrets."""
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Callable[[str], None]) -> Outcome:
+    def __init__(self, tell: Callable[[str], None], slot: Slot, idle: Slot) -> None:
+        self._tell = tell
+        self._slot = slot
+        self._idle = idle
+
+    def __call__(self, text: str) -> None:
+        """Tell what is being done."""
+        self._tell(text)
+
+    @asynccontextmanager
+    async def resting(self) -> AsyncGenerator[bool]:
+        """Hold no slot as long as the block lasts; it is told whether a connection may be kept meanwhile."""
+        async with self._slot.lent():
+            kept = self._idle.take_now()
+            try:
+                yield kept
+            finally:
+                self._idle.give_back()
+
+    def pausing(self, sleep: Callable[[float], Awaitable[None]], close: Callable[[], Awaitable[None]] | None = None) -> Sleep:
+        """Return how to sleep without a slot; ``close`` is called when too many connections are kept by those who sleep."""
+
+        async def rest(seconds: float) -> None:
+            async with self.resting() as kept:
+                if close is not None and not kept:
+                    await close()
+                await sleep(seconds)
+
+        return rest
+
+
+class Work(Protocol):
+    """Carries one attempt to its end."""
+
+    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
         """Do the work; being cancelled means: stop it for real, then let the cancellation through."""
 
 
@@ -39,15 +77,19 @@ class _Entry:
 
 
 class InProcess:
-    """Runs attempts as supervised asyncio tasks, each within its deadline, at most as many at once as there are slots.
+    """Runs attempts as supervised asyncio tasks, each within its deadline, in slots that namespaces share.
 
+    ``idle`` are slots for connections that sleeping attempts keep open.
     Implements ``Executor``. What this process did not start, or cut when it stopped, is Lost.
     """
 
-    def __init__(self, work: Work, *, clock: Callable[[], datetime], slots: asyncio.Semaphore, on_end: Callable[[AttemptId], None]) -> None:
+    def __init__(
+        self, work: Work, *, clock: Callable[[], datetime], slots: Slots, idle: Slots, on_end: Callable[[AttemptId], None]
+    ) -> None:
         self._work = work
         self._clock = clock
         self._slots = slots
+        self._idle = idle
         self._on_end = on_end
         self._entries: dict[AttemptId, _Entry] = {}
         self._live: set[asyncio.Task[Outcome]] = set()
@@ -122,13 +164,13 @@ class InProcess:
             return unexpected(attempt, log, error)
 
     async def _in_slot(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
-        if self._slots.locked():
+        if self._slots.full(attempt.namespace):
             entry.report("waiting for a free slot in the operator")
         entry.awaits_slot = True
-        async with self._slots:
+        async with self._slots.of(attempt.namespace) as slot:
             entry.awaits_slot = False
             entry.progress = None
-            return await self._work(attempt, log, entry.report)
+            return await self._work(attempt, log, Course(entry.report, slot, Slot(self._idle, attempt.namespace)))
 
     def _timeout(self, attempt: Attempt, log: Log, entry: _Entry) -> Failed:
         if attempt.deadline is None:

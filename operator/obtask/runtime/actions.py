@@ -9,7 +9,7 @@ from datetime import datetime
 from obtask.engine.secrets import SecretConnections
 from obtask.executors.base import Executor
 from obtask.executors.evaluation.evaluator import Evaluator
-from obtask.executors.hosts import HostPolicy
+from obtask.executors.hosts import LOOKUP_THREADS, LOOKUPS_PER_NAMESPACE, Reach
 from obtask.executors.http.work import HttpWork
 from obtask.executors.inprocess import InProcess
 from obtask.executors.job.executor import JobExecutor
@@ -34,6 +34,7 @@ from obtask.model.attempt import AttemptId
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.rules.nonces import Nonces
 from obtask.settings import Settings
+from obtask.shares import Slots, Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +75,24 @@ class Actions:
 
 def build_actions(settings: Settings, api: Api, objects: Objects, around: Surroundings) -> Actions:
     """Return the executors of all actions. Needs a running event loop."""
-    slots = asyncio.Semaphore(settings.in_process_attempts)
-    secrets, hosts = SecretConnections(objects), HostPolicy(settings.allowed_hosts)
+    # What waits long for an object, or for obshell, must not keep statements waiting: each kind has slots of its own.
+    slots, acting_slots, agent_slots, idle, watches = (
+        Slots(settings.in_process_attempts, most=settings.in_process_attempts_per_namespace) for _ in range(5)
+    )
+    secrets, hosts = SecretConnections(objects), Reach(settings.allowed_hosts, threads=Threads(LOOKUP_THREADS, most=LOOKUPS_PER_NAMESPACE))
     evaluator = Evaluator()
     large = LargeAnswers()
     clock, confirmed = around.clock, around.confirmed
     sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, large=large)
     tls = ssl.create_default_context()
     http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, tls=tls)
-    sql, http = (InProcess(work, clock=clock, slots=slots, on_end=around.on_news) for work in (sql_work, http_work))
-    obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts), clock, confirmed), on_news=around.on_news)
+    sql, http = (InProcess(work, clock=clock, slots=slots, idle=idle, on_end=around.on_news) for work in (sql_work, http_work))
+    obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts), clock, confirmed, agent_slots), on_news=around.on_news)
     acting = api.apart()
     records = Records(around.on_news)
     parts = Impersonation(acting), Discovery(api), objects
     changing = ResourceWork(*parts, record=records.record, confirmed=confirmed, expressions=evaluator)
-    own_slots = asyncio.Semaphore(settings.in_process_attempts)  # a long wait for an object must not keep statements waiting
-    inner = InProcess(changing, clock=clock, slots=own_slots, on_end=around.on_news)
+    inner = InProcess(changing, clock=clock, slots=acting_slots, idle=watches, on_end=around.on_news)
     resource = Resumable(inner, records)
     jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds, around.nonces))
     executors: dict[type[Action], Executor] = {

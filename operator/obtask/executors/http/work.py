@@ -10,11 +10,12 @@ from yarl import URL
 
 from obtask.executors.base import Log
 from obtask.executors.evaluation.evaluator import Expressions, Holds, first_fault
-from obtask.executors.hosts import HostPolicy
+from obtask.executors.hosts import HostPolicy, share_of
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
 from obtask.executors.http.exchange import Exchange
 from obtask.executors.http.host_header import host_header_refusal
 from obtask.executors.http.requests import OWN_HEADERS, Request, SecretValues, identity_headers, parsed, request, secret_headers
+from obtask.executors.inprocess import Course
 from obtask.executors.outbound import close_session, open_session
 from obtask.masking import http as redaction
 from obtask.masking.body import secrets_of
@@ -56,12 +57,12 @@ class HttpWork:
         self._sleep = sleep
         self._poll_seconds = poll_seconds
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Callable[[str], None]) -> Outcome:
+    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
         """Send the attempt's request and return how it ended."""
         action = attempt.action
         if not isinstance(action, HttpAction):
             raise TypeError(f"not an http action: {type(action).__name__}")
-        session = open_session(self._hosts, self._tls)
+        session = open_session(share_of(self._hosts, attempt.namespace), self._tls)
         try:
             exchange = Exchange(session, log=log, report=report, clock=self._clock, confirmed=self._confirmed)
             end = await self._carry_out(attempt, action, exchange, log, report)
@@ -70,9 +71,7 @@ class HttpWork:
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return end
 
-    async def _carry_out(
-        self, attempt: Attempt, action: HttpAction, exchange: Exchange, log: Log, report: Callable[[str], None]
-    ) -> Outcome:
+    async def _carry_out(self, attempt: Attempt, action: HttpAction, exchange: Exchange, log: Log, report: Course) -> Outcome:
         urls = [parsed(text) for text in (action.url, *([action.until.url] if action.until else []))]
         usable = [url for url in urls if url is not None]
         if len(usable) < len(urls):
@@ -92,7 +91,7 @@ class HttpWork:
         for url, asked in zip((usable[0], usable[-1]), (first, poll), strict=True):
             exchange.hide(*redaction.url_secrets(url), *redaction.header_secrets(dict(asked.headers)))
         holds = partial(self._expressions.holds, attempt.namespace)
-        run = _Run(action, exchange, log, report, sleep=self._sleep, holds=holds, poll_seconds=self._poll_seconds)
+        run = _Run(action, exchange, log, report, sleep=report.pausing(self._sleep), holds=holds, poll_seconds=self._poll_seconds)
         return await run.carry_out(first, poll)
 
     def _forbidden(self, action: HttpAction, urls: Sequence[URL]) -> Failed | None:

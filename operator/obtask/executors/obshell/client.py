@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from yarl import URL
 
 from obtask.executors.connections import AgentConnection
-from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused
+from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused, share_of
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
 from obtask.executors.obshell.encryption import read_key, seal
 from obtask.executors.outbound import Disconnected, open_session
@@ -48,11 +48,22 @@ class Session:
 class Client:
     """Speaks with agents. Nothing here raises for what an agent does, and nothing is sent twice."""
 
-    def __init__(self, *, clock: Callable[[], datetime], hosts: HostPolicy = ANYWHERE, chance: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], datetime],
+        hosts: HostPolicy = ANYWHERE,
+        chance: Callable[[int], bytes] = os.urandom,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._hosts = hosts
-        self._tls = ssl.create_default_context()
+        self._tls = tls or ssl.create_default_context()
         self._clock = clock
         self._chance = chance
+
+    def of(self, namespace: str) -> "Client":
+        """Return a client that resolves names within the share of this namespace."""
+        return Client(clock=self._clock, hosts=share_of(self._hosts, namespace), chance=self._chance, tls=self._tls)
 
     async def open(self, target: AgentConnection) -> Session | Fault:
         """Ask the agent who it is and for its key."""

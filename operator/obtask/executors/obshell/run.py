@@ -81,11 +81,18 @@ class Run:
         return await self._give_up(dag, why, seen)
 
     async def _start(self, path: str) -> Outcome | str:
+        try:
+            return await self._request(path)
+        finally:
+            self._speech.slot.give_back()
+
+    async def _request(self, path: str) -> Outcome | str:
         method, body = self._action.method, self._action.body
         self._log.write(f"{method} {path}{'' if body is None else ' ' + shortened(json.dumps(masked(body), ensure_ascii=False))}")
         session = await self._ready(method)
         if (why := self._over()) is not None:
-            return self._failed(why, f"{self._cause(why)}: {method} {path} was not sent")
+            waited = "" if self._speech.slot.held else ": it waited for a free slot in the operator all the time"
+            return self._failed(why, f"{self._cause(why)}: {method} {path} was not sent{waited}")
         if isinstance(session, Failed):
             self._log.write(f"failed: {session.message}")
             return session
@@ -111,6 +118,7 @@ class Run:
         """Connect, and make sure that nobody else has taken over; None if there was no time for it."""
 
         async def ready() -> Session | Fault | Failed:
+            await self._speech.slot.take()
             session = await self._speech.open()
             if method not in SAFE and isinstance(session, Session):
                 await self._tools.confirmed()

@@ -1,6 +1,8 @@
 """Owns what one attempt says to its agent: reading the Secret, opening, asking, operating, and the log of it."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +15,9 @@ from obtask.executors.obshell.dag import Dag, Operator, read_dag
 from obtask.model.actions import ConnectionRef, HttpMethod
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
+from obtask.shares import Slot, Slots
 
+NO_SLOT = "waiting for a free slot in the operator"
 BAD_REQUEST = 400
 NOT_FOUND = 404
 SAFE = frozenset({HttpMethod.GET, HttpMethod.HEAD})
@@ -27,6 +31,7 @@ class Tools:
     client: Client
     clock: Callable[[], datetime]
     confirmed: Callable[[], Awaitable[None]]
+    slots: Slots
     poll_seconds: float = 1.0
     stop_seconds: float = 30.0
 
@@ -54,34 +59,62 @@ class Speech:
         self._attempt = attempt
         self._ref = ref
         self._tools = tools
+        self._client = tools.client.of(attempt.namespace)
         self._log = log
+        self.slot = Slot(tools.slots, attempt.namespace)
         self._session: Session | None = None
         self._details = True
         self._written: dict[tuple[str, str, str], int] = {}
 
     async def open(self) -> Failed | Fault | Session:
-        """Read the Secret and ask the agent for its key."""
+        """Read the Secret and ask the agent for its key, in a slot."""
+        async with self._in_slot():
+            return await self._open()
+
+    @asynccontextmanager
+    async def _in_slot(self) -> AsyncGenerator[None]:
+        held = self.slot.held
+        if not held:
+            await self.slot.take()
+        try:
+            yield
+        finally:
+            if not held:
+                self.slot.give_back()
+
+    async def _open(self) -> Failed | Fault | Session:
         target = await self._tools.source.agent(self._attempt.namespace, self._ref.secret_name)
         if isinstance(target, Failed):
             return target
         self._log.hide(target.password)
-        opened = await self._tools.client.open(target)
+        opened = await self._client.open(target)
         if isinstance(opened, Session):
             self._session = opened
         return opened
 
     async def request(self, session: Session, method: HttpMethod, path: str, body: Any, seconds: float) -> Fault | Answer:
         """Send the attempt's own request, once."""
-        return await self._tools.client.send(session, method.value, path, body=body, seconds=seconds)
+        return await self._client.send(session, method.value, path, body=body, seconds=seconds)
 
     async def operate(self, dag: str, operator: Operator) -> NotDone | None:
         """Ask for something to be done with a DAG, once; return why it is not done, or None if it is."""
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                await self.slot.take()
+        except TimeoutError:
+            return NotDone(f"{operator} was not sent: {NO_SLOT}")
+        try:
+            return await self._operate(dag, operator)
+        finally:
+            self.slot.give_back()
+
+    async def _operate(self, dag: str, operator: Operator) -> NotDone | None:
         session = await self.open()
         if not isinstance(session, Session):
             return NotDone(f"{operator} was not sent: {session.message}")
         await self._tools.confirmed()
         self._log.write(f"obshell task {dag}: sending {operator}")
-        answer = await self._tools.client.send(session, "POST", _path(dag), body={"operator": operator.value})
+        answer = await self._client.send(session, "POST", _path(dag), body={"operator": operator.value})
         if isinstance(answer, Fault):
             sent = "was not sent" if answer.kind is FaultKind.NOT_SENT else "may or may not have arrived"
             refused = NotDone(f"{operator} {sent}: {answer.message}")
@@ -94,11 +127,22 @@ class Speech:
 
     async def look(self, dag: str, seconds: float = ASK_SECONDS) -> Dag | Miss:
         """Return what the agent says of a DAG now; after a miss the next look begins afresh, with the Secret as it is then."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.slot.take()
+        except TimeoutError:
+            return Miss(NO_SLOT)
+        try:
+            return await self._look(dag, seconds)
+        finally:
+            self.slot.give_back()
+
+    async def _look(self, dag: str, seconds: float) -> Dag | Miss:
         session = self._session or await self.open()
         if not isinstance(session, Session):
             return Miss(session.message)
         query = {"show_details": str(self._details)}
-        answer = await self._tools.client.send(session, "GET", _path(dag), query=query, seconds=seconds)
+        answer = await self._client.send(session, "GET", _path(dag), query=query, seconds=seconds)
         if isinstance(answer, Answer) and answer.accepted:
             found = read_dag(answer.data)
             return found if found is not None and found.id == dag else Miss("the answer does not describe that task")

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from obtask.executors.base import Log
+from obtask.executors.inprocess import Course
 from obtask.executors.resource.refusals import FORBIDDEN, GONE, NOT_FOUND, failed
 from obtask.executors.resource.target import Named, Target
 from obtask.kube.api import Json, Refusal, Unavailable
@@ -16,6 +17,7 @@ from obtask.model.status import FailureReason
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
+ASK_AGAIN_SECONDS = 15.0
 SHOWN_TROUBLE = 300
 
 _T = TypeVar("_T")
@@ -31,7 +33,7 @@ class Conversation:
         discovery: Discovery,
         *,
         log: Log,
-        report: Callable[[str], None],
+        report: Course,
         confirmed: Callable[[], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]],
         watch_seconds: int,
@@ -94,15 +96,18 @@ class Conversation:
             if isinstance(live, Refusal):
                 return
             version = live["metadata"]["resourceVersion"]
-            async with aclosing(self._changes(target, None if version == too_old else version)) as changes:
-                async for change in changes:
-                    if isinstance(change, Refusal) and change.status not in {FORBIDDEN, NOT_FOUND}:
-                        too_old = version if change.status == GONE else too_old
-                        break
-                    yield change
-                    if isinstance(change, Refusal):
-                        return
-            await self._sleep(FIRST_PAUSE_SECONDS)
+            # What waits for a change holds no slot, and only so many hold a connection to the API server: the others ask again.
+            async with self.report.resting() as connected:
+                if connected:
+                    async with aclosing(self._changes(target, None if version == too_old else version)) as changes:
+                        async for change in changes:
+                            if isinstance(change, Refusal) and change.status not in {FORBIDDEN, NOT_FOUND}:
+                                too_old = version if change.status == GONE else too_old
+                                break
+                            yield change
+                            if isinstance(change, Refusal):
+                                return
+            await self._sleep(FIRST_PAUSE_SECONDS if connected else ASK_AGAIN_SECONDS)
 
     def failed(self, refusal: Refusal, target: Target | None = None) -> Failed:
         """Return a refusal, of a request about this object, as the end of an attempt."""

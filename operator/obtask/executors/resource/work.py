@@ -6,6 +6,7 @@ from functools import partial
 
 from obtask.executors.base import Log
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
+from obtask.executors.inprocess import Course
 from obtask.executors.resource.backward import restore
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.forward import change
@@ -51,7 +52,7 @@ class ResourceWork:
         self._sleep = sleep
         self._watch_seconds = watch_seconds
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Callable[[str], None]) -> Outcome:
+    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
         """Change the attempt's object, or put it back, and return how that ended."""
         action = attempt.action
         if not isinstance(action, ResourceAction):
@@ -65,7 +66,7 @@ class ResourceWork:
             log=log,
             report=report,
             confirmed=self._confirmed,
-            sleep=self._sleep,
+            sleep=report.pausing(self._sleep),
             watch_seconds=self._watch_seconds,
         )
         end = await first_fault(self._expressions, attempt.namespace, action) or await self._carry_out(conversation, attempt, action)

@@ -8,7 +8,8 @@ from functools import partial
 from obtask.executors.base import Log
 from obtask.executors.connections import ConnectionSource
 from obtask.executors.evaluation.evaluator import Expressions, Holds, first_fault
-from obtask.executors.hosts import ANYWHERE, HostPolicy
+from obtask.executors.hosts import ANYWHERE, HostPolicy, share_of
+from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.sql import results
 from obtask.executors.sql.answers import Fault, FaultKind, Result
@@ -50,7 +51,7 @@ class SqlWork:
         self._clock = clock
         self._sleep = sleep
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Callable[[str], None]) -> Outcome:
+    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
         """Run the attempt's statements and return how it ended."""
         action = attempt.action
         if not isinstance(action, SqlAction):
@@ -66,14 +67,15 @@ class SqlWork:
             log=log,
             clock=self._clock,
             confirmed=self._confirmed,
-            hosts=self._hosts,
+            hosts=share_of(self._hosts, attempt.namespace),
             share=self._large.of(attempt.namespace),
         )
         end: Outcome | None = await first_fault(self._expressions, attempt.namespace, action) or _invalid(action)
         if end is None:
+            pause = report.pausing(self._sleep, conversation.close)
             try:
                 holds = partial(self._expressions.holds, attempt.namespace)
-                end = await _Run(action, conversation, log, report, sleep=self._sleep, holds=holds).carry_out()
+                end = await _Run(action, conversation, log, report, sleep=pause, holds=holds).carry_out()
             finally:
                 await conversation.close()
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
