@@ -1,0 +1,171 @@
+"""Owns attacks by objects that are hard to read: deep, broad, from other versions. S1, S10."""
+
+import json
+from collections.abc import Iterator
+
+from tests.attack.ground import PATIENCE, Ground, Tenant, until
+from tests.attack.session import Answer
+from tests.attack.verdict import Attack, Held, Through, Verdict, all_of
+
+HOLE = '"@"'
+# Where an author may write what he likes: the steps of a task with a hole in each.
+FREE = {
+    "http.body": '{"name": "a", "http": {"url": "http://127.0.0.1:9/", "body": "@"}}',
+    "job.podTemplate": '{"name": "a", "job": {"image": "x", "podTemplate": {"spec": {"x": "@"}}}}',
+    "job.envFrom": '{"name": "a", "job": {"image": "x", "envFrom": [{"x": "@"}]}}',
+    "job.resources": '{"name": "a", "job": {"image": "x", "resources": {"x": "@"}}}',
+    "resource.apply": '{"name": "a", "resource": {"apply": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "x": "@"}}}',
+    "resource.patch": '{"name": "a", "resource": {"patch": {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "patch": {"x": "@"}}}}',
+    "obshell.body": '{"name": "a", "obshell": {"path": "/api/v1/ob/stop", "body": {"x": "@"}}}',
+    "parallel": '{"name": "a", "parallel": [{"name": "b", "http": {"url": "http://127.0.0.1:9/", "body": "@"}}]}',
+    "rollback": '{"name": "a", "wait": {"seconds": 0}, "rollback": {"http": {"url": "http://127.0.0.1:9/", "body": "@"}}}',
+}
+
+
+def nested(depth: int, kind: str) -> str:
+    """Return JSON of that depth: lists, objects or both in turn."""
+    opening = {"list": ("[", "]"), "object": ('{"x":', "}"), "both": ('[{"x":', "}]")}[kind]
+    times = depth // 2 if kind == "both" else depth
+    return opening[0] * times + "0" + opening[1] * times
+
+
+def raw(tenant: Tenant, name: str, field: str, inner: str) -> Answer:
+    """Create a task, as alice, whose free field holds this JSON."""
+    manifest = tenant.manifest(name, {"name": "hole"}, connection={"secretName": "x"})
+    text = json.dumps(manifest).replace('{"name": "hole"}', FREE[field].replace(HOLE, inner))
+    return tenant.as_("alice").send("POST", tenant.task_path(), text, fieldValidation="Ignore")
+
+
+def _outcome(tenant: Tenant, names: list[str], refused: int) -> Verdict:
+    """Wait for the end of every poisonous task."""
+    left = until(lambda: not (open_ := [name for name in names if tenant.phase(name) not in ("Rejected", "Failed")]) and ["none"], PATIENCE)
+    harm = tenant.ground.harm(latency=False)
+    if harm:
+        return Through(harm)
+    if not left:
+        return Through(f"tasks stay {sorted({tenant.phase(name) for name in names})}")
+    return Held(f"{refused} refused by the API server, {len(names)} {'/'.join(sorted({tenant.phase(name) for name in names}))}")
+
+
+def deep_tasks(ground: Ground) -> Verdict:
+    """Nest every free field to just below, at and far beyond what Python reads, as a list, an object and a mixture."""
+    with ground.tenant() as tenant:
+        made, refused = [], 0
+        for index, (field, depth, kind) in enumerate(_depths()):
+            answer = raw(tenant, f"deep-{index}", field, nested(depth, kind))
+            refused += not answer.ok
+            made += [f"deep-{index}"] if answer.ok else []
+        return _outcome(tenant, made, refused)
+
+
+def _depths() -> Iterator[tuple[str, int, str]]:
+    for field in FREE:
+        yield field, 2000, "object"
+    for depth in (70, 500, 960, 1100, 9900):
+        yield "http.body", depth, "list"
+        yield "obshell.body", depth, "both"
+
+
+def deep_restart(ground: Ground) -> Verdict:
+    """Leave a poisonous task behind while no operator runs, and start one."""
+    with ground.tenant() as tenant:
+        with ground.interruption():
+            ground.operator.kill()
+            answers = [raw(tenant, f"deep-{depth}", "http.body", nested(depth, "list")) for depth in (960, 2000, 9900)]
+            ready = ground.operator.start()
+        if not ready:
+            return Through(f"the operator does not start again: {ground.operator.logged().strip().splitlines()[-1][-120:]}")
+        made = [f"deep-{depth}" for depth, answer in zip((960, 2000, 9900), answers, strict=True) if answer.ok]
+        return all_of(_outcome(tenant, made, len(answers) - len(made)), Held("started beside them"))
+
+
+def broad_tasks(ground: Ground) -> Verdict:
+    """Fill free fields with a megabyte of empty lists, keys, numbers or text."""
+    shapes = {
+        "lists": "[" + ",".join(["[]"] * 400_000) + "]",
+        "keys": json.dumps({f"k{number}": 0 for number in range(80_000)}),
+        "digits": "[" + "9" * 1_000_000 + "]",
+        "text": json.dumps("\x00\u202e\ud800 " * 50_000),
+        "floats": "[" + ",".join(["1e308", "-0.0", "1e-320"] * 30_000) + "]",
+    }
+    with ground.tenant() as tenant:
+        answers = {name: raw(tenant, name, "http.body", inner) for name, inner in shapes.items()}
+        made = [name for name, answer in answers.items() if answer.ok]
+        return _outcome(tenant, made, len(answers) - len(made))
+
+
+def large_waiting_tasks(ground: Ground) -> Verdict:
+    """Let many tasks wait that are as large as the API server takes them; also after a restart."""
+    with ground.tenant() as tenant:
+        # The first holds the lock for as long as the attack lasts.
+        tenant.create("alice", "holder", {"name": "a", "wait": {"seconds": 600}}, cluster="x", maintenance="Global")
+        sizes = {size: _fits(tenant, size) for size in (900_000, 500_000, 250_000, 120_000)}
+        size = max((size for size, fits in sizes.items() if fits), default=0)
+        before = ground.operator.own_mib()
+        count = min(24, 24_000_000 // size) if size else 0
+        made = sum(_waiting(tenant, f"large-{number}", size) for number in range(count))
+        until(lambda: tenant.phase(f"large-{made - 1}") == "Waiting", 15)
+        grown = ground.operator.own_mib() - before
+        with ground.interruption():
+            ready = ground.operator.restart()
+        after = ground.operator.own_mib()
+        verdict = f"{made} tasks of {size // 1000} KB wait: +{grown:.0f} MiB, {after:.0f} MiB after a restart; larger ones are refused"
+        held = ready and sizes.get(900_000) is False and grown < 100 and after < 250
+        return Held(verdict) if held else Through(verdict)
+
+
+def _body(size: int) -> str:
+    return "[" + ",".join(["[]"] * (size // 3)) + "]"
+
+
+def _fits(tenant: Tenant, size: int) -> bool:
+    manifest = json.dumps(tenant.manifest("fit", {"name": "hole"})).replace('{"name": "hole"}', FREE["http.body"].replace(HOLE, _body(size)))
+    return tenant.as_("alice").send("POST", tenant.task_path(), manifest, dryRun="All").ok
+
+
+def _waiting(tenant: Tenant, name: str, size: int) -> bool:
+    manifest = tenant.manifest(name, {"name": "hole"}, cluster="x", maintenance="Global")
+    text = json.dumps(manifest).replace('{"name": "hole"}', FREE["http.body"].replace(HOLE, _body(size)))
+    return tenant.as_("alice").send("POST", tenant.task_path(), text).ok
+
+
+def strange_metadata(ground: Ground) -> Verdict:
+    """Write statuses, annotations, labels and Leases of another version, or of nobody's."""
+    with ground.tenant() as tenant:
+        names = [f"odd-{number}" for number in range(4)]
+        for name in names:
+            tenant.create("alice", name, {"name": "a", "wait": {"seconds": 600}})
+        until(lambda: all(tenant.phase(name) == "Running" for name in names))
+        _poison(tenant, names)
+        tenant.create("alice", "after")
+        phase = tenant.ended("after")
+        harm = ground.harm(latency=False)
+        ok = phase == "Succeeded" and not harm
+        return Held("the operator goes on; a new task there Succeeded") if ok else Through(harm or f"a new task there is {phase}")
+
+
+def _poison(tenant: Tenant, names: list[str]) -> None:
+    admin = tenant.ground.admin
+    huge = {f"x.example/{number}": "\u202e\x1b[31m" * 2000 for number in range(10)}
+    admin.send("PATCH", tenant.task_path(names[0]), {"metadata": {"annotations": huge, "labels": {"task.oceanbase.com/task-uid": "x"}}})
+    broken = [
+        {"steps": [{"name": "?", "phase": "Running", "subtasks": [{"name": "?", "phase": "Running", "attempts": 10**9}]}]},
+        {"observedGeneration": 2**60, "currentStep": "no-such-step", "phase": "Running", "steps": []},
+        {"lock": {"lease": "../../x", "scope": "Global", "acquiredAt": "0001-01-01T00:00:00Z", "token": 2**53}, "phase": "Running"},
+    ]
+    for name, status in zip(names[1:], broken, strict=True):
+        admin.send("PATCH", f"{tenant.task_path(name)}/status", {"status": status})
+    for number, holder in enumerate(("/", "a/b/c/d", "x" * 60_000, "\x1b]0;x\x07/\u202e")):
+        meta = {"name": f"obt-global-{number}", "labels": {"task.oceanbase.com/lock": "global", "task.oceanbase.com/domain": "x"}}
+        lease = {"metadata": meta, "spec": {"holderIdentity": holder, "leaseTransitions": 2**31 - 1}}
+        admin.send("POST", tenant.path("leases", group="coordination.k8s.io/v1"), lease)
+
+
+KILLED = "RecursionError ends the operator for all"
+ATTACKS = (
+    Attack("S1", "deep JSON in every free field", KILLED, deep_tasks, judged=True),
+    Attack("S1", "deep JSON before the start", "RecursionError, exit 1, at every start", deep_restart),
+    Attack("S1", "broad JSON", "held, 24 MB of memory for each", broad_tasks),
+    Attack("S1", "statuses, labels and Leases of nobody", "not tried", strange_metadata),
+    Attack("S10", "large tasks that wait", "10 of them: 117 -> 362 MB, again after a restart", large_waiting_tasks),
+)

@@ -1,0 +1,17 @@
+"""Owns the list of all attacks, in the order of the review."""
+
+from tests.attack import foreign, load, targets
+from tests.attack.verdict import Attack
+
+FAMILIES = (foreign, load, targets)
+
+
+def attacks() -> list[Attack]:
+    """Return every attack, ordered by its number."""
+    found = [attack for family in FAMILIES for attack in family.ATTACKS]
+    return sorted(found, key=_order)
+
+
+def _order(attack: Attack) -> tuple[int, int]:
+    digits = attack.number.lstrip("ST")
+    return (0, int(digits)) if digits.isdecimal() else (1, 0)

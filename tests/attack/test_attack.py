@@ -1,0 +1,26 @@
+"""Every attack that once got through, and its relatives, tried again on the chart and the operator as they are shipped."""
+
+import pytest
+from tests.attack.conftest import Results
+from tests.attack.ground import Ground
+from tests.attack.table import Row
+from tests.attack.verdict import Attack, Through
+
+
+def test_an_attack_gets_nowhere(attack: Attack, ground: Ground, results: Results) -> None:
+    """It does not have its effect, the operator lives, and where it aims at others, the neighbour does not notice."""
+    with ground.watched() as window:
+        try:
+            verdict = attack.run(ground)
+        except OSError as error:
+            verdict = Through(f"the API server does not answer: {error}")
+    harm = window.harm(latency=attack.judged)
+    ground.recover()
+    if harm and not isinstance(verdict, Through):
+        verdict = Through(harm)
+
+    results.rows.append(
+        Row(attack.number, attack.name, attack.before, verdict.evidence, held=not isinstance(verdict, Through), p99=window.p99)
+    )
+    if isinstance(verdict, Through):
+        pytest.fail(f"{attack.number} {attack.name}: {verdict.evidence}", pytrace=False)
