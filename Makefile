@@ -11,9 +11,10 @@ INSTALLED := .venv/.installed
 OPERATOR ?= 1
 JOBS ?= 2
 E2E ?= node
+ATTACK := $(RUN) -m pytest -n 0 --tb=no --no-summary tests/attack
 export UV
 
-.PHONY: help demo up down status test e2e node-up node-down image check format explore chaos soak bench generate clean
+.PHONY: help demo up down status test e2e node-up node-down image check format explore chaos soak bench attack sbom supply-chain pins base-digest generate clean
 
 help:  ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,7 +34,12 @@ status: $(INSTALLED)  ## Show what of `make up` is running
 test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
 	@$(RUN) -m obtask.devcluster build
 	$(RUN) -m tests.gitops.judging
-	$(RUN) -m pytest -n $(JOBS) $(TESTS)
+	$(RUN) -m pytest -n $(JOBS) $(or $(TESTS),--ignore=tests/attack)
+	$(if $(TESTS),,$(ATTACK))
+
+attack: $(INSTALLED)  ## Try every known attack on an installation, and print what became of each (ONLY=S3: these; FULL=1: the long ones, too)
+	@$(RUN) -m obtask.devcluster build
+	$(ATTACK) $(if $(ONLY),--only=$(ONLY)) $(if $(FULL),--full)
 
 e2e: $(INSTALLED)  ## Run the end-to-end suite on a real node (E2E=kind: on kind; E2E=kubeconfig KUBECONFIG=... E2E_IMAGE=...: on a cluster of yours)
 ifeq ($(E2E),node)
@@ -53,8 +59,22 @@ node-up: $(INSTALLED)  ## Start a real node (containerd, kubelet) with the opera
 node-down: $(INSTALLED)  ## Remove the node of `make node-up`
 	@$(RUN) -m obtask.devcluster.node down
 
-image: $(INSTALLED)  ## Build the operator's image without Docker, and print its sizes
+image: $(INSTALLED) sbom  ## Build the operator's image without Docker, and print its sizes; with the list of what is in it (make sbom)
 	@$(RUN) -m obtask.devcluster.node image
+
+sbom: $(INSTALLED)  ## Write what the operator consists of to .dev/sbom.cdx.json (CycloneDX), from uv.lock, with hashes
+	@mkdir -p .dev
+	$(UV) export --locked --no-dev --quiet --format cyclonedx1.5 --output-file .dev/sbom.cdx.json
+	echo "the operator's packages, versions and hashes: .dev/sbom.cdx.json"
+
+pins: $(INSTALLED)  ## Renew the versions and hashes in deploy/pins/
+	@for tool in uv go; do
+	  sed -E 's/==.*//;q' deploy/pins/$$tool.txt | $(UV) pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate > .dev/pins
+	  mv .dev/pins deploy/pins/$$tool.txt
+	done
+
+base-digest:  ## Print the build argument that pins the base image; needs Docker and its registry
+	@docker buildx imagetools inspect python:3.11-slim --format '--build-arg BASE=python:3.11-slim@{{.Manifest.Digest}}'
 
 check: $(INSTALLED)  ## Lint, types, layers, generated files
 	@.venv/bin/ruff check .
@@ -63,6 +83,10 @@ check: $(INSTALLED)  ## Lint, types, layers, generated files
 	.venv/bin/lint-imports --no-cache | tail -n 8
 	.venv/bin/obtask crd | diff - crds/task.oceanbase.com_obtasks.yaml
 	diff -r crds charts/obtask-operator/files/crds
+	$(MAKE) --no-print-directory supply-chain
+
+supply-chain: $(INSTALLED)  ## Check licences of what is shipped, and known vulnerabilities where their database can be reached
+	@$(RUN) -m tests.supply_chain
 
 format: $(INSTALLED)  ## Format the code
 	@.venv/bin/ruff check --fix .
@@ -101,9 +125,9 @@ $(CURDIR)/.dev/tools/bin/uv:
 	@echo "Installing uv into .dev/tools"
 	mkdir -p .dev
 	if $(PYTHON) -m venv .dev/tools >/dev/null 2>&1; then
-	  .dev/tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+	  .dev/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/pins/uv.txt
 	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then
-	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .dev/tools uv
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .dev/tools --require-hashes -r deploy/pins/uv.txt
 	else
 	  echo "Python 3.11 with venv or pip is needed (Debian: apt-get install python3-venv), or uv on the PATH" >&2
 	  exit 1

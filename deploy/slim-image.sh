@@ -5,12 +5,27 @@
 # Cut (MB):  33  the synchronous half of the Kubernetes client: only kubernetes.aio is used
 #            43  sources and docstrings of kubernetes.aio, generated code: only its bytecode stays
 #            30  CEL extensions; ext_encoders is the one that expressions offer
+#             9  whole packages that only the synchronous half of the Kubernetes client, or coloured help texts, would load
 # The wheel itself leaves out obtask.devcluster (pyproject.toml), and the lock's development group is not installed.
 set -eu
 python=$1/bin/python
 packages=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
+"$python" - requests requests-oauthlib oauthlib websocket-client charset-normalizer rich markdown-it-py mdurl pygments <<'END'
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+
+for name in sys.argv[1:]:
+    try:
+        files = distribution(name).files or []
+    except PackageNotFoundError:
+        sys.exit(f"{name} is not there any more: take it off the list in slim-image.sh")
+    for file in files:
+        file.locate().unlink(missing_ok=True)
+END
+
 cd "$packages"
+find . -type d -empty -delete
 : > kubernetes/__init__.py      # imports the synchronous half
 rm -rf kubernetes/client kubernetes/config kubernetes/dynamic kubernetes/informer kubernetes/leaderelection \
   kubernetes/stream kubernetes/utils kubernetes/watch

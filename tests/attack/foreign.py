@@ -4,18 +4,19 @@ import json
 from collections.abc import Iterator
 
 from tests.attack.ground import PATIENCE, Ground, Tenant, until
-from tests.attack.session import Answer
+from tests.attack.session import Answer, Body
 from tests.attack.verdict import Attack, Held, Through, Verdict, all_of
 
 HOLE = '"@"'
+CONFIG_MAP = '"apiVersion": "v1", "kind": "ConfigMap"'
 # Where an author may write what he likes: the steps of a task with a hole in each.
 FREE = {
     "http.body": '{"name": "a", "http": {"url": "http://127.0.0.1:9/", "body": "@"}}',
     "job.podTemplate": '{"name": "a", "job": {"image": "x", "podTemplate": {"spec": {"x": "@"}}}}',
     "job.envFrom": '{"name": "a", "job": {"image": "x", "envFrom": [{"x": "@"}]}}',
     "job.resources": '{"name": "a", "job": {"image": "x", "resources": {"x": "@"}}}',
-    "resource.apply": '{"name": "a", "resource": {"apply": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "x": "@"}}}',
-    "resource.patch": '{"name": "a", "resource": {"patch": {"apiVersion": "v1", "kind": "ConfigMap", "name": "a", "patch": {"x": "@"}}}}',
+    "resource.apply": '{"name": "a", "resource": {"apply": {' + CONFIG_MAP + ', "metadata": {"name": "a"}, "x": "@"}}}',
+    "resource.patch": '{"name": "a", "resource": {"patch": {' + CONFIG_MAP + ', "name": "a", "patch": {"x": "@"}}}}',
     "obshell.body": '{"name": "a", "obshell": {"path": "/api/v1/ob/stop", "body": {"x": "@"}}}',
     "parallel": '{"name": "a", "parallel": [{"name": "b", "http": {"url": "http://127.0.0.1:9/", "body": "@"}}]}',
     "rollback": '{"name": "a", "wait": {"seconds": 0}, "rollback": {"http": {"url": "http://127.0.0.1:9/", "body": "@"}}}',
@@ -31,18 +32,22 @@ def nested(depth: int, kind: str) -> str:
 
 def raw(tenant: Tenant, name: str, field: str, inner: str) -> Answer:
     """Create a task, as alice, whose free field holds this JSON."""
-    manifest = tenant.manifest(name, {"name": "hole"}, connection={"secretName": "x"})
-    text = json.dumps(manifest).replace('{"name": "hole"}', FREE[field].replace(HOLE, inner))
+    text = filled(tenant.manifest(name, {"name": "hole"}, connection={"secretName": "x"}), field, inner)
     return tenant.as_("alice").send("POST", tenant.task_path(), text, fieldValidation="Ignore")
+
+
+def filled(manifest: Body, field: str, inner: str) -> str:
+    """Return a task whose only step has this JSON in its free field."""
+    return json.dumps(manifest).replace('{"name": "hole"}', FREE[field].replace(HOLE, inner))
 
 
 def _outcome(tenant: Tenant, names: list[str], refused: int) -> Verdict:
     """Wait for the end of every poisonous task."""
-    left = until(lambda: not (open_ := [name for name in names if tenant.phase(name) not in ("Rejected", "Failed")]) and ["none"], PATIENCE)
+    ended = until(lambda: all(tenant.phase(name) in ("Rejected", "Failed") for name in names), PATIENCE)
     harm = tenant.ground.harm(latency=False)
     if harm:
         return Through(harm)
-    if not left:
+    if not ended:
         return Through(f"tasks stay {sorted({tenant.phase(name) for name in names})}")
     return Held(f"{refused} refused by the API server, {len(names)} {'/'.join(sorted({tenant.phase(name) for name in names}))}")
 
@@ -119,13 +124,14 @@ def _body(size: int) -> str:
 
 
 def _fits(tenant: Tenant, size: int) -> bool:
-    manifest = json.dumps(tenant.manifest("fit", {"name": "hole"})).replace('{"name": "hole"}', FREE["http.body"].replace(HOLE, _body(size)))
+    manifest = json.dumps(tenant.manifest("fit", {"name": "hole"})).replace(
+        '{"name": "hole"}', FREE["http.body"].replace(HOLE, _body(size))
+    )
     return tenant.as_("alice").send("POST", tenant.task_path(), manifest, dryRun="All").ok
 
 
 def _waiting(tenant: Tenant, name: str, size: int) -> bool:
-    manifest = tenant.manifest(name, {"name": "hole"}, cluster="x", maintenance="Global")
-    text = json.dumps(manifest).replace('{"name": "hole"}', FREE["http.body"].replace(HOLE, _body(size)))
+    text = filled(tenant.manifest(name, {"name": "hole"}, cluster="x", maintenance="Global"), "http.body", _body(size))
     return tenant.as_("alice").send("POST", tenant.task_path(), text).ok
 
 

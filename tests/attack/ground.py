@@ -105,10 +105,8 @@ class Tenant:
 
     def log(self, name: str) -> str:
         """Return everything that the operator shows of a task: status, Events, kept ConfigMaps."""
-        shown = [self.ground.admin.send("GET", self.task_path(name)).text.partition('"status":')[2]]
-        for resource in ("events", "configmaps"):
-            shown.append(self.ground.admin.send("GET", self.path(resource)).text)
-        return "\n".join(shown)
+        status = self.ground.admin.send("GET", self.task_path(name)).text.partition('"status":')[2]
+        return "\n".join([status, *(self.ground.admin.send("GET", self.path(resource)).text for resource in ("events", "configmaps"))])
 
     def remove(self) -> None:
         """Delete everything; what only the operator could finish is let go by force."""
@@ -176,6 +174,11 @@ class Ground:
     def harm(self, *, latency: bool = True) -> str:
         """Return what has gone wrong for others since this attack began."""
         return self.window.harm(latency=latency) if self.window else ""
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether there is no point in waiting for more of this attack."""
+        return self.window is not None and self.window.hopeless
 
     @contextmanager
     def watched(self) -> Iterator[Window]:
@@ -256,5 +259,10 @@ def _policies_work(alice: Session) -> None:
     path = TASK_PATH.format("team-a")
     spec = {"type": "Cluster", "cluster": "x", "maintenance": "None", "steps": [{"name": "a", "wait": {"seconds": 0}}]}
     annotations = {"task.oceanbase.com/action": "nonsense"}
-    task = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": "x", "annotations": annotations}, "spec": spec}
+    task = {
+        "apiVersion": "task.oceanbase.com/v1alpha1",
+        "kind": "OBTask",
+        "metadata": {"name": "x", "annotations": annotations},
+        "spec": spec,
+    }
     assert until(lambda: "unknown command" in alice.send("POST", path, task, dryRun="All").text, 90), "the policies are not at work"

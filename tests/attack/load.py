@@ -13,7 +13,19 @@ SECONDS = 20.0
 NOWHERE = "http://127.0.0.1:9/"
 FOREVER: Body = {"timeoutSeconds": 604800}
 # What secrets look like, for whoever looks for them with regular expressions.
-WORDS = ("PASSWORD", "token", "SECRET_", "ACCESS_KEY", "SET PASSWORD ", "a://b:", "identified by '", "password=", '"password":', "\\'", "${{")
+WORDS = (
+    "PASSWORD",
+    "token",
+    "SECRET_",
+    "ACCESS_KEY",
+    "SET PASSWORD ",
+    "a://b:",
+    "identified by '",
+    "password=",
+    '"password":',
+    "\\'",
+    "${{",
+)
 
 
 def judged(ground: Ground, held: str) -> Verdict:
@@ -41,7 +53,12 @@ def _wordy(word: str) -> list[Body]:
     long = word * (90_000 // len(word))
     missing = {"connection": {"secretName": "missing"}}
     return [
-        step("a", obshell={"path": "/api/v1/ob/stop", "body": {"x": long}, **missing}, timeoutSeconds=5, autoRetry={"limit": 1, "backoffSeconds": 1}),
+        step(
+            "a",
+            obshell={"path": "/api/v1/ob/stop", "body": {"x": long}, **missing},
+            timeoutSeconds=5,
+            autoRetry={"limit": 1, "backoffSeconds": 1},
+        ),
         step("b", http={"url": NOWHERE, "method": "POST", "body": long, "headers": {"x": word * (8000 // len(word))}}),
         step("c", sql={"statements": [text] * 2, "args": {"x": text}, **missing}),
         step("d", resource={"apply": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}, "data": {"x": text}}}),
@@ -98,7 +115,7 @@ def sql_slots(ground: Ground) -> Verdict:
 def _neighbour_goes_on(ground: Ground, what: str) -> Verdict:
     """Wait until the neighbour has run some tasks meanwhile, or has waited too long."""
     before = len(ground.neighbour.took)
-    until(lambda: len(ground.neighbour.took) >= before + 15 or ground.harm(), SECONDS)
+    until(lambda: len(ground.neighbour.took) >= before + 15 or ground.hopeless, SECONDS)
     return judged(ground, what)
 
 
@@ -190,4 +207,3 @@ ATTACKS = (
     Attack("S21", "Secrets with 96,000 values", "/healthz 6 to 8 s at the end of a step", many_secrets, judged=True),
     Attack("S3", "a flood of Events", "suspected: the oldest of all are dropped", event_flood),
 )
-

@@ -1,9 +1,9 @@
 """Owns the list of all attacks, in the order of the review."""
 
-from tests.attack import foreign, load, targets
+from tests.attack import admission, foreign, load, ports, targets, trust
 from tests.attack.verdict import Attack
 
-FAMILIES = (foreign, load, targets)
+FAMILIES = (foreign, load, targets, admission, trust, ports)
 
 
 def attacks() -> list[Attack]:

@@ -138,7 +138,9 @@ def passwords(ground: Ground) -> Verdict:
         _connect_all(tenant, list(ears))
         met = sum(found.connections > 0 for found in ears.values())
         lost = [name for name, found in ears.items() if LOOT.encode() in found.heard]
-        return Through(f"{len(lost)} of {met} servers have it: {', '.join(lost[:4])}") if lost else Held(f"{met} servers asked for it in vain")
+        return (
+            Through(f"{len(lost)} of {met} servers have it: {', '.join(lost[:4])}") if lost else Held(f"{met} servers asked for it in vain")
+        )
 
 
 def _connect_all(tenant: Tenant, names: Sequence[str]) -> None:
@@ -181,7 +183,7 @@ def hostile(prefix: str, seconds: float) -> Callable[[Ground], Verdict]:
                 if secret:
                     ground.admin.send("POST", tenant.path("secrets"), secret)
                 tenant.as_("carol").send("POST", tenant.task_path(), manifest)
-            until(lambda: ground.harm() or _all_ended(tenant), seconds + 5)
+            until(lambda: ground.hopeless or _all_ended(tenant), seconds + 5)
             harm = ground.harm()
             memory = ground.window.memory if ground.window else 0
             return Through(harm) if harm else Held(f"{len(chosen)} targets side by side; at most {memory:.0f} MiB")
@@ -198,13 +200,14 @@ def _all_ended(tenant: Tenant) -> bool:
 
 # Spellings of this machine's own address that resolvers and URL parsers know.
 LOOPBACKS = (
-    "127.0.0.1", "127.1", "127.0.1", "0x7f000001", "0x7f.1", "017700000001", "2130706433", "127.0.0.1.", "0.0.0.0", "0", "[::ffff:127.0.0.1]",
-    "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "user@127.0.0.1", "①②⑦.0.0.1", "127。0。0。1", "[::]", "[::1]",
+    "127.0.0.1", "127.1", "127.0.1", "0x7f000001", "0x7f.1", "017700000001", "2130706433", "127.0.0.1.", "0", "[::ffff:127.0.0.1]",
+    "0.0.0.0", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "user@127.0.0.1", "①②⑦.0.0.1",  # noqa: S104
+    "127。0。0。1", "[::]", "[::1]",
 )  # fmt: skip
 METADATA = (
     "169.254.169.254", "169.254.170.2", "100.100.100.200", "fd00:ec2::254", "192.0.0.192", "168.63.129.16", "169.254.0.23", "fd20:ce::254",
     "::ffff:100.100.100.200", "64:ff9b::6464:64c8", "2002:6464:64c8::", "::ffff:0:a9fe:a9fe", "0x646464c8", "1684300744", "100.100.25800",
-    "fe80::1", "fe80::a9fe:a9fe%eth0", "224.0.0.1", "ff02::1", "255.255.255.255", "0.0.0.0", "::", "127.0.0.1", "::1", "127.255.255.254",
+    "fe80::1", "fe80::a9fe:a9fe%eth0", "224.0.0.1", "ff02::1", "255.255.255.255", "0.0.0.0", "::", "127.0.0.1", "::1", "127.255.255.254",  # noqa: S104
 )  # fmt: skip
 
 
@@ -234,16 +237,31 @@ def own_loopback(ground: Ground) -> Verdict:
         return Through(told) if through else Held(f"{len(LOOPBACKS)} spellings and 4 Secrets: {told}")
 
 
+OTHER_HOSTS = (
+    "internal-admin.corp", "[::1", "127.0.0.1:99999", "x@internal-admin.corp", "internal-admin.corp:80", "127.0.0.1 internal-admin.corp",
+)  # fmt: skip
+
+
 def host_headers(ground: Ground) -> Verdict:
     """Name another host in the Host header than the list allows, from every source, also unreadable ones."""
     with ground.tenant() as tenant, site() as page:
         tenant.secret("host", HTTP_SECRET, password="internal-admin.corp", hosts="127.0.0.1")  # noqa: S106 - a name
         tenant.secret("host-db", password="internal-admin.corp")  # noqa: S106 - a name
         names = ["Host", "host", "HOST"]
-        hosts = ["internal-admin.corp", "[::1", "127.0.0.1:99999", "x@internal-admin.corp", "internal-admin.corp:80", "127.0.0.1 internal-admin.corp"]
+        hosts = [
+            "internal-admin.corp",
+            "[::1",
+            "127.0.0.1:99999",
+            "x@internal-admin.corp",
+            "internal-admin.corp:80",
+            "127.0.0.1 internal-admin.corp",
+        ]
         requests = [{"url": page.url, "headers": {name: host}} for name in names for host in hosts]
-        requests += [{"url": page.url, "headersFrom": header(name, secret)} for name in names for secret in ("host", "host-db")]
-        tenant.create("carol", "host", step("a", parallel=[{"name": f"x{i}", "http": http} for i, http in enumerate(requests)], timeoutSeconds=10))
+        secrets = ("host", "host-db")
+        requests += [dict[str, object](url=page.url, headersFrom=header(name, secret)) for name in names for secret in secrets]
+        tenant.create(
+            "carol", "host", step("a", parallel=[{"name": f"x{i}", "http": http} for i, http in enumerate(requests)], timeoutSeconds=10)
+        )
         since = ground.operator.position()
         tenant.ended("host", 15)
         if any("internal-admin" in request for request in page.heard):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.scenario.tasks import TaskClient, wait_step
 
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.devcluster.ports import free_port
+from obtask.devcluster.sqlserver import SqlServer
 
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 USER = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, flags=re.MULTILINE)[-1]
@@ -32,11 +34,11 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(*words: str, log: Path, **more: str) -> Iterator[None]:
+def running(*words: str, log: Path, python: str = sys.executable, **more: str) -> Iterator[None]:
     """Run a verb as the image does, until the block ends; it must end in order."""
     with log.open("w") as file:
         env = environment() | {"PATH": os.environ["PATH"]} | more
-        argv = [*NAMELESS, sys.executable, "-m", "obtask", *words]
+        argv = [*NAMELESS, python, "-m", "obtask", *words]
         process = subprocess.Popen(argv, env=env, cwd="/", stdout=file, stderr=file)  # noqa: S603 - our own words
     try:
         yield
@@ -68,6 +70,28 @@ def test_an_operator_without_a_name_works(control_plane: ControlPlane, tasks: Ta
         status = tasks.wait_phase("after", "Succeeded")
 
     assert status["progress"] == "1/1"
+
+
+@pytest.mark.timeout(400)
+def test_what_the_image_leaves_out_is_not_missed(control_plane: ControlPlane, tasks: TaskClient, seekdb: SqlServer, tmp_path: Path) -> None:
+    """Installed and cut as the Dockerfile does it, the operator starts and carries out SQL with an expression."""
+    if subprocess.call([*NAMELESS, "true"]):  # noqa: S603 - our own words
+        pytest.skip("this machine does not let us have a user without a name")
+    place, port = tmp_path / "opt", free_port()
+    uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".dev/tools/bin/uv")
+    words = ["sync", "--locked", "--no-dev", "--no-editable", "--quiet", "--python", sys.executable]
+    subprocess.run([uv, *words], cwd=ROOT, env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(place), "UV_LINK_MODE": "copy"}, check=True)  # noqa: S603
+    subprocess.run([ROOT / "deploy/slim-image.sh", place], cwd="/", check=True)  # noqa: S603 - our own words
+    connection = {"secretName": tasks.create_connection(seekdb)}
+    verb = ("run", "--kubeconfig", str(control_plane.operator_kubeconfig), "--namespace", tasks.namespace)
+    addresses = {"OBTASK_HEALTH_ADDRESS": f"127.0.0.1:{port}", "OBTASK_ALLOWED_HOSTS": seekdb.host}
+    with running(*verb, log=tmp_path / "log", python=str(place / "bin/python"), **addresses):
+        eventually(lambda: says_ready(port), "readiness")
+        step = {"name": "a", "sql": {"statements": ["select 1 as one"], "expect": "rows[0].one == 1"}}
+        tasks.create("slim", connection=connection, steps=[step])
+        status = tasks.wait_phase("slim", "Succeeded", "Failed", "Rejected")
+
+    assert status["phase"] == "Succeeded", status
 
 
 def test_image_and_chart_agree() -> None:

@@ -71,7 +71,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def copy(tmp_path: Path) -> Path:
     """Return a copy of what images are made from."""
     root = tmp_path / "checkout"
-    for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "deploy/Dockerfile", "deploy/slim-image.sh"):
+    for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "deploy/Dockerfile", "deploy/slim-image.sh", "deploy/pins/uv.txt"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(checkout() / name, root / name)
     shutil.copytree(checkout() / "operator/obtask", root / "operator/obtask")

