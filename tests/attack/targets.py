@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.attack.ground import ENDED, Ground, Tenant, step, until
 from tests.attack.listeners import Ear, Site, Talk, ear, site
+from tests.attack.session import Body
 from tests.attack.verdict import Attack, Held, Through, Verdict
 from tests.obshell_agent.agent import FakeAgent
 from tests.support.hostile import targets
@@ -247,21 +248,11 @@ def host_headers(ground: Ground) -> Verdict:
     with ground.tenant() as tenant, site() as page:
         tenant.secret("host", HTTP_SECRET, password="internal-admin.corp", hosts="127.0.0.1")  # noqa: S106 - a name
         tenant.secret("host-db", password="internal-admin.corp")  # noqa: S106 - a name
-        names = ["Host", "host", "HOST"]
-        hosts = [
-            "internal-admin.corp",
-            "[::1",
-            "127.0.0.1:99999",
-            "x@internal-admin.corp",
-            "internal-admin.corp:80",
-            "127.0.0.1 internal-admin.corp",
-        ]
-        requests = [{"url": page.url, "headers": {name: host}} for name in names for host in hosts]
-        secrets = ("host", "host-db")
-        requests += [dict[str, object](url=page.url, headersFrom=header(name, secret)) for name in names for secret in secrets]
-        tenant.create(
-            "carol", "host", step("a", parallel=[{"name": f"x{i}", "http": http} for i, http in enumerate(requests)], timeoutSeconds=10)
-        )
+        names, secrets = ("Host", "host", "HOST"), ("host", "host-db")
+        requests: list[Body] = [{"url": page.url, "headers": {name: host}} for name in names for host in OTHER_HOSTS]
+        requests += [{"url": page.url, "headersFrom": header(name, secret)} for name in names for secret in secrets]
+        subtasks = [{"name": f"x{number}", "http": http} for number, http in enumerate(requests)]
+        tenant.create("carol", "host", step("a", parallel=subtasks, timeoutSeconds=10))
         since = ground.operator.position()
         tenant.ended("host", 15)
         if any("internal-admin" in request for request in page.heard):
