@@ -1,9 +1,9 @@
 """Owns the list of all attacks, in the order of the review."""
 
-from tests.attack import admission, foreign, load, ports, targets, trust
+from tests.attack import admission, foreign, load, passwords, ports, rights, targets, trust
 from tests.attack.verdict import Attack
 
-FAMILIES = (foreign, load, targets, admission, trust, ports)
+FAMILIES = (foreign, load, passwords, targets, admission, rights, trust, ports)
 
 
 def attacks() -> list[Attack]:

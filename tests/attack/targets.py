@@ -3,25 +3,14 @@
 import base64
 import html
 import json
-import socket
-import ssl
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.attack.ground import ENDED, Ground, Tenant, step, until
-from tests.attack.listeners import Ear, Site, Talk, ear, site
+from tests.attack.listeners import Site, ear, site
 from tests.attack.session import Body
 from tests.attack.verdict import Attack, Held, Through, Verdict
-from tests.obshell_agent.agent import FakeAgent
 from tests.support.hostile import targets
 
-from obtask.devcluster.certificates import Authority
 from obtask.executors.hosts import HostPolicy
 
 LOOT = "Adm1n-Pa55!-of-root"
@@ -68,109 +57,6 @@ def _asked(tenant: Tenant, name: str, http: dict[str, object]) -> str:
     """Create a task of somebody who may read no Secret; return its name."""
     tenant.create("carol", name, step("a", http=http, timeoutSeconds=4))
     return name
-
-
-# The methods of the MySQL protocol, and some that are none.
-PLUGINS = (
-    "mysql_clear_password", "sha256_password", "caching_sha2_password", "mysql_old_password", "dialog", "authentication_ldap_simple_client",
-    "authentication_oci_client", "client_ed25519", "parsec", "mysql_native_password", "",
-)  # fmt: skip
-CAPABILITIES = 0xFFFF_F7FF & ~0x0020
-SSL = 0x0800
-
-
-def _packet(number: int, payload: bytes) -> bytes:
-    return len(payload).to_bytes(3, "little") + bytes([number % 256]) + payload
-
-
-def _greeting(plugin: str, flags: int) -> bytes:
-    low, high = flags & 0xFFFF, flags >> 16
-    salt = b"abcdefghijklmnopqrst"
-    head = b"\x0a8.0.36\0" + (7).to_bytes(4, "little") + salt[:8] + b"\0" + low.to_bytes(2, "little")
-    return head + b"\xff\x02\0" + high.to_bytes(2, "little") + bytes([21]) + b"\0" * 10 + salt[8:] + b"\0" + plugin.encode() + b"\0"
-
-
-def asks_for(plugin: str, key: rsa.RSAPrivateKey, *, switch: bool, tls: bool) -> Talk:
-    """Return a server that asks for the password by this method, in the greeting or afterwards, and offers its own key."""
-
-    def talk(line: socket.socket, heard: Ear) -> None:
-        line.sendall(_packet(0, _greeting("mysql_native_password" if switch else plugin, CAPABILITIES | (SSL if tls else 0))))
-        if tls and heard.tls:
-            line.recv(36)
-            line = heard.tls.wrap_socket(line, server_side=True)
-        number = heard.take(line)[3]
-        if switch:
-            line.sendall(_packet(number + 1, b"\xfe" + plugin.encode() + b"\0abcdefghijklmnopqrst\0"))
-            number = heard.take(line)[3]
-        # "Go through the whole of it", and then the server's own key, whatever comes.
-        line.sendall(_packet(number + 1, b"\x01\x04"))
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        for _ in range(3):
-            octets = heard.take(line)
-            if not octets:
-                return
-            heard.heard += _opened(octets[4:], key)
-            line.sendall(_packet(octets[3] + 1, b"\x01" + public))
-
-    return talk
-
-
-def _opened(octets: bytes, key: rsa.RSAPrivateKey) -> bytes:
-    """Return what was encrypted for the server's own key; nothing if it was not."""
-    try:
-        plain = key.decrypt(octets, OAEP(MGF1(SHA1()), SHA1(), None))  # noqa: S303 - as the protocol has it
-    except ValueError:
-        return b""
-    salt = b"abcdefghijklmnopqrst"
-    return bytes(byte ^ salt[index % 20] for index, byte in enumerate(plain))
-
-
-def passwords(ground: Ground) -> Verdict:
-    """Ask for the password by every method of the protocol: in the greeting and by a switch, without TLS and with a stranger's."""
-    key = rsa.generate_private_key(65537, 2048)
-    with ground.tenant() as tenant, ExitStack() as stack, _stranger() as context:
-        ears: dict[str, Ear] = {}
-        for plugin in PLUGINS:
-            for switch in (False, True):
-                for tls in (False, True):
-                    name = f"{plugin.replace('_', '-') or 'none'}-{'switch' if switch else 'greeting'}-{'tls' if tls else 'plain'}"
-                    ears[name] = stack.enter_context(ear(asks_for(plugin, key, switch=switch, tls=tls), context))
-                    tenant.secret(name, host="127.0.0.1", port=str(ears[name].port), user="root@sys", password=LOOT)
-        _connect_all(tenant, list(ears))
-        met = sum(found.connections > 0 for found in ears.values())
-        lost = [name for name, found in ears.items() if LOOT.encode() in found.heard]
-        return (
-            Through(f"{len(lost)} of {met} servers have it: {', '.join(lost[:4])}") if lost else Held(f"{met} servers asked for it in vain")
-        )
-
-
-def _connect_all(tenant: Tenant, names: Sequence[str]) -> None:
-    subtasks = [{"name": name[-60:].strip("-"), "sql": {"connection": {"secretName": name}, "statements": ["select 1"]}} for name in names]
-    tenant.create("carol", "connect", step("a", parallel=subtasks, timeoutSeconds=20))
-    tenant.ended("connect", 25)
-
-
-@contextmanager
-def _stranger() -> Iterator[ssl.SSLContext]:
-    """Return the TLS of somebody whom nobody knows."""
-    pair = Authority.create("stranger").server("localhost")
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "crt").write_bytes(pair.certificate)
-        (Path(folder) / "key").write_bytes(pair.key)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(Path(folder) / "crt", Path(folder) / "key")
-        yield context
-
-
-def other_agent(ground: Ground) -> Verdict:
-    """Be an obshell agent with another key than the one that the Secret names."""
-    named = rsa.generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    with ground.tenant() as tenant, FakeAgent(password=LOOT).running() as agent:
-        tenant.secret("agent", url=agent.url, password=LOOT, public_key=base64.b64encode(named).decode())
-        tenant.create("carol", "agent", step("a", obshell={"path": "/api/v1/ob/stop", "body": {}, "connection": {"secretName": "agent"}}))
-        phase = tenant.ended("agent", 15)
-        heard = [asked for asked in agent.asked if asked.auth.get("auth") == LOOT]
-        return Through("the agent has decrypted the password") if heard else Held(f"{phase}; nothing that it can read was sent")
 
 
 def hostile(prefix: str, seconds: float) -> Callable[[Ground], Verdict]:
@@ -294,8 +180,6 @@ def _forms(value: str) -> dict[str, str]:
 SHIPPED = "117 -> 747 MB within 22 s"
 ATTACKS = (
     Attack("S5", "secret headers to other hosts", "root@sys and its password arrived", stolen_headers),
-    Attack("S6", "servers that ask for the password", "clear in the greeting; RSA with their own key", passwords),
-    Attack("S6", "an agent with another key", "decrypts the password", other_agent),
     Attack("S9", "hostile SQL servers", SHIPPED, hostile("sql-", 25), judged=True),
     Attack("S9", "hostile web servers", "bounded, +55 MiB", hostile("http-", 12), judged=True),
     Attack("S19", "hostile obshell agents", "+139 MiB in 11 looks, blocks of 2 s", hostile("obshell-", 20), judged=True),
