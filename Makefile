@@ -11,7 +11,7 @@ INSTALLED := .venv/.installed
 OPERATOR ?= 1
 JOBS ?= 2
 E2E ?= node
-ATTACK := $(RUN) -m pytest -n 0 --tb=short -rN tests/attack
+ATTACK := $(RUN) -m pytest -n 0 -s --tb=short -rN tests/attack
 export UV
 
 .PHONY: help demo up down status test e2e node-up node-down image check format explore chaos soak bench attack sbom supply-chain pins base-digest generate clean

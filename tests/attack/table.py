@@ -17,6 +17,11 @@ class Row:
     held: bool
     p99: float
 
+    @property
+    def told(self) -> str:
+        """The result as one line."""
+        return f"{self.number} {self.name}: {'held' if self.held else 'GOT THROUGH'}: {self.now} (neighbour {self.p99:.2f} s)"
+
 
 def table(rows: list[Row], quiet: float) -> list[str]:
     """Return the lines of the table, and a summary."""

@@ -1,5 +1,7 @@
 """Every attack that once got through, and its relatives, tried again on the chart and the operator as they are shipped."""
 
+import time
+
 import pytest
 from tests.attack.conftest import Results
 from tests.attack.ground import Ground
@@ -9,6 +11,7 @@ from tests.attack.verdict import Attack, Through
 
 def test_an_attack_gets_nowhere(attack: Attack, ground: Ground, results: Results) -> None:
     """It does not have its effect, the operator lives, and where it aims at others, the neighbour does not notice."""
+    began = time.monotonic()
     with ground.watched() as window:
         try:
             verdict = attack.run(ground)
@@ -19,8 +22,8 @@ def test_an_attack_gets_nowhere(attack: Attack, ground: Ground, results: Results
     if harm and not isinstance(verdict, Through):
         verdict = Through(harm)
 
-    results.rows.append(
-        Row(attack.number, attack.name, attack.before, verdict.evidence, held=not isinstance(verdict, Through), p99=window.p99)
-    )
+    row = Row(attack.number, attack.name, attack.before, verdict.evidence, held=not isinstance(verdict, Through), p99=window.p99)
+    results.rows.append(row)
+    print(f"\n{row.told}, {time.monotonic() - began:.0f} s", end="")  # noqa: T201 - seen with -s
     if isinstance(verdict, Through):
         pytest.fail(f"{attack.number} {attack.name}: {verdict.evidence}", pytrace=False)
