@@ -71,6 +71,15 @@ class Entry:
         """Return whether the entry is about this port; None stands for any."""
         return self.port is None or port is None or self.port == port
 
+    def holds(self, host: str, port: int | None) -> bool:
+        """Return whether this host, as it is written, is what the entry says; no name is resolved."""
+        literal, plain = literal_of(host), _plain(host)
+        if literal is not None:
+            there = self.network is not None and literal in self.network
+        else:
+            there = self.name == plain or (self.suffix is not None and plain.endswith(self.suffix) and plain != self.suffix)
+        return there and self.fits(port)
+
     @property
     def names_special(self) -> bool:
         """Whether it is one address, or a network of nothing but special ones: 0.0.0.0/0 names none of them."""

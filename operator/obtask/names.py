@@ -56,4 +56,5 @@ KEEPER_LABELS: Final = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd
 SHARED_LABEL: Final = "app.kubernetes.io/instance"
 
 CONNECTION_SECRET_TYPE: Final = f"{GROUP}/connection"
+HTTP_SECRET_TYPE: Final = f"{GROUP}/http"
 LOG_KEY: Final = "log.gz"

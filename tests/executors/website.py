@@ -11,9 +11,10 @@ from aiohttp import web
 from tests.executors.attempts import Bench, alone, attempt, bench, evaluated, wall_clock
 from tests.local import LOCAL
 
+from obtask.executors.connections import HttpSecret
 from obtask.executors.evaluation.evaluator import Expressions
 from obtask.executors.http.work import HttpWork
-from obtask.hosts import HostPolicy
+from obtask.hosts import HostPolicy, read_entry
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Failed, Lost, Outcome
 from obtask.model.status import FailureReason
@@ -95,15 +96,17 @@ async def website(*, tls: ssl.SSLContext | None = None) -> AsyncIterator[Website
 
 @dataclass(slots=True)
 class Values:
-    """Values of Secrets by (name, key); a name "other" is a Secret of another type."""
+    """Secrets for HTTP headers, with values by (name, key); a name "other" is a Secret of another type. They may go to ``hosts``."""
 
     known: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
 
-    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
-        """Return the value of that key."""
+    async def http(self, namespace: str, secret_name: str) -> HttpSecret | Failed:
+        """Return that Secret."""
         if secret_name == "other":  # noqa: S105 - a name
             return Failed(FailureReason.FORBIDDEN, f'Secret "{secret_name}" of {namespace} has type Opaque')
-        return self.known.get((secret_name, key)) or Failed(FailureReason.NOT_FOUND, f'Secret "{secret_name}" has no key "{key}"')
+        values = {key: value for (name, key), value in self.known.items() if name == secret_name}
+        return HttpSecret(values, tuple(map(read_entry, self.hosts)))
 
 
 def http(url: str, **fields: object) -> HttpAction:
@@ -116,6 +119,7 @@ def http_bench(
     hosts: HostPolicy = LOCAL,
     tls: ssl.SSLContext | None = None,
     secrets: Mapping[tuple[str, str], str] | None = None,
+    secret_hosts: tuple[str, ...] = ("127.0.0.1", "localhost"),
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     confirmed: Callable[[], Awaitable[None]] = alone,
     poll_seconds: float = 30,
@@ -124,7 +128,14 @@ def http_bench(
     """Return an executor of http actions."""
     return bench(
         http_work(
-            hosts=hosts, tls=tls, secrets=secrets, sleep=sleep, confirmed=confirmed, poll_seconds=poll_seconds, expressions=expressions
+            hosts=hosts,
+            tls=tls,
+            secrets=secrets,
+            secret_hosts=secret_hosts,
+            sleep=sleep,
+            confirmed=confirmed,
+            poll_seconds=poll_seconds,
+            expressions=expressions,
         )
     )
 
@@ -134,6 +145,7 @@ def http_work(
     hosts: HostPolicy = LOCAL,
     tls: ssl.SSLContext | None = None,
     secrets: Mapping[tuple[str, str], str] | None = None,
+    secret_hosts: tuple[str, ...] = ("127.0.0.1", "localhost"),
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     confirmed: Callable[[], Awaitable[None]] = alone,
     poll_seconds: float = 30,
@@ -141,7 +153,7 @@ def http_work(
 ) -> HttpWork:
     """Return the work of http actions."""
     return HttpWork(
-        Values(secrets or {}),
+        Values(secrets or {}, secret_hosts),
         clock=wall_clock,
         confirmed=confirmed,
         expressions=expressions,

@@ -141,7 +141,7 @@ class Http(TargetKind):
         site.handlers |= {"/run": self._run, "/tell": _tell}
         site.answers("/undo", 204)
         site.answers("/busy", 409, json={"error": "busy"})
-        tasks.create_secret("api", token=self.secret)
+        tasks.create_secret("api", "task.oceanbase.com/http", token=self.secret, hosts="127.0.0.1")
 
     async def _run(self, _: web.BaseRequest) -> web.StreamResponse:
         self._inside += 1

@@ -14,6 +14,8 @@ from tests.scenario.tasks import TaskClient
 
 from obtask.settings import Settings
 
+HTTP = "task.oceanbase.com/http"
+
 
 @pytest.fixture
 def site() -> Iterator[Website]:
@@ -36,7 +38,7 @@ def asked(site: Website) -> list[str]:
 @pytest.mark.usefixtures("operator")
 def test_a_failed_request_is_retried_and_rolled_back(tasks: TaskClient, site: Website) -> None:
     """The status is reason and code; retry sends the failed request again and nothing else; rollback undoes in reverse order."""
-    tasks.create_secret("api", token="Bearer s3cr3t-7788")  # noqa: S106 - of the test
+    tasks.create_secret("api", HTTP, token="Bearer s3cr3t-7788", hosts="127.0.0.1")  # noqa: S106 - of the test
     secret = [{"name": "Authorization", "secretKeyRef": {"name": "api", "key": "token"}}]
     site.answers("/one", 201, json={"you sent": "Bearer s3cr3t-7788"})
     site.answers("/two", 409, json={"error": "busy"})
@@ -87,16 +89,32 @@ def test_until_and_cancel(tasks: TaskClient, site: Website) -> None:
 
 
 @pytest.mark.usefixtures("operator")
-def test_a_secret_of_another_type(tasks: TaskClient, site: Website) -> None:
-    """Only connection Secrets may leave the cluster."""
-    tasks.create_secret("private", "Opaque", token="s3cr3t-7788")  # noqa: S106 - of the test
-    secret = [{"name": "X-Key", "secretKeyRef": {"name": "private", "key": "token"}}]
+@pytest.mark.parametrize("kind", ["Opaque", "task.oceanbase.com/connection"])
+def test_a_secret_of_another_type(tasks: TaskClient, site: Website, kind: str) -> None:
+    """Only Secrets that are made for it may leave the cluster in a header; least of all the password of a database."""
+    tasks.create_secret("private", kind, password="s3cr3t-7788", hosts="127.0.0.1")  # noqa: S106 - of the test
+    secret = [{"name": "X-Key", "secretKeyRef": {"name": "private", "key": "password"}}]
     tasks.create("thief", steps=[call("s", f"{site.url}/run", headersFrom=secret)])
 
     failed = tasks.wait_phase("thief", "Failed")["failedSubtask"]
 
     assert failed["reason"] == "Forbidden"
-    assert "task.oceanbase.com/connection" in failed["message"]
+    assert HTTP in failed["message"]
+    assert not site.heard
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize("hosts", ["", "api.example.com, 127.0.0.1:1"])
+def test_a_secret_that_may_not_go_there(tasks: TaskClient, site: Website, hosts: str) -> None:
+    """Who made the Secret says where its values may go; without that they go nowhere, and the message says what to write where."""
+    tasks.create_secret("api", HTTP, token="s3cr3t-7788", hosts=hosts)  # noqa: S106 - of the test
+    secret = [{"name": "X-Key", "secretKeyRef": {"name": "api", "key": "token"}}]
+    tasks.create("thief", steps=[call("s", f"{site.url}/run", headersFrom=secret)])
+
+    failed = tasks.wait_phase("thief", "Failed")["failedSubtask"]
+
+    assert failed["reason"] == "Forbidden"
+    assert 'key "hosts"' in failed["message"]
     assert not site.heard
 
 

@@ -106,7 +106,7 @@ def site() -> Iterator[Website]:
 @pytest.mark.parametrize("sample", ["check-service-and-announce"], indirect=True)
 def test_announcement(tasks: TaskClient, site: Website, sample: str) -> None:
     """The chat hears of it, with its key, once the service is healthy, and only then."""
-    tasks.create_secret("chat-webhook", key="k-123456")
+    tasks.create_secret("chat-webhook", "task.oceanbase.com/http", key="k-123456", hosts="127.0.0.1, localhost")
     site.answers("/healthz", json={"status": "UP"})
     site.answers("/hooks/on-call", 204)
 
@@ -122,7 +122,7 @@ def test_announcement(tasks: TaskClient, site: Website, sample: str) -> None:
 @pytest.mark.parametrize("sample", ["drain-proxy-over-http"], indirect=True)
 def test_drain(tasks: TaskClient, site: Website, sample: str) -> None:
     """It waits while clients are left; rolled back, the host is put into service again; run again, it succeeds without clients."""
-    tasks.create_secret("load-balancer", authorization="Bearer t-123456")
+    tasks.create_secret("load-balancer", "task.oceanbase.com/http", authorization="Bearer t-123456", hosts="127.0.0.1, localhost")
     backend = "/api/backends/10.0.0.5:2883"
     site.answers(f"{backend}/state", 204)
     site.answers(backend, json={"connections": 7})

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Protocol
 
-from yarl import URL
-
+from obtask.hosts import Entry
 from obtask.model.attempt import Failed
 
 
@@ -55,38 +53,15 @@ class AgentConnection:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One entry of a key ``hosts``: a host or ``*.suffix``, on one port or on all."""
-
-    host: str
-    port: int | None = None
-
-    def holds(self, url: URL) -> bool:
-        """Return whether the URL leads there."""
-        host = canonical(url.raw_host or "")
-        at_host = host.endswith(self.host[1:]) and len(host) >= len(self.host) if self.host.startswith("*.") else host == self.host
-        return at_host and self.port in (None, url.port)
-
-
-@dataclass(frozen=True, slots=True)
 class HttpSecret:
-    """The values of a Secret for HTTP headers, and where they may go."""
+    """The values of a Secret for HTTP headers, and the hosts that they may be sent to."""
 
     values: Mapping[str, str] = field(repr=False)
-    hosts: tuple[Place, ...] = ()
+    hosts: tuple[Entry, ...] = ()
 
-    def may_go(self, url: URL) -> bool:
-        """Return whether the values may be sent to this URL."""
-        return any(place.holds(url) for place in self.hosts)
-
-
-def canonical(host: str) -> str:
-    """Return a host as hosts are compared: in lower case, without brackets and a dot at the end, addresses in their short form."""
-    plain = host.strip("[]").rstrip(".").lower()
-    try:
-        return str(ip_address(plain))
-    except ValueError:
-        return plain
+    def may_go(self, host: str, port: int | None) -> bool:
+        """Return whether the values may be sent to this host and port."""
+        return any(entry.holds(host, port) for entry in self.hosts)
 
 
 class AgentSource(Protocol):

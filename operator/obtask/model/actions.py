@@ -74,7 +74,7 @@ class HttpMethod(StrEnum):
 class SecretKeyRef(Value):
     """A key of a Secret in the task's namespace."""
 
-    name: ObjectName = Field(description="Name of the Secret, of type task.oceanbase.com/connection.")
+    name: ObjectName = Field(description="Name of the Secret, of type task.oceanbase.com/http.")
     key: ObjectName = Field(description="Key in the Secret.")
 
 
@@ -102,7 +102,9 @@ class HttpAction(Value):
     url: Url = Field(description="Where to send it: http or https.")
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=64, description="Headers of the request.")
     headers_from: list[HeaderFrom] = Field(
-        default_factory=list, max_length=16, description="Headers whose values are in Secrets of type task.oceanbase.com/connection."
+        default_factory=list,
+        max_length=16,
+        description="Headers whose values are in Secrets of type task.oceanbase.com/http, whose key hosts lists where they may be sent.",
     )
     body: Any = Field(default=None, description="Body of the request: a string is sent as it is, anything else as JSON.")
     expect: Expression | None = Field(

@@ -91,6 +91,9 @@ class Exchange:
 
     async def _once(self, request: Request, line: str, *, quiet: bool) -> Answer:
         short = one_line(line, SHOWN_LINE)
+        refused = request.secret.refusal(request.url)
+        if refused is not None:
+            raise HostRefused(refused)
 
         async def before_sending() -> None:
             # Connecting may have taken long enough for another operator to take over.

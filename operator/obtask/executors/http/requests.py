@@ -4,17 +4,17 @@ import base64
 import json
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import unquote
 
 from multidict import CIMultiDict
 from yarl import URL
 
+from obtask.executors.http.secret_headers import SecretHeaders
 from obtask.executors.identity import identity
 from obtask.masking.http import place
 from obtask.model.actions import HttpAction
-from obtask.model.attempt import Attempt, Failed
-from obtask.model.status import FailureReason
+from obtask.model.attempt import Attempt
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SEE_OTHER = 303
@@ -23,14 +23,6 @@ SAFE = frozenset({"GET", "HEAD"})
 OWN_HEADERS = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
 
 _ENCODED = re.compile(r"[-A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-class SecretValues(Protocol):
-    """Reads values out of Secrets."""
-
-    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
-        """Return the value of a key, or why it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +33,7 @@ class Request:
     url: URL = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
+    secret: SecretHeaders = field(default_factory=SecretHeaders)
 
     @property
     def safe(self) -> bool:
@@ -54,21 +47,6 @@ def identity_headers(attempt: Attempt) -> dict[str, str]:
     return {f"X-OBTask-{name if name == 'UID' else name.replace('_', '-').title()}": value for name, value in known.items()}
 
 
-async def secret_headers(action: HttpAction, namespace: str, source: SecretValues) -> dict[str, str] | Failed:
-    """Return the headers whose values are in Secrets, or why one of them cannot be used."""
-    found: dict[str, str] = {}
-    for header in action.headers_from:
-        ref = header.secret_key_ref
-        value = await source.value(namespace, ref.name, ref.key)
-        if isinstance(value, Failed):
-            return value
-        found[header.name] = value.strip()
-        if _CONTROL.search(found[header.name]):
-            text = f'Secret "{ref.name}": key "{ref.key}" has several lines and cannot be a header; nothing was sent'
-            return Failed(FailureReason.CONNECTION_FAILED, text)
-    return found
-
-
 def parsed(url: str) -> URL | None:
     """Return the URL if it is one that can be asked."""
     try:
@@ -80,10 +58,10 @@ def parsed(url: str) -> URL | None:
     return None
 
 
-def request(method: str, url: URL, action: HttpAction, secret: dict[str, str], who: dict[str, str], *, with_body: bool = True) -> Request:
+def request(method: str, url: URL, action: HttpAction, secret: SecretHeaders, who: dict[str, str], *, with_body: bool = True) -> Request:
     """Return the action's request; the operator's own headers win over Secrets, and those over what is written in the task."""
     headers = CIMultiDict(action.headers)
-    headers.update(secret)
+    headers.update(secret.values)
     headers.update(who)
     if url.user is not None or url.password is not None:
         pair = f"{unquote(url.raw_user or '')}:{unquote(url.raw_password or '')}"
@@ -91,7 +69,7 @@ def request(method: str, url: URL, action: HttpAction, secret: dict[str, str], w
     body = _encoded(action.body) if with_body else None
     if body is not None:
         headers.setdefault("Content-Type", "text/plain; charset=utf-8" if isinstance(action.body, str) else "application/json")
-    return Request(method, url.with_user(None).with_fragment(None), tuple(headers.items()), body)
+    return Request(method, url.with_user(None).with_fragment(None), tuple(headers.items()), body, secret)
 
 
 def redirected(sent: Request, status: int, location: str | None) -> Request | str | None:
@@ -110,7 +88,7 @@ def redirected(sent: Request, status: int, location: str | None) -> Request | st
         return f"it redirects to {place(target)}, which is not followed: {refused}"
     if status == SEE_OTHER and not sent.safe:
         kept = tuple((name, value) for name, value in sent.headers if not name.lower().startswith("content-"))
-        return Request("GET", target, kept)
+        return Request("GET", target, kept, secret=sent.secret)
     return replace(sent, url=target)
 
 
@@ -122,7 +100,7 @@ def _refused(sent: Request, target: URL, status: int) -> str | None:
         return "it is another port or without TLS"
     if not sent.safe and status != SEE_OTHER and status not in KEEPING:
         return f"a {status} would make a GET of the {sent.method}"
-    return None
+    return sent.secret.refusal(target)
 
 
 def _encoded(body: Any) -> bytes | None:

@@ -9,12 +9,14 @@ from functools import partial
 from yarl import URL
 
 from obtask.executors.base import Log
+from obtask.executors.connections import HttpSecretSource
 from obtask.executors.evaluation.evaluator import Expressions, Holds, first_fault
 from obtask.executors.hosts import HostPolicy, share_of
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
 from obtask.executors.http.exchange import Exchange
 from obtask.executors.http.host_header import host_header_refusal
-from obtask.executors.http.requests import OWN_HEADERS, Request, SecretValues, identity_headers, parsed, request, secret_headers
+from obtask.executors.http.requests import OWN_HEADERS, Request, identity_headers, parsed, request
+from obtask.executors.http.secret_headers import PLAIN_WARNING, secret_headers
 from obtask.executors.inprocess import Course
 from obtask.executors.outbound import close_session, open_session
 from obtask.masking import http as redaction
@@ -38,7 +40,7 @@ class HttpWork:
 
     def __init__(
         self,
-        secrets: SecretValues,
+        secrets: HttpSecretSource,
         *,
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
@@ -81,10 +83,12 @@ class HttpWork:
         invalid = await first_fault(self._expressions, attempt.namespace, action) or _own_headers(action) or self._forbidden(action, usable)
         if invalid is not None:
             return invalid
-        secret = await secret_headers(action, attempt.namespace, self._secrets)
+        secret = await secret_headers(action, attempt.namespace, self._secrets, usable)
         if isinstance(secret, Failed):
             return secret
-        exchange.hide(*(text for text in secrets_of(action.body) if len(text) >= SHORT), *secret.values())
+        if secret.values and any(url.scheme == "http" for url in usable):
+            log.write(PLAIN_WARNING)
+        exchange.hide(*(text for text in secrets_of(action.body) if len(text) >= SHORT), *secret.values.values())
         who = identity_headers(attempt)
         first = request(action.method, usable[0], action, secret, who)
         poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)

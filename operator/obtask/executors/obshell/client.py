@@ -17,8 +17,9 @@ from yarl import URL
 from obtask.executors.connections import AgentConnection
 from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused, share_of
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
-from obtask.executors.obshell.encryption import read_key, seal
+from obtask.executors.obshell.encryption import seal
 from obtask.executors.outbound import Disconnected, open_session
+from obtask.executors.rsa import read_public_key
 
 LIFETIME_SECONDS = 60  # for how long a header is good, as the SDK has it
 CONNECT_SECONDS = 10.0
@@ -73,7 +74,7 @@ class Client:
         secret = await self._ask(target, "/api/v1/secret")
         if isinstance(secret, Fault):
             return secret
-        key = read_key(secret.get("public_key"))
+        key = read_public_key(secret.get("public_key"))
         if key is None:
             return Fault(FaultKind.NOT_SENT, f"{target.url} gives out no usable key: is it an obshell agent?")
         if info.get("supportedAuth") and "v2" not in info["supportedAuth"]:

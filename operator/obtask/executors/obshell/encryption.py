@@ -1,19 +1,16 @@
 """Owns how obshell wants requests encrypted: who asks in an RSA header, the body with AES. Pure but for chance."""
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 CHUNK_BYTES = 53  # what fits into the shortest key that obshell ever had
 AES_BYTES = 16
@@ -26,17 +23,6 @@ class Sealed:
 
     header: str
     body: bytes | None
-
-
-def read_key(text: object) -> RSAPublicKey | None:
-    """Return the public key that an agent gives out as base64 of DER, or None if it is none."""
-    if not isinstance(text, str):
-        return None
-    try:
-        key = load_der_public_key(base64.b64decode(text))
-    except (binascii.Error, ValueError, UnsupportedAlgorithm):
-        return None
-    return key if isinstance(key, RSAPublicKey) else None
 
 
 def seal(key: RSAPublicKey, *, password: str, expires: int, uri: str, body: str | None, chance: Callable[[int], bytes]) -> Sealed:

@@ -1,0 +1,68 @@
+"""Owns headers whose values come from Secrets: these go nowhere but to the hosts that their Secrets list. API.md section 2.1."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from yarl import URL
+
+from obtask.executors.connections import HttpSecret, HttpSecretSource
+from obtask.model.actions import HttpAction
+from obtask.model.attempt import Failed
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
+
+PLAIN_WARNING = "warning: values of Secrets are sent over http://, where whoever is on the way can read them"
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretHeaders:
+    """Headers with values of Secrets, and where each of these Secrets lets them go."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, HttpSecret] = field(default_factory=dict)
+    host_header: str | None = None
+
+    def refusal(self, url: URL) -> str | None:
+        """Return why the headers may not be sent to this URL, if they may not: it, and the Host that it is told to be, must be listed."""
+        for name, secret in self.secrets.items():
+            for host, port in self._places(url):
+                if host is None or not secret.may_go(host, port):
+                    where = f"{url.host}:{url.port}" if host is None or host == url.host else f'the host of header "Host", {host}:{port}'
+                    return f'values of Secret "{name}" may not be sent to {where}: its key "hosts" does not list that'
+        return None
+
+    def _places(self, url: URL) -> list[tuple[str | None, int | None]]:
+        places: list[tuple[str | None, int | None]] = [(url.host, url.port)]
+        if self.host_header is not None:
+            try:
+                named = URL.build(scheme=url.scheme, authority=self.host_header.strip())
+                places.append((named.host, named.port))
+            except ValueError:
+                places.append((None, None))
+        return places
+
+
+async def secret_headers(action: HttpAction, namespace: str, source: HttpSecretSource, urls: Iterable[URL]) -> SecretHeaders | Failed:
+    """Return the headers whose values are in Secrets, or why one of them cannot be used for a request to one of these URLs."""
+    values: dict[str, str] = {}
+    secrets: dict[str, HttpSecret] = {}
+    for header in action.headers_from:
+        ref = header.secret_key_ref
+        secret = secrets.get(ref.name) or await source.http(namespace, ref.name)
+        if isinstance(secret, Failed):
+            return secret
+        secrets[ref.name] = secret
+        value = secret.values.get(ref.key)
+        if value is None:
+            return Failed(FailureReason.NOT_FOUND, one_line(f'Secret "{ref.name}" has no key "{ref.key}" with the text of a header'))
+        if _CONTROL.search(value.strip()):
+            text = f'Secret "{ref.name}": key "{ref.key}" has several lines and cannot be a header; nothing was sent'
+            return Failed(FailureReason.CONNECTION_FAILED, text)
+        values[header.name] = value.strip()
+    host_header = next((value for name, value in action.headers.items() if name.strip().lower() == "host"), None)
+    found = SecretHeaders(values, secrets, host_header)
+    refused = next(filter(None, map(found.refusal, urls)), None)
+    return Failed(FailureReason.FORBIDDEN, one_line(f"{refused}; nothing was sent")) if refused else found
