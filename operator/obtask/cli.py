@@ -5,6 +5,7 @@ import dataclasses
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -23,6 +24,8 @@ from obtask.runtime.identity import PROC, own_name
 from obtask.runtime.preflight import CannotStart, check_cluster
 from obtask.runtime.process import serve
 from obtask.settings import Settings, SettingsError, read_settings
+
+MOST_FILES = 1 << 20
 
 
 def main() -> None:
@@ -59,6 +62,7 @@ def run(kubeconfig: Kubeconfig = None, namespace: Namespaces = None, log_format:
     """Run the operator until SIGTERM or SIGINT."""
     settings = _settings(os.environ | ({"OBTASK_LOG_FORMAT": log_format} if log_format else {}), kubeconfig, namespace)
     _configure_logging(settings)
+    _raise_file_limit()
     _execute(_until_signal(settings), settings)
 
 
@@ -121,6 +125,14 @@ async def _list(settings: Settings) -> None:
         await api.close()
     where = ", ".join(settings.namespaces) or "all namespaces"
     sys.stdout.write(f"unfinished tasks: {len(tasks)}, locks: {len(leases)}, in {where}\n")
+
+
+def _raise_file_limit() -> None:
+    """Let this process open as many files as the system lets it: the usual soft limit is for programs that use select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _fail(message: str) -> Any:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from urllib.error import HTTPError
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from obtask.devcluster.ports import free_port
-from obtask.runtime.health import Health, health_server
+from obtask.runtime.health import Health
+from obtask.runtime.ports import listening
 from obtask.settings import SettingsError
 
 HOST = "127.0.0.1"
@@ -41,7 +43,7 @@ async def test_an_operator_is_ready_from_when_it_knows_its_tasks_until_it_is_tol
     health, port = Health(None), free_port()
     part = asyncio.create_task(asyncio.Event().wait())
     seen = []
-    async with health_server((HOST, port), health):
+    async with listening((HOST, port), None, health, CollectorRegistry()):
         seen.append([await get(port, path) for path in PATHS])
         health.loaded([part])
         seen.append([await get(port, path) for path in PATHS])
@@ -65,7 +67,7 @@ async def test_an_operator_that_lost_a_part_is_dead() -> None:
     await part
     health.loaded([part])
 
-    async with health_server((HOST, port), health):
+    async with listening((HOST, port), None, health, CollectorRegistry()):
         answers = [await get(port, path) for path in PATHS]
 
     assert answers == [(503, "a part of the operator ended; the log says which")] * 2
@@ -75,15 +77,15 @@ async def test_an_address_in_use_is_a_bad_setting() -> None:
     """The error names the variable and the address."""
     health, port = Health(None), free_port()
 
-    async with health_server((HOST, port), health):
+    async with listening((HOST, port), None, health, CollectorRegistry()):
         with pytest.raises(SettingsError, match=f"OBTASK_HEALTH_ADDRESS={HOST}:{port}: "):
-            async with health_server((HOST, port), health):
+            async with listening((HOST, port), None, health, CollectorRegistry()):
                 pytest.fail("two servers at one address")
 
 
 async def test_without_an_address_there_is_no_server() -> None:
     """The default is to listen nowhere."""
-    async with health_server(None, Health(None)):
+    async with listening(None, None, Health(None), CollectorRegistry()):
         health = Health(None).ready()
 
     assert health == (False, "loading")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
 from obtask.engine.act import Attempts
 from obtask.engine.checks import Checks
@@ -84,7 +84,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces)
     events = EventRecorder(api, reporter=settings.runner)
-    metrics, known = Metrics(CollectorRegistry()), KnownTasks()
+    metrics, known = Metrics(_registry()), KnownTasks()
     leads = (lambda: leadership.leads) if leadership else (lambda: True)
     metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting, leads))
     checks = Checks(actions.evaluator.fault, wakeups)
@@ -102,6 +102,13 @@ def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> 
     if settings.leader_namespace is None:
         return None
     return Leadership(api, namespace=settings.leader_namespace, identity=settings.runner, clock=clock)
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
 
 
 async def _alone() -> None:

@@ -1,14 +1,10 @@
 """Owns what the operator says of itself to the probes of Kubernetes: /healthz and /readyz."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-from aiohttp import web
-
 from obtask.runtime.leader import Leadership
-from obtask.settings import SettingsError
 
 
 class Watches(Protocol):
@@ -51,34 +47,3 @@ class Health:
         if self.watching is None or not self.watching.up:
             return False, "not watching"
         return True, "leader" if self._leadership is None or self._leadership.leads else "standby"
-
-
-@asynccontextmanager
-async def health_server(address: tuple[str, int] | None, health: Health) -> AsyncIterator[None]:
-    """Answer probes at this address, if there is one, as long as the block lasts."""
-    if address is None:
-        yield
-        return
-    app = web.Application()
-
-    async def live(_: web.Request) -> web.Response:
-        return _answer(*health.live())
-
-    async def ready(_: web.Request) -> web.Response:
-        return _answer(*health.ready())
-
-    app.add_routes([web.get("/healthz", live), web.get("/readyz", ready)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, *address).start()
-        except OSError as error:
-            raise SettingsError(f"OBTASK_HEALTH_ADDRESS={address[0]}:{address[1]}: {error.strerror}") from error
-        yield
-    finally:
-        await runner.cleanup()
-
-
-def _answer(good: bool, said: str) -> web.Response:
-    return web.Response(text=f"{said}\n", status=200 if good else 503)

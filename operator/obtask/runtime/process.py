@@ -9,15 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import kopf
-from prometheus_client import start_http_server
 
 from obtask import names
 from obtask.kube.api import Denied, Unavailable, connect
 from obtask.runtime.assembly import Operator, assemble
-from obtask.runtime.health import Health, health_server
+from obtask.runtime.health import Health
+from obtask.runtime.loop_errors import LoopErrors
+from obtask.runtime.ports import listening
 from obtask.runtime.preflight import check_cluster
 from obtask.runtime.watching import Watching, build_registry, build_settings
-from obtask.settings import Settings, SettingsError
+from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +52,15 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
 
     Raises CannotStart, Denied, kube.api.Unavailable or ConfigException when it cannot start.
     """
+    asyncio.get_running_loop().set_exception_handler(LoopErrors())
     api = await connect(settings.kubeconfig)
     operator = assemble(settings, api, now)
     try:
         health = Health(operator.leadership)
-        async with health_server(settings.health_address, health):
+        async with listening(settings.health_address, settings.metrics_address, health, operator.metrics.registry):
             await check_cluster(api, settings)
             await load(operator)
-            async with _metrics_server(operator), _background(operator, health) as parts:
+            async with _background(operator, health) as parts:
                 health.loaded(parts)
                 ready()
                 await stop.wait()
@@ -87,23 +89,6 @@ async def _quiet(operator: Operator) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(RECORD_SECONDS):
             await operator.wakeups.quiet()
-
-
-@asynccontextmanager
-async def _metrics_server(operator: Operator) -> AsyncIterator[None]:
-    if operator.settings.metrics_address is None:
-        yield
-        return
-    host, port = operator.settings.metrics_address
-    try:
-        server, thread = start_http_server(port, host, registry=operator.metrics.registry)
-    except OSError as error:
-        raise SettingsError(f"OBTASK_METRICS_ADDRESS={host}:{port}: {error.strerror}") from error
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
 
 
 @asynccontextmanager

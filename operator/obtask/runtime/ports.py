@@ -1,0 +1,142 @@
+"""Owns the ports that the operator listens on: probes and metrics, from its own loop, with bounds on what strangers can hold open.
+
+Every connection serves one request. One too many ends the oldest of the peer that has the most, so that a probe always gets in.
+"""
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from obtask.runtime.health import Health
+from obtask.settings import SettingsError
+
+MOST_CONNECTIONS = 64
+MOST_PER_PEER = 32
+HEADER_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+LONGEST_LINE = 2048
+MOST_HEADERS = 64
+
+Page = Callable[[web.BaseRequest], web.Response]
+Address = tuple[str, int]
+
+logger = logging.getLogger(__name__)
+
+
+class _Server(web.Server):
+    """Ends connections that are too many, or too slow."""
+
+    def __init__(self, handler: Any, **settings: Any) -> None:
+        super().__init__(handler, **settings)
+        # In the order of their coming, with what ends them.
+        self._open: dict[Any, tuple[asyncio.Transport, str, asyncio.TimerHandle]] = {}
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Take a connection; end another one for it if there are too many."""
+        super().connection_made(handler, transport)
+        peer = str((transport.get_extra_info("peername") or ("",))[0])
+        self._open[handler] = (transport, peer, self._later(HEADER_SECONDS, transport))
+        peers = Counter(who for _, who, _ in self._open.values())
+        most, count = peers.most_common(1)[0]
+        if len(self._open) > MOST_CONNECTIONS or count > MOST_PER_PEER:
+            oldest = next(one for one, (_, who, _) in self._open.items() if who == most)
+            self._open[oldest][0].abort()
+            self._forget(oldest)
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """Forget a connection."""
+        self._forget(handler)
+        super().connection_lost(handler, exc)
+
+    def asked(self, handler: Any) -> None:
+        """Give a connection that has sent its request the time for the answer."""
+        if handler in self._open:
+            transport, peer, timer = self._open.pop(handler)
+            timer.cancel()
+            self._open[handler] = (transport, peer, self._later(ANSWER_SECONDS, transport))
+
+    def _later(self, seconds: float, transport: asyncio.Transport) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, transport.abort)
+
+    def _forget(self, handler: Any) -> None:
+        found = self._open.pop(handler, None)
+        if found is not None:
+            found[2].cancel()
+
+
+@asynccontextmanager
+async def listening(
+    health_address: Address | None, metrics_address: Address | None, health: Health, registry: CollectorRegistry
+) -> AsyncIterator[None]:
+    """Answer at these addresses, which may be one, as long as the block lasts. Raises SettingsError if one cannot be had."""
+    probes: dict[str, Page] = {"/healthz": lambda _: _said(*health.live()), "/readyz": lambda _: _said(*health.ready())}
+    series: dict[str, Page] = {"/metrics": lambda request: _series(request, registry), "/": lambda request: _series(request, registry)}
+    pages: dict[Address, tuple[str, dict[str, Page]]] = {}
+    for setting, address, some in (("OBTASK_HEALTH_ADDRESS", health_address, probes), ("OBTASK_METRICS_ADDRESS", metrics_address, series)):
+        if address is not None:
+            name, others = pages.get(address, (setting, {}))
+            pages[address] = (name, others | some)
+    async with AsyncExitStack() as stack:
+        for address, (setting, some) in pages.items():
+            await stack.enter_async_context(_site(setting, address, some))
+        yield
+
+
+@asynccontextmanager
+async def _site(setting: str, address: Address, pages: Mapping[str, Page]) -> AsyncIterator[None]:
+    async def answer(request: web.BaseRequest) -> web.Response:
+        server.asked(request.protocol)
+        page = pages.get(request.path)
+        if request.method not in {"GET", "HEAD"} or page is None:
+            response = web.Response(status=404 if page is None else 405, text="not here\n")
+        else:
+            response = page(request)
+        response.force_close()
+        return response
+
+    server = _Server(
+        answer,
+        access_log=None,
+        keepalive_timeout=HEADER_SECONDS,
+        lingering_time=0,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
+        max_headers=MOST_HEADERS,
+        read_bufsize=LONGEST_LINE,
+        logger=_Quiet(logger),
+    )
+    try:
+        listener = await asyncio.get_running_loop().create_server(server, *address, backlog=MOST_CONNECTIONS, reuse_address=True)
+    except (OSError, socket.gaierror) as error:
+        raise SettingsError(f"{setting}={address[0]}:{address[1]}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        listener.close()
+        await listener.wait_closed()
+        server.pre_shutdown()
+        await server.shutdown(0)
+
+
+class _Quiet(logging.LoggerAdapter[logging.Logger]):
+    """What strangers send is no error of ours: it must not be able to fill the log."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        super().log(min(level, logging.DEBUG), msg, *args, **kwargs)
+
+
+def _said(good: bool, said: str) -> web.Response:
+    return web.Response(text=f"{said}\n", status=200 if good else 503)
+
+
+def _series(request: web.BaseRequest, registry: CollectorRegistry) -> web.Response:
+    encode, kind = choose_encoder(request.headers.get("Accept", ""))
+    return web.Response(body=encode(registry), headers={"Content-Type": kind})
