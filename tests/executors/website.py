@@ -124,6 +124,7 @@ def http_bench(
     confirmed: Callable[[], Awaitable[None]] = alone,
     poll_seconds: float = 30,
     expressions: Expressions = evaluated,
+    slots: int = 8,
 ) -> Bench:
     """Return an executor of http actions."""
     return bench(
@@ -136,7 +137,8 @@ def http_bench(
             confirmed=confirmed,
             poll_seconds=poll_seconds,
             expressions=expressions,
-        )
+        ),
+        slots=slots,
     )
 
 

@@ -85,7 +85,7 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     clock, confirmed = around.clock, around.confirmed
     sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, large=large)
     tls = ssl.create_default_context()
-    http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, tls=tls)
+    http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, tls=tls, large=large)
     sql, http = (InProcess(work, clock=clock, slots=slots, idle=idle, on_end=around.on_news) for work in (sql_work, http_work))
     obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts), clock, confirmed, agent_slots), on_news=around.on_news)
     acting = api.apart()

@@ -42,11 +42,10 @@ class Answer:
 
     def named(self) -> dict[str, str]:
         """Return the headers with lower-case names; what came several times is joined."""
-        found: dict[str, str] = {}
+        found: dict[str, list[str]] = {}
         for name, value in self.headers:
-            low = name.lower()
-            found[low] = f"{found[low]}, {value}" if low in found else value
-        return found
+            found.setdefault(name.lower(), []).append(value)
+        return {name: ", ".join(values) for name, values in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

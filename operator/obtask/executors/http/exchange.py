@@ -12,6 +12,7 @@ from obtask.executors.base import Log
 from obtask.executors.hosts import HostRefused
 from obtask.executors.http.answers import KEPT_BYTES, READ_FOR_SHOWING, Answer, Refused, Unreached, status_line
 from obtask.executors.http.requests import Request, redirected
+from obtask.executors.large_answers import SMALL_BYTES, Share
 from obtask.executors.outbound import CONNECT_SECONDS, Disconnected
 from obtask.masking.body import without_json_secrets
 from obtask.masking.http import place, shown_headers, shown_url
@@ -39,12 +40,14 @@ class Exchange:
         report: Callable[[str], None],
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
+        share: Share,
     ) -> None:
         self._session = session
         self._log = log
         self._report = report
         self._clock = clock
         self._confirmed = confirmed
+        self._share = share
         self._secrets: set[str] = set()
         self._sent = False
 
@@ -59,9 +62,14 @@ class Exchange:
         """Return the text without secrets."""
         return masked(text, self._secrets)
 
+    def forget(self) -> None:
+        """Take note that nobody looks at the last answer any more: others may have the room that it takes."""
+        self._share.leave()
+
     async def ask(self, first: Request, *, quiet: bool = False) -> Answer | Unreached | Refused:
         """Send the request and return the last answer; a quiet one, asked again and again, is neither logged nor reported."""
         self._sent = False
+        self.forget()
         line = self.clean(f"{first.method} {shown_url(first.url)}")
         try:
             return await self._follow(first, line, quiet=quiet)
@@ -119,7 +127,7 @@ class Exchange:
             allow_redirects=False,
             trace_request_ctx=before_sending,
         ) as response:
-            answer = await _read(response)
+            answer = await _read(response, self._share)
             if answer.cut:
                 response.close()
         if not quiet:
@@ -136,12 +144,16 @@ class Exchange:
             self._log.write(text[:LOGGED_BODY] + more)
 
 
-async def _read(response: aiohttp.ClientResponse) -> Answer:
+async def _read(response: aiohttp.ClientResponse, share: Share) -> Answer:
     kept = bytearray()
-    async for chunk in response.content.iter_chunked(CHUNK):
-        kept += chunk
-        if len(kept) > KEPT_BYTES:
+    while len(kept) <= KEPT_BYTES:
+        if len(kept) > SMALL_BYTES:
+            await share.enter()
+        async with asyncio.timeout(share.seconds_left):
+            chunk = await response.content.read(CHUNK)
+        if not chunk:
             break
+        kept += chunk
     cut = len(kept) > KEPT_BYTES
     del kept[KEPT_BYTES:]
     headers = tuple(response.headers.items())
@@ -174,6 +186,8 @@ def _why(error: Exception, where: str) -> str:
             return f"cannot connect to {where}: {_plain(detail)}"
         case aiohttp.ConnectionTimeoutError():
             return f"cannot connect to {where} within {CONNECT_SECONDS:g} s"
+        case TimeoutError():
+            return f"{where}: the answer is large, and takes too long to come"
         case Disconnected():
             return f"{where}: {error}"
         case aiohttp.ClientPayloadError():

@@ -18,6 +18,7 @@ from obtask.executors.http.host_header import host_header_refusal
 from obtask.executors.http.requests import OWN_HEADERS, Request, identity_headers, parsed, request
 from obtask.executors.http.secret_headers import PLAIN_WARNING, secret_headers
 from obtask.executors.inprocess import Course
+from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.outbound import close_session, open_session
 from obtask.masking import http as redaction
 from obtask.masking.body import secrets_of
@@ -49,6 +50,7 @@ class HttpWork:
         expressions: Expressions,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         poll_seconds: float = POLL_SECONDS,
+        large: LargeAnswers | None = None,
     ) -> None:
         self._secrets = secrets
         self._clock = clock
@@ -58,17 +60,20 @@ class HttpWork:
         self._expressions = expressions
         self._sleep = sleep
         self._poll_seconds = poll_seconds
+        self._large = large or LargeAnswers()
 
     async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
         """Send the attempt's request and return how it ended."""
         action = attempt.action
         if not isinstance(action, HttpAction):
             raise TypeError(f"not an http action: {type(action).__name__}")
+        share = self._large.of(attempt.namespace)
         session = open_session(share_of(self._hosts, attempt.namespace), self._tls)
         try:
-            exchange = Exchange(session, log=log, report=report, clock=self._clock, confirmed=self._confirmed)
+            exchange = Exchange(session, log=log, report=report, clock=self._clock, confirmed=self._confirmed, share=share)
             end = await self._carry_out(attempt, action, exchange, log, report)
         finally:
+            share.leave()
             await close_session(session)
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return end
@@ -138,9 +143,11 @@ class _Run:
         unmet = await self._unmet(answer)
         if unmet is not None:
             return unmet
+        done = f"HTTP {answer.status}"
+        del answer  # waiting may take long, and it may be large
         if self._action.until is not None:
-            return await self._until(self._action.until, poll, f"HTTP {answer.status}")
-        return Succeeded(f"HTTP {answer.status}")
+            return await self._until(self._action.until, poll, done)
+        return Succeeded(done)
 
     async def _unmet(self, answer: Answer) -> Failed | None:
         """Return why the answer is not what was expected."""
@@ -165,6 +172,7 @@ class _Run:
         before = ""
         while True:
             seen = await self._look(until, poll)
+            self._exchange.forget()
             if isinstance(seen, Failed):
                 return seen
             if isinstance(seen, Succeeded):
