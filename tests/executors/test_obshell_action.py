@@ -11,6 +11,7 @@ from tests.executors.obshell_bench import STOP, bench_for, follow_up, operation,
 from tests.obshell_agent.agent import DAG_PATH, Answered, FakeAgent
 from tests.obshell_agent.dags import Step
 
+from obtask.executors.obshell.speech import KEY_WARNING
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Failed, Lost, Running, Succeeded
@@ -40,6 +41,7 @@ async def test_it_starts_an_operation_and_follows_its_dag(agent: FakeAgent) -> N
     assert [(asked.path, asked.body) for asked in agent.sent("POST")] == [(STOP, {"force": True})]
     assert on.log.lines == [
         'POST /api/v1/ob/stop {"force": true}',
+        KEY_WARNING,
         'HTTP 200: obshell task 11 "Operation 1" has 2 stages',
         "prepare (10.0.0.1:2886): doing prepare",
         "kill (10.0.0.1:2886): doing kill",

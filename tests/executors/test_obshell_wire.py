@@ -1,5 +1,6 @@
 """The wire to an obshell agent when something is odd: TLS, redirects, long answers, agents that are none."""
 
+import base64
 import ssl
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.executors.attempts import attempt, wall_clock
 from tests.executors.obshell_bench import STOP, bench_for, operation, stages
 from tests.local import LOCAL
@@ -15,10 +18,12 @@ from tests.obshell_agent.agent import Answered, FakeAgent
 from tests.obshell_agent.dags import Step
 
 from obtask.devcluster.certificates import Authority
+from obtask.devcluster.ports import free_port
 from obtask.executors.connections import AgentConnection
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
 from obtask.executors.obshell.client import LONGEST_ANSWER, Client, Session
 from obtask.executors.obshell.dag import read_dag
+from obtask.executors.rsa import read_public_key
 from obtask.masking.body import masked, secrets_of
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
@@ -165,3 +170,58 @@ def test_secrets_in_a_body() -> None:
     assert list(secrets_of(body)) == ["p1", "p2", "42"]
     assert masked(body)["rootPassword"] == "******"
     assert masked(body)["passenger"] == "bob"
+
+
+async def test_of_several_urls_the_first_that_answers_is_used(agent: FakeAgent) -> None:
+    """An agent that is down costs a moment; where none answers, the message tells of each."""
+    client = Client(clock=wall_clock, hosts=LOCAL)
+    nobody = f"http://127.0.0.1:{free_port()}"
+
+    opened = await client.open(AgentConnection(nobody, "p", others=(agent.url,)))
+    failed = await client.open(AgentConnection(nobody, "p", others=(nobody,)))
+
+    assert isinstance(opened, Session)
+    assert opened.target.url == agent.url
+    assert isinstance(failed, Fault)
+    assert failed.message.startswith("none of 2 agents answers: ")
+
+
+async def test_a_pinned_key_is_the_only_one(agent: FakeAgent) -> None:
+    """Whoever is in the middle gives out a key of his own: the password is encrypted for the one in the Secret."""
+    pinned = base64.b64encode(
+        generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ).decode()
+
+    opened = await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(agent.url, "p", public_key=pinned))
+
+    assert isinstance(opened, Session)
+    assert opened.key == read_public_key(pinned)
+
+
+def test_the_password_of_the_agent_is_for_its_own_paths() -> None:
+    """What concerns OBProxy takes agent-password, the rest that of root@sys; without one there is one password for all."""
+    key = generate_private_key(65537, 2048).public_key()
+    two = Session(AgentConnection("http://a", "root", agent_password="agent"), key, "root")  # noqa: S106 - of a test
+    one = Session(AgentConnection("http://a", "root"), key, "root")
+
+    assert (two.password_for("/api/v1/ob/stop"), two.password_for("/api/v1/obproxy/stop")) == ("root", "agent")
+    assert (one.password_for("/api/v1/ob/stop"), one.password_for("/api/v1/obproxy/stop")) == ("root", "root")
+
+
+async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
+    """tls.crt and tls.key are for agents that ask who is there."""
+    authority = Authority.create("tests")
+    pair, mine = authority.server("agent"), authority.server("operator")
+    (tmp_path / "server.pem").write_bytes(pair.certificate + pair.key)
+    (tmp_path / "ca.pem").write_bytes(authority.certificate)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=tmp_path / "ca.pem")
+    context.load_cert_chain(tmp_path / "server.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    ca_cert = authority.certificate.decode()
+    with FakeAgent(tls=context).running() as guarded:
+        shown = AgentConnection(guarded.url, "p", ca_cert, client_cert=mine.certificate.decode(), client_key=mine.key.decode())
+        opened = await Client(clock=wall_clock, hosts=LOCAL).open(shown)
+        refused = await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(guarded.url, "p", ca_cert))
+
+    assert isinstance(opened, Session)
+    assert isinstance(refused, Fault)

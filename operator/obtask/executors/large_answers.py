@@ -1,11 +1,16 @@
 """Owns what large answers of targets may take at once: room for a few of them, and turns of the event loop, shared among namespaces."""
 
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
-from obtask.shares import Slot, Slots
+from obtask.shares import Slot, Slots, Threads
+
+T = TypeVar("T")
 
 SMALL_BYTES = 64 * 1024  # what every attempt may hold of an answer, without asking for room
 ROOMS = 12
+THREADS = 4
 ROOM_SECONDS = 60.0  # for how long one answer may take up room, from its first large part to its end
 
 
@@ -18,6 +23,7 @@ class LargeAnswers:
     def __init__(self, *, rooms: int = ROOMS, seconds: float = ROOM_SECONDS) -> None:
         self.rooms = Slots(rooms)
         self.turns = Slots(1)
+        self.threads = Threads(THREADS)
         self.seconds = seconds
 
     def of(self, namespace: str) -> "Share":
@@ -60,6 +66,10 @@ class Share:
     def another(self) -> "Share":
         """Return a part of the same namespace for another answer."""
         return Share(self._large, self._namespace)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return the result of work that takes long, carried out in a thread."""
+        return await self._large.threads.run(self._namespace, work)
 
     async def turn(self) -> None:
         """Let everybody else on the loop go first; of all that work through a large answer, only one goes on at a time."""

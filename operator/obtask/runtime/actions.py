@@ -87,7 +87,7 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     tls = ssl.create_default_context()
     http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, tls=tls, large=large)
     sql, http = (InProcess(work, clock=clock, slots=slots, idle=idle, on_end=around.on_news) for work in (sql_work, http_work))
-    obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts), clock, confirmed, agent_slots), on_news=around.on_news)
+    obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts, large=large), clock, confirmed, agent_slots), on_news=around.on_news)
     acting = api.apart()
     records = Records(around.on_news)
     parts = Impersonation(acting), Discovery(api), objects

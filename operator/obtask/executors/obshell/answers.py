@@ -6,6 +6,8 @@ from enum import Enum
 from typing import Any
 
 OK = range(200, 300)
+SHOWN_CODE = 120
+SHOWN_MESSAGE = 4096
 
 
 class FaultKind(Enum):
@@ -46,6 +48,19 @@ class Answer:
         return f"HTTP {self.status}{f': {told}' if told else ''}"
 
 
+def told(value: Any, limit: int) -> str:
+    """Return what an agent says in a field that should hold a text, cut to so many characters."""
+    match value:
+        case str():
+            return value[:limit]
+        case bool() | float() | None:
+            return str(value)
+        case int():
+            return str(value) if abs(value) < 10**18 else "a large number"
+        case _:
+            return "?"
+
+
 def read_answer(status: int, octets: bytes) -> Answer | Fault:
     """Return what the answer says; an accepted request may have an empty one."""
     if not octets.strip():
@@ -59,7 +74,7 @@ def read_answer(status: int, octets: bytes) -> Answer | Fault:
     error = body.get("error")
     if isinstance(error, dict):
         code = error.get("errCode") or error.get("code") or "error"
-        return Answer(status, error=str(code), message=str(error.get("message") or ""))
+        return Answer(status, error=told(code, SHOWN_CODE), message=told(error.get("message") or "", SHOWN_MESSAGE))
     if status in OK and body.get("successful") is False:
         return Answer(status, error="not successful")
     return Answer(status, body.get("data"))

@@ -1,12 +1,14 @@
 """Owns the wire to one obshell agent: its key, encrypted requests, bounded answers. It sends every request once."""
 
+import asyncio
 import json
 import os
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,7 +18,8 @@ from yarl import URL
 
 from obtask.executors.connections import AgentConnection
 from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused, share_of
-from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
+from obtask.executors.large_answers import SMALL_BYTES, LargeAnswers
+from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer, told
 from obtask.executors.obshell.encryption import seal
 from obtask.executors.outbound import Disconnected, open_session
 from obtask.executors.rsa import read_public_key
@@ -25,6 +28,7 @@ LIFETIME_SECONDS = 60  # for how long a header is good, as the SDK has it
 CONNECT_SECONDS = 10.0
 ASK_SECONDS = 20.0  # for requests that change nothing
 LONGEST_ANSWER = 4 * 1024 * 1024
+LARGE_ANSWER = 256 * 1024  # read in a thread
 READ_BYTES = 64 * 1024
 
 OCS_HEADER = "X-OCS-Header"
@@ -45,6 +49,11 @@ class Session:
         """Return the header for this path: what concerns OBProxy takes the agent's password, the rest that of root@sys."""
         return AGENT_HEADER if self.agent_password or _OBPROXY.match(path) else OCS_HEADER
 
+    def password_for(self, path: str) -> str:
+        """Return the password that goes into the header for this path."""
+        own = self.target.agent_password if self.header_name(path) == AGENT_HEADER else None
+        return self.password if own is None else own
+
 
 class Client:
     """Speaks with agents. Nothing here raises for what an agent does, and nothing is sent twice."""
@@ -56,29 +65,51 @@ class Client:
         hosts: HostPolicy = ANYWHERE,
         chance: Callable[[int], bytes] = os.urandom,
         tls: ssl.SSLContext | None = None,
+        large: LargeAnswers | None = None,
+        namespace: str = "",
     ) -> None:
         self._hosts = hosts
+        self._large = large or LargeAnswers()
+        self._share = self._large.of(namespace)
         self._tls = tls or ssl.create_default_context()
         self._clock = clock
         self._chance = chance
 
     def of(self, namespace: str) -> "Client":
-        """Return a client that resolves names within the share of this namespace."""
-        return Client(clock=self._clock, hosts=share_of(self._hosts, namespace), chance=self._chance, tls=self._tls)
+        """Return a client for one attempt, which resolves names and has room for large answers within the share of this namespace."""
+        hosts = share_of(self._hosts, namespace)
+        return Client(clock=self._clock, hosts=hosts, chance=self._chance, tls=self._tls, large=self._large, namespace=namespace)
+
+    def forget(self) -> None:
+        """Take note that nobody looks at the last answer any more: others may have the room that it takes."""
+        self._share.leave()
 
     async def open(self, target: AgentConnection) -> Session | Fault:
-        """Ask the agent who it is and for its key."""
+        """Ask the agent who it is and for its key; of several, the first one that answers."""
+        faults = []
+        for url in (target.url, *target.others):
+            opened = await self._open(replace(target, url=url, others=()))
+            if isinstance(opened, Session) or opened.kind is FaultKind.FORBIDDEN or not target.others:
+                return opened
+            faults.append(opened.message)
+        return Fault(FaultKind.NOT_SENT, f"none of {len(faults)} agents answers: {'; '.join(faults)}")
+
+    async def _open(self, target: AgentConnection) -> Session | Fault:
         info = await self._ask(target, "/api/v1/info")
         if isinstance(info, Fault):
             return info
-        secret = await self._ask(target, "/api/v1/secret")
-        if isinstance(secret, Fault):
-            return secret
-        key = read_public_key(secret.get("public_key"))
+        given = target.public_key
+        if given is None:
+            secret = await self._ask(target, "/api/v1/secret")
+            if isinstance(secret, Fault):
+                return secret
+            given = secret.get("public_key")
+        key = read_public_key(given)
         if key is None:
             return Fault(FaultKind.NOT_SENT, f"{target.url} gives out no usable key: is it an obshell agent?")
-        if info.get("supportedAuth") and "v2" not in info["supportedAuth"]:
-            return Fault(FaultKind.NOT_SENT, f"{target.url} is obshell {info.get('version')}: 4.2.3 or later is needed")
+        methods = info.get("supportedAuth")
+        if isinstance(methods, list) and methods and "v2" not in methods:
+            return Fault(FaultKind.NOT_SENT, f"{target.url} is obshell {told(info.get('version'), 40)}: 4.2.3 or later is needed")
         protected = info.get("security") is True
         password = "" if info.get("identity") == "SINGLE" and not protected else target.password
         return Session(target, key, password, protected and info.get("identity") != "CLUSTER AGENT")
@@ -97,7 +128,7 @@ class Client:
         uri = quote(path) + (f"?{urlencode(query)}" if query else "")
         sealed = seal(
             session.key,
-            password=session.password,
+            password=session.password_for(path),
             expires=int(self._clock().timestamp()) + LIFETIME_SECONDS,
             uri=uri,
             body=None if body is None else json.dumps(body),
@@ -119,9 +150,9 @@ class Client:
     ) -> Answer | Fault:
         """Open the Secret's URL: the one place where this happens."""
         try:
-            tls = ssl.create_default_context(cadata=target.ca_cert) if target.ca_cert else self._tls
-        except (ssl.SSLError, ValueError):
-            return Fault(FaultKind.NOT_SENT, "ca.crt cannot be read")
+            tls = _tls(target) or self._tls
+        except (ssl.SSLError, ValueError, OSError):
+            return Fault(FaultKind.NOT_SENT, f"{'ca.crt' if target.client_cert is None else 'ca.crt, tls.crt or tls.key'} cannot be read")
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         sent = False
         try:
@@ -133,7 +164,7 @@ class Client:
                 ) as response,
             ):
                 sent = True
-                octets = await _read(response)
+                octets = await self._read(response)
         except HostRefused as refused:
             return Fault(FaultKind.FORBIDDEN, str(refused))
         except Disconnected as lost:
@@ -151,17 +182,39 @@ class Client:
             return Fault(FaultKind.UNKNOWN, f"{target.url} {'broke off its answer' if sent else 'gave no answer'} ({type(error).__name__})")
         if octets is None:
             return Fault(FaultKind.TOO_LONG, f"{target.url}: the answer is longer than {LONGEST_ANSWER // 1024} KiB")
-        return read_answer(response.status, octets)
+        if len(octets) <= LARGE_ANSWER:
+            return read_answer(response.status, octets)
+        return await self._share.run(partial(read_answer, response.status, octets))
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
+        """Return the body, or None if it is longer than anybody should send."""
+        self._share.leave()
+        octets = bytearray()
+        while piece := await self._piece(response):
+            octets += piece
+            if len(octets) > LONGEST_ANSWER:
+                return None
+            if len(octets) > SMALL_BYTES:
+                await self._share.enter()
+        return bytes(octets)
+
+    async def _piece(self, response: aiohttp.ClientResponse) -> bytes:
+        async with asyncio.timeout(self._share.seconds_left):
+            return await response.content.read(READ_BYTES)
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes | None:
-    """Return the body, or None if it is longer than anybody should send."""
-    octets = bytearray()
-    async for piece in response.content.iter_chunked(READ_BYTES):
-        octets += piece
-        if len(octets) > LONGEST_ANSWER:
-            return None
-    return bytes(octets)
+def _tls(target: AgentConnection) -> ssl.SSLContext | None:
+    """Return how TLS is spoken with this agent, if its Secret says so. Raises SSLError, ValueError or OSError."""
+    if target.ca_cert is None and target.client_cert is None:
+        return None
+    context = ssl.create_default_context(cadata=target.ca_cert)
+    if target.client_cert is not None and target.client_key is not None:
+        # The library takes files only: this one is in memory, and gone when it is closed.
+        with os.fdopen(os.memfd_create("tls"), "wb") as file:
+            file.write(f"{target.client_cert}\n{target.client_key}\n".encode())
+            file.flush()
+            context.load_cert_chain(f"/proc/self/fd/{file.fileno()}", password=lambda: b"")
+    return context
 
 
 def _why(error: aiohttp.ClientConnectorError) -> str:

@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from obtask.executors.obshell.answers import told
 from obtask.model.limits import EXTERNAL_CHARACTERS, one_line
 
 _ID = re.compile(rf"[0-9A-Za-z]{{1,{EXTERNAL_CHARACTERS}}}")
 SHOWN_NAME = 120
+LONGEST_ID = 64
+LONGEST_LINE = 16 * 1024
+MOST_STAGES = 1_000_000
+MOST_SUBTASKS = 4096  # of one DAG that are looked at
+MOST_LINES = 10_000  # of the logs of one DAG that are looked at
 SHOWN_LINE = 200
 
 
@@ -42,6 +48,7 @@ class Subtask:
     state: str
     agent: str
     logs: tuple[str, ...]
+    place: int = 0  # among all of its DAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class Dag:
     stage: int
     max_stage: int
     nodes: tuple[Node, ...]
+    cut: bool = False  # it has more subtasks, or lines of logs, than are looked at
 
     @property
     def ended(self) -> bool:
@@ -108,35 +116,60 @@ def read_dag(data: Any) -> Dag | None:
         return None
     if data.get("state") not in set(State) or data.get("operator") not in set(Operator) or "stage" not in data:
         return None
+    room = _Room()
+    nodes = tuple(_node(node, room) for node in _parts(data.get("nodes"), room))
     return Dag(
         id=data["id"],
-        name=one_line(str(data.get("name") or ""), SHOWN_NAME),
+        name=_name(data),
         state=State(data["state"]),
         operator=Operator(data["operator"]),
         stage=_number(data["stage"]),
         max_stage=_number(data.get("max_stage")),
-        nodes=tuple(_node(node) for node in _parts(data.get("nodes"))),
+        nodes=nodes,
+        cut=room.cut,
     )
 
 
-def _node(data: dict[str, Any]) -> Node:
-    subtasks = tuple(_subtask(sub) for sub in _parts(data.get("sub_tasks")))
-    return Node(one_line(str(data.get("name") or ""), SHOWN_NAME), str(data.get("state")), subtasks)
+@dataclass(slots=True)
+class _Room:
+    """How many more subtasks and lines are looked at: whoever sends more has no claim to our memory."""
+
+    subtasks: int = MOST_SUBTASKS
+    lines: int = MOST_LINES
+    cut: bool = False
 
 
-def _subtask(data: dict[str, Any]) -> Subtask:
+def _node(data: dict[str, Any], room: _Room) -> Node:
+    subtasks = tuple(_subtask(sub, room) for sub in _parts(data.get("sub_tasks"), room))
+    return Node(_name(data), told(data.get("state"), LONGEST_ID), subtasks)
+
+
+def _subtask(data: dict[str, Any], room: _Room) -> Subtask:
     agent, logs = data.get("execute_agent"), data.get("task_logs")
-    where = f"{agent.get('ip')}:{agent.get('port')}" if isinstance(agent, dict) else "?"
-    lines = tuple(str(line) for line in logs) if isinstance(logs, list) else ()
-    return Subtask(str(data.get("id")), one_line(str(data.get("name") or ""), SHOWN_NAME), str(data.get("state")), where, lines)
+    where = f"{told(agent.get('ip'), LONGEST_ID)}:{told(agent.get('port'), LONGEST_ID)}" if isinstance(agent, dict) else "?"
+    lines = tuple(told(line, LONGEST_LINE) for line in logs[: room.lines]) if isinstance(logs, list) else ()
+    room.lines -= len(lines)
+    room.cut = room.cut or (isinstance(logs, list) and len(lines) < len(logs))
+    return Subtask(told(data.get("id"), LONGEST_ID), _name(data), told(data.get("state"), LONGEST_ID), where, lines, room.subtasks)
 
 
-def _parts(data: Any) -> list[dict[str, Any]]:
-    return [part for part in data if isinstance(part, dict)] if isinstance(data, list) else []
+def _parts(data: Any, room: _Room) -> Iterator[dict[str, Any]]:
+    """Return the nodes, or the subtasks of a node, as long as there is room; a node takes as much of it as a subtask."""
+    for part in data if isinstance(data, list) else ():
+        if room.subtasks <= 0:
+            room.cut = True
+            return
+        room.subtasks -= 1
+        if isinstance(part, dict):
+            yield part
+
+
+def _name(data: dict[str, Any]) -> str:
+    return one_line(told(data.get("name") or "", SHOWN_NAME + 1), SHOWN_NAME)
 
 
 def _number(data: Any) -> int:
-    return data if isinstance(data, int) else 0
+    return data if isinstance(data, int) and 0 <= data <= MOST_STAGES else 0
 
 
 def _last_word(logs: tuple[str, ...]) -> str:

@@ -72,6 +72,7 @@ class Run:
                 if found.ended:
                     return self._judge(found)
                 self._watcher.tell(found.progress)
+                del found  # it may be large, and the pause long
             else:
                 misses = misses + 1 if found.gone else 0
                 if misses >= GONE_AFTER:

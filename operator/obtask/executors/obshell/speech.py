@@ -11,7 +11,7 @@ from obtask.executors.base import Log
 from obtask.executors.connections import AgentSource
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
 from obtask.executors.obshell.client import ASK_SECONDS, Client, Session
-from obtask.executors.obshell.dag import Dag, Operator, read_dag
+from obtask.executors.obshell.dag import MOST_LINES, MOST_SUBTASKS, Dag, Operator, read_dag
 from obtask.model.actions import ConnectionRef, HttpMethod
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
@@ -19,6 +19,7 @@ from obtask.shares import Slot, Slots
 
 NO_SLOT = "waiting for a free slot in the operator"
 BAD_REQUEST = 400
+KEY_WARNING = "warning: the agent's key is taken on trust over http://; give its public-key, or https:// with ca.crt, in the Secret"
 NOT_FOUND = 404
 SAFE = frozenset({HttpMethod.GET, HttpMethod.HEAD})
 
@@ -64,7 +65,9 @@ class Speech:
         self.slot = Slot(tools.slots, attempt.namespace)
         self._session: Session | None = None
         self._details = True
-        self._written: dict[tuple[str, str, str], int] = {}
+        self._written: dict[int, tuple[str, int]] = {}  # of the DAG looked at last, by the place of the subtask
+        self._written_of = ""
+        self._told: set[str] = set()
 
     async def open(self) -> Failed | Fault | Session:
         """Read the Secret and ask the agent for its key, in a slot."""
@@ -86,10 +89,14 @@ class Speech:
         target = await self._tools.source.agent(self._attempt.namespace, self._ref.secret_name)
         if isinstance(target, Failed):
             return target
-        self._log.hide(target.password)
+        for secret in (target.password, target.agent_password, target.client_key):
+            if secret:
+                self._log.hide(secret)
         opened = await self._client.open(target)
         if isinstance(opened, Session):
             self._session = opened
+            if opened.target.url.startswith("http:") and target.public_key is None:
+                self._tell_once(KEY_WARNING)
         return opened
 
     async def request(self, session: Session, method: HttpMethod, path: str, body: Any, seconds: float) -> Fault | Answer:
@@ -145,6 +152,7 @@ class Speech:
         answer = await self._client.send(session, "GET", _path(dag), query=query, seconds=seconds)
         if isinstance(answer, Answer) and answer.accepted:
             found = read_dag(answer.data)
+            self._client.forget()
             return found if found is not None and found.id == dag else Miss("the answer does not describe that task")
         self._session = None
         if isinstance(answer, Answer):
@@ -156,12 +164,24 @@ class Speech:
 
     def write_news(self, dag: Dag, *, silently: bool = False) -> None:
         """Write the lines of the subtasks' logs that are new."""
+        if dag.id != self._written_of:
+            self._written, self._written_of = {}, dag.id
+        if dag.cut:
+            self._tell_once(f"obshell tells more than is looked at: of up to {MOST_SUBTASKS} subtasks, {MOST_LINES} lines")
         for sub in dag.subtasks():
-            name = (sub.id, sub.name, sub.agent)
-            known = self._written.get(name, 0)
-            self._written[name] = max(known, len(sub.logs))
+            who = f"{sub.id} {sub.name} {sub.agent}"
+            before, known = self._written.get(sub.place, (who, 0))
+            if before != who:
+                known = 0
+            self._written[sub.place] = who, max(known, len(sub.logs))
             for line in () if silently else sub.logs[known:]:
                 self._log.write(f"{sub.name} ({sub.agent}): {line.rstrip()}")
+
+    def _tell_once(self, text: str) -> None:
+        """Write what would be the same at every look."""
+        if text not in self._told:
+            self._told.add(text)
+            self._log.write(text)
 
 
 def _for_good(answer: Answer) -> bool:
