@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tests.attack.ground import SYSTEM, TASK_PATH, Ground, Tenant, step, until
 from tests.attack.session import Body, Session
 from tests.attack.verdict import Attack, Held, Through, Verdict, refused_or
+from tests.chart.installed import release
 
 # What Kubernetes accepts as no path segment, in spellings that routers and clients have fallen for.
 SEGMENTS = ("team-b/secrets/x", "x/../y", "..", ".", "x%2fy", "%2e%2e", "x%2Fsecrets%2Fy", "/", "%", "a/", "/a", "..%2f", "%252f", "x%00")
@@ -158,10 +159,47 @@ def stolen_token(ground: Ground) -> Verdict:
         return refused_or(not passed, f"{len(places)} Jobs refused", ", ".join(passed))
 
 
+OPTED_IN: Body = {
+    "fullnameOverride": "opted-in", "replicas": 0, "crds": {"install": False}, "watch": {"optIn": True}, "rbac": {"aggregate": False},
+    "admission": {"enabled": False},
+}  # fmt: skip
+# What the token of an operator is stolen for.
+WANTED = (
+    ("impersonate", "", "serviceaccounts", "kube-system"), ("get", "", "secrets", "kube-system"),
+    ("create", "batch", "jobs", "kube-system"),
+    ("impersonate", "", "serviceaccounts", "team-a"), ("get", "", "secrets", "team-a"), ("create", "batch", "jobs", "team-a"),
+    ("list", "", "secrets", ""), ("get", "", "secrets", ""), ("escalate", "rbac.authorization.k8s.io", "clusterroles", ""),
+    ("create", "", "pods", "team-a"), ("create", "", "serviceaccounts/token", "kube-system"),
+)  # fmt: skip
+
+
+def token_where_opted_in(ground: Ground) -> Verdict:
+    """Use the token of an operator that works only where an administrator has said so, in namespaces where nobody has."""
+    ground.cluster.kubectl.run(["create", "namespace", "opted-in"])
+    with release(ground.cluster, "opted-in", OPTED_IN):
+        user = "system:serviceaccount:opted-in:opted-in"
+        control = until(lambda: _may(ground, user, ("list", "task.oceanbase.com", "obtasks", "")))
+        passed = [f"{right[0]} {right[2]} in {right[3] or 'all'}" for right in WANTED if _may(ground, user, right)]
+        if not control:
+            return Through("it may not even list tasks, which proves nothing")
+        return refused_or(not passed, f"{len(WANTED)} rights not given", f"it may {', '.join(passed)}"[:160])
+
+
+def _may(ground: Ground, user: str, right: tuple[str, str, str, str]) -> bool:
+    verb, group, resource, namespace = right
+    kind, _, sub = resource.partition("/")
+    attributes = {"verb": verb, "group": group, "resource": kind, "subresource": sub, "namespace": namespace}
+    groups = ["system:serviceaccounts", "system:authenticated"]
+    spec = {"user": user, "groups": groups, "resourceAttributes": attributes}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    return bool(ground.admin.send("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review).body()["status"]["allowed"])
+
+
 ATTACKS = (
     Attack("S12", "names with a slash", "a Secret's values shown; team-b changed", path_segments),
     Attack("S12", "names of service accounts", "held, in 8 forms", service_accounts),
     Attack("S13", "the operator's namespace and account", "a Job in kube-system as cluster-admin", own_namespace),
     Attack("S13", "Jobs and accounts without the right", "made by the operator", confused_deputy),
+    Attack("S13", "the operator's token where nobody opted in", "cluster-admin by impersonation", token_where_opted_in),
     Attack("S13", "the operator's token for other Jobs", "create jobs -n kube-system: yes", stolen_token),
 )
