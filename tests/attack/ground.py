@@ -140,7 +140,7 @@ class Ground:
     neighbour: Neighbour
     seekdb: SqlServer
     folder: Path
-    resolver: bool
+    resolver: str
     quiet: float = 0.0
     window: Window | None = None
 
@@ -225,7 +225,7 @@ def attacked_cluster(folder: Path, seekdb: SqlServer, log: Path) -> Iterator[Gro
         admin = Session(cluster)
         deployment = _install(cluster)
         token = write_kubeconfig(folder / "operator.kubeconfig", admin, SYSTEM, NAME)
-        muted = resolver.start()
+        muted = resolver.address if resolver.start() else ""
         operator = RunningOperator(folder, folder / "operator.kubeconfig", settings_of(deployment), muted, log)
         try:
             assert operator.start(), operator.logged()[-2000:]

@@ -1,6 +1,7 @@
 """Owns attacks that use up what all namespaces share: the event loop, slots, evaluation, DNS, memory. S2, S3, S4, S11, S21."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tests.attack.ground import ENDED, Ground, step, until
@@ -78,7 +79,8 @@ def rerun_after_kill(ground: Ground) -> Verdict:
         until(lambda: tenant.phase("loop") in ENDED, 10)
         if not ready:
             return Through("the operator does not start again")
-        return judged(ground, f"it starts, answers within {_worst(ground)}, and the task is {tenant.phase('loop')}")
+        harm = ground.harm(latency=False)
+        return Through(harm) if harm else Held(f"it starts, answers within {_worst(ground)}, and the task is {tenant.phase('loop')}")
 
 
 def slots(ground: Ground) -> Verdict:
@@ -91,13 +93,31 @@ def slots(ground: Ground) -> Verdict:
         return _neighbour_goes_on(ground, f"256 attempts poll, {page.count} requests so far")
 
 
-def many_tasks(ground: Ground) -> Verdict:
-    """Start many tasks at once that fail and try again without a pause."""
-    with ground.tenant() as tenant:
-        again = {"limit": 100, "backoffSeconds": 1, "maxBackoffSeconds": 1}
-        for number in range(150):
-            tenant.create("carol", f"greedy-{number}", step("a", autoRetry=again, http={"url": NOWHERE}), step("b", wait={"seconds": 0}))
-        return _neighbour_goes_on(ground, "150 tasks fail and try again each second")
+def many_tasks(count: int) -> Callable[[Ground], Verdict]:
+    """Return an attack by so many tasks that fail and try again every second."""
+
+    def attack(ground: Ground) -> Verdict:
+        with ground.tenant() as tenant:
+            again = {"limit": 100, "backoffSeconds": 1, "maxBackoffSeconds": 1}
+            for number in range(count):
+                tenant.create(
+                    "carol", f"greedy-{number}", step("a", autoRetry=again, http={"url": NOWHERE}), step("b", wait={"seconds": 0})
+                )
+            return _neighbour_goes_on(ground, f"{count} tasks fail and try again each second")
+
+    return attack
+
+
+def many_waiting(count: int) -> Callable[[Ground], Verdict]:
+    """Return an attack by so many tasks that wait for one lock, which is then handed on from one to the next."""
+
+    def attack(ground: Ground) -> Verdict:
+        with ground.tenant() as tenant:
+            for number in range(count):
+                tenant.create("carol", f"greedy-{number}", step("a", wait={"seconds": 0}), cluster="one", maintenance="Global")
+            return _neighbour_goes_on(ground, f"{count} tasks hand a lock on")
+
+    return attack
 
 
 def sql_slots(ground: Ground) -> Verdict:
@@ -200,7 +220,10 @@ ATTACKS = (
     Attack("S2", "the same again after a kill", "endless crash loop", rerun_after_kill),
     Attack("S3", "256 attempts that wait for a week", "sql and http of everybody stand still", slots, judged=True),
     Attack("S3", "192 sql attempts that wait", "sql and http of everybody stand still", sql_slots, judged=True),
-    Attack("S3", "150 tasks that fail and try again", "not tried", many_tasks, judged=True),
+    Attack("S3", "40 tasks that fail and try again", "not tried", many_tasks(40), judged=True),
+    Attack("S3", "400 tasks that fail and try again", "not tried", many_tasks(400), judged=True, full=True),
+    Attack("S3", "100 tasks that want one lock", "not tried", many_waiting(100), judged=True),
+    Attack("S3", "1000 tasks that want one lock", "not tried", many_waiting(1000), judged=True, full=True),
     Attack("S4", "thousands of expressions", "loop blocked > 5 min, 641 MiB", expressions, judged=True),
     Attack("S4", "costly evaluation again and again", "suspected", costly_evaluation, judged=True),
     Attack("S11", "names that no resolver answers", "no connection for anybody", slow_names, judged=True),

@@ -45,24 +45,30 @@ def asks_for(plugin: str, key: rsa.RSAPrivateKey, *, switch: bool, tls: bool) ->
 
     def talk(line: socket.socket, heard: Ear) -> None:
         line.sendall(_packet(0, _greeting("mysql_native_password" if switch else plugin, CAPABILITIES | (SSL if tls else 0))))
-        if tls and heard.tls:
-            line.recv(36)
-            line = heard.tls.wrap_socket(line, server_side=True)
-        number = heard.take(line)[3]
-        if switch:
-            line.sendall(_packet(number + 1, b"\xfe" + plugin.encode() + b"\0abcdefghijklmnopqrst\0"))
-            number = heard.take(line)[3]
-        # "Go through the whole of it", and then the server's own key, whatever comes.
-        line.sendall(_packet(number + 1, b"\x01\x04"))
-        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        for _ in range(3):
-            octets = heard.take(line)
-            if not octets:
-                return
-            heard.heard += _opened(octets[4:], key)
-            line.sendall(_packet(octets[3] + 1, b"\x01" + public))
+        if not (tls and heard.tls):
+            _ask(line, heard, plugin if switch else "", key)
+            return
+        line.recv(36)
+        with heard.tls.wrap_socket(line, server_side=True) as secured:
+            _ask(secured, heard, plugin if switch else "", key)
 
     return talk
+
+
+def _ask(line: socket.socket, heard: Ear, switch: str, key: rsa.RSAPrivateKey) -> None:
+    """Take the login, switch to another method if there is one, ask for the whole of it, and offer the own key, whatever comes."""
+    number = heard.take(line)[3]
+    if switch:
+        line.sendall(_packet(number + 1, b"\xfe" + switch.encode() + b"\0abcdefghijklmnopqrst\0"))
+        number = heard.take(line)[3]
+    line.sendall(_packet(number + 1, b"\x01\x04"))
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    for _ in range(3):
+        octets = heard.take(line)
+        if not octets:
+            return
+        heard.heard += _opened(octets[4:], key)
+        line.sendall(_packet(octets[3] + 1, b"\x01" + public))
 
 
 def _opened(octets: bytes, key: rsa.RSAPrivateKey) -> bytes:

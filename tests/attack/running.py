@@ -21,22 +21,22 @@ START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 PROBE_SECONDS = 5.0
 LOOPBACK = "127.0.0.1"
-# A resolver that takes every question and answers none; nothing of this machine is asked, and no test needs a name.
-RESOLVER = "127.99.99.99"
 ISOLATED = ("unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"')
 
 
 class MuteResolver:
-    """A UDP socket where a resolver is expected; it never answers."""
+    """A UDP socket where a resolver is expected; it takes every question and answers none. No test needs a name."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
+        # Another run beside this one has another.
+        self.address = f"127.99.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
 
     def start(self) -> bool:
         """Listen; return whether this machine lets us."""
         found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            found.bind((RESOLVER, 53))
+            found.bind((self.address, 53))
         except OSError:
             found.close()
             return False
@@ -56,7 +56,7 @@ class RunningOperator:
     folder: Path
     kubeconfig: Path
     settings: dict[str, str]
-    resolver: bool
+    resolver: str
     log: Path
     process: subprocess.Popen[str] | None = None
     health: int = 0
@@ -84,7 +84,7 @@ class RunningOperator:
         if not self.resolver:
             return []
         file = self.folder / "resolv.conf"
-        file.write_text(f"nameserver {RESOLVER}\n")
+        file.write_text(f"nameserver {self.resolver}\n")
         return [*ISOLATED, str(file)]
 
     def _line(self, pipe: IO[str] | None) -> str:

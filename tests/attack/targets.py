@@ -4,6 +4,7 @@ import base64
 import html
 import json
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 from tests.attack.ground import ENDED, Ground, Tenant, step, until
 from tests.attack.listeners import Site, ear, site
@@ -93,7 +94,7 @@ LOOPBACKS = (
 )  # fmt: skip
 METADATA = (
     "169.254.169.254", "169.254.170.2", "100.100.100.200", "fd00:ec2::254", "192.0.0.192", "168.63.129.16", "169.254.0.23", "fd20:ce::254",
-    "::ffff:100.100.100.200", "64:ff9b::6464:64c8", "2002:6464:64c8::", "::ffff:0:a9fe:a9fe", "0x646464c8", "1684300744", "100.100.25800",
+    "::ffff:100.100.100.200", "64:ff9b::6464:64c8", "2002:6464:64c8::", "::ffff:0:a9fe:a9fe", "0x646464c8", "1684301000", "100.100.25800",
     "fe80::1", "fe80::a9fe:a9fe%eth0", "224.0.0.1", "ff02::1", "255.255.255.255", "0.0.0.0", "::", "127.0.0.1", "::1", "127.255.255.254",  # noqa: S104
 )  # fmt: skip
 
@@ -147,7 +148,7 @@ def host_headers(ground: Ground) -> Verdict:
         return Through("an unreadable header ends in an unexpected error") if broken else Held(f"{len(requests)} headers refused")
 
 
-VALUE = "Zw-s3cret-<4711>&x"
+VALUE = "Zw-s3crét-<4711>&x"
 
 
 def echoed_secrets(ground: Ground) -> Verdict:
@@ -173,7 +174,8 @@ def _forms(value: str) -> dict[str, str]:
         "hex": octets.hex(),
         "upper hex": octets.hex().upper(),
         "base64": base64.b64encode(octets).decode(),
-        "URL": "".join(f"%{byte:02X}" for byte in octets),
+        "URL": quote(value, safe=""),
+        "UTF-8 as Latin-1": octets.decode("latin-1"),
     }
 
 
