@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from obtask.engine.wakeups import Wakeups
 from obtask.model.task import Key
 
@@ -69,3 +71,96 @@ async def test_quiet_means_that_nothing_is_due_and_nobody_has_a_turn() -> None:
     wakeups.done(A)
 
     await asyncio.wait_for(quiet, 5)
+
+
+def keys(namespace: str, count: int) -> list[Key]:
+    """Return the keys of so many tasks."""
+    return [Key(namespace, f"t{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize("urgent", [False, True])
+async def test_namespaces_have_turns_in_turn(*, urgent: bool) -> None:
+    """However many tasks of one namespace are due, or urgent, the task of another is among the next few."""
+    wakeups = Wakeups()
+    for key in keys("greedy", 10_000):
+        wakeups.ring(key, urgent=True)
+        wakeups.ring(Key("greedy", f"{key.name}-due"))
+    wakeups.ring(A, urgent=urgent)
+
+    first = [await wakeups.next() for _ in range(10)]
+
+    assert A in first
+
+
+async def test_an_urgent_ring_moves_a_task_up() -> None:
+    """Rung before or not, an urgent task does not stay behind a crowd."""
+    wakeups = Wakeups()
+    for key in keys("ns", 1000):
+        wakeups.ring(key)
+    wakeups.ring(Key("ns", "t999"), urgent=True)
+
+    assert (await wakeups.next()).name == "t999"
+    assert wakeups.waiting == 999
+
+
+async def test_a_namespace_never_has_all_workers() -> None:
+    """Turns that take long are never all: a neighbour's task finds a worker at once."""
+    wakeups = Wakeups(workers=8)
+    for key in keys("greedy", 100):
+        wakeups.ring(key)
+    workers = [asyncio.create_task(wakeups.next()) for _ in range(8)]
+    await asyncio.sleep(0)
+    busy = [worker.result() for worker in workers if worker.done()]
+    assert len(busy) == 4
+
+    wakeups.ring(A)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert A in {worker.result() for worker in workers if worker.done()}
+
+    # When it is idle again, all that is due gets done.
+    for key in busy:
+        wakeups.done(key)
+    seen = len(busy)
+    workers = [worker for worker in workers if not worker.done() or worker.result() == A]
+    while seen < 100:
+        await asyncio.sleep(0)
+        done, workers = [worker for worker in workers if worker.done()], [worker for worker in workers if not worker.done()]
+        for worker in done:
+            seen += worker.result() != A
+            wakeups.done(worker.result())
+            workers.append(asyncio.create_task(wakeups.next()))
+    assert wakeups.waiting == 0
+    for worker in workers:
+        worker.cancel()
+
+
+async def test_a_ring_wakes_one_worker() -> None:
+    """Of 256 idle workers one looks at one task; a cancelled one passes its ring on."""
+    wakeups = Wakeups()
+    looks = 0
+    take = wakeups._take
+
+    def counted() -> Key | None:
+        nonlocal looks
+        looks += 1
+        return take()
+
+    wakeups._take = counted  # type: ignore[method-assign] # counts, and does the same
+    workers = [asyncio.create_task(wakeups.next()) for _ in range(256)]
+    await asyncio.sleep(0)
+    assert looks == 256
+    wakeups.ring(A)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert looks == 257
+
+    wakeups.ring(B)
+    for worker in workers[:200]:
+        worker.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert B in {worker.result() for worker in workers if worker.done() and not worker.cancelled()}
+    for worker in workers:
+        worker.cancel()

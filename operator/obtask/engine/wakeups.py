@@ -1,38 +1,92 @@
-"""Owns which tasks are due for a turn: a queue by key, never two turns of one task at a time."""
+"""Owns which tasks are due for a turn: a queue by key, never two turns of one task at a time, namespaces in turn."""
 
 import asyncio
 import heapq
-from collections import deque
-from collections.abc import Container
+from collections import OrderedDict, deque
+from collections.abc import Callable, Container
 
 from obtask.model.task import Key
 
+# Of so many turns one goes to a task that is not urgent, however many are.
+URGENT_IN_A_ROW = 3
 
-class Wakeups:
-    """Rings and alarms of tasks. A ring during a task's turn leads to one more turn; rings before a turn are one."""
+
+class _Lines:
+    """Keys that wait, in one line for each namespace; the lines are served in turn."""
 
     def __init__(self) -> None:
-        self._due: deque[Key] = deque()
-        self._urgent: deque[Key] = deque()
-        self._queued: set[Key] = set()
+        self._lines: OrderedDict[str, OrderedDict[Key, None]] = OrderedDict()
+        self._count = 0
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._lines.get(key.namespace, ())
+
+    def add(self, key: Key) -> None:
+        self._lines.setdefault(key.namespace, OrderedDict())[key] = None
+        self._count += 1
+
+    def remove(self, key: Key) -> None:
+        line = self._lines[key.namespace]
+        del line[key]
+        self._count -= 1
+        if not line:
+            del self._lines[key.namespace]
+
+    def take(self, may: Callable[[str], bool]) -> Key | None:
+        """Take the first key of the namespace whose turn it is among those that may have one."""
+        # Only those that have turns already may not: there are fewer of them than workers.
+        namespace = next(filter(may, self._lines), None)
+        if namespace is None:
+            return None
+        key = next(iter(self._lines[namespace]))
+        self.remove(key)
+        if namespace in self._lines:
+            self._lines.move_to_end(namespace)
+        return key
+
+    def keep_only(self, keys: Container[Key]) -> None:
+        for key in [key for line in self._lines.values() for key in line if key not in keys]:
+            self.remove(key)
+
+    def __len__(self) -> int:
+        return self._count
+
+
+class Wakeups:
+    """Rings and alarms of tasks. A ring during a task's turn leads to one more turn; rings before a turn are one.
+
+    ``workers`` is how many turns there can be at once. A namespace has no more of them than are left for the others, so that one whose
+    turns take long does not keep all workers.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._workers = workers
+        self._due = _Lines()
+        self._urgent = _Lines()
+        self._in_a_row = 0
         self._busy: set[Key] = set()
+        self._turns_of: dict[str, int] = {}
         self._again: set[Key] = set()
         self._alarms: list[tuple[float, int, Key]] = []
         self._alarm_of: dict[Key, float] = {}
         self._order = 0
-        self._changed = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle: deque[asyncio.Future[None]] = deque()
         self._quiet = asyncio.Event()
         self._quiet.set()
 
     def ring(self, key: Key, *, urgent: bool = False) -> None:
-        """Have the task looked at soon; urgent ones (an attempt ended, a lock is free) go first."""
+        """Have the task looked at soon; urgent ones (an attempt ended, a lock is free) go first, also if they were rung before."""
         if key in self._busy:
             self._again.add(key)
-        elif key not in self._queued:
-            self._queued.add(key)
-            (self._urgent if urgent else self._due).append(key)
-            self._quiet.clear()
-            self._changed.set()
+            return
+        if urgent and key in self._due:
+            self._due.remove(key)
+        elif key in self._due or key in self._urgent:
+            return
+        (self._urgent if urgent else self._due).add(key)
+        self._quiet.clear()
+        self._wake()
 
     def ring_in(self, key: Key, seconds: float) -> None:
         """Have the task looked at after this time, unless it is rung before. The last alarm set counts."""
@@ -40,43 +94,42 @@ class Wakeups:
         self._order += 1
         self._alarm_of[key] = at
         heapq.heappush(self._alarms, (at, self._order, key))
-        self._changed.set()
+        self._ring_alarms()
 
     async def next(self) -> Key:
         """Return the next task that is due, and reserve it until ``done``."""
         while True:
-            wait = self._ring_alarms()
-            for queue in (self._urgent, self._due):
-                if queue:
-                    key = queue.popleft()
-                    self._queued.discard(key)
-                    self._alarm_of.pop(key, None)
-                    self._busy.add(key)
-                    return key
-            self._changed.clear()
+            key = self._take()
+            if key is not None:
+                return key
+            turn = asyncio.get_running_loop().create_future()
+            self._idle.append(turn)
             try:
-                async with asyncio.timeout(wait):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():
+                    self._wake()  # somebody else must come
+                raise
 
     def done(self, key: Key) -> None:
         """End the turn of a task; if it was rung meanwhile, it is due again."""
         self._busy.discard(key)
-        if not self._busy and not self._queued:
+        left = self._turns_of.pop(key.namespace, 1) - 1
+        if left:
+            self._turns_of[key.namespace] = left
+        if not self._busy and not self.waiting:
             self._quiet.set()
         if key in self._again:
             self._again.discard(key)
             self.ring(key, urgent=True)
+        elif self.waiting:
+            self._wake()  # a namespace that had its share may have another turn
 
     def keep_only(self, keys: Container[Key]) -> None:
         """Drop the rings of all other tasks."""
-        for queue in (self._urgent, self._due):
-            kept = [key for key in queue if key in keys]
-            queue.clear()
-            queue.extend(kept)
-        self._queued = {*self._urgent, *self._due}
-        if not self._busy and not self._queued:
+        for lines in (self._urgent, self._due):
+            lines.keep_only(keys)
+        if not self._busy and not self.waiting:
             self._quiet.set()
 
     def forget(self, key: Key) -> None:
@@ -90,18 +143,46 @@ class Wakeups:
     @property
     def waiting(self) -> int:
         """How many tasks are due."""
-        return len(self._queued)
+        return len(self._urgent) + len(self._due)
 
-    def _ring_alarms(self) -> float | None:
-        now = asyncio.get_running_loop().time()
+    def _take(self) -> Key | None:
+        first, second = (self._urgent, self._due) if self._in_a_row < URGENT_IN_A_ROW else (self._due, self._urgent)
+        for lines in (first, second):
+            key = lines.take(self._may_have_a_turn)
+            if key is not None:
+                self._in_a_row = self._in_a_row + 1 if lines is self._urgent else 0
+                self._alarm_of.pop(key, None)
+                self._busy.add(key)
+                self._turns_of[key.namespace] = self._turns_of.get(key.namespace, 0) + 1
+                return key
+        return None
+
+    def _may_have_a_turn(self, namespace: str) -> bool:
+        if self._workers is None:
+            return True
+        return self._turns_of.get(namespace, 0) < max(1, self._workers - len(self._busy))
+
+    def _wake(self) -> None:
+        """Have one worker look: one key needs no more."""
+        while self._idle:
+            turn = self._idle.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def _ring_alarms(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         while self._alarms:
             at, _, key = self._alarms[0]
             if self._alarm_of.get(key) != at:
                 heapq.heappop(self._alarms)
-            elif at <= now:
+            elif at <= loop.time():
                 heapq.heappop(self._alarms)
                 del self._alarm_of[key]
                 self.ring(key)
             else:
-                return at - now
-        return None
+                self._timer = loop.call_at(at, self._ring_alarms)
+                return
