@@ -64,15 +64,22 @@ class Release:
         return answer.stdout
 
 
+def home(namespace: str) -> str:
+    """Return the namespace of the release that cares for this one: an operator takes no tasks in its own."""
+    return f"{namespace}-operator"
+
+
 @contextmanager
 def release(cluster: ControlPlane, namespace: str, values: Values) -> Iterator[Release]:
-    """Have the chart installed as long as the block lasts."""
-    found = Release(cluster, namespace)
-    found.install(values)
+    """Have the chart installed, beside the namespace of the tasks, as long as the block lasts."""
+    found = Release(cluster, home(namespace))
+    cluster.kubectl.run(["create", "namespace", found.namespace])
     try:
+        found.install(values)
         yield found
     finally:
         found.uninstall()
+        cluster.kubectl.run(["delete", "namespace", found.namespace, "--wait=false"])
 
 
 def eventually(holds: Callable[[], object], what: str) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from tests.chart.installed import eventually, release, small
+from tests.chart.installed import eventually, home, release, small
 from tests.chart.rendering import Body
 from tests.kubectl import Kubectl, KubectlError
 
@@ -34,7 +34,7 @@ class People:
     @property
     def operator(self) -> str:
         """The operator's own user."""
-        return f"system:serviceaccount:{self.namespace}:{self.namespace}"
+        return f"system:serviceaccount:{home(self.namespace)}:{self.namespace}"
 
     def allow(self, user: str, *verbs: str) -> None:
         """Give a user a role with these verbs on tasks, beside those that everybody needs."""

@@ -59,15 +59,16 @@ def test_definitions_are_upgraded_and_outlive_the_release(empty: ControlPlane, o
             empty.kubectl.apply([TASK])
         except DevClusterError as error:
             # What an API server says while it has not taken up a new kind everywhere.
-            if any(said in str(error) for said in ("no matches for kind", "There can be a delay", "NotFound", "TooManyRequests")):
+            if any(said in str(error) for said in ("no matches for kind", "There can be a delay", "NotFound", "TooManyRequests", "Service Unavailable", "ServiceUnavailable")):
                 return False
             raise
         return True
 
-    Release(empty, "default", older).install(VALUES)
+    empty.kubectl.run(["create", "namespace", "obtask-system"])
+    Release(empty, "obtask-system", older).install(VALUES)
     before = columns(empty)
     eventually(created, "the task")
-    release = Release(empty, "default")
+    release = Release(empty, "obtask-system")
     release.upgrade(VALUES)
     after = columns(empty)
     release.uninstall()

@@ -9,6 +9,47 @@
   expression: {{ printf "!(request.userInfo.username in %s)" (include "obtask-operator.operators" .) | squote }}
 {{- end }}
 
+{{- /* The head of a policy, and the binding that puts it to work: in the namespaces of the release, or where `where` says. */}}
+{{- define "obtask-operator.policyHead" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: {{ .policy }}
+  labels: {{- include "obtask-operator.labels" .root | nindent 4 }}
+{{- end }}
+
+{{- define "obtask-operator.policyBinding" -}}
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata:
+  name: {{ .policy }}
+  labels: {{- include "obtask-operator.labels" .root | nindent 4 }}
+spec:
+  validationActions: [Deny]
+  {{- if hasKey . "where" }}
+  policyName: {{ .policy }}
+  {{- with .where }}
+  matchResources:
+    namespaceSelector:
+      matchExpressions: [{{ toJson . }}]
+  {{- end }}
+  {{- else }}
+  {{- include "obtask-operator.binding" . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{- /* Variables about somebody who may not skip: whether he may, and whether the namespace is being deleted with all that is in it. */}}
+{{- define "obtask-operator.skipVariables" -}}
+- name: maySkip
+  expression: >-
+    authorizer.group("task.oceanbase.com").resource("obtasks").namespace(request.namespace)
+    {{- if .name }}.name(oldObject.metadata.name){{ end }}.check("skip").allowed()
+- name: goesWithItsNamespace
+  expression: >-
+    request.operation == "DELETE" && (namespaceObject.?status.?phase.orValue("") == "Terminating"
+    || request.userInfo.username == "system:serviceaccount:kube-system:namespace-controller")
+{{- end }}
+
 {{- define "obtask-operator.binding" -}}
 policyName: {{ .policy }}
 {{- with .root.Values.watch.namespaces }}
@@ -40,4 +81,9 @@ resourceRules:
   apiVersions: ["*"]
   operations: {{ toJson . }}
   resources: [obtasks]
+{{- end }}
+
+{{- /* Every kind of action, as JSON. A test compares it with the operator's. */}}
+{{- define "obtask-operator.actions" -}}
+["wait", "sql", "job", "http", "resource", "obshell", "approve"]
 {{- end }}
