@@ -11,6 +11,9 @@ SINGULAR: Final = "obtask"
 SHORT_NAME: Final = "obt"
 CATEGORY: Final = "oceanbase"
 
+# On a namespace, where the operator takes tasks only in some.
+ENABLED_LABEL: Final = f"{GROUP}/enabled"
+
 FINALIZER: Final = f"{GROUP}/finalizer"
 FIELD_MANAGER: Final = "obtask-operator"
 
@@ -43,6 +46,7 @@ ATTEMPT_VARIABLES: Final = ("NAMESPACE", "NAME", "UID", "STEP", "SUBTASK", "ATTE
 ACTION_ANNOTATION: Final = "action"
 GROUP_ACTION_ANNOTATION: Final = f"{GROUP}/action"
 ACTION_REASON_ANNOTATION: Final = f"{GROUP}/action-reason"
+CREATED_BY_ANNOTATION: Final = f"{GROUP}/created-by"
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 ACCEPTED_COMMAND_ANNOTATION: Final = f"{GROUP}/accepted-command"
 

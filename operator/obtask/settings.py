@@ -9,6 +9,7 @@ from obtask import names
 from obtask.hosts import InvalidEntry, read_entry
 
 PREFIX = "OBTASK_"
+ACTIONS = ("wait", "sql", "job", "http", "resource", "obshell", "approve")
 
 
 class SettingsError(ValueError):
@@ -35,6 +36,9 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     ttl_seconds_after_finished: int | None = None
     history_limit: int | None = None
+    actions: tuple[str, ...] = ()
+    service_account: tuple[str, str] | None = None
+    opt_in: bool = False
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -92,6 +96,9 @@ def _read(environment: Mapping[str, str]) -> Settings:
         allowed_hosts=_hosts(environment, "OBTASK_ALLOWED_HOSTS"),
         log_format=_choice(environment, "OBTASK_LOG_FORMAT", "text", ("text", "json")),
         ttl_seconds_after_finished=_limit(environment, "OBTASK_TTL_SECONDS_AFTER_FINISHED", highest=315360000),
+        actions=_actions(environment, "OBTASK_ACTIONS"),
+        service_account=_account(environment, "OBTASK_SERVICE_ACCOUNT"),
+        opt_in=_choice(environment, "OBTASK_OPT_IN", "false", ("true", "false")) == "true",
         history_limit=_limit(environment, "OBTASK_HISTORY_LIMIT", highest=1000000),
     )
 
@@ -123,6 +130,22 @@ def _hosts(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
             allowed = "host names, *.suffix, IP addresses and CIDRs, each with a port or without, such as *.example.com,10.0.0.0/8,[::1]:80"
             raise SettingsError(f"{name}: {entry!r}: use {allowed}") from error
     return entries
+
+
+def _actions(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    entries = tuple(dict.fromkeys(entry.strip() for entry in environment.get(name, "").split(",") if entry.strip()))
+    for entry in entries:
+        if entry not in ACTIONS:
+            raise SettingsError(f"{name}: {entry!r} is no kind of action; use some of {','.join(ACTIONS)}, and nothing for all of them")
+    return entries
+
+
+def _account(environment: Mapping[str, str], name: str) -> tuple[str, str] | None:
+    text = environment.get(name, "").strip()
+    namespace, _, account = text.partition("/")
+    if text and not (_NAMESPACE.fullmatch(namespace) and account):
+        raise SettingsError(f"{name}={text!r}: use NAMESPACE/NAME")
+    return (namespace, account) if text else None
 
 
 def _limit(environment: Mapping[str, str], name: str, *, highest: int) -> int | None:

@@ -16,6 +16,7 @@ from obtask.devcluster.controlplane import ControlPlane
 ALL = ["retry", "rollback", "skip", "skip-step"]
 ACTION, REASON = "task.oceanbase.com/action", "task.oceanbase.com/action-reason"
 TRACKED, HOOK = "argocd.argoproj.io/tracking-id", "argocd.argoproj.io/hook"
+CREATOR = "task.oceanbase.com/created-by"
 STAMP, NOTE = "task.oceanbase.com/requested-by", "task.oceanbase.com/accepted-command"
 WRITE = ["get", "list", "create", "update", "patch", "delete"]
 
@@ -83,9 +84,9 @@ class People:
             return str(refusal)
 
     def annotations(self, text: str) -> dict[str, str]:
-        """Return the annotations of a task as JSON."""
+        """Return the annotations of a task as JSON, but for the name of its creator, which is always there."""
         found: dict[str, str] = json.loads(text)["metadata"].get("annotations", {})
-        return found
+        return {key: value for key, value in found.items() if key != CREATOR}
 
     def _run(self, *words: str) -> str:
         return self.kubectl("-n", self.namespace, *words)

@@ -59,7 +59,10 @@ def test_definitions_are_upgraded_and_outlive_the_release(empty: ControlPlane, o
             empty.kubectl.apply([TASK])
         except DevClusterError as error:
             # What an API server says while it has not taken up a new kind everywhere.
-            if any(said in str(error) for said in ("no matches for kind", "There can be a delay", "NotFound", "TooManyRequests", "Service Unavailable", "ServiceUnavailable")):
+            if any(
+                said in str(error)
+                for said in ("no matches for kind", "There can be a delay", "NotFound", "TooManyRequests", "ServiceUnavailable")
+            ):
                 return False
             raise
         return True

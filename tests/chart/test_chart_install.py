@@ -2,7 +2,7 @@
 
 import json
 
-from tests.chart.installed import Release, eventually, release, small
+from tests.chart.installed import Release, eventually, home, release, small
 from tests.chart.rendering import Body
 from tests.kubectl import Kubectl, KubectlError
 
@@ -48,7 +48,7 @@ def test_install_upgrade_uninstall(control_plane: ControlPlane, kubectl: Kubectl
     ours.uninstall()
 
     assert len(first) == len(installed)
-    assert [policy["status"].get("typeChecking", {}) for policy in checked] == [{}, {}, {}]
+    assert [policy["status"].get("typeChecking", {}) for policy in checked] == [{}] * 9
     assert {
         f"mutatingadmissionpolicy.admissionregistration.k8s.io/{namespace}-requested-by",
         f"role.rbac.authorization.k8s.io/{namespace}",
@@ -60,7 +60,7 @@ def test_install_upgrade_uninstall(control_plane: ControlPlane, kubectl: Kubectl
 
 def test_the_operators_account_may_do_its_work_and_no_more(control_plane: ControlPlane, kubectl: Kubectl, namespace: str) -> None:
     """With a list of namespaces: tasks, locks and connections there, its Lease, and nothing in any other namespace."""
-    account = f"--as=system:serviceaccount:{namespace}:{namespace}"
+    account = f"--as=system:serviceaccount:{home(namespace)}:{namespace}"
 
     def may(verb: str, what: str, where: str) -> bool:
         try:

@@ -9,7 +9,9 @@ import yaml
 from tests.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
 
 from obtask import names
-from obtask.settings import read_settings
+from obtask.model.spec import Work
+from obtask.runtime.rights import purposes
+from obtask.settings import ACTIONS, read_settings
 
 SAMPLES: dict[str, Body] = {
     "defaults": {},
@@ -47,6 +49,12 @@ SAMPLES: dict[str, Body] = {
         }
     },
     "no-crds": {"crds": {"install": False}},
+    "opt-in": {"watch": {"optIn": True, "optInNamespaces": ["a", "b"]}},
+    "few-actions": {"settings": {"actions": ["sql", "wait"]}},
+    "jobs-only": {"settings": {"actions": ["job"]}, "admission": {"requireRights": False}},
+    "default-account": {"serviceAccount": {"create": False, "name": "default"}},
+    "quotas": {"quotas": {"team-a": 1000, "team-b": 0}},
+    "unguarded": {"networkPolicy": {"enabled": False}},
 }
 UNKNOWN_TO_SCHEMAS = {"ServiceMonitor", "PrometheusRule"}
 SINCE_1_36 = {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
@@ -235,11 +243,12 @@ def test_without_election_two_operators_never_run_at_once() -> None:
 
 def test_options_are_off_unless_asked_for() -> None:
     """A plain release needs nothing that a cluster may not have."""
-    optional = {"ServiceMonitor", "PrometheusRule", "NetworkPolicy", "PodDisruptionBudget", "ConfigMap"}
+    optional = {"ServiceMonitor", "PrometheusRule", "ResourceQuota", "PodDisruptionBudget", "ConfigMap"}
 
     assert not optional & kinds({})
     assert {"ServiceMonitor", "PrometheusRule", "ConfigMap"} <= kinds(SAMPLES["metrics"])
-    assert {"NetworkPolicy"} <= kinds(SAMPLES["open"])
+    assert "ResourceQuota" in kinds(SAMPLES["quotas"])
+    assert "NetworkPolicy" not in kinds(SAMPLES["unguarded"])
     assert not {kind for kind in kinds(SAMPLES["no-admission"]) if "Admission" in kind}
     assert "Service" not in kinds(SAMPLES["no-metrics"])
     assert set(SINCE_1_36) <= kinds(SAMPLES["stamp"])
@@ -247,12 +256,112 @@ def test_options_are_off_unless_asked_for() -> None:
 
 def test_the_policies_let_the_operator_pass() -> None:
     """The operator's own account is named in each of them, and whoever is exempt besides."""
-    policies = [body for body in objects(SAMPLES["stamp"]) if body["kind"].endswith("AdmissionPolicy")]
+    made = (body for body in objects(SAMPLES["stamp"]) if body["kind"].endswith("AdmissionPolicy"))
+    policies = {body["metadata"]["name"].removeprefix("obtask-operator-"): body["spec"] for body in made}
 
-    assert len(policies) == 4
-    for policy in policies:
-        said = policy["spec"]["matchConditions"][0]["expression"]
+    assert sorted(policies) == [
+        "commands", "created-by", "creation", "deletion", "jobs", "kept-in-git", "locked", "locks", "own-namespace", "owned", "requested-by"
+    ]  # fmt: skip
+    # These two are about the operator itself.
+    assert "matchConditions" not in policies.pop("own-namespace")
+    assert "of-the-operator" in policies.pop("jobs")["matchConditions"][0]["name"]
+    for spec in policies.values():
+        said = spec["matchConditions"][0]["expression"]
         assert said == f'!(request.userInfo.username in ["system:serviceaccount:{NAMESPACE}:obtask-operator","velero"])'
+
+
+def verbs_of(role: Body) -> dict[str, set[str]]:
+    """Return what a role allows, by resource."""
+    found: dict[str, set[str]] = {}
+    for rule in role["rules"]:
+        for resource in rule["resources"]:
+            found.setdefault(resource, set()).update(rule["verbs"])
+    return found
+
+
+def test_with_opt_in_secrets_accounts_and_jobs_are_given_in_single_namespaces() -> None:
+    """The role for all of the cluster looks, locks and tells; what tasks do with the operator's rights is bound where somebody says so."""
+    everywhere = verbs_of(one(SAMPLES["opt-in"], "ClusterRole", "obtask-operator"))
+    opened = verbs_of(one(SAMPLES["opt-in"], "ClusterRole", "obtask-operator-tasks"))
+    bindings = [body for body in objects(SAMPLES["opt-in"]) if body["kind"] == "RoleBinding"]
+
+    assert not {"secrets", "serviceaccounts", "configmaps", "pods/log"} & set(everywhere)
+    assert everywhere["jobs"] == {"list", "watch"}
+    assert everywhere["namespaces"] == {"get"}
+    assert opened == {
+        "secrets": {"get"},
+        "configmaps": {"get", "create", "update"},
+        "serviceaccounts": {"impersonate"},
+        "jobs": {"get", "create", "patch"},
+        "pods/log": {"get"},
+    }
+    assert {(body["metadata"]["namespace"], body["roleRef"]["name"]) for body in bindings} == {
+        ("a", "obtask-operator-tasks"),
+        ("b", "obtask-operator-tasks"),
+    }
+    assert [body["metadata"]["name"] for body in objects(SAMPLES["opt-in"]) if body["kind"] == "ClusterRoleBinding"] == ["obtask-operator"]
+    assert read_settings(environment(SAMPLES["opt-in"])).opt_in
+
+
+def test_kinds_of_actions_that_are_off_leave_no_rights() -> None:
+    """No Jobs without job, no impersonation without resource; the operator knows, too."""
+    few = verbs_of(one(SAMPLES["few-actions"], "ClusterRole", "obtask-operator"))
+    jobs = verbs_of(one(SAMPLES["jobs-only"], "ClusterRole", "obtask-operator"))
+
+    assert few["jobs"] == {"list", "watch"}
+    assert not {"serviceaccounts", "pods/log"} & set(few)
+    assert {"create", "patch"} < jobs["jobs"]
+    assert "serviceaccounts" not in jobs
+    assert read_settings(environment(SAMPLES["few-actions"])).actions == ("sql", "wait")
+
+
+def test_rights_that_are_asked_for_are_those_that_are_given() -> None:
+    """For every kind of installation: what the operator misses at its start with a warning is what the chart has left out by mistake."""
+    for sample in ("defaults", "opt-in", "few-actions", "jobs-only"):
+        settings = read_settings(environment(SAMPLES[sample]))
+        given = verbs_of(one(SAMPLES[sample], "ClusterRole", "obtask-operator"))
+        for purpose in purposes(settings.actions, opt_in=settings.opt_in):
+            for right in purpose.rights:
+                resource = f"{right.resource}/{right.subresource}" if right.subresource else right.resource
+                assert right.verb in given.get(resource, set()), (sample, right)
+
+
+def test_the_operator_knows_its_own_account() -> None:
+    """And takes no tasks in its namespace, or under its account."""
+    assert read_settings(environment({})).service_account == (NAMESPACE, "obtask-operator")
+    assert read_settings(environment(SAMPLES["own-account"])).service_account == (NAMESPACE, "mine")
+
+
+def test_the_network_policy_lets_probes_and_metrics_in() -> None:
+    """Probes from everywhere, metrics from the cluster's pods; nothing else comes in, everything may go out."""
+    spec = one({}, "NetworkPolicy", "obtask-operator")["spec"]
+    closed = one(SAMPLES["closed"], "NetworkPolicy", "obtask-operator")["spec"]
+
+    assert spec["policyTypes"] == ["Ingress"]
+    assert spec["ingress"] == [{"ports": [{"port": "health"}]}, {"ports": [{"port": "metrics"}], "from": [{"namespaceSelector": {}}]}]
+    assert closed["policyTypes"] == ["Ingress", "Egress"]
+    assert one(SAMPLES["no-metrics"], "NetworkPolicy", "obtask-operator")["spec"]["ingress"] == [{"ports": [{"port": "health"}]}]
+
+
+def test_quotas_count_tasks() -> None:
+    """One for each namespace that is named."""
+    made = [body for body in objects(SAMPLES["quotas"]) if body["kind"] == "ResourceQuota"]
+
+    assert {body["metadata"]["namespace"]: body["spec"]["hard"] for body in made} == {
+        "team-a": {"count/obtasks.task.oceanbase.com": "1000"},
+        "team-b": {"count/obtasks.task.oceanbase.com": "0"},
+    }
+
+
+def test_chart_and_operator_know_the_same_actions() -> None:
+    """In the schema of the values and in the policy that refuses what is switched off."""
+    schema = json.loads((ROOT / "charts/obtask-operator/values.schema.json").read_text())
+    policy = one({}, "ValidatingAdmissionPolicy", "obtask-operator-creation")["spec"]
+    kinds_of = next(variable["expression"] for variable in policy["variables"] if variable["name"] == "kinds")
+
+    assert schema["properties"]["settings"]["properties"]["actions"]["items"]["enum"] == list(ACTIONS)
+    assert json.loads(kinds_of.partition(".filter")[0]) == list(ACTIONS)
+    assert set(Work.model_fields) <= set(ACTIONS)
 
 
 def test_the_policy_knows_the_marks_that_the_operator_knows() -> None:

@@ -1,4 +1,4 @@
-"""What nobody can do around the operator: the chart's policies about locks, rights and names on the real API server, asked by several users."""
+"""What nobody can do around the operator: the chart's policies about locks, rights and names on the real API server."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,6 +16,7 @@ from obtask.devcluster.controlplane import ControlPlane
 GROUP = "task.oceanbase.com"
 CREATOR, UID = f"{GROUP}/created-by", f"{GROUP}/task-uid"
 LEASE = "obt-global-0123456789abcdef"
+WAIT = {"wait": {"seconds": 0}}
 LOCK = {"lease": LEASE, "scope": "Global", "acquiredAt": "2026-01-01T00:00:00Z", "token": 1}
 CAROL = "create,get,list,watch,update,patch,delete,deletecollection,retry"
 
@@ -66,8 +67,9 @@ class Town:
 
     def task(self, *steps: Body, **metadata: Any) -> Body:
         """Return a task to be created."""
-        spec = {"type": "Cluster", "cluster": "obdemo", "maintenance": "None", "steps": list(steps) or [{"name": "a", "wait": {"seconds": 0}}]}
-        return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "OBTask", "metadata": {"name": f"t{next(self.numbers)}", **metadata}, "spec": spec}
+        named = {"name": f"t{next(self.numbers)}", **metadata}
+        spec = {"type": "Cluster", "cluster": "obdemo", "maintenance": "None", "steps": list(steps) or [{"name": "a", **WAIT}]}
+        return {"apiVersion": f"{GROUP}/v1alpha1", "kind": "OBTask", "metadata": named, "spec": spec}
 
     def locked(self, **metadata: Any) -> str:
         """Make a failed task that holds a lock; return its name."""
@@ -103,8 +105,8 @@ def town(control_plane: ControlPlane, kubectl: Kubectl, module_namespace: str) -
         found.allow("mallory", "create,get,list,update", "configmaps", "jobs.batch", "pods")
         found.allow("user", "create,get", tasks)
         rule = {"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["runner"], "verbs": ["use"]}
-        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "use"}, "rules": [rule]}
-        found.run("create", "-f", "-", manifest=role)
+        use = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "use"}, "rules": [rule]}
+        found.run("create", "-f", "-", manifest=use)
         found.run("create", "rolebinding", "use", "--role=use", f"--user={found.user('user')}")
         found.run("create", "-f", "-", manifest=lease())
         wait_for_policies(found)
@@ -184,7 +186,7 @@ def test_a_task_outlives_its_owner_while_it_holds_a_lock(town: Town) -> None:
     collector = "system:serviceaccount:kube-system:generic-garbage-collector"
     assert "needs the verb skip" in town.says(collector, "delete", "obtask", task, "--dry-run=server")
     assert "labeled" in town.says(collector, "label", "obtask", task, "a=b", "--dry-run=server")
-    finished = {"status": {"phase": "Skipped", "allowedActions": [], "lock": None}}
+    finished: Body = {"status": {"phase": "Skipped", "allowedActions": [], "lock": None}}
     town.run("patch", "obtask", task, "--subresource=status", "--type=merge", "-p", json.dumps(finished))
     town.run("patch", "obtask", task, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
     eventually(lambda: task not in town.run("get", "obtasks", "-o", "name"), "the garbage collector")
@@ -214,7 +216,9 @@ def test_the_status_is_the_operators(town: Town) -> None:
 
     assert "written by the operator" in town.patch("carol", f"obtask {task}", {"status": {"lock": None}}, "--subresource=status")
     for name in ("alice", "bob", "dave"):
-        assert 'cannot get resource "obtasks/status"' in town.patch(name, f"obtask {task}", {"status": {"lock": None}}, "--subresource=status")
+        assert 'cannot get resource "obtasks/status"' in town.patch(
+            name, f"obtask {task}", {"status": {"lock": None}}, "--subresource=status"
+        )
 
 
 @pytest.mark.parametrize(
@@ -248,7 +252,12 @@ def test_not_even_who_may_skip_brings_a_token_back(town: Town) -> None:
     """Not by an edit, and not by deleting a Lease whose token is ahead of the time at which it was written."""
     town.run("create", "-f", "-", manifest=lease("obt-global-ahead", token=2_000_000_000))
 
-    for change in ({"spec": {"leaseTransitions": 4}}, {"spec": {"leaseTransitions": None}}, {"metadata": {"annotations": {f"{GROUP}/token": "1"}}}):
+    by_hand = (
+        {"spec": {"leaseTransitions": 4}},
+        {"spec": {"leaseTransitions": None}},
+        {"metadata": {"annotations": {f"{GROUP}/token": "1"}}},
+    )
+    for change in by_hand:
         assert "must not go back" in town.patch("dave", f"lease {LEASE}", change)
     assert "ahead of the clock" in town.says("dave", "delete", "lease", "obt-global-ahead", "--dry-run=server")
     assert "deleted" in town.says("dave", "delete", "lease", LEASE, "--dry-run=server")
@@ -257,7 +266,6 @@ def test_not_even_who_may_skip_brings_a_token_back(town: Town) -> None:
 
 
 UNDO = {"rollback": {"job": {"image": "x"}}}
-WAIT = {"wait": {"seconds": 0}}
 APPLY = {"resource": {"apply": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}}}
 
 
@@ -289,7 +297,7 @@ def test_job_steps_need_the_right_to_create_jobs(town: Town, step: Body) -> None
     ],
 )
 def test_resource_steps_need_the_right_to_act_as_the_account(town: Town, step: Body) -> None:
-    """Also as the namespace's default account: with it, too, somebody may do what its author may not."""
+    """Also as the namespace's default account: it, too, may be allowed what the author is not."""
     as_runner = town.task(step)
     as_runner["spec"]["serviceAccountName"] = "runner"
 
@@ -309,7 +317,8 @@ def test_an_account_in_the_template_of_a_pod_counts(town: Town, field: str) -> N
     eventually(lambda: "created" in town.tries(jeff, town.task(job_step())), "the role")
     assert "created" in town.tries(jeff, town.task(job_step(**{field: "default"})))
     assert "on serviceaccounts/boss" in town.tries(jeff, town.task(job_step(**{field: "boss"})))
-    assert "on serviceaccounts/boss" in town.tries(jeff, town.task({"name": "p", **WAIT, "rollback": {"job": job_step(**{field: "boss"})["job"]}}))
+    undo = {"job": job_step(**{field: "boss"})["job"]}
+    assert "on serviceaccounts/boss" in town.tries(jeff, town.task({"name": "p", **WAIT, "rollback": undo}))
     for odd in (5, ["boss"], {"a": "b"}):
         assert "created" not in town.tries(jeff, town.task(job_step(**{field: odd})))
 
@@ -318,7 +327,8 @@ def test_every_account_is_looked_at(town: Town) -> None:
     """The last of several as the first; more than four are refused, as each costs a look."""
     jobs = [{**job_step(serviceAccountName=f"a{number}"), "name": f"j{number}"} for number in range(6)]
     last = {"name": "p", "parallel": [{"name": "q", **APPLY}, {"name": "r", "job": jobs[1]["job"]}]}
-    town.run("create", "role", "three", "--verb=impersonate", "--resource=serviceaccounts", *(f"--resource-name={a}" for a in ("a0", "a2", "a3")))
+    three = [f"--resource-name={account}" for account in ("a0", "a2", "a3")]
+    town.run("create", "role", "three", "--verb=impersonate", "--resource=serviceaccounts", *three)
     town.run("create", "rolebinding", "three", "--role=three", f"--user={town.user('jill')}")
     town.allow("jill", "create,get", f"obtasks.{GROUP}", "jobs.batch")
 
@@ -399,7 +409,8 @@ def test_the_operator_makes_no_jobs_but_for_tasks(town: Town) -> None:
     of_task = job({UID: "u"}, {UID: "u"}, owner)
 
     assert "created" in town.tries(town.operator, of_task)
-    for stray in (job(), job({UID: "u"}), job({UID: "v"}, {}, owner), job({UID: "u"}, {}, owner | {"kind": "Deployment", "apiVersion": "apps/v1"})):
+    other = owner | {"kind": "Deployment", "apiVersion": "apps/v1"}
+    for stray in (job(), job({UID: "u"}), job({UID: "v"}, {}, owner), job({UID: "u"}, {}, other)):
         assert "only Jobs that belong to an OBTask" in town.tries(town.operator, stray)
     for where in ("kube-system", home(town.namespace)):
         with pytest.raises(KubectlError, match="no Jobs in the cluster's namespaces"):

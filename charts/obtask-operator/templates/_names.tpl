@@ -47,3 +47,14 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
+
+{{- /* What the operator takes care of, as it asks for rights. */}}
+{{- define "obtask-operator.scopeEnv" -}}
+- {name: OBTASK_OPT_IN, value: {{ .Values.watch.optIn | quote }}}
+{{- with .Values.watch.namespaces }}
+- {name: OBTASK_NAMESPACES, value: {{ join "," . | quote }}}
+{{- end }}
+{{- with .Values.settings.actions }}
+- {name: OBTASK_ACTIONS, value: {{ join "," . | quote }}}
+{{- end }}
+{{- end }}

@@ -10,26 +10,38 @@
   resources: [leases]
   verbs: [get, list, watch, create, update, delete]    # the locks; delete: those that nobody has used for a day
 - apiGroups: [""]
+  resources: [events]
+  verbs: [create, list]                        # list: why a Job has no pod
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+{{- end }}
+
+{{- /* What it may do besides where tasks run: with watch.optIn only in the namespaces that an administrator has opened. */}}
+{{- define "obtask-operator.taskRules" -}}
+{{- $actions := .Values.settings.actions -}}
+- apiGroups: [""]
   resources: [secrets]
   verbs: [get]                                 # connections of steps
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, create, update]                 # logs, and what resource steps keep for restore
+{{- if or (not $actions) (has "resource" $actions) }}
 - apiGroups: [""]
   resources: [serviceaccounts]
   verbs: [impersonate]                         # resource steps run as the task's service account
-- apiGroups: [""]
-  resources: [events]
-  verbs: [create, list]                        # list: why a Job has no pod
+{{- end }}
+{{- if or (not $actions) (has "job" $actions) }}
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, patch]     # patch: stops a Job, and notes why on it
-- apiGroups: [""]
-  resources: [pods]
-  verbs: [list, watch]
+  verbs: [get, create, patch]                  # patch: stops a Job, and notes why on it
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
+{{- end }}
 {{- end }}
 
 {{- /* What it may do in its own namespace, where the leader's Lease is. */}}

@@ -12,6 +12,7 @@ from obtask.model.attempt import AttemptId
 from obtask.model.status import Phase
 from obtask.model.task import Key, Task
 from obtask.rules import machine
+from obtask.rules.bounds import NO_BOUNDS, Bounds
 from obtask.rules.decision import Record
 from obtask.rules.exclusion import Contender, InTheWay, as_blockers
 from obtask.rules.lock_keys import LockKey, task_lock_key
@@ -45,7 +46,15 @@ class Locking:
     """Connects the pure rules of exclusion with the Leases."""
 
     def __init__(
-        self, board: Board, locks: Locks, sweeper: Sweeper, jitter: Callable[[], float], runner: str, *, nonces: Nonces | None = None
+        self,
+        board: Board,
+        locks: Locks,
+        sweeper: Sweeper,
+        jitter: Callable[[], float],
+        runner: str,
+        *,
+        nonces: Nonces | None = None,
+        bounds: Bounds = NO_BOUNDS,
     ) -> None:
         self._board = board
         self._locks = locks
@@ -53,6 +62,7 @@ class Locking:
         self._jitter = jitter
         self._runner = runner
         self._nonces = nonces
+        self._bounds = bounds
         self._shown_at: dict[str, datetime] = {}
         self._met: dict[str, _Met] = {}
         self.draining = False
@@ -61,7 +71,7 @@ class Locking:
         """Return what the world says now, as far as it is in memory."""
         lock = task_lock_key(task)
         if lock is None:
-            return Observation(now, self._runner, reports, draining=self.draining, nonces=self._nonces)
+            return Observation(now, self._runner, reports, draining=self.draining, nonces=self._nonces, bounds=self._bounds)
         claimed = self._board.claimed(task, lock)
         # A claim left behind by a turn that did not end is taken up or given back: others may be waiting for it.
         in_line = task.status.phase in {Phase.PENDING, Phase.WAITING} and not claimed
@@ -77,6 +87,7 @@ class Locking:
             refresh_due=shown is None or now - shown >= self._refresh_pause(task),
             draining=self.draining,
             nonces=self._nonces,
+            bounds=self._bounds,
         )
 
     async def take(self, task: Task, seen: Observation) -> Settled | None:

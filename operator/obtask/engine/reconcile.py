@@ -13,6 +13,7 @@ from obtask.engine.locking import Locking, Settled
 from obtask.kube.api import Denied, Json, Refusal
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Lease
+from obtask.kube.namespaces import OptIn
 from obtask.kube.tasks import Tasks
 from obtask.locks.board import Board
 from obtask.metrics import Metrics
@@ -50,6 +51,7 @@ class Engine:
     doubted: set[Key] = field(default_factory=set)
     fading: set[Key] = field(default_factory=set)
     longest_turn: int = LONGEST_TURN
+    opt_in: OptIn | None = None
 
     async def reconcile(self, key: Key) -> timedelta | None:
         """Move the task on as far as it goes now; return when to look again, or None for not before it is rung.
@@ -112,7 +114,10 @@ class Engine:
     async def _observe(self, task: Task) -> Observation:
         reports = {} if isinstance(task.spec, InvalidSpec) else await self.attempts.look(task)
         seen = self.locking.observe(task, reports, self.clock())
-        return replace(seen, verdicts=self.checks.known(task)) if task.status.phase is Phase.PENDING else seen
+        if task.status.phase is not Phase.PENDING:
+            return seen
+        is_open = self.opt_in is None or await self.opt_in.includes(task.metadata.namespace)
+        return replace(seen, verdicts=self.checks.known(task), opted_in=is_open)
 
     async def _perform(self, task: Task, intent: Deed) -> bool:
         """Carry the intent out; return whether to look at the task again at once."""

@@ -30,6 +30,7 @@ class Attempt:
     ``counterpart`` is what the subtask does in the other direction. ``nonce_digests`` tell which objects were made for the attempt;
     there are none if an older operator recorded it. ``kept`` is the digest of what was kept for restore, ``NOTHING_KEPT`` if
     nothing was yet, and None of a subtask that an older operator began; ``kept_room`` is how many bytes may be kept.
+    ``created_by`` is the user who created the task, where the API server says so.
     """
 
     id: AttemptId
@@ -45,6 +46,7 @@ class Attempt:
     external: str | None = None
     previous_external: str | None = None
     counterpart: Action | None = None
+    created_by: str | None = None
     nonce_digests: tuple[str, ...] = ()
     kept: str | None = None
     kept_room: int = KEPT_OBJECT_BYTES

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from obtask import names
 from obtask.model.actions import WaitAction, works_on_what_it_undoes
 from obtask.model.attempt import NOTHING_KEPT, Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
@@ -14,6 +15,7 @@ from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Report
 
+CREATOR_LENGTH = 512
 PROGRESS_SHOWN_AFTER = timedelta(seconds=10)
 
 
@@ -57,6 +59,7 @@ class Place:
             action=action,
             connection=self.spec.connection,
             service_account=self.spec.service_account_name,
+            created_by=self.task.metadata.annotations.get(names.CREATED_BY_ANNOTATION, "")[:CREATOR_LENGTH] or None,
             started_at=started,
             deadline=None if endless else started + timedelta(seconds=seconds),
             lock_token=self.lock_token,

@@ -12,6 +12,7 @@ from obtask.model.status import ActionResult, LockStatus, Phase, Reason, TaskSta
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands, messages, progress
 from obtask.rules.attempts import running_attempts
+from obtask.rules.bounds import not_opted_in, out_of_bounds
 from obtask.rules.conditions import with_conditions
 from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
@@ -102,7 +103,16 @@ def _go_on(task: Task, seen: Observation) -> Intent:
             assert_never(never)
 
 
+OPT_IN_PAUSE = timedelta(seconds=30)
+
+
 def _begin(task: Task, seen: Observation) -> Intent:
+    if (forbidden := out_of_bounds(task, seen.bounds)) is not None:
+        return Record(_rejected(task.status, Reason.INVALID_SPEC, forbidden, seen.now))
+    if not seen.opted_in and task.status.phase is Phase.PENDING:
+        text = one_line(not_opted_in(task.metadata.namespace))
+        told = task.status.message == text
+        return Rest(seen.now + OPT_IN_PAUSE) if told else Record(task.status.model_copy(update={"message": text}))
     if task.status.phase is Phase.PENDING:
         broken = spec_fault(task, seen.verdicts)
         if broken is not None:
@@ -152,6 +162,8 @@ def _unreadable(task: Task, seen: Observation, command: Command | None, spec: In
 
 def _obey(task: Task, spec: TaskSpec, seen: Observation, command: Command) -> Intent:
     refusal = commands.refusal(spec, task.status, command)
+    if refusal is None and command.verb in commands.WORKING_ON:
+        refusal = out_of_bounds(task, seen.bounds)
     if refusal is not None:
         return Record(commands.answered(task.status, command, ActionResult.REJECTED, refusal, seen.now))
     if command.verb in commands.WORKING_ON and task.status.lock is not None and seen.lock_in_doubt:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from obtask.model.attempt import AttemptId, Lost, Seen
 from obtask.model.status import Blocker, LogRef
+from obtask.rules.bounds import NO_BOUNDS, Bounds
 from obtask.rules.expressions import Verdicts
 from obtask.rules.nonces import Nonces
 
@@ -33,7 +34,7 @@ class Observation:
 
     ``draining``: the operator is stopping; ends are recorded, nothing new is started. ``nonces`` are those of this operator; without
     them attempts are recorded without a proof, as older operators did. ``verdicts``: what is known of the expressions of a task that
-    is Pending.
+    is Pending. ``opted_in``: its namespace is open to tasks.
     """
 
     now: datetime
@@ -45,6 +46,8 @@ class Observation:
     draining: bool = False
     nonces: Nonces | None = None
     verdicts: Verdicts = field(default_factory=dict)
+    bounds: Bounds = NO_BOUNDS
+    opted_in: bool = True
 
     def report(self, attempt: AttemptId) -> Report:
         """Return what is seen of an attempt; one that nobody knows of is lost."""

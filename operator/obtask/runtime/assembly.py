@@ -23,6 +23,7 @@ from obtask.kube.api import Api
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Leases
 from obtask.kube.listing import Listing
+from obtask.kube.namespaces import OptIn
 from obtask.kube.objects import Objects
 from obtask.kube.tasks import Tasks
 from obtask.locks.board import Board
@@ -30,6 +31,7 @@ from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
 from obtask.model.attempt import AttemptId
+from obtask.rules.bounds import Bounds
 from obtask.rules.lock_keys import Domain
 from obtask.rules.nonces import Nonces
 from obtask.rules.retention import Retention
@@ -82,13 +84,14 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     attempts = Attempts(actions.executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
-    locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces)
+    locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces, bounds=_bounds(settings))
     events = EventRecorder(api, reporter=settings.runner)
     metrics, known = Metrics(_registry()), KnownTasks()
     leads = (lambda: leadership.leads) if leadership else (lambda: True)
     metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting, leads))
     checks = Checks(actions.evaluator.fault, wakeups)
-    engine = Engine(tasks, known, board, attempts, locking, checks, events, metrics, clock)
+    opt_in = OptIn(api, time.monotonic) if settings.opt_in else None
+    engine = Engine(tasks, known, board, attempts, locking, checks, events, metrics, clock, opt_in=opt_in)
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     retention = Retention(settings.ttl_seconds_after_finished, settings.history_limit)
     finished = FinishedTasks(time.monotonic, wanted=not retention.keeps_everything)
@@ -96,6 +99,11 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     cleaner = Cleaner(tasks, finished, retention, metrics, clock)
     listing = Listing(api, settings.namespaces)
     return Operator(settings, api, engine, board, wakeups, workers, sweeper, cleaner, events, inbox, listing, actions, metrics, leadership)
+
+
+def _bounds(settings: Settings) -> Bounds:
+    namespace, account = settings.service_account or ("", "")
+    return Bounds(settings.actions, namespace, account)
 
 
 def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Leadership | None:

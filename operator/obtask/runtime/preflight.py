@@ -13,7 +13,7 @@ from obtask.kube.api import Api, Refusal, Unavailable
 from obtask.kube.published import published_schema
 from obtask.model.compatibility import Schema, losses
 from obtask.model.schema import DISTRIBUTION, custom_resource_definitions
-from obtask.runtime.rights import INDISPENSABLE, LEADING, PURPOSES, Purpose
+from obtask.runtime.rights import INDISPENSABLE, LEADING, OPTING_IN, Purpose, purposes
 from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,8 @@ async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = P
             logger.warning("waiting for at most %g s: %s", wait_seconds, obstacle)
             told = str(obstacle)
         await asyncio.sleep(PAUSE_SECONDS)
-    await asyncio.gather(*(_warn(api, purpose, place) for place in _places(settings) for purpose in PURPOSES))
+    needed = purposes(settings.actions, opt_in=settings.opt_in)
+    await asyncio.gather(*(_warn(api, purpose, place) for place in _places(settings) for purpose in needed))
 
 
 async def _obstacle(api: Api, settings: Settings) -> CannotStart | Unavailable | None:
@@ -91,6 +92,8 @@ def _places(settings: Settings) -> list[str | None]:
 async def _powerless(api: Api, settings: Settings) -> str | None:
     """Return which indispensable rights this user lacks, if any."""
     lacking = await asyncio.gather(*(_lacking(api, INDISPENSABLE, place) for place in _places(settings)))
+    if settings.opt_in:
+        lacking.append(await _lacking(api, OPTING_IN, None))
     if settings.leader_namespace is not None:
         lacking.append(await _lacking(api, LEADING, settings.leader_namespace))
     said = "; ".join(text for text in lacking if text)

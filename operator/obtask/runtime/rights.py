@@ -16,10 +16,15 @@ def _rights(verbs: str, resource: str, group: str = "", subresource: str = "", n
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """Rights that serve one purpose; without them ``consequence``."""
+    """Rights that serve one purpose; without them ``consequence``.
+
+    ``action``: the kind of action that needs them, if only one does. ``opened``: with opt-in they are given in single namespaces.
+    """
 
     rights: tuple[Right, ...]
     consequence: str
+    action: str = ""
+    opened: bool = False
 
 
 # Without these no task can be carried out.
@@ -40,13 +45,26 @@ LEADING = (
 PURPOSES = (
     Purpose(_rights("delete", names.PLURAL, names.GROUP), "finished tasks are kept for ever"),
     Purpose(_rights("delete", "leases", COORDINATION), "locks that nobody uses any more are kept for ever"),
-    Purpose(_rights("get", "secrets"), "steps that name a Secret fail"),
-    Purpose(_rights("get create update", "configmaps"), "long logs are lost, resource steps cannot restore"),
-    Purpose(_rights("impersonate", "serviceaccounts"), "resource steps fail"),
+    Purpose(_rights("get", "secrets"), "steps that name a Secret fail", opened=True),
+    Purpose(_rights("get create update", "configmaps"), "long logs are lost, resource steps cannot restore", opened=True),
+    Purpose(_rights("impersonate", "serviceaccounts"), "resource steps fail", "resource", opened=True),
     Purpose(_rights("create", "events"), "there are no Events"),
-    Purpose((*_rights("get create patch", "jobs", "batch"), *_rights("list", "events")), "job steps fail"),
-    Purpose(_rights("get", "pods", subresource="log"), "job steps have no log"),
+    Purpose(_rights("list", "events"), "job steps do not say why a Job has no pod", "job"),
+    Purpose(_rights("get create patch", "jobs", "batch"), "job steps fail", "job", opened=True),
+    Purpose(_rights("get", "pods", subresource="log"), "job steps have no log", "job", opened=True),
 )
+
+# With opt-in, everywhere.
+OPTING_IN = _rights("get", "namespaces")
+
+
+def purposes(actions: tuple[str, ...], *, opt_in: bool) -> tuple[Purpose, ...]:
+    """Return what an operator of these kinds of actions (empty: all) needs in all of its namespaces."""
+    return tuple(
+        purpose
+        for purpose in PURPOSES
+        if not (opt_in and purpose.opened) and (not actions or not purpose.action or purpose.action in actions)
+    )
 
 
 def all_rights() -> frozenset[Right]:

@@ -32,6 +32,7 @@ def job_manifest(attempt: Attempt, now: datetime, nonce: str | None = None) -> J
     """Return the Job of the attempt, made at this time: one pod, one try, what is left of the attempt's time."""
     action = job_action(attempt)
     annotations = attempt_annotations(attempt) | ({names.NONCE_ANNOTATION: nonce} if nonce else {})
+    creator = {names.CREATED_BY_ANNOTATION: attempt.created_by} if attempt.created_by else {}
     queue = {names.QUEUE_LABEL: action.queue_name} if action.queue_name else {}
     spec: Json = {
         "backoffLimit": 0,
@@ -49,7 +50,7 @@ def job_manifest(attempt: Attempt, now: datetime, nonce: str | None = None) -> J
             "name": job_name(attempt.task, attempt.id),
             "namespace": attempt.namespace,
             "labels": task_labels(attempt) | queue,
-            "annotations": annotations,
+            "annotations": annotations | creator,
             "ownerReferences": [owner_reference(attempt)],
         },
         "spec": spec,
