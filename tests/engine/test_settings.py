@@ -26,6 +26,9 @@ def test_settings_are_read() -> None:
         "OBTASK_METRICS_ADDRESS": "[::1]:9090",
         "OBTASK_HEALTH_ADDRESS": "0.0.0.0:8081",
         "OBTASK_LEADER_NAMESPACE": "ops",
+        "OBTASK_ACTIONS": "sql, job",
+        "OBTASK_SERVICE_ACCOUNT": "obtask-system/obtask-operator",
+        "OBTASK_OPT_IN": "true",
         "OBTASK_ALLOWED_HOSTS": "db.prod, *.example.com,10.0.0.0/8,[fd00::5],",
     }
 
@@ -33,6 +36,9 @@ def test_settings_are_read() -> None:
 
     assert settings.namespaces == ("a", "b")
     assert settings.workers == 4
+    assert settings.actions == ("sql", "job")
+    assert settings.service_account == ("obtask-system", "obtask-operator")
+    assert settings.opt_in
     assert settings.metrics_address == ("::1", 9090)
     assert settings.health_address == ("0.0.0.0", 8081)  # noqa: S104 - what is written is what is used
     assert settings.leader_namespace == "ops"
@@ -42,6 +48,9 @@ def test_settings_are_read() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
+        ("OBTASK_ACTIONS", "sql,shell", "use some of wait,sql,job"),
+        ("OBTASK_SERVICE_ACCOUNT", "obtask-operator", "NAMESPACE/NAME"),
+        ("OBTASK_OPT_IN", "yes", "one of true, false"),
         ("OBTASK_WORKERS", "0", "a whole number from 1 to 256"),
         ("OBTASK_WORKERS", "many", "a whole number from 1 to 256"),
         ("OBTASK_LOG_FORMAT", "xml", "one of text, json"),

@@ -34,6 +34,15 @@ def variables(container: Json) -> dict[str, str]:
     return {variable["name"]: variable.get("value", "") for variable in container["env"]}
 
 
+def test_the_job_tells_who_created_its_task() -> None:
+    """As the API server stamped it; where nothing stamps, it says nothing. The name does not make another attempt of it."""
+    told = job_manifest(replace(one(), created_by="alice"), START)
+
+    assert told["metadata"]["annotations"]["task.oceanbase.com/created-by"] == "alice"
+    assert "task.oceanbase.com/created-by" not in job_manifest(one(), START)["metadata"]["annotations"]
+    assert is_of(told, one())
+
+
 def test_one_pod_one_try_and_the_time_that_is_left() -> None:
     """No second pod ever; the deadline is what is left of the attempt's time; the Job goes with the task."""
     of = one()

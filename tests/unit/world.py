@@ -16,6 +16,7 @@ from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import Blocker, LogRef, Phase, StepStatus, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import machine
+from obtask.rules.bounds import NO_BOUNDS
 from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN
 from obtask.rules.expressions import ExpressionFault, Question
@@ -47,6 +48,7 @@ class World:
         self.rivals: tuple[Blocker, ...] = ()
         self.refresh_due = True
         self.draining = False
+        self.bounds, self.opted_in = NO_BOUNDS, True
         self.verdicts: dict[Question, ExpressionFault | None] = {}
         self.intents: list[Intent] = []
         self.stored: list[TaskStatus] = []
@@ -146,6 +148,8 @@ class World:
             refresh_due=self.refresh_due,
             draining=self.draining,
             nonces=self.nonces,
+            bounds=self.bounds,
+            opted_in=self.opted_in,
             verdicts=self.verdicts,
         )
 
