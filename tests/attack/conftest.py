@@ -66,6 +66,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line("")
         for line in table(results.rows, results.quiet):
             terminalreporter.write_line(line)
+    left = (
+        [] if config.getoption("--full", default=False) or config.getoption("--only", "") else [one.name for one in attacks() if one.full]
+    )
+    if results.rows and left:
+        terminalreporter.write_line(f"FULL=1 adds: {'; '.join(left)}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
