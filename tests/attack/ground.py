@@ -214,7 +214,7 @@ class Ground:
         """Note how the neighbour fares while nobody attacks."""
         began = time.monotonic()
         until(lambda: time.monotonic() - began > QUIET_SECONDS and len(self.neighbour.latencies(began)) > 5)
-        self.quiet = percentile(self.neighbour.latencies(began), 99)
+        self.quiet = max(self.quiet, percentile(self.neighbour.latencies(began), 99))
 
 
 @contextmanager
