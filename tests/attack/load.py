@@ -30,8 +30,8 @@ WORDS = (
 
 
 def judged(ground: Ground, held: str) -> Verdict:
-    """Return whether others have noticed nothing."""
-    harm = ground.harm()
+    """Return whether the operator fares well; the neighbour's latency is judged when it is all over."""
+    harm = ground.harm(latency=False)
     return Through(harm) if harm else Held(held)
 
 

@@ -72,7 +72,7 @@ def hostile(prefix: str, seconds: float) -> Callable[[Ground], Verdict]:
                     ground.admin.send("POST", tenant.path("secrets"), secret)
                 tenant.as_("carol").send("POST", tenant.task_path(), manifest)
             until(lambda: ground.hopeless or _all_ended(tenant), seconds + 5)
-            harm = ground.harm()
+            harm = ground.harm(latency=False)
             memory = ground.window.memory if ground.window else 0
             return Through(harm) if harm else Held(f"{len(chosen)} targets side by side; at most {memory:.0f} MiB")
 
