@@ -40,7 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "attack" in metafunc.fixturenames:
         only = {number for number in metafunc.config.getoption("--only", "").upper().split(",") if number}
         full = metafunc.config.getoption("--full", default=False)
-        chosen = [attack for attack in attacks() if (not only or attack.number in only) and (full or only or not attack.full)]
+        chosen = [attack for attack in attacks() if (not only or attack.number in only) and (full or not attack.full)]
         metafunc.parametrize("attack", chosen, ids=[attack.id for attack in chosen])
 
 
