@@ -30,6 +30,11 @@ class Metrics:
             registry=registry,
         )
         self.turns = Histogram("obtask_turn_seconds", "Seconds that one turn of one task took.", buckets=TURN_BUCKETS, registry=registry)
+        self.events_dropped = Counter(
+            "obtask_events_dropped",
+            "Kubernetes Events that were not posted, because too many waited.",
+            registry=registry,
+        )
         self.turn_errors = Counter("obtask_turn_errors", "Turns that could not be ended.", ["error"], registry=registry)
 
 

@@ -14,11 +14,13 @@ from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Succeeded
 from obtask.model.limits import stored_bytes
 from obtask.model.status import LogRef
 from obtask.rules.observation import Report
+from obtask.shares import Threads
 
 logger = logging.getLogger(__name__)
 
 # What ends sooner is read once it has ended: a short attempt costs no write for its log.
 FIRST_SHOWN_AFTER = timedelta(seconds=10)
+PACKING_THREADS = 4
 SHOW_PAUSE = timedelta(seconds=5)
 SHOW_PAUSE_PER_KIB = timedelta(seconds=0.1)
 
@@ -37,6 +39,7 @@ class LogKeeping:
     def __init__(self, objects: Objects, clock: Callable[[], datetime]) -> None:
         self._objects = objects
         self._clock = clock
+        self._threads = Threads(PACKING_THREADS)
         self._shown: dict[AttemptId, _Shown] = {}
         self._showing: dict[AttemptId, asyncio.Lock] = {}
 
@@ -93,7 +96,7 @@ class LogKeeping:
 
     async def _store(self, attempt: Attempt, log: AttemptLog) -> int:
         """Store a log as it is now; return its packed size, 0 if it was not stored."""
-        packed = await asyncio.to_thread(log.packed)
+        packed = await self._threads.run(attempt.namespace, log.packed)
         try:
             answer = await self._objects.put_config_map(log_config_map(attempt, packed))
         except (Unavailable, Denied) as error:

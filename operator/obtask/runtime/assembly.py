@@ -85,8 +85,8 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces, bounds=_bounds(settings))
-    events = EventRecorder(api, reporter=settings.runner)
     metrics, known = Metrics(_registry()), KnownTasks()
+    events = EventRecorder(api, reporter=settings.runner, dropped=metrics.events_dropped.inc)
     leads = (lambda: leadership.leads) if leadership else (lambda: True)
     metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting, leads))
     checks = Checks(actions.evaluator.fault, wakeups)

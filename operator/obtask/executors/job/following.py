@@ -4,11 +4,13 @@ import asyncio
 
 from obtask.executors.job.entry import Entry, Json
 from obtask.executors.job.podlog import PodLog
+from obtask.shares import Slot, Slots
 
 OPEN_SECONDS = 10.0
 DRAIN_SECONDS = 30.0
 # Each one keeps a connection to the API server for as long as a pod takes to end; the operator needs some for itself.
 MOST_FOLLOWED = 32
+MOST_OF_A_NAMESPACE = 8
 
 
 class Following:
@@ -16,6 +18,7 @@ class Following:
 
     def __init__(self, logs: PodLog) -> None:
         self._logs = logs
+        self._slots = Slots(MOST_FOLLOWED, most=MOST_OF_A_NAMESPACE)
         self._copying: set[asyncio.Task[None]] = set()
 
     async def follow(self, entry: Entry, pod: Json) -> None:
@@ -23,7 +26,8 @@ class Following:
 
         When too many logs are open already, it is read as far as it goes now.
         """
-        if len(self._copying) >= MOST_FOLLOWED:
+        slot = Slot(self._slots, entry.attempt.namespace)
+        if not slot.take_now():
             await self._logs.copy(pod, entry.log, entry.copied, follow=False)
             return
         opened = asyncio.Event()
@@ -31,6 +35,7 @@ class Following:
         entry.copying = [*(other for other in entry.copying if not other.done()), task]
         self._copying.add(task)
         task.add_done_callback(self._copying.discard)
+        task.add_done_callback(lambda _: slot.give_back())
         try:
             async with asyncio.timeout(OPEN_SECONDS):
                 await opened.wait()
