@@ -120,7 +120,7 @@ async def _list(settings: Settings) -> None:
     try:
         await check_cluster(api, settings, wait_seconds=0)
         listing = Listing(api, settings.namespaces)
-        tasks, leases = await listing.unfinished_tasks(), await listing.leases()
+        tasks, leases = [body["metadata"]["uid"] async for body in listing.unfinished_tasks()], await listing.leases()
     finally:
         await api.close()
     where = ", ".join(settings.namespaces) or "all namespaces"

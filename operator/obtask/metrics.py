@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 Counts = Mapping[tuple[str, str], int]
 
 WAIT_BUCKETS = (0.05, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 36000)
+HELD_BUCKETS = (0.5, 1, 2, 5, 10, 30, 60)
 TURN_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
@@ -33,6 +34,12 @@ class Metrics:
         self.events_dropped = Counter(
             "obtask_events_dropped",
             "Kubernetes Events that were not posted, because too many waited.",
+            registry=registry,
+        )
+        self.loop_held = Histogram(
+            "obtask_loop_held_seconds",
+            "Times for which the event loop was held for more than 0.2 seconds; nothing else is done meanwhile.",
+            buckets=HELD_BUCKETS,
             registry=registry,
         )
         self.turn_errors = Counter("obtask_turn_errors", "Turns that could not be ended.", ["error"], registry=registry)

@@ -59,6 +59,21 @@ KEEPER_LABELS: Final = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd
 # The only mark of Argo CD before 3.0, unless it is told otherwise. Others use it, too: it proves nothing.
 SHARED_LABEL: Final = "app.kubernetes.io/instance"
 
+# What the operator looks at in a task's metadata; of the rest it remembers nothing.
+LABELS_OF_INTEREST: Final = frozenset({*ARGO_LABELS, *KEEPER_LABELS, SHARED_LABEL})
+ANNOTATIONS_OF_INTEREST: Final = frozenset(
+    {
+        ACTION_ANNOTATION,
+        GROUP_ACTION_ANNOTATION,
+        ACTION_REASON_ANNOTATION,
+        REQUESTED_BY_ANNOTATION,
+        ACCEPTED_COMMAND_ANNOTATION,
+        HOOK_ANNOTATION,
+        *ARGO_ANNOTATIONS,
+        *KEEPER_ANNOTATIONS,
+    }
+)
+
 CONNECTION_SECRET_TYPE: Final = f"{GROUP}/connection"
 HTTP_SECRET_TYPE: Final = f"{GROUP}/http"
 LOG_KEY: Final = "log.gz"

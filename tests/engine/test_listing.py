@@ -1,6 +1,8 @@
 """What is listed at start is asked for again when the API server says that it is not ready, as it does for a new CRD."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -19,22 +21,32 @@ class NotReadyYet:
     pauses: list[float] = field(default_factory=list)
 
     async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+        """Nothing but lists is asked for."""
+        raise NotImplementedError(f"{method} {path} {query} {body}")
+
+    @asynccontextmanager
+    async def streaming(self, path: str, *, query: Mapping[str, str] = {}, seconds: float) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
         """Answer with one task, or as not ready."""
         if self.refused:
             self.refused -= 1
-            return read_answer(method, path, INITIALIZING)
-        return {"items": [{"query": dict(query), "body": body}]}
+            read_answer("GET", path, INITIALIZING)
+        yield _pieces(json.dumps({"items": [{"query": dict(query), "seconds": seconds}]}).encode())
 
     async def sleep(self, seconds: float) -> None:
         """Take note of a pause."""
         self.pauses.append(seconds)
 
 
+async def _pieces(text: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(text), 7):
+        yield text[start : start + 7]
+
+
 async def test_storage_that_is_not_ready_yet_is_asked_again() -> None:
     """The operator does not end because it was started right after its CRD."""
     api = NotReadyYet(refused=3)
 
-    assert len(await Listing(api, (), api.sleep).unfinished_tasks()) == 1
+    assert len([task async for task in Listing(api, (), api.sleep).unfinished_tasks()]) == 1
     assert api.pauses == list(PAUSES_SECONDS[:3])
 
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from obtask import names
-from obtask.engine.known import FINISHED
+from obtask.model.packed import member
+from obtask.model.task import is_finished
 from obtask.rules.retention import Finished, may_be_kept_elsewhere
 
 # While the watches list everything anew, what was deleted meanwhile is still remembered. This long after the last word they have done so.
@@ -80,14 +81,14 @@ class FinishedTasks:
 
 
 def _read(body: Mapping[str, Any]) -> Finished | None:
-    meta, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
-    if status.get("phase") not in FINISHED or meta.get("deletionTimestamp") or names.FINALIZER in (meta.get("finalizers") or ()):
+    meta = body["metadata"]
+    if not is_finished(body) or meta.get("deletionTimestamp") or names.FINALIZER in (meta.get("finalizers") or ()):
         return None
     if may_be_kept_elsewhere(meta.get("labels") or {}, meta.get("annotations") or {}):
         return None
     try:
-        finished_at = datetime.fromisoformat(status["finishedAt"])
+        finished_at = datetime.fromisoformat(body["status"]["finishedAt"])
     except (KeyError, TypeError, ValueError):
         return None
-    own = spec.get("ttlSecondsAfterFinished") is not None
+    own = member(body.get("spec"), "ttlSecondsAfterFinished") is not None
     return Finished(meta["namespace"], meta["name"], meta["uid"], meta["resourceVersion"], finished_at, own)

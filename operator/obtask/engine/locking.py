@@ -10,7 +10,7 @@ from obtask.locks.protocol import Claimed, Contended, Kept, Locks, Outpaced, Sto
 from obtask.locks.sweep import Sweeper
 from obtask.model.attempt import AttemptId
 from obtask.model.status import Phase
-from obtask.model.task import Key, Task
+from obtask.model.task import InvalidSpec, Key, Task
 from obtask.rules import machine
 from obtask.rules.bounds import NO_BOUNDS, Bounds
 from obtask.rules.decision import Record
@@ -129,6 +129,8 @@ class Locking:
         self.forget(task.metadata.uid)
         lock = task_lock_key(task)
         if lock is None:
+            if isinstance(task.spec, InvalidSpec):
+                await self.free_departed(task.key)  # it may have had a lock as long as its spec could be read
             return None
         awaited = self._board.claimed(task, lock) and bool(self._board.line(lock.domain).queues)
         await self._locks.release(task, lock)

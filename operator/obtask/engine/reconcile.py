@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from obtask.engine.act import Attempts
+from obtask.engine.caretaker import Caretaker
 from obtask.engine.checks import Checks
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking, Settled
@@ -19,7 +20,7 @@ from obtask.locks.board import Board
 from obtask.metrics import Metrics
 from obtask.model.attempt import Running
 from obtask.model.status import Phase, TaskStatus
-from obtask.model.task import InvalidSpec, Key, Task, read_task
+from obtask.model.task import InvalidSpec, Key, Task, Unreadable, read_object
 from obtask.rules import machine
 from obtask.rules.announcements import Announcement, announcements, released
 from obtask.rules.decision import Adopt, Check, Deed, Delete, Finish, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
@@ -50,6 +51,7 @@ class Engine:
     departed: set[Key] = field(default_factory=set)
     doubted: set[Key] = field(default_factory=set)
     fading: set[Key] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
     longest_turn: int = LONGEST_TURN
     opt_in: OptIn | None = None
 
@@ -66,6 +68,8 @@ class Engine:
             task = await self._read(key)
             if task is None:
                 return None
+            if isinstance(task, Unreadable):
+                return await self._look_after(task)
             intent = machine.decide(task, await self._observe(task))
             if isinstance(intent, Rest):
                 return await self._rest(task, intent)
@@ -93,7 +97,18 @@ class Engine:
         self.fading.add(task.key)
         return FADING_PAUSE
 
-    async def _read(self, key: Key) -> Task | None:
+    async def _look_after(self, task: Unreadable) -> timedelta | None:
+        """Do for a task with a status that cannot be read what can be done all the same; return when to look again."""
+        answer = await Caretaker(self.tasks, self.events, self.clock, self.told).look(task)
+        if answer is None:
+            return None
+        if isinstance(answer, LetGo):
+            await self.attempts.abandon(task.key, None)
+            await self.locking.free_departed(task.key)
+            answer = await self.tasks.remove_finalizer(task)
+        return timedelta() if await self._learned(task, answer) else None
+
+    async def _read(self, key: Key) -> Task | Unreadable | None:
         known = self.known.get(key)
         if known is not None:
             return known
@@ -102,7 +117,7 @@ class Engine:
             if not answer.missing:
                 raise Denied(f"cannot read {key}: {answer.message}")
             return None
-        return self.learn(answer) or read_task(answer)
+        return self.learn(answer) or read_object(answer)
 
     async def _read_again(self, key: Key) -> bool:
         """Read a task of which the known version may be wrong; return whether it is still there."""
@@ -172,7 +187,8 @@ class Engine:
         answer = await self.tasks.write_status(task, record.status)
         if isinstance(answer, Refusal):
             there = await self._learned(task, answer)
-            self.attempts.refused(record.start, self.known.get(task.key))
+            fresh = self.known.get(task.key)
+            self.attempts.refused(record.start, fresh if isinstance(fresh, Task) else None)
             return there
         self.learn(answer)
         stored = replace(task, status=record.status)
@@ -185,28 +201,32 @@ class Engine:
         self.announce(task, record)
         return True
 
-    def learn(self, body: Json) -> Task | None:
+    def learn(self, body: Json) -> Task | Unreadable | None:
         """Take note of a version of a task; return it if it is news."""
         task = self.known.learn(body)
-        if task is not None:
-            self.board.see_task(task)
+        match task:
+            case Task():
+                self.board.see_task(task)
+            case Unreadable():
+                self.board.forget_task(task.metadata.uid)  # its Lease says whether it holds a lock
         return task
 
     def depart(self, key: Key, uid: str) -> None:
         """Take note that a task is gone."""
-        known = self.known.get(key)
-        if known is not None and known.metadata.uid == uid:
+        known = self.known.metadata(key)
+        if known is not None and known.uid == uid:
             self.known.forget(key)
         self.board.forget_task(uid)
         self.locking.forget(uid)
         self.checks.forget(key)
         self.doubted.discard(key)
+        self.told.discard(uid)
         self.departed.add(key)
 
     async def _bury(self, key: Key) -> None:
         """Stop what is left of tasks of this name that are gone, and free their Leases."""
-        known = self.known.get(key)
-        await self.attempts.abandon(key, known.metadata.uid if known else None)
+        known = self.known.metadata(key)
+        await self.attempts.abandon(key, known.uid if known else None)
         await self.locking.free_departed(key)
         self.departed.discard(key)
 
@@ -230,7 +250,7 @@ class Engine:
         if task.status.phase in {Phase.PENDING, Phase.WAITING} and status.lock is not None:
             self.metrics.lock_wait.labels(scope).observe((self.clock() - task.metadata.creation_timestamp).total_seconds())
 
-    async def _learned(self, task: Task, answer: Json | Refusal) -> bool:
+    async def _learned(self, task: Task | Unreadable, answer: Json | Refusal) -> bool:
         """Take note of what a write left; after a refusal read the task again. Return whether it is still there."""
         if not isinstance(answer, Refusal):
             self.learn(answer)
@@ -239,7 +259,7 @@ class Engine:
             raise Denied(f"write to {task.key} refused: {answer.message}")
         return await self._refresh(task)
 
-    async def _refresh(self, task: Task) -> bool:
+    async def _refresh(self, task: Task | Unreadable) -> bool:
         """Read a task again, and take note if it, or a namesake in its place, is gone. Return whether there is one."""
         fresh = await self.tasks.get(task.key)
         if isinstance(fresh, Refusal) and not fresh.missing:

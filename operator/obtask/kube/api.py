@@ -2,7 +2,6 @@
 
 import asyncio
 import copy
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from obtask import names
+from obtask.kube.foreign import TooDeep, off_loop, parse, parse_shallow, parse_task
+from obtask.model.constraints import SEGMENT_RULE, is_path_segment
 
 Json = dict[str, Any]
 
@@ -81,6 +82,11 @@ class Streams(Requests, Protocol):
 # aiohttp's guide to graceful shutdown: TLS connections need the loop to run a little longer to close.
 TLS_CLOSE_SECONDS = 0.25
 RETRYABLE = frozenset({401, 408, 429})
+# An object has at most 3 MiB. What is listed without pages, such as the pods of a Job, is more only if somebody means harm.
+ANSWER_BYTES = 16 * 1024 * 1024
+PIECE_BYTES = 64 * 1024
+LONGEST_SHOWN = 64  # of a name that is none
+OWN_OBJECTS = f"/apis/{names.GROUP}/"
 
 
 class Api:
@@ -104,22 +110,24 @@ class Api:
 
     async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
         """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
-        return read_answer(method, path, await self.exchange(method, path, query=query, body=body))
+        response = await self.exchange(method, path, query=query, body=body)
+        return await off_loop(response.data, lambda: read_answer(method, path, response))
 
     async def exchange(
         self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None, headers: Mapping[str, str] = {}
     ) -> Response:
         """Return whatever the server answers; raises Unavailable when it does not."""
         async with self._opened(method, path, query=query, body=body, headers=headers, limit=self._timeout) as response:
-            return Response(response.status, await response.read(), tuple(response.headers.getall("Warning", ())))
+            data = await _read(response, f"{method} {path}")
+            return Response(response.status, data, tuple(response.headers.getall("Warning", ())))
 
     @asynccontextmanager
     async def stream(
         self, path: str, *, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
     ) -> AsyncIterator[Response | AsyncIterator[bytes]]:
-        """Give the lines of an answer as they come, for at most that long; a refusal comes whole. Raises Unavailable in between."""
+        """Give an answer in pieces as it comes, for at most that long; a refusal comes whole. Raises Unavailable in between."""
         async with self._flowing(path, query, headers, seconds) as answer:
-            yield answer if isinstance(answer, Response) else aiter(answer)
+            yield answer if isinstance(answer, Response) else answer.iter_any()
 
     @asynccontextmanager
     async def _opened(
@@ -163,7 +171,7 @@ class Api:
         limit = aiohttp.ClientTimeout(total=seconds, connect=5)
         async with self._opened("GET", path, query=query, body=None, headers=headers, limit=limit) as response:
             if response.status >= 400:  # noqa: PLR2004
-                yield Response(response.status, await response.read())
+                yield Response(response.status, await _read(response, f"GET {path}"))
             else:
                 yield response.content
 
@@ -185,7 +193,28 @@ def read_answer(method: str, path: str, response: Response) -> Json | Refusal:
     if response.status >= 500 or response.status in RETRYABLE:  # noqa: PLR2004
         kind = Unavailable if response.status == HTTPStatus.UNAUTHORIZED else Busy
         raise kind(f"{method} {path}: HTTP {response.status}: {_message(response.data)}")
-    return read_refusal(response) or _parsed(response.data)
+    refusal = read_refusal(response)
+    if refusal is not None:
+        return refusal
+    try:
+        return _object((parse_task if path.startswith(OWN_OBJECTS) else parse)(response.data))
+    except TooDeep as error:
+        # What was written is written; what was read must not be taken for the whole.
+        if method == "GET":
+            return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "TooDeep", f"the answer cannot be read: {error}")
+        return _object(parse_shallow(response.data))
+    except ValueError:
+        return {}
+
+
+async def _read(response: aiohttp.ClientResponse, what: str) -> bytes:
+    pieces, size = [], 0
+    async for piece in response.content.iter_chunked(PIECE_BYTES):
+        pieces.append(piece)
+        size += len(piece)
+        if size > ANSWER_BYTES:
+            raise Unavailable(f"{what}: the answer has more than {ANSWER_BYTES // 1024 // 1024} MiB")
+    return b"".join(pieces)
 
 
 def read_refusal(response: Response) -> Refusal | None:
@@ -198,10 +227,13 @@ def read_refusal(response: Response) -> Refusal | None:
 
 def _parsed(data: bytes) -> Json:
     try:
-        parsed = json.loads(data) if data else {}
+        return _object(parse(data))
     except ValueError:
         return {}
-    return parsed if isinstance(parsed, dict) else {}
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _message(data: bytes) -> str:
@@ -228,6 +260,16 @@ async def connect(kubeconfig: str | None, context: str | None = None) -> Api:
     return Api(ApiClient(configuration))
 
 
+class BadName(ValueError):  # noqa: N818 - what the part is
+    """No object can have this name."""
+
+
 def path_of(*parts: str) -> str:
-    """Return a URL path of these parts, each one quoted."""
+    """Return a URL path of these parts, each one quoted; raises BadName for what is no path segment.
+
+    The API server finds its way by the decoded path, so that a quoted slash would lead elsewhere.
+    """
+    for part in parts:
+        if not is_path_segment(part):
+            raise BadName(f"{part[:LONGEST_SHOWN]!r} cannot be a name: {SEGMENT_RULE}")
     return "/" + "/".join(quote(part, safe="") for part in parts)

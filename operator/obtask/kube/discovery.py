@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from obtask.kube.api import Refusal, Requests, path_of
+from obtask.kube.api import BadName, Refusal, Requests, path_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,11 @@ class Discovery:
 
     async def _ask(self, api_version: str, kind: str) -> Served | Refusal:
         missing = Refusal(404, "NotFound", f'the API server has no kind "{kind}" in {api_version}')
-        if api_version.count("/") > 1 or {".", ".."} & set(api_version.split("/")):
+        try:
+            path = path_of(*_root(api_version))
+        except BadName:
             return missing
-        answer = await self._api.send("GET", path_of(*_root(api_version)))
+        answer = await self._api.send("GET", path)
         if isinstance(answer, Refusal):
             return missing if answer.missing else answer
         for found in answer.get("resources") or []:

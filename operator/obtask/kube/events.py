@@ -9,7 +9,7 @@ from datetime import datetime
 
 from obtask import names
 from obtask.kube.api import Json, Refusal, Requests, Unavailable, path_of
-from obtask.model.task import Task
+from obtask.model.task import Task, Unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class EventRecorder:
         self._waiting = _Waiting()
         self._sending: asyncio.Task[None] | None = None
 
-    def post(self, task: Task, *, warning: bool, reason: str, message: str, now: datetime) -> None:
+    def post(self, task: Task | Unreadable, *, warning: bool, reason: str, message: str, now: datetime) -> None:
         """Have an Event about the task posted soon."""
         self._waiting.add(self._event(task, "Warning" if warning else "Normal", reason, message, now))
         if len(self._waiting) > self._capacity:
@@ -106,7 +106,7 @@ class EventRecorder:
         if isinstance(answer, Refusal):
             logger.warning("event refused: %s", answer.message)
 
-    def _event(self, task: Task, type_: str, reason: str, message: str, now: datetime) -> Json:
+    def _event(self, task: Task | Unreadable, type_: str, reason: str, message: str, now: datetime) -> Json:
         meta = task.metadata
         moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         return {

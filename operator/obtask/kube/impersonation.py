@@ -1,11 +1,12 @@
 """Owns requests in the name of a service account: the operator lends its connection, the rights are the account's."""
 
-import json
 import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from obtask.kube.api import RETRYABLE, Api, Json, Refusal, Response, Unavailable, read_answer, read_refusal
+from obtask.kube.foreign import lines_of, off_loop, parse_shallow
 
 APPLY = "application/apply-patch+yaml"  # JSON is YAML, too
 
@@ -83,15 +84,20 @@ class Impersonation:
 
         A Refusal ends it; status 410 means that the version is too old. Raises Unavailable when it breaks off.
         """
-        query = {"watch": "1", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(seconds), "allowWatchBookmarks": "true"}
+        query = {
+            "watch": "1",
+            "fieldSelector": f"metadata.name={_escaped(name)}",
+            "timeoutSeconds": str(seconds),
+            "allowWatchBookmarks": "true",
+        }
         if version is not None:
             query["resourceVersion"] = version
         async with self._api.stream(path, query=query, headers=account.headers, seconds=seconds + WATCH_SLACK_SECONDS) as lines:
             if isinstance(lines, Response):
                 yield _refused(path, lines)
                 return
-            async for line in lines:
-                change = _read(line)
+            async for line in lines_of(lines):
+                change = await off_loop(line, partial(_read, line))
                 yield change
                 if isinstance(change, Refusal):
                     return
@@ -106,10 +112,15 @@ def _refused(path: str, response: Response) -> Refusal:
 
 def _read(line: bytes) -> Change | Refusal:
     try:
-        event = json.loads(line)
+        event = parse_shallow(line)
     except ValueError as error:
         raise Unavailable("a watch broke off in the middle of an event") from error
     body: Json = event["object"]
     if event["type"] == "ERROR":
         return Refusal(body.get("code") or _INTERNAL, body.get("reason") or "", body.get("message") or "")
     return Change(event["type"], body)
+
+
+def _escaped(value: str) -> str:
+    """Return a value as a field selector spells it: Kubernetes' fields.EscapeValue."""
+    return re.sub(r"([\\,=])", r"\\\1", value)

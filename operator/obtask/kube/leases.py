@@ -10,6 +10,7 @@ from obtask.kube.api import Denied, Json, Refusal, Requests, path_of
 
 LARGEST_TRANSITIONS = 2**31 - 1
 LARGEST_TOKEN = 2**63 - 1
+MOST_WRITTEN = 4096  # characters of labels, and of annotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,18 @@ class Lease:
 def read_lease(body: Mapping[str, Any]) -> Lease:
     """Return the Lease in an API object, whatever was edited into it."""
     meta, spec = body["metadata"], body.get("spec") or {}
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
     return Lease(
         namespace=meta["namespace"],
         name=meta["name"],
         holder=spec.get("holderIdentity") or "",
-        transitions=max(spec.get("leaseTransitions") or 0, _large_token(meta.get("annotations") or {})),
-        acquired_at=spec.get("acquireTime"),
+        transitions=max(spec.get("leaseTransitions") or 0, _large_token(annotations)),
+        acquired_at=_moment(spec.get("acquireTime")),
         version=meta["resourceVersion"],
-        labels=meta.get("labels") or {},
-        annotations=meta.get("annotations") or {},
+        labels=_short(labels),
+        annotations=_short(annotations),
         made_at=meta.get("creationTimestamp"),
-        renewed_at=spec.get("renewTime"),
+        renewed_at=_moment(spec.get("renewTime")),
     )
 
 
@@ -49,6 +51,21 @@ def _large_token(annotations: Mapping[str, str]) -> int:
     """Return the token in the annotation that is there once leaseTransitions, an int32, is at its end; 0 if there is none."""
     text = annotations.get(names.TOKEN_ANNOTATION, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_TOKEN)) else 0
+
+
+def _moment(written: Any) -> str | None:
+    """Return a time as it is written; None for one that Python knows no date for, such as the year 0."""
+    try:
+        return written if datetime.fromisoformat(written).tzinfo is not None else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _short(written: Mapping[str, str]) -> Mapping[str, str]:
+    """Leave out what others have written, if it is so much that it is not worth keeping: all Leases of locks are in memory."""
+    if sum(len(key) + len(value) for key, value in written.items()) <= MOST_WRITTEN:
+        return written
+    return {key: value for key, value in written.items() if key.startswith(names.GROUP) and len(value) <= MOST_WRITTEN}
 
 
 class Leases:

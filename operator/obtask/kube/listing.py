@@ -3,15 +3,20 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
 
 from obtask import names
-from obtask.kube.api import Busy, Denied, Json, Refusal, Requests, path_of
+from obtask.kube.api import Busy, Denied, Json, Refusal, Streams, Unavailable, path_of
+from obtask.kube.foreign import ListReader, items_of, off_loop, parse, parse_task
 from obtask.kube.leases import Lease, read_lease
 from obtask.model.status import Phase
 
 logger = logging.getLogger(__name__)
 
-PAGE = "500"
+# Pages are taken apart while they come. What is counted here is what the API server holds at once, 1.5 MiB for each at worst.
+PAGE = "200"
+PAGE_SECONDS = 60
 # An API server that has just been told of the CRD says for a while that its storage is not ready: HTTP 429.
 PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0)
 
@@ -19,7 +24,7 @@ PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0)
 class Listing:
     """Lists objects of some namespaces, or of all when none is named."""
 
-    def __init__(self, api: Requests, namespaces: tuple[str, ...], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, api: Streams, namespaces: tuple[str, ...], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._api = api
         self._namespaces = namespaces
         self._sleep = sleep
@@ -27,36 +32,53 @@ class Listing:
     async def leases(self) -> list[Lease]:
         """Return all Leases that are locks."""
         query = {"labelSelector": names.LOCK_LABEL}
-        return [read_lease(item) async for item in self._items("coordination.k8s.io", "v1", "leases", query)]
+        return [read_lease(parse(item)) async for item in self._items("coordination.k8s.io", "v1", "leases", query)]
 
-    async def unfinished_tasks(self) -> list[Json]:
-        """Return all tasks that are not finished; the server leaves the others out.
+    async def unfinished_tasks(self) -> AsyncIterator[Json]:
+        """Yield all tasks that are not finished, one by one; the server leaves the others out.
 
         Raises Denied when the CRD is not installed or cannot be listed.
         """
         selector = ",".join(f"status.phase!={phase.value}" for phase in Phase if phase.finished)
-        return [item async for item in self._items(names.GROUP, names.VERSION, names.PLURAL, {"fieldSelector": selector})]
+        async for item in self._items(names.GROUP, names.VERSION, names.PLURAL, {"fieldSelector": selector}):
+            try:
+                yield await off_loop(item, partial(parse_task, item))
+            except ValueError as error:
+                logger.warning("left out a task that cannot be read: %s", error)
 
-    async def _items(self, group: str, version: str, plural: str, query: Mapping[str, str]) -> AsyncIterator[Json]:
+    async def _items(self, group: str, version: str, plural: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         everywhere: list[tuple[str, ...]] = [()]
         for place in [("namespaces", namespace) for namespace in self._namespaces] or everywhere:
             page: dict[str, str] = {"limit": PAGE, **query}
             while True:
-                answer = await self._page(path_of("apis", group, version, *place, plural), page)
-                if isinstance(answer, Refusal):
-                    raise Denied(f"cannot list {plural}.{group}: {answer.message}")
-                for item in answer.get("items") or []:
-                    yield item
-                token = (answer.get("metadata") or {}).get("continue")
+                reader = ListReader()
+                async with AsyncExitStack() as stack:
+                    answer = await self._page(stack, path_of("apis", group, version, *place, plural), page)
+                    if isinstance(answer, Refusal):
+                        raise Denied(f"cannot list {plural}.{group}: {answer.message}")
+                    async for item in items_of(reader, answer):
+                        yield item
+                token = _continued(reader)
                 if not token:
                     break
                 page["continue"] = token
 
-    async def _page(self, path: str, query: Mapping[str, str]) -> Json | Refusal:
+    async def _page(self, stack: AsyncExitStack, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes] | Refusal:
         for pause in PAUSES_SECONDS:
             try:
-                return await self._api.send("GET", path, query=query)
+                return await self._open(stack, path, query)
             except Busy as error:
                 logger.info("asking again in %g s: %s", pause, error)
                 await self._sleep(pause)
-        return await self._api.send("GET", path, query=query)
+        return await self._open(stack, path, query)
+
+    async def _open(self, stack: AsyncExitStack, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes] | Refusal:
+        return await stack.enter_async_context(self._api.streaming(path, query=query, seconds=PAGE_SECONDS))
+
+
+def _continued(reader: ListReader) -> str | None:
+    """Return where the list goes on, if it does; raises Unavailable when it broke off."""
+    try:
+        return (reader.ended().get("metadata") or {}).get("continue")
+    except ValueError as error:
+        raise Unavailable(f"a list broke off: {error}") from error

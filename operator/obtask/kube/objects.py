@@ -1,7 +1,9 @@
 """Owns the other objects a task needs: Secrets to read, ConfigMaps to write and read."""
 
+from http import HTTPStatus
+
 from obtask import names
-from obtask.kube.api import Json, Refusal, Requests, path_of
+from obtask.kube.api import BadName, Json, Refusal, Requests, path_of
 
 
 class Objects:
@@ -12,11 +14,18 @@ class Objects:
 
     async def secret(self, namespace: str, name: str) -> Json | Refusal:
         """Return a Secret as it is now."""
-        return await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "secrets", name))
+        return await self._get(namespace, "secrets", name)
 
     async def config_map(self, namespace: str, name: str) -> Json | Refusal:
         """Return a ConfigMap as it is now."""
-        return await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "configmaps", name))
+        return await self._get(namespace, "configmaps", name)
+
+    async def _get(self, namespace: str, plural: str, name: str) -> Json | Refusal:
+        try:
+            path = path_of("api", "v1", "namespaces", namespace, plural, name)
+        except BadName as error:
+            return Refusal(HTTPStatus.BAD_REQUEST, "BadRequest", str(error))
+        return await self._api.send("GET", path)
 
     async def put_config_map(self, manifest: Json) -> Json | Refusal:
         """Create a ConfigMap, or replace the one of this name."""

@@ -1,10 +1,13 @@
 """Owns reading and writing OBTask objects."""
 
+from http import HTTPStatus
+
 from obtask import names
 from obtask.kube.api import Json, Refusal, Requests, path_of
 from obtask.model.command import Command
+from obtask.model.packed import fault_of
 from obtask.model.status import TaskStatus
-from obtask.model.task import Key, Task
+from obtask.model.task import Key, Task, Unreadable
 
 
 class Tasks:
@@ -17,23 +20,41 @@ class Tasks:
         """Return the object as it is now."""
         return await self._api.send("GET", _path(key))
 
-    async def write_status(self, task: Task, status: TaskStatus) -> Json | Refusal:
+    async def write_status(self, task: Task | Unreadable, status: TaskStatus) -> Json | Refusal:
         """Store the status; return the object that results."""
-        body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": _version(task), "status": status.dump()}
+        return await self._put_status(task, status.dump())
+
+    async def _put_status(self, task: Task | Unreadable, status: Json) -> Json | Refusal:
+        body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": _version(task), "status": status}
         return await self._api.send("PUT", f"{_path(task.key)}/status", query=_MANAGER, body=body)
 
-    async def add_finalizer(self, task: Task) -> Json | Refusal:
+    async def amend_status(self, task: Task | Unreadable, change: Json) -> Json | Refusal:
+        """Change some fields of a status that is kept as it is otherwise; return the object that results.
+
+        A Refusal that is neither ``conflict`` nor ``missing`` may also mean that the status cannot be kept.
+        """
+        answer = await self.get(task.key)
+        if isinstance(answer, Refusal):
+            return answer
+        if answer["metadata"]["resourceVersion"] != task.metadata.resource_version:
+            return Refusal(HTTPStatus.CONFLICT, "Conflict", "it has changed meanwhile")
+        status = answer.get("status") or {}
+        if (unfit := fault_of(status)) is not None:
+            return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "Unreadable", unfit)
+        return await self._put_status(task, {key: value for key, value in (status | change).items() if value is not None})
+
+    async def add_finalizer(self, task: Task | Unreadable) -> Json | Refusal:
         """Put the finalizer on; return the object that results."""
         return await self._patch(task, {"finalizers": [*task.metadata.finalizers, names.FINALIZER]})
 
-    async def remove_finalizer(self, task: Task) -> Json | Refusal:
+    async def remove_finalizer(self, task: Task | Unreadable) -> Json | Refusal:
         """Take the finalizer off, and the note of the last command with it; return the object that results."""
         change: Json = {"finalizers": [other for other in task.metadata.finalizers if other != names.FINALIZER]}
         if names.ACCEPTED_COMMAND_ANNOTATION in task.metadata.annotations:
             change["annotations"] = {names.ACCEPTED_COMMAND_ANNOTATION: None}
         return await self._patch(task, change)
 
-    async def note_command(self, task: Task, command: Command) -> Json | Refusal:
+    async def note_command(self, task: Task | Unreadable, command: Command) -> Json | Refusal:
         """Take the command annotations off and note the command, in one write; return the object that results."""
         taken = (
             names.ACTION_ANNOTATION,
@@ -49,7 +70,7 @@ class Tasks:
         same = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": version}
         return await self._api.send("DELETE", _path(key), body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": same})
 
-    async def _patch(self, task: Task, metadata: Json) -> Json | Refusal:
+    async def _patch(self, task: Task | Unreadable, metadata: Json) -> Json | Refusal:
         return await self._api.send("PATCH", _path(task.key), query=_MANAGER, body={"metadata": _version(task) | metadata})
 
 
@@ -60,6 +81,6 @@ def _path(key: Key) -> str:
     return path_of("apis", names.GROUP, names.VERSION, "namespaces", key.namespace, names.PLURAL, key.name)
 
 
-def _version(task: Task) -> Json:
+def _version(task: Task | Unreadable) -> Json:
     meta = task.metadata
     return {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid, "resourceVersion": meta.resource_version}

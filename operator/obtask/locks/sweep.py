@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from obtask.kube.api import Refusal
+from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.leases import Lease, Leases
 from obtask.kube.tasks import Tasks
 from obtask.locks.board import Board, key_of
-from obtask.model.task import Key, read_task
+from obtask.model.constraints import is_path_segment
+from obtask.model.task import Key, is_finished
 from obtask.rules.fencing import may_go
 from obtask.rules.lock_keys import holder_name, holder_uid
 
@@ -34,7 +35,7 @@ class Sweeper:
 
     async def sweep(self) -> int:
         """Look at every held Lease; return how many were freed."""
-        return sum([await self.check(lease) for lease in self._board.leases() if lease.holder])
+        return sum([await self._checked(lease) for lease in self._board.leases() if lease.holder])
 
     async def collect(self) -> int:
         """Delete some of the locks that nobody has wanted for long; return how many went. Others' Leases are left alone."""
@@ -56,13 +57,23 @@ class Sweeper:
     async def sweep_strays(self) -> int:
         """Look, once, at each Lease whose holder was unknown at the last call too: in between, the watches had time to tell."""
         seen = {(lease.namespace, lease.name, lease.version): lease for lease in self._board.strays()}
-        freed = sum([await self.check(lease) for place, lease in seen.items() if self._strays.get(place) is False])
+        freed = sum([await self._checked(lease) for place, lease in seen.items() if self._strays.get(place) is False])
         self._strays = {place: place in self._strays for place in seen}
         return freed
 
+    async def _checked(self, lease: Lease) -> bool:
+        try:
+            return await self.check(lease)
+        except (Unavailable, Denied):
+            raise
+        except Exception:  # whatever is wrong with this one, the others are looked at
+            logger.exception("lease %s/%s not looked at", lease.namespace, lease.name)
+            return False
+
     async def check(self, lease: Lease) -> bool:
         """Empty the Lease if its holder is finished or gone; return whether that freed it."""
-        if not holder_uid(lease.holder) or not await self._over(lease):
+        name_of_a_task = is_path_segment(holder_name(lease.holder)) and holder_uid(lease.holder)
+        if not name_of_a_task or not await self._over(lease):
             return False
         answer = await self._leases.write(replace(lease, holder="", acquired_at=None), self._clock())
         if isinstance(answer, Refusal):
@@ -86,4 +97,4 @@ class Sweeper:
             return answer.missing
         if answer["metadata"]["uid"] != holder_uid(lease.holder):
             return True
-        return read_task(answer).status.phase.finished
+        return is_finished(answer)

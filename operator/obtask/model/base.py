@@ -1,9 +1,22 @@
 """Owns the base class of every value in the model: frozen, camelCase on the wire, unknown fields refused."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+LAST_YEAR = 9000  # a week, or a time to live, can be added to every moment before
+
+
+def _sensible(moment: datetime) -> datetime:
+    if moment.year > LAST_YEAR:
+        raise ValueError(f"no year after {LAST_YEAR} is known")
+    return moment
+
+
+# With a time zone: it is compared with others that have one.
+Moment = Annotated[AwareDatetime, AfterValidator(_sensible)]
 
 
 class Value(BaseModel):

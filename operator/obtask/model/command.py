@@ -2,23 +2,26 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, StringConstraints, ValidationError
 
 from obtask import names
-from obtask.model.base import Stored
-from obtask.model.status import Verb
+from obtask.model.base import Moment, Stored
+from obtask.model.status import Line, Verb
+
+Short = Annotated[str, StringConstraints(max_length=63)]
 
 
 class Command(Stored):
     """One command; ``id`` makes it recognisable after a restart, so that it is carried out once."""
 
-    id: str
-    verb: str
-    fault: str | None = Field(default=None, description="Why it cannot be a command at all.")
-    reason: str | None = None
-    requested_by: str | None = None
-    requested_at: datetime
+    id: Short
+    verb: Short
+    fault: Line | None = Field(default=None, description="Why it cannot be a command at all.")
+    reason: Line | None = None
+    requested_by: Line | None = None
+    requested_at: Moment
 
 
 def given_command(annotations: Mapping[str, str], *, resource_version: str, now: datetime) -> Command | None:

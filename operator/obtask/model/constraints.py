@@ -1,6 +1,6 @@
 """Owns the texts and values that fields of an action may hold."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import StringConstraints
 
@@ -12,6 +12,20 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", max_length=256)]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=8192)]
 FreeForm = dict[str, Any]
-ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-ApiVersion = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=253)]
-KindName = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=63)]
+# Kubernetes' IsValidPathSegmentName, in a dialect that knows no look-ahead.
+_SEGMENT = r"^([^./%][^/%]*|\.[^./%][^/%]*|\.\.[^/%]+)$"
+SEGMENT_RULE: Final = 'not empty, not "." or "..", without "/" and "%"'
+ObjectName = Annotated[str, StringConstraints(strict=True, pattern=_SEGMENT, min_length=1, max_length=253)]
+NamespaceName = Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+ApiVersion = Annotated[
+    str,
+    StringConstraints(
+        strict=True, pattern=r"^([a-z0-9]([-.a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=253
+    ),
+]
+KindName = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$", min_length=1, max_length=63)]
+
+
+def is_path_segment(name: str) -> bool:
+    """Return whether a name can be one segment of a path of the API server: Kubernetes' IsValidPathSegmentName."""
+    return name not in ("", ".", "..") and "/" not in name and "%" not in name

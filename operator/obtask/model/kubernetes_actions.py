@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from obtask.model.base import Value
-from obtask.model.constraints import ApiVersion, Expression, FreeForm, KindName, ObjectName, Text
+from obtask.model.constraints import ApiVersion, Expression, FreeForm, KindName, NamespaceName, ObjectName, Text
 
 
 class EnvVar(Value):
@@ -77,8 +77,8 @@ class ManifestMetadata(Value):
 
     model_config = ConfigDict(extra="allow")
 
-    name: ObjectName = Field(strict=True, description="Name of the object.")
-    namespace: Annotated[str, StringConstraints(strict=True, min_length=1, max_length=63)] | None = Field(
+    name: ObjectName = Field(description="Name of the object.")
+    namespace: NamespaceName | None = Field(
         default=None, description="Namespace of the object. Default: the task's, if its kind has namespaces."
     )
 

@@ -10,6 +10,9 @@ TAIL_BYTES: Final = 2048
 CONDITION_CHARACTERS: Final = 4096
 OBJECT_BYTES: Final = 512 * 1024
 EXPRESSIONS_BYTES: Final = 64 * 1024  # all expressions of a task together: about 0.4 s of compiling
+SPEC_BYTES: Final = 256 * 1024  # as the API server sends it: API.md section 2.2
+DEEPEST_SPEC: Final = 64  # levels of objects and lists, the spec itself being the first
+STATUS_BYTES: Final = 2 * OBJECT_BYTES  # what no operator writes
 EXTERNAL_CHARACTERS: Final = 56  # an obshell task of an agent with an IPv6 address has 45 and its number
 
 # What all subtasks of a task may store together. The rest of the 512 KiB is for the names, times and

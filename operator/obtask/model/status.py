@@ -1,13 +1,12 @@
 """Owns the status of an OBTask: what has happened so far. API.md section 3."""
 
-from datetime import datetime
 from enum import StrEnum
 from operator import not_
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from obtask.model.base import Stored
+from obtask.model.base import Moment, Stored
 from obtask.model.limits import CONDITION_CHARACTERS, MESSAGE_CHARACTERS, NONCE_DIGESTS, TAIL_BYTES, one_line
 
 
@@ -134,7 +133,7 @@ class Condition(Stored):
     reason: str = Field(description="Why, in CamelCase.")
     message: ConditionMessage = Field(default="", description="Why, for people.")
     observed_generation: int = Field(default=0, description="The metadata.generation this was set for.")
-    last_transition_time: datetime = Field(description="When the status last changed.")
+    last_transition_time: Moment = Field(description="When the status last changed.")
 
 
 class LogRef(Stored):
@@ -151,7 +150,7 @@ class Blocker(Stored):
     uid: str = Field(description="Its uid.")
     phase: Phase = Field(description="Its phase.")
     scope: str = Field(description="What it locks: Global, OBProxy or Tenant.")
-    since: datetime | None = Field(default=None, description="Since when it holds its lock, or waits.")
+    since: Moment | None = Field(default=None, description="Since when it holds its lock, or waits.")
 
 
 class LockStatus(Stored):
@@ -159,7 +158,7 @@ class LockStatus(Stored):
 
     lease: str = Field(description="Name of the Lease.")
     scope: str = Field(description="Global, OBProxy or Tenant.")
-    acquired_at: datetime = Field(description="When the lock was taken.")
+    acquired_at: Moment = Field(description="When the lock was taken.")
     token: int = Field(description="Fencing token: grows with every new holder of the Lease.")
 
 
@@ -173,7 +172,7 @@ class FailedSubtask(Stored):
     reason: FailureReason = Field(description="Why it failed.")
     code: str | None = Field(default=None, description="Exit code, SQL error number or HTTP status, if there is one.")
     message: Line = Field(description="One line, at most 512 characters.")
-    failed_at: datetime = Field(description="When it failed.")
+    failed_at: Moment = Field(description="When it failed.")
     log_tail: Tail | None = Field(default=None, description="The last lines of its log: at most 20 lines and 2048 bytes; secrets masked.")
     log_ref: LogRef | None = Field(default=None, description="The whole log, when it is longer than the tail.")
 
@@ -184,8 +183,8 @@ class LastAction(Stored):
     verb: Line = Field(description="The command as given.")
     result: ActionResult = Field(description="Accepted or Rejected.")
     message: Line = Field(default="", description="What was done, or why it was refused.")
-    requested_at: datetime | None = Field(default=None, description="When the annotation was seen.")
-    handled_at: datetime = Field(description="When the command was carried out or refused.")
+    requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
+    handled_at: Moment = Field(description="When the command was carried out or refused.")
     requested_by: Line | None = Field(
         default=None, description="Who asked: proved by the admission policies of the chart; without them, what the annotation said."
     )
@@ -211,10 +210,10 @@ class SubtaskStatus(Stored):
     attempts: int = Field(default=0, description="How many attempts were started in direction Forward.")
     rollback_attempts: int = Field(default=0, exclude_if=not_, description="How many attempts to undo it were started.")
     auto_retries: int = Field(default=0, exclude_if=not_, description="Automatic retries since a person last acted.")
-    next_attempt_at: datetime | None = Field(default=None, description="When the awaited automatic retry starts.")
+    next_attempt_at: Moment | None = Field(default=None, description="When the awaited automatic retry starts.")
     runner: str | None = Field(default=None, description="The operator process that recorded the current or last attempt.")
-    started_at: datetime | None = Field(default=None, description="When the current or last attempt started.")
-    finished_at: datetime | None = Field(default=None, description="When the last attempt ended.")
+    started_at: Moment | None = Field(default=None, description="When the current or last attempt started.")
+    finished_at: Moment | None = Field(default=None, description="When the last attempt ended.")
     message: Line | None = Field(default=None, description="One line about the current or last attempt, at most 512 characters.")
     failure: Failure | None = Field(default=None, description="Why the last attempt failed.")
     job: str | None = Field(default=None, description="Name of the Job of the last attempt.")
@@ -239,8 +238,8 @@ class StepStatus(Stored):
 
     name: str = Field(description="Name of the step.")
     phase: SubtaskPhase = Field(default=SubtaskPhase.PENDING, description="Where it stands.")
-    started_at: datetime | None = Field(default=None, description="When its first attempt started.")
-    finished_at: datetime | None = Field(default=None, description="When it ended.")
+    started_at: Moment | None = Field(default=None, description="When its first attempt started.")
+    finished_at: Moment | None = Field(default=None, description="When it ended.")
     subtasks: tuple[SubtaskStatus, ...] = Field(default=(), description="Its subtasks.")
 
 
@@ -254,8 +253,8 @@ class TaskStatus(Stored):
     message: str | None = Field(default=None, description="Why the task is in its phase, for people.")
     progress: str | None = Field(default=None, description="Steps done / steps.")
     current_step: str | None = Field(default=None, description="The step that runs, failed or is being undone.")
-    started_at: datetime | None = Field(default=None, description="When the first attempt was recorded; never reset.")
-    finished_at: datetime | None = Field(default=None, description="When the task ended.")
+    started_at: Moment | None = Field(default=None, description="When the first attempt was recorded; never reset.")
+    finished_at: Moment | None = Field(default=None, description="When the task ended.")
     allowed_actions: tuple[Verb, ...] = Field(default=(Verb.CANCEL,), description="The commands that would be accepted now.")
     blocked_by: tuple[Blocker, ...] = Field(default=(), exclude_if=not_, max_length=10, description="The tasks in the way, at most 10.")
     blocked_by_count: int | None = Field(default=None, description="How many tasks are in the way.")

@@ -2,14 +2,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
-from obtask.model.base import Stored
+from obtask import names
+from obtask.model.base import Moment, Stored
+from obtask.model.limits import DEEPEST_SPEC
+from obtask.model.packed import depth, fault_of, unpacked
 from obtask.model.spec import TaskSpec
-from obtask.model.status import TaskStatus
+from obtask.model.status import Phase, TaskStatus
+
+
+def _only(known: frozenset[str]) -> BeforeValidator:
+    def chosen(value: Any) -> Any:
+        return {key: text for key, text in value.items() if key in known} if isinstance(value, Mapping) else value
+
+    return BeforeValidator(chosen)
+
+
+# There may be 256 KiB of others, which would be kept in memory.
+Labels = Annotated[Mapping[str, str], _only(names.LABELS_OF_INTEREST)]
+Annotations = Annotated[Mapping[str, str], _only(names.ANNOTATIONS_OF_INTEREST)]
 
 
 class Metadata(Stored):
@@ -20,11 +34,11 @@ class Metadata(Stored):
     uid: str
     resource_version: str
     generation: int = 0
-    creation_timestamp: datetime
-    deletion_timestamp: datetime | None = None
+    creation_timestamp: Moment
+    deletion_timestamp: Moment | None = None
     finalizers: tuple[str, ...] = ()
-    labels: Mapping[str, str] = Field(default_factory=dict)
-    annotations: Mapping[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
+    annotations: Annotations = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +80,88 @@ class Task:
         return self.spec
 
 
-def read_task(body: Mapping[str, Any]) -> Task:
-    """Return the task in an API object; a spec that cannot be read becomes InvalidSpec.
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A task with a status that this version cannot read: a newer operator wrote it. It may hold a lock, and it is not ours to change.
 
-    Raises pydantic.ValidationError when metadata or status cannot be read.
+    ``phase``, ``message`` and ``handled``, the last command, are what it says, as far as that is text.
     """
-    spec: TaskSpec | InvalidSpec
+
+    metadata: Metadata
+    fault: str
+    phase: str = ""
+    message: str = ""
+    handled: str = ""
+
+    @property
+    def key(self) -> Key:
+        """Namespace and name."""
+        return Key(self.metadata.namespace, self.metadata.name)
+
+
+def read_task(body: Mapping[str, Any]) -> Task:
+    """Return the task in an API object with a status that can be read; a spec that cannot becomes InvalidSpec.
+
+    Raises ValueError when metadata or status cannot be read.
+    """
+    task = read_object(body)
+    if isinstance(task, Unreadable):
+        raise ValueError(task.fault)  # noqa: TRY004 - the value is wrong, not its type
+    return task
+
+
+def read_object(body: Mapping[str, Any], spec: TaskSpec | InvalidSpec | None = None) -> Task | Unreadable:
+    """Return the task in an API object; a spec that cannot be read becomes InvalidSpec. One that is given is not read again.
+
+    Raises pydantic.ValidationError when the metadata cannot be read, which no API server sends.
+    """
+    metadata = Metadata.model_validate(body["metadata"])
+    status = body.get("status") or {}
+    unfit = fault_of(status)
+    if unfit is not None:
+        return Unreadable(metadata, unfit)
     try:
-        spec = TaskSpec.model_validate(body.get("spec") or {})
+        known = TaskStatus.model_validate(status)
     except ValidationError as error:
-        spec = InvalidSpec(first_fault(error))
-    return Task(
-        metadata=Metadata.model_validate(body["metadata"]),
-        spec=spec,
-        status=TaskStatus.model_validate(body.get("status") or {}),
-    )
+        action = status.get("lastAction") if isinstance(status, Mapping) else None
+        return Unreadable(metadata, first_fault(error, "status"), _said(status, "phase"), _said(status, "message"), _said(action, "id"))
+    return Task(metadata=metadata, spec=read_spec(body.get("spec") or {}) if spec is None else spec, status=known)
+
+
+def read_spec(spec: Any) -> TaskSpec | InvalidSpec:
+    """Return the spec in an API object, or why it cannot be read. Limits come first: API.md section 2.2."""
+    unfit = fault_of(spec)
+    try:
+        whole = unpacked(spec)
+        if unfit is None and depth(whole, DEEPEST_SPEC) > DEEPEST_SPEC:
+            unfit = f"spec nests more than {DEEPEST_SPEC} deep"
+        return InvalidSpec(unfit) if unfit is not None else TaskSpec.model_validate(whole)
+    except ValidationError as error:
+        return InvalidSpec(first_fault(error))
+    except (ValueError, RecursionError) as error:
+        return InvalidSpec(f"spec: {error}"[:512])
+
+
+def phase_of(body: Mapping[str, Any]) -> str:
+    """Return the phase of a task as it is written, or nothing if it is no text; no other part of it needs to be readable."""
+    return _said(body.get("status"), "phase")
+
+
+def is_finished(body: Mapping[str, Any]) -> bool:
+    """Return whether a task is in a finished phase, whatever else it contains."""
+    return phase_of(body) in FINISHED
+
+
+def _said(value: Any, name: str) -> str:
+    found = value.get(name) if isinstance(value, Mapping) else None
+    return found if isinstance(found, str) else ""
+
+
+FINISHED = frozenset(phase.value for phase in Phase if phase.finished)
 
 
 def first_fault(error: ValidationError, root: str = "spec") -> str:
     """Return the first fault of a validation as one line: the field, and what is allowed."""
-    fault = error.errors(include_url=False)[0]
+    fault = error.errors(include_url=False, include_input=False)[0]
     path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
     return f"{path}: {fault['msg'].removeprefix('Value error, ')}"[:512]

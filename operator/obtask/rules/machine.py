@@ -157,7 +157,8 @@ def _unreadable(task: Task, seen: Observation, command: Command | None, spec: In
         return Record(commands.answered(status, command, ActionResult.REJECTED, f"{refusal}: {spec.message}", seen.now))
     if status.phase in {Phase.PENDING, Phase.WAITING}:
         return Record(_rejected(status, Reason.INVALID_SPEC, spec.message, seen.now))
-    return Rest()
+    text = messages.unreadable_spec(spec.message, status.phase, task.metadata)
+    return Rest() if status.message == text or status.cancelling else Record(status.model_copy(update={"message": text}))
 
 
 def _obey(task: Task, spec: TaskSpec, seen: Observation, command: Command) -> Intent:

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from obtask.model.limits import one_line
 from obtask.model.status import Blocker, Phase, Verb
+from obtask.model.task import Metadata
 
 
 def waiting(blockers: Sequence[Blocker], count: int, namespace: str, shown: int = 3) -> str:
@@ -27,6 +29,14 @@ def blocked_by_summary(blockers: Sequence[Blocker], count: int) -> str | None:
         return None
     more = f" +{count - 1}" if count > 1 else ""
     return f"{blockers[0].name} ({blockers[0].phase.value}){more}"
+
+
+def unreadable_spec(why: str, phase: Phase, metadata: Metadata) -> str:
+    """Return why a task that was begun stands still although its lock is held, and what to type."""
+    verbs = "action=skip" if phase is Phase.FAILED else "action=cancel, then action=skip"
+    what = f"kubectl annotate obtask {metadata.name} -n {metadata.namespace} {verbs}"
+    text = f"this version of the operator cannot read the spec ({one_line(why, 200)}): install another one, or give the task up"
+    return one_line(f"{text}: {what}")
 
 
 def not_allowed(verb: str, phase: Phase, allowed: Sequence[Verb]) -> str:

@@ -13,7 +13,7 @@ from obtask.engine.wakeups import Wakeups
 from obtask.kube.leases import Lease, read_lease
 from obtask.locks.board import Board
 from obtask.model.attempt import AttemptId
-from obtask.model.task import Key
+from obtask.model.task import Key, phase_of
 
 # Takes note of a change of an object; returns the attempt that it is news about, if there is one.
 See = Callable[[str, dict[str, Any]], AttemptId | None]
@@ -52,16 +52,16 @@ class Inbox:
             self._gone(key, meta["uid"])
             return
         self._finished.see(body, listed=not change)
-        known = self._engine.known.get(key)
-        if known is not None and known.metadata.uid != meta["uid"]:
-            if int(known.metadata.resource_version) > int(meta["resourceVersion"]):
+        known = self._engine.known.metadata(key)
+        if known is not None and known.uid != meta["uid"]:
+            if int(known.resource_version) > int(meta["resourceVersion"]):
                 return  # an event that comes again, about a namesake that is gone
-            self._gone(key, known.metadata.uid)
+            self._gone(key, known.uid)
             known = None
         if known is None and at_rest(body):
             self._board.forget_task(meta["uid"])
             return
-        if known is None and change and (body.get("status") or {}).get("phase", "Pending") != "Pending":
+        if known is None and change and phase_of(body) not in ("", "Pending"):
             # A task that is told of for the first time is new, unless it was listed: this may be an event that comes again.
             self._engine.doubted.add(key)
         if self._engine.learn(body) is not None:

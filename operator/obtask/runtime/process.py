@@ -17,6 +17,7 @@ from obtask.runtime.health import Health
 from obtask.runtime.loop_errors import LoopErrors
 from obtask.runtime.ports import listening
 from obtask.runtime.preflight import check_cluster
+from obtask.runtime.watchdog import LoopWatchdog
 from obtask.runtime.watching import Watching, build_registry, build_settings
 from obtask.settings import Settings
 
@@ -28,6 +29,8 @@ FLUSH_SECONDS = 3.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 1.0
 CLEAN_SECONDS = 2.0
+FAULT_PAUSE_SECONDS = 30.0
+MOST_ON_THE_WAY = 100  # objects, each of up to a megabyte
 LISTED = ""  # as kopf tells what it has listed
 
 
@@ -43,7 +46,7 @@ async def load(operator: Operator) -> None:
     """
     for lease in await operator.listing.leases():
         operator.board.see_lease(lease)
-    for body in await operator.listing.unfinished_tasks():
+    async for body in operator.listing.unfinished_tasks():
         operator.inbox.receive(names.PLURAL, LISTED, body)
 
 
@@ -57,7 +60,8 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
     operator = assemble(settings, api, now)
     try:
         health = Health(operator.leadership)
-        async with listening(settings.health_address, settings.metrics_address, health, operator.metrics.registry):
+        ports = listening(settings.health_address, settings.metrics_address, health, operator.metrics.registry)
+        async with ports, LoopWatchdog(operator.metrics.loop_held).watching():
             await check_cluster(api, settings)
             await load(operator)
             async with _background(operator, health) as parts:
@@ -117,18 +121,37 @@ async def _first_failure(tasks: list[asyncio.Task[None]], owner: asyncio.Task[An
         owner.cancel()
 
 
+class _Handover:
+    """The way of what is watched from kopf's thread into the event loop; no faster than that takes it."""
+
+    def __init__(self, operator: Operator, listed: asyncio.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._operator = operator
+        self._listed = listed
+        self._told = self._taken = 0  # each is written by one thread
+
+    def seen(self, kind: str, change: str, body: dict[str, Any]) -> None:
+        """Pass on what was seen."""
+        self._told += 1
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
+            self._loop.call_soon_threadsafe(self._take, kind, change, body)
+
+    def room(self) -> bool:
+        """Return whether there is room for more."""
+        return self._told - self._taken < MOST_ON_THE_WAY
+
+    def _take(self, kind: str, change: str, body: dict[str, Any]) -> None:
+        self._taken += 1
+        self._operator.inbox.receive(kind, change, body)
+        if not change:
+            self._listed.set()
+
+
 async def _watch(operator: Operator, health: Health, listed: asyncio.Event) -> None:
     """Pass on what kopf sees. ``listed`` is set when it has begun from a list: what was deleted before is told by nobody."""
-    loop = asyncio.get_running_loop()
-
-    def seen(kind: str, change: str, body: dict[str, Any]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
-            loop.call_soon_threadsafe(operator.inbox.receive, kind, change, body)
-            if not change:
-                loop.call_soon_threadsafe(listed.set)
-
+    handover = _Handover(operator, listed)
     while True:
-        registry = build_registry(lambda: _login(operator), seen)
+        registry = build_registry(lambda: _login(operator), handover.seen, handover.room)
         watching = Watching(registry, build_settings(), operator.settings.namespaces)
         health.watching = watching
         watching.start()
@@ -153,17 +176,21 @@ async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:
         except (Unavailable, Denied) as error:
             logger.warning("nobody knows what was deleted meanwhile: %s", error)
             listed.set()
+        except Exception:  # what one object contains must not end the operator for all
+            logger.exception("nobody knows what was deleted meanwhile")
+            await asyncio.sleep(FAULT_PAUSE_SECONDS)
+            listed.set()
 
 
 async def _catch_up(operator: Operator) -> None:
     """Find out what was deleted while nobody watched."""
     operator.actions.jobs.doubt()
-    tasks, leases = operator.engine.known.all(), operator.board.leases()
-    there = {body["metadata"]["uid"] for body in await operator.listing.unfinished_tasks()}
-    for task in tasks:
-        if task.metadata.uid not in there:
-            operator.engine.doubted.add(task.key)
-            operator.wakeups.ring(task.key)
+    tasks, leases = operator.engine.known.uids(), operator.board.leases()
+    there = {body["metadata"]["uid"] async for body in operator.listing.unfinished_tasks()}
+    for key, uid in tasks.items():
+        if uid not in there:
+            operator.engine.doubted.add(key)
+            operator.wakeups.ring(key)
     listed = {(lease.namespace, lease.name) for lease in await operator.listing.leases()}
     for lease in leases:
         if (lease.namespace, lease.name) not in listed:
@@ -193,7 +220,7 @@ async def _work(operator: Operator) -> None:
         await operator.leadership.leading()
         # Whatever came and went meanwhile is none of our business; a Lease that it left is freed by the sweep.
         operator.engine.departed.clear()
-        operator.wakeups.keep_only({task.key for task in operator.engine.known.all()})
+        operator.wakeups.keep_only(operator.engine.known.uids())
     async with asyncio.TaskGroup() as group:
         group.create_task(operator.workers.run())
         group.create_task(_sweep(operator))
@@ -217,6 +244,9 @@ async def _clean(operator: Operator) -> None:
             more = await operator.cleaner.clean()
         except (Unavailable, Denied) as error:
             logger.warning("finished tasks: %s", error)
+        except Exception:  # what one object contains must not end the operator for all
+            logger.exception("finished tasks: not cleaned")
+            await asyncio.sleep(FAULT_PAUSE_SECONDS)
         await asyncio.sleep(0 if more else CLEAN_SECONDS)
 
 
@@ -233,4 +263,7 @@ async def _sweep(operator: Operator) -> None:
                 everything_at = loop.time() + operator.settings.sweep_seconds
         except (Unavailable, Denied) as error:
             logger.warning("sweep of leases: %s", error)
+        except Exception:  # what one object contains must not end the operator for all
+            logger.exception("sweep of leases: not ended")
+            await asyncio.sleep(FAULT_PAUSE_SECONDS)
         await asyncio.sleep(min(STRAY_SECONDS, operator.settings.sweep_seconds))

@@ -14,39 +14,57 @@ import kopf
 
 from obtask import names
 from obtask.kube.api import TLS_CLOSE_SECONDS
+from obtask.kube.listing import PAGE
+from obtask.runtime.session import contents, with_envelopes
 
 logger = logging.getLogger(__name__)
 
 CUT_SECONDS = 1.0
+LOGIN_PAUSE_SECONDS = 2.0
+# What is watched, and the label that an object must have.
+WATCHED = {
+    (names.GROUP, names.VERSION, names.PLURAL): None,
+    ("coordination.k8s.io", "v1", "leases"): names.LOCK_LABEL,
+    ("batch", "v1", "jobs"): names.TASK_UID_LABEL,
+    ("", "v1", "pods"): names.TASK_UID_LABEL,
+}
 
 Seen = Callable[[str, str, dict[str, Any]], None]
 
 
-def build_registry(login: Callable[[], kopf.ConnectionInfo | None], seen: Seen) -> kopf.OperatorRegistry:
-    """Return kopf's registry with our handlers; ``seen(kind, type, object)`` is called in kopf's thread."""
+def build_registry(login: Callable[[], kopf.ConnectionInfo | None], seen: Seen, room: Callable[[], bool]) -> kopf.OperatorRegistry:
+    """Return kopf's registry with our handlers; ``seen(kind, type, object)`` is called in kopf's thread.
+
+    As long as ``room()`` is false, kopf is told of nothing new.
+    """
     registry = kopf.OperatorRegistry()
+    before: list[kopf.ConnectionInfo] = []
 
     @kopf.on.login(registry=registry)
-    def log_in(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return login() or kopf.login_with_service_account(**kwargs)
+    async def log_in(**kwargs: Any) -> kopf.AiohttpSession | None:
+        found = login() or kopf.login_with_service_account(**kwargs)
+        if found is None:
+            return None
+        if found in before:
+            # It was refused. kopf tells by the session, which is another one each time, and would ask again at once.
+            await asyncio.sleep(LOGIN_PAUSE_SECONDS)
+        before[:] = [found]
+        return with_envelopes(found, room)
 
-    @kopf.on.event(names.GROUP, names.VERSION, names.PLURAL, registry=registry)
-    async def task_changed(event: kopf.RawEvent, **_: Any) -> None:
-        seen(names.PLURAL, event["type"] or "", dict(event["object"]))
-
-    @kopf.on.event("coordination.k8s.io", "v1", "leases", registry=registry, labels={names.LOCK_LABEL: kopf.PRESENT})
-    async def lease_changed(event: kopf.RawEvent, **_: Any) -> None:
-        seen("leases", event["type"] or "", dict(event["object"]))
-
-    @kopf.on.event("batch", "v1", "jobs", registry=registry, labels={names.TASK_UID_LABEL: kopf.PRESENT})
-    async def job_changed(event: kopf.RawEvent, **_: Any) -> None:
-        seen("jobs", event["type"] or "", dict(event["object"]))
-
-    @kopf.on.event("", "v1", "pods", registry=registry, labels={names.TASK_UID_LABEL: kopf.PRESENT})
-    async def pod_changed(event: kopf.RawEvent, **_: Any) -> None:
-        seen("pods", event["type"] or "", dict(event["object"]))
-
+    for group, version, plural in WATCHED:
+        _pass_on(registry, (group, version, plural), seen)
     return registry
+
+
+def _pass_on(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], seen: Seen) -> None:
+    @kopf.on.event(*resource, registry=registry, id=f"{resource[2]}_changed")
+    async def changed(event: kopf.RawEvent, **_: Any) -> None:
+        try:
+            body = contents(event["object"])
+        except ValueError as error:
+            logger.warning("left out %s that cannot be read: %s", resource[2], error)
+            return
+        seen(resource[2], event["type"] or "", body)
 
 
 def build_settings() -> kopf.OperatorSettings:
@@ -58,10 +76,10 @@ def build_settings() -> kopf.OperatorSettings:
     # kopf takes its finalizer off whatever has no daemon: ours must not be its.
     settings.persistence.finalizer = f"{names.GROUP}/unused-by-kopf"
     settings.persistence.diffbase_storage = _NoDiffBase()
-    settings.watching.label_selectors["coordination.k8s.io", "v1", "leases"] = names.LOCK_LABEL
-    settings.watching.label_selectors["batch", "v1", "jobs"] = names.TASK_UID_LABEL
-    settings.watching.label_selectors["", "v1", "pods"] = names.TASK_UID_LABEL
-    settings.watching.chunk_size = 500
+    for resource, label in WATCHED.items():
+        if label is not None:
+            settings.watching.label_selectors[resource] = label
+    settings.watching.chunk_size = int(PAGE)
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 660
     settings.networking.connect_timeout = 5

@@ -8,7 +8,7 @@ from obtask.executors.base import Log
 from obtask.executors.inprocess import Course
 from obtask.executors.resource.refusals import FORBIDDEN, GONE, NOT_FOUND, failed
 from obtask.executors.resource.target import Named, Target
-from obtask.kube.api import Json, Refusal, Unavailable
+from obtask.kube.api import BadName, Json, Refusal, Unavailable
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
 from obtask.model.attempt import Failed
@@ -52,15 +52,17 @@ class Conversation:
         served = await self.persist(lambda: self._discovery.find(wanted.api_version, wanted.kind))
         if isinstance(served, Refusal):
             return self.failed(served)
-        place = (wanted.namespace or namespace) if served.namespaced else None
-        if {wanted.name, place} & {".", ".."}:
-            return Failed(FailureReason.NOT_FOUND, f'"{wanted.name}" in "{place}" cannot be the name of an object')
-        return Target(served, place, wanted.name)
+        target = Target(served, (wanted.namespace or namespace) if served.namespaced else None, wanted.name)
+        try:
+            _ = target.path
+        except BadName as error:
+            return Failed(FailureReason.NOT_FOUND, str(error))
+        return target
 
     async def read(self, target: Target) -> Json | Refusal:
         """Return the object as it is now."""
         answer = await self.persist(lambda: self._impersonation.send(self.account, "GET", target.path))
-        return answer if isinstance(answer, Refusal) else answer.body
+        return answer if isinstance(answer, Refusal) else _meant(target, answer.body)
 
     async def write(
         self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None, content_type: str | None = None
@@ -123,7 +125,7 @@ class Conversation:
                     elif change.kind == "DELETED":
                         yield Refusal(NOT_FOUND, "NotFound", f"{target} was deleted")
                     elif change.kind in {"ADDED", "MODIFIED"}:
-                        yield change.body
+                        yield _meant(target, change.body)
         except Unavailable as error:
             self._say_unavailable(error)
 
@@ -131,3 +133,10 @@ class Conversation:
         text = one_line(f"the API server does not answer, trying again: {error}", SHOWN_TROUBLE)
         self.log.write(text)
         self.report(text)
+
+
+def _meant(target: Target, body: Json) -> Json | Refusal:
+    """Refuse an object of another kind than was asked for: a Secret must not be shown or kept as if it were none."""
+    if body.get("kind") == target.served.kind:
+        return body
+    return Refusal(FORBIDDEN, "Forbidden", f"the API server answered with another kind of object than {target.served.kind}")

@@ -1,0 +1,52 @@
+"""Owns what is done for a task whose status cannot be read: see rules.unreadable."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from obtask.kube.api import Json, Refusal
+from obtask.kube.events import EventRecorder
+from obtask.kube.tasks import Tasks
+from obtask.model.task import Unreadable
+from obtask.rules.decision import LetGo, Rest, TakeCommand
+from obtask.rules.unreadable import Amend, care
+
+
+@dataclass(frozen=True, slots=True)
+class Caretaker:
+    """Looks after tasks that cannot be read. ``told``: the uids of those that nothing could be written to."""
+
+    tasks: Tasks
+    events: EventRecorder
+    clock: Callable[[], datetime]
+    told: set[str]
+
+    async def look(self, task: Unreadable) -> Json | Refusal | LetGo | None:
+        """Do the next thing: return what the API server answered, LetGo when the task is to be let go, or None when it can rest."""
+        match care(task, self.clock()):
+            case Amend() as amend:
+                return await self._amend(task, amend)
+            case TakeCommand(command=command):
+                return await self.tasks.note_command(task, command)
+            case LetGo() as end:
+                return end
+            case Rest():
+                return None
+
+    async def _amend(self, task: Unreadable, amend: Amend) -> Json | Refusal | None:
+        answer = await self.tasks.amend_status(task, amend.change)
+        refused = isinstance(answer, Refusal) and not (answer.conflict or answer.missing)
+        if refused and amend.instead is not None:
+            answer = await self.tasks.write_status(task, amend.instead)
+        elif refused:  # nothing can be written without a loss of what is there: an Event has to do, once
+            if task.metadata.uid not in self.told:
+                self._say(task, amend)
+                self.told.add(task.metadata.uid)
+            return None
+        if not isinstance(answer, Refusal):
+            self._say(task, amend)
+        return answer
+
+    def _say(self, task: Unreadable, amend: Amend) -> None:
+        said = amend.said
+        self.events.post(task, warning=said.warning, reason=said.reason, message=said.message, now=self.clock())
