@@ -80,6 +80,19 @@ class Engine:
                 return STOPPING_PAUSE if isinstance(intent, Stop) else None
         return timedelta()
 
+    async def explain(self, key: Key, why: str) -> None:
+        """Say in the message of an unfinished task, and by an Event, why it does not get on. Raises Unavailable."""
+        task = self.known.get(key)
+        if not isinstance(task, Task) or task.status.phase.finished:
+            return
+        record = machine.hindered(task, Observation(self.clock()), why)
+        if record.status.message == task.status.message:
+            return
+        self.events.post(task, warning=True, reason="HeldUp", message=record.status.message or "", now=self.clock())
+        answer = await self.tasks.write_status(task, record.status)
+        if not isinstance(answer, Refusal):
+            self.learn(answer)
+
     async def _rest(self, task: Task, intent: Rest) -> timedelta | None:
         if task.status.phase.finished:
             await self.locking.take_back(task)

@@ -213,7 +213,7 @@ async def _read(response: aiohttp.ClientResponse, what: str) -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > ANSWER_BYTES:
-            raise Unavailable(f"{what}: the answer has more than {ANSWER_BYTES // 1024 // 1024} MiB")
+            raise Denied(f"{what}: the answer has more than {ANSWER_BYTES // 1024 // 1024} MiB")
     return b"".join(pieces)
 
 

@@ -64,6 +64,11 @@ def lock_renewed(task: Task, seen: Observation, lock: LockStatus) -> Record:
     return _seal(task, seen, Record(task.status.model_copy(update={"lock": lock})))
 
 
+def hindered(task: Task, seen: Observation, why: str) -> Record:
+    """Return the record of a task that does not get on, for a reason outside of it: nothing but its message changes."""
+    return _seal(task, seen, Record(task.status.model_copy(update={"message": one_line(why)})))
+
+
 _UNBLOCKED = {"blocked_by": (), "blocked_by_count": None, "blocked_by_summary": None}
 
 

@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 15.0
+TELLING_FAILURES = 3  # what passes by itself in a second is not worth a word
 
 
 class Workers:
@@ -25,6 +26,7 @@ class Workers:
         self._count = count
         self._jitter = jitter
         self._failures: dict[Key, int] = {}
+        self._told: dict[Key, str] = {}
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -47,18 +49,39 @@ class Workers:
         try:
             with metrics.turns.time():
                 pause = await self._engine.reconcile(key)
-        except (Unavailable, Denied) as error:
+        except Unavailable as error:
             metrics.turn_errors.labels(type(error).__name__).inc()
             logger.warning("%s: %s", key, error)
+            why = None  # it concerns everybody, and a write would not get through either
+        except Denied as error:
+            metrics.turn_errors.labels(type(error).__name__).inc()
+            logger.warning("%s: %s", key, error)
+            why = f"held up: {error}"
         except Exception as error:
             # One task that cannot be handled must not take the others with it.
             metrics.turn_errors.labels(type(error).__name__).inc()
             logger.exception("%s: turn failed", key)
+            why = f"held up by a fault of the operator ({type(error).__name__}); its log says more"
         else:
             self._failures.pop(key, None)
+            self._told.pop(key, None)
             return pause
         # Nobody knows what was stored: the next turn starts from what the API server says.
         self._engine.doubted.add(key)
         failures = self._failures[key] = self._failures.get(key, 0) + 1
+        if why is not None and failures >= TELLING_FAILURES:
+            await self._tell(key, why)
         seconds = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
         return timedelta(seconds=seconds * (1 + self._jitter() / 2))
+
+    async def _tell(self, key: Key, why: str) -> None:
+        """Have people told why a task does not get on, once for each reason. Whatever goes wrong with that, the next turn comes."""
+        if self._told.get(key) == why:
+            return
+        self._told[key] = why
+        try:
+            await self._engine.explain(key, why)
+        except (Unavailable, Denied) as error:
+            logger.warning("%s: %s", key, error)
+        except Exception:
+            logger.exception("%s: nobody was told why it is held up", key)
