@@ -116,11 +116,11 @@ class Attempts:
         seen = await self._executor(attempt).observe(attempt, entry.log)
         match seen:
             case Running(message=message):
-                return Report(replace(seen, message=entry.log.mask(message) if message else None))
+                return Report(replace(seen, message=message and await self._logs.masked(attempt, entry.log, message)))
             case Succeeded(message=message):
-                ended: Succeeded | Failed | Lost = replace(seen, message=entry.log.mask(message) if message else None)
+                ended: Succeeded | Failed | Lost = replace(seen, message=message and await self._logs.masked(attempt, entry.log, message))
             case Failed(message=message):
-                ended = replace(seen, message=entry.log.mask(message))
+                ended = replace(seen, message=await self._logs.masked(attempt, entry.log, message))
             case Lost():
                 ended = seen
         room = tail_room(sum(len(step.subtasks) for step in task.status.steps))

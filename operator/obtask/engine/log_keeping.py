@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.objects import Objects
@@ -16,13 +17,16 @@ from obtask.model.status import LogRef
 from obtask.rules.observation import Report
 from obtask.shares import Threads
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 # What ends sooner is read once it has ended: a short attempt costs no write for its log.
 FIRST_SHOWN_AFTER = timedelta(seconds=10)
-PACKING_THREADS = 4
 SHOW_PAUSE = timedelta(seconds=5)
 SHOW_PAUSE_PER_KIB = timedelta(seconds=0.1)
+# Masking and packing are done in threads of their own: a name that takes long to look up holds none of them.
+THREADS, THREADS_PER_NAMESPACE = 4, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,9 @@ class LogKeeping:
     """Keeps the logs of attempts in ConfigMaps. Whatever happens to one never stops a task."""
 
     def __init__(self, objects: Objects, clock: Callable[[], datetime]) -> None:
+        self._threads = Threads(THREADS, most=THREADS_PER_NAMESPACE)
         self._objects = objects
         self._clock = clock
-        self._threads = Threads(PACKING_THREADS)
         self._shown: dict[AttemptId, _Shown] = {}
         self._showing: dict[AttemptId, asyncio.Lock] = {}
 
@@ -60,8 +64,8 @@ class LogKeeping:
 
     async def ended(self, attempt: Attempt, log: AttemptLog, end: Succeeded | Failed | Lost, room: int) -> Report:
         """Return the end of an attempt with its log, kept where it fits; ``room``: how many bytes of the tail the status may take."""
-        tail = log.tail() or None
-        short = tail is None or (not log.is_longer_than_tail() and stored_bytes(tail) <= room)
+        tail, longer = await self._read(attempt, log, lambda: (log.tail() or None, log.is_longer_than_tail()))
+        short = tail is None or (not longer and stored_bytes(tail) <= room)
         # A store of what was written so far may be under way: the whole log comes after it.
         async with self._lock(attempt):
             if short and attempt.id not in self._shown:
@@ -69,6 +73,10 @@ class LogKeeping:
             size = await self._store(attempt, log)
         reference = log_ref(attempt.id) if size else None
         return Report(end, log_tail=self._needed(tail, end, reference, short=short), log_ref=reference)
+
+    async def masked(self, attempt: Attempt, log: AttemptLog, message: str) -> str:
+        """Return a message of the attempt on one line, without its secrets."""
+        return await self._read(attempt, log, lambda: log.mask(message))
 
     async def show(self, running: Iterable[tuple[Attempt, AttemptLog]], is_running: Callable[[AttemptId], bool]) -> None:
         """Store what attempts have written so far, of those that have run for a while and have written more."""
@@ -87,6 +95,9 @@ class LogKeeping:
         """Drop what is remembered of an attempt."""
         self._shown.pop(attempt, None)
         self._showing.pop(attempt, None)
+
+    async def _read(self, attempt: Attempt, log: AttemptLog, reading: Callable[[], T]) -> T:
+        return await self._threads.run(attempt.namespace, reading) if log.heavy else reading()
 
     def _needed(self, tail: str | None, end: Succeeded | Failed | Lost, reference: LogRef | None, *, short: bool) -> str | None:
         return tail if short or isinstance(end, Failed) or reference is None else None

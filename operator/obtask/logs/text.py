@@ -6,13 +6,18 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from obtask.logs.bounded import CONTEXT_BYTES, BoundedLines, Limits, Line
-from obtask.masking.secrets import Secrets
+from obtask.masking.forms import PIECE
+from obtask.masking.secrets import UNMASKED, Secrets
+from obtask.model.limits import CUT
 from obtask.model.printable import printable
 
 TAIL_LINES = 20
 TAIL_BYTES = 2048
 PACK_LEVEL = 6  # 9 takes ten times as long for a log of few different characters, and gains nothing
 
+LONGEST_MESSAGE = 4096
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
@@ -36,7 +41,7 @@ class AttemptLog:
 
     def write(self, text: str, at: str | None = None) -> None:
         """Add text; each line gets the time it was written at, or ``at`` if it brings one. The end of the text ends a line."""
-        at = at or _rfc3339(self._clock())
+        at = at if at and _TIME.fullmatch(at) else _rfc3339(self._clock())
         for line in _split(text):
             self._add(at, printable(line))
             self._written += 1
@@ -45,12 +50,24 @@ class AttemptLog:
         """Mask this value wherever it appears, in what was and what will be written."""
         self._secrets.add(secret)
 
+    @property
+    def heavy(self) -> bool:
+        """True when reading it takes long, however short it is: it has many or long secrets."""
+        return self._secrets.heavy
+
     def mask(self, text: str) -> str:
-        """Return a message on one line, without the secrets."""
-        return " ".join(line for line in self._secrets.mask([printable(line) for line in _split(text)]) if line)
+        """Return a message on one line, without the secrets; of a longer message than 4 KiB its beginning."""
+        if self._secrets.too_many:
+            return UNMASKED
+        lines = self._secrets.mask([printable(line) for line in _split(text[:LONGEST_MESSAGE])])
+        shown = " ".join(line for line in lines if line)
+        # At the end there may be the first half of a secret, which is not recognised.
+        return shown if len(text) <= LONGEST_MESSAGE else shown[:-PIECE] + CUT
 
     def tail(self, max_lines: int = TAIL_LINES, max_bytes: int = TAIL_BYTES) -> str:
         """Return the last lines, whole ones, masked; of a last line that is too long, its end."""
+        if self._secrets.too_many:
+            return self._not_shown()
         lines = self._lines.newest if self._lines.cut_lines else [*self._lines.head, *self._lines.newest]
         count = min(max_lines, len(lines))
         earlier = [*(self._lines.before_newest if self._lines.cut_lines else []), *lines[: len(lines) - count]]
@@ -60,6 +77,8 @@ class AttemptLog:
 
     def is_longer_than_tail(self, max_lines: int = TAIL_LINES, max_bytes: int = TAIL_BYTES) -> bool:
         """Tell whether the tail is not the whole log."""
+        if self._secrets.too_many:
+            return False
         if self._lines.cut_lines or self._lines.count > max_lines:
             return True
         return len("\n".join(self._shown([*self._lines.head, *self._lines.newest])).encode()) > max_bytes
@@ -69,6 +88,8 @@ class AttemptLog:
 
         Takes some 100 ms of CPU for the longest log.
         """
+        if self._secrets.too_many:
+            return gzip.compress(f"{self._not_shown()}\n".encode(), PACK_LEVEL, mtime=0)
         head, newest = self._masked_parts()
         cut = 0
         while True:
@@ -80,6 +101,9 @@ class AttemptLog:
             else:
                 kept = (len(newest) - cut) * self._limits.packed_bytes * 9 // (len(packed) * 10)
                 cut = max(cut + 1, len(newest) - kept)
+
+    def _not_shown(self) -> str:
+        return f"{_rfc3339(self._clock())} {UNMASKED}"
 
     def _add(self, at: str, text: str) -> None:
         width = self._limits.line_characters

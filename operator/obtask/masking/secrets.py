@@ -1,131 +1,160 @@
-"""Owns finding secrets in text, whatever the text was cut into and however the secret was encoded. Pure."""
+"""Owns finding secrets in text, whatever the text was cut into: one pass over the text for all forms of all secrets. Pure."""
 
-import base64
-import json
-import re
 from collections.abc import Iterable, Sequence
-from urllib.parse import quote, quote_plus
 
+import ahocorasick
+
+from obtask.masking.forms import pieces, texts_of
 from obtask.masking.words import MASK, SHORT
 from obtask.model.printable import printable
 
-# Enough of a base64 text to tell it from chance, where the secret is in the middle of what was encoded.
-SHORTEST_CORE = 6
-# A line of a secret of several lines (a key, a certificate) is a secret too; a shorter one ("}", "-----") is not.
-SHORTEST_LINE = 8
+# Above this the text is not shown at all: half of a password is no better than the whole.
+MOST_VALUES = 1000
+MOST_BYTES = 64 * 1024
+# Secrets beyond this much are looked for in the usual forms only.
+RARE_BYTES = 16 * 1024
+# More than this to look for takes more than some 20 ms to prepare: no business of an event loop.
+LIGHT = 8 * 1024
 
-# The lines of a long certificate bundle are looked for as they are: in every form they would take seconds.
-LINES_IN_EVERY_FORM = 50
+UNMASKED = f"not shown: there are more than {MOST_VALUES} secret values, or {MOST_BYTES // 1024} KiB of them, which is too much to mask"
 
-_BREAKS = re.compile(r"[\r\n]+")
+_NOTHING: Sequence[tuple[int, int]] = ()
 
 
 class Secrets:
-    """The values to mask, and every form of them that is looked for."""
+    """The values to mask, and every form of them that is looked for. It may be asked from any thread.
+
+    ``too_many``: there are more secrets than can be masked, so that nothing may be shown.
+    """
 
     def __init__(self) -> None:
-        self._forms: set[str] = set()
+        self._values: set[str] = set()
+        self._bytes = 0
+        self._pieces: set[str] = set()
         self._short: set[str] = set()
+        self._weight = 0
+        self._automaton: tuple[int, ahocorasick.Automaton] | None = None
+        self.too_many = False
+
+    @property
+    def heavy(self) -> bool:
+        """True when masking takes long even for a short text."""
+        return self._weight > LIGHT
 
     def add(self, secret: str) -> None:
         """Mask this value from now on; an empty one is no secret."""
-        if not secret.strip():
+        if not secret.strip() or secret in self._values or self.too_many:
             return
-        if len(secret) < SHORT:
+        self._bytes += len(secret.encode("utf-8", "surrogatepass"))
+        self._values.add(secret)
+        if self._bytes > MOST_BYTES or len(self._values) > MOST_VALUES:
+            # Bounded from here on, whatever else comes.
+            self._values, self._pieces, self._short, self._automaton, self._weight = set(), set(), set(), None, 0
+            self.too_many = True
+        elif len(secret) < SHORT:
             self._short.add(printable(secret))
-            return
-        lines = _lines(secret)
-        self._forms.update(form for text in (secret, *lines[:LINES_IN_EVERY_FORM]) for form in _forms(text))
-        self._forms.update(printable(line) for line in lines[LINES_IN_EVERY_FORM:])
+        else:
+            rare = self._bytes <= RARE_BYTES
+            new = {piece for text in texts_of(secret) for piece in pieces(text, rare=rare)} - self._pieces
+            self._weight += sum(map(len, new))
+            self._pieces |= new
 
     def mask(self, lines: Sequence[str]) -> list[str]:
-        """Return the lines with every secret masked, also one that runs over several lines; there are as many as before."""
-        joined = "".join(lines)
-        spans = _merged(span for form in tuple(self._forms) for span in _found(joined, form))
+        """Return the lines with every secret masked, also one that runs over several lines; there are as many as before.
+
+        Takes time in proportion to the text and, once for each set of secrets, to them.
+        """
+        if self.too_many:
+            return [UNMASKED for _ in lines]
+        text = "".join(lines)
+        spans = _spans(self._ready().iter(text)) if self._pieces else _NOTHING
         masked = _cut_out(lines, spans) if spans else list(lines)
-        return [self._without_short(line) for line in masked] if self._short else masked
+        return self._without_short(masked) if self._short and masked else masked
 
-    def _without_short(self, line: str) -> str:
-        for secret in tuple(self._short):
-            line = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, line)
-        return line
+    def _without_short(self, lines: Sequence[str]) -> list[str]:
+        text = "\n".join(lines)
+        found = _automaton(tuple(self._short)).iter(text)
+        spans = _spans((last, length) for last, length in found if not (_goes_on(text, last - length) or _goes_on(text, last + 1)))
+        return "".join(_cut_out([text], spans)).split("\n")
 
-
-def _lines(secret: str) -> list[str]:
-    lines = [line.strip() for line in _BREAKS.split(secret)]
-    return [line for line in lines if len(line) >= SHORTEST_LINE] if len(lines) > 1 else []
-
-
-def _forms(secret: str) -> set[str]:
-    """Return the texts that give the secret away, as they look in a log without its line breaks."""
-    escaped = secret.replace("\\", "\\\\")
-    forms = {secret, secret.replace("'", "''"), secret.replace('"', '""'), escaped.replace("'", "\\'"), escaped.replace('"', '\\"')}
-    forms |= {escaped.replace("'", "\\'").replace('"', '\\"')}
-    forms |= {json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]}
-    octets = secret.encode("utf-8", "surrogatepass")
-    for encoded in (quote(octets, safe=""), quote(octets), quote_plus(octets)):
-        forms |= {encoded, re.sub("%..", lambda code: code[0].lower(), encoded)}
-    forms |= _base64_forms(octets)
-    shown = {printable(_BREAKS.sub("", form)) for form in forms}
-    return {form for form in shown if len(form) >= SHORT}
+    def _ready(self) -> ahocorasick.Automaton:
+        known, wanted = self._automaton, tuple(self._pieces)
+        if known is not None and known[0] == len(wanted):
+            return known[1]
+        made = _automaton(wanted)
+        if not self.heavy:  # a large one takes more memory than it saves time
+            self._automaton = (len(wanted), made)
+        return made
 
 
-def _base64_forms(octets: bytes) -> set[str]:
-    """Return the base64 texts of the secret, alone or in the middle of other text (``user:password``)."""
-    forms = set()
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        forms.add(encode(octets).decode().rstrip("="))
-        for before in range(3):
-            text = encode(b"\0" * before + octets).decode().rstrip("=")
-            # The first and the last character also hold bits of the neighbours.
-            core = text[(before * 8 + 5) // 6 :]
-            if (before + len(octets)) % 3:
-                core = core[:-1]
-            if len(core) >= SHORTEST_CORE:
-                forms.add(core)
-    return forms
+def _automaton(texts: Iterable[str]) -> ahocorasick.Automaton:
+    made = ahocorasick.Automaton(ahocorasick.STORE_LENGTH)
+    for text in texts:
+        made.add_word(text)
+    made.make_automaton()
+    return made
 
 
-def _found(text: str, form: str) -> Iterable[tuple[int, int]]:
-    at = text.find(form)
-    while at >= 0:
-        yield at, at + len(form)
-        at = text.find(form, at + 1)
-
-
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def _cut_out(lines: Sequence[str], spans: list[tuple[int, int]]) -> list[str]:
-    """Put the mask in place of each span, in every line that it touches."""
-    result, offset, rest = [], 0, list(reversed(spans))
-    for line in lines:
-        end = offset + len(line)
-        pieces, at = [], offset
-        while rest and rest[-1][0] < end:
-            start, stop = rest[-1]
-            pieces += [line[at - offset : max(start, offset) - offset], MASK]
-            at = min(stop, end)
-            if stop > end:
-                break
-            rest.pop()
-        result.append("".join([*pieces, line[at - offset :]]))
-        offset = end
-    return result
+def _spans(found: Iterable[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+    """Return what to cut out, from left to right, apart from each other. ``found``: last character and length, by last character."""
+    spans: list[tuple[int, int]] = []
+    start, before, end = 0, -1, -1  # the span that may still grow
+    for last, length in found:
+        if last == before and last + 1 - length >= start:
+            continue  # inside of what was found right before
+        first, before = last + 1 - length, last
+        if first > end:
+            if end >= 0:
+                spans.append((start, end))
+            start = first
+        elif first < start:
+            start = first
+            while spans and start <= spans[-1][1]:
+                start = min(start, spans.pop()[0])
+        end = last + 1
+    return [*spans, (start, end)] if end >= 0 else spans
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
     """Return the text without these values as they are; the longest first, as one may hold another."""
-    for secret in sorted(secrets, key=len, reverse=True):
+    known = sorted(secrets, key=len, reverse=True)
+    for secret in known:
         if len(secret) >= SHORT:
             text = text.replace(secret, MASK)
-        elif secret:
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+    return _without_words(text, [secret for secret in known if len(secret) < SHORT])
+
+
+def _without_words(text: str, words: Iterable[str]) -> str:
+    """Return the text without these where they stand alone."""
+    for word in words:
+        parts, at, found = [], 0, text.find(word) if word else -1
+        while found >= 0:
+            end = found + len(word)
+            if not _goes_on(text, found - 1) and not _goes_on(text, end):
+                parts += [text[at:found], MASK]
+                at = end
+            found = text.find(word, end if at == end else found + 1)
+        text = "".join([*parts, text[at:]])
     return text
+
+
+def _goes_on(text: str, at: int) -> bool:
+    return 0 <= at < len(text) and (text[at].isalnum() or text[at] == "_")
+
+
+def _cut_out(lines: Sequence[str], spans: Sequence[tuple[int, int]]) -> list[str]:
+    """Put the mask in place of each span, in every line that it touches."""
+    result, offset, rest = [], 0, list(reversed(spans))
+    for line in lines:
+        end = offset + len(line)
+        parts, at = [], offset
+        while rest and rest[-1][0] < end:
+            start, stop = rest[-1]
+            parts += [line[at - offset : max(start, offset) - offset], MASK]
+            at = min(stop, end)
+            if stop > end:
+                break
+            rest.pop()
+        result.append("".join([*parts, line[at - offset :]]))
+        offset = end
+    return result
