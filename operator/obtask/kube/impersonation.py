@@ -13,6 +13,7 @@ APPLY = "application/apply-patch+yaml"  # JSON is YAML, too
 WATCH_SLACK_SECONDS = 30  # the server ends a watch; whoever hears nothing for this much longer has lost it
 
 _INTERNAL = 500
+_ESCAPED = re.compile(r"\\(.)")
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
 
@@ -74,7 +75,7 @@ class Impersonation:
         refusal = read_refusal(response) if response.status == _INTERNAL else read_answer(method, path, response)
         if isinstance(refusal, Refusal):
             return refusal
-        warnings = tuple(re.sub(r"\\(.)", r"\1", found[1]) for text in response.warnings for found in _WARNING.finditer(text))
+        warnings = tuple(_ESCAPED.sub(r"\1", found[1]) for text in response.warnings for found in _WARNING.finditer(text))
         return Answer(refusal or {}, created=response.status == 201, warnings=warnings)  # noqa: PLR2004
 
     async def watch(

@@ -13,8 +13,8 @@ MOST_VALUES = 1000
 MOST_BYTES = 64 * 1024
 # Secrets beyond this much are looked for in the usual forms only.
 RARE_BYTES = 16 * 1024
-# More than this to look for takes more than some 20 ms to prepare: no business of an event loop.
-LIGHT = 8 * 1024
+# More than this takes more than some 20 ms to prepare: no business of an event loop.
+LIGHT_BYTES = 512
 
 UNMASKED = f"not shown: there are more than {MOST_VALUES} secret values, or {MOST_BYTES // 1024} KiB of them, which is too much to mask"
 
@@ -28,36 +28,29 @@ class Secrets:
     """
 
     def __init__(self) -> None:
-        self._values: set[str] = set()
+        self._values: dict[str, None] = {}
         self._bytes = 0
-        self._pieces: set[str] = set()
         self._short: set[str] = set()
-        self._weight = 0
         self._automaton: tuple[int, ahocorasick.Automaton] | None = None
         self.too_many = False
 
     @property
     def heavy(self) -> bool:
         """True when masking takes long even for a short text."""
-        return self._weight > LIGHT
+        return self._bytes > LIGHT_BYTES
 
     def add(self, secret: str) -> None:
         """Mask this value from now on; an empty one is no secret."""
-        if not secret.strip() or secret in self._values or self.too_many:
+        if not secret.strip() or secret in self._values or secret in self._short or self.too_many:
             return
         self._bytes += len(secret.encode("utf-8", "surrogatepass"))
-        self._values.add(secret)
-        if self._bytes > MOST_BYTES or len(self._values) > MOST_VALUES:
-            # Bounded from here on, whatever else comes.
-            self._values, self._pieces, self._short, self._automaton, self._weight = set(), set(), set(), None, 0
+        if self._bytes > MOST_BYTES or len(self._values) + len(self._short) >= MOST_VALUES:
+            self._values, self._short, self._automaton = {}, set(), None
             self.too_many = True
         elif len(secret) < SHORT:
             self._short.add(printable(secret))
         else:
-            rare = self._bytes <= RARE_BYTES
-            new = {piece for text in texts_of(secret) for piece in pieces(text, rare=rare)} - self._pieces
-            self._weight += sum(map(len, new))
-            self._pieces |= new
+            self._values[secret] = None
 
     def mask(self, lines: Sequence[str]) -> list[str]:
         """Return the lines with every secret masked, also one that runs over several lines; there are as many as before.
@@ -67,7 +60,7 @@ class Secrets:
         if self.too_many:
             return [UNMASKED for _ in lines]
         text = "".join(lines)
-        spans = _spans(self._ready().iter(text)) if self._pieces else _NOTHING
+        spans = _spans(self._ready().iter(text)) if self._values else _NOTHING
         masked = _cut_out(lines, spans) if spans else list(lines)
         return self._without_short(masked) if self._short and masked else masked
 
@@ -78,13 +71,22 @@ class Secrets:
         return "".join(_cut_out([text], spans)).split("\n")
 
     def _ready(self) -> ahocorasick.Automaton:
-        known, wanted = self._automaton, tuple(self._pieces)
-        if known is not None and known[0] == len(wanted):
+        known, values = self._automaton, tuple(self._values)
+        if known is not None and known[0] == len(values):
             return known[1]
-        made = _automaton(wanted)
+        made = _automaton(_wanted(values))
         if not self.heavy:  # a large one takes more memory than it saves time
-            self._automaton = (len(wanted), made)
+            self._automaton = (len(values), made)
         return made
+
+
+def _wanted(values: Iterable[str]) -> set[str]:
+    wanted: set[str] = set()
+    size = 0
+    for value in values:
+        size += len(value)
+        wanted.update(piece for text in texts_of(value) for piece in pieces(text, rare=size <= RARE_BYTES))
+    return wanted
 
 
 def _automaton(texts: Iterable[str]) -> ahocorasick.Automaton:

@@ -23,6 +23,9 @@ PATIENCE_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
 NAMED_AT_MOST = 3
 INSTALL = "`helm upgrade` of the chart, or `obtask crd | kubectl apply --server-side -f -`"
+LONGEST_DESCRIPTION = 1024
+
+_MAKER = re.compile(rf"{DISTRIBUTION} \S+(?<!\.)")
 
 
 class CannotStart(Exception):  # noqa: N818 - what follows from it
@@ -76,7 +79,7 @@ def _misfit(served: Schema | Refusal) -> str | None:
 
 
 def _made_by(served: Schema) -> str:
-    found = re.search(rf"{DISTRIBUTION} \S+(?<!\.)", served.get("description", ""))
+    found = _MAKER.search(served.get("description", "")[:LONGEST_DESCRIPTION])
     return found[0] if found else "of an unknown version"
 
 

@@ -18,7 +18,7 @@ PAUSE_SECONDS = 0.5
 READ_SECONDS = 120.0
 FOLLOW_SECONDS = 3600.0
 # 2026-11-22T22:42:04.123456789Z, in UTC whatever the node's clock shows.
-_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z ?")
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z ?")
 
 
 class PodLog:
@@ -61,9 +61,8 @@ class PodLog:
                     if isinstance(answer, Refusal):
                         log.write(f"{prefix}the log of container {name} cannot be read: {answer.message}")
                         return
-                    async for octets in _lines(answer):
-                        count += len(octets) + 1
-                        _write(log, prefix, octets)
+                    async for size in _copy(answer, log, prefix):
+                        count += size
                 break
             except Unavailable as error:
                 if count or not left:
@@ -79,8 +78,8 @@ class PodLog:
         try:
             async with self._jobs.log_end(pod, name, seconds=READ_SECONDS) as answer:
                 if not isinstance(answer, Refusal):
-                    async for octets in _lines(answer):
-                        _write(log, prefix, octets)
+                    async for _ in _copy(answer, log, prefix):
+                        pass
         except Unavailable as error:
             log.write(f"{prefix}the log of container {name} breaks off: {error}")
 
@@ -90,25 +89,33 @@ def _has_started(container: Mapping[str, Any]) -> bool:
     return bool(state.get("running") or (state.get("terminated") or {}).get("containerID"))
 
 
-async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the lines; one without end comes in parts."""
-    rest = b""
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+    """Yield the lines, and whether each begins where the kubelet began it: one without end comes in parts."""
+    rest, begins = bytearray(), True
     async for piece in pieces:
-        *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line
+        first, *others = piece.split(b"\n")
+        rest += first
+        for other in others:
+            yield bytes(rest), begins
+            rest, begins = bytearray(other), True
         if len(rest) > LONGEST_LINE:
-            yield rest
-            rest = b""
+            yield bytes(rest), begins
+            rest, begins = bytearray(), False
     if rest:
-        yield rest
+        yield bytes(rest), begins
 
 
-def _write(log: Log, prefix: str, octets: bytes) -> None:
-    line = octets.decode(errors="surrogateescape").removesuffix("\r")
-    time = _TIME.match(line)
-    if time is None:
-        log.write(prefix + line)
-        return
-    at = f"{time[1]}.{(time[2] or '')[:3]:0<3}Z"
-    log.write(prefix + line[time.end() :], at=at)
+async def _copy(pieces: AsyncIterator[bytes], log: Log, prefix: str) -> AsyncIterator[int]:
+    """Write the lines, and yield how many bytes each had.
+
+    Only the kubelet's own time, at the beginning of a line, is believed: what follows is the container's, whatever it looks like.
+    """
+    at: str | None = None
+    async for octets, begins in _lines(pieces):
+        line = octets.decode(errors="surrogateescape").removesuffix("\r")
+        if begins:
+            time = _TIME.match(line)
+            at = f"{time[1]}.{(time[2] or '')[:3]:0<3}Z" if time else None
+            line = line[time.end() :] if time else line
+        log.write(prefix + line, at=at)
+        yield len(octets) + 1

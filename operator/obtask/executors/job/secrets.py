@@ -1,9 +1,9 @@
-"""Owns masking of what a pod gets from Secrets as environment variables."""
+"""Owns masking of what a pod gets from Secrets, as environment variables and as files."""
 
 import base64
 import binascii
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from obtask.executors.base import Log
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def secrets_of(job: Json) -> dict[str, set[str] | None]:
-    """Return the Secrets that a Job's containers get variables from, with the keys; None: all of them."""
+    """Return the Secrets that a Job's containers get variables or files from, with the keys; None: all of them."""
     found: dict[str, set[str] | None] = {}
     for name, key in _references(job["spec"]["template"]["spec"]):
         keys = found.setdefault(name, set())
@@ -28,6 +28,7 @@ def secrets_of(job: Json) -> dict[str, set[str] | None]:
 
 
 def _references(pod: Json) -> Iterator[tuple[str, str | None]]:
+    # imagePullSecrets are the kubelet's: no container sees them.
     for container in [*(pod.get("initContainers") or ()), *(pod.get("containers") or ())]:
         for variable in container.get("env") or ():
             ref = (variable.get("valueFrom") or {}).get("secretKeyRef") or {}
@@ -37,6 +38,14 @@ def _references(pod: Json) -> Iterator[tuple[str, str | None]]:
             name = (source.get("secretRef") or {}).get("name")
             if name:
                 yield name, None
+    for volume in pod.get("volumes") or ():
+        projected = (volume.get("projected") or {}).get("sources") or ()
+        for source in ({"secret": volume.get("secret")}, *projected):
+            secret = source.get("secret") or {}
+            name = secret.get("secretName") or secret.get("name")
+            if name:
+                items: Iterable[Json] = secret.get("items") or ({},)
+                yield from ((name, item.get("key")) for item in items)
 
 
 class PodSecrets:

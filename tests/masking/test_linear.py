@@ -1,0 +1,166 @@
+"""Every regular expression of the operator takes time in proportion to its input, whatever that is made of.
+
+The patterns are found by walking through the package: one that is not listed here with its worst cases fails the test.
+"""
+
+import ast
+import importlib
+import pkgutil
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import obtask
+from obtask.masking.body import without_json_secrets
+from obtask.masking.http import header_secrets
+from obtask.masking.sql import masked_statement, secrets_in, without_echo
+from obtask.masking.words import is_secret_name
+
+FOLDER = Path(obtask.__file__).parent
+OUTSIDE = "obtask.devcluster"  # the workshop sees nothing foreign
+SIZE = 1 << 20
+# What the names, separators and quotes of a pattern are, over and over; the rest of the worst cases is made of its own text.
+COMMON = ["a", " ", "\n", "0", ".", "-", "_", "%", "\\", '"', "'", "(", "é", "\0", "a ", "a.", "a-", "0.", '\\"', "''", "\r\n"]
+
+WORST: dict[str, list[str]] = {
+    "obtask.executors.credentials:AGENT_URL": ["http://a", "https://a.", "http://[:", "http://a:1", "http://[0:.]"],
+    "obtask.executors.credentials:HOST_WITH_PORT": ["a", "[", "[a", "a:", ":1"],
+    "obtask.executors.credentials:_BETWEEN": [",", "a,"],
+    "obtask.executors.http.host_header:_HOST": ["a.", "[:", "[0:", "a:1"],
+    "obtask.hosts:_NAME": ["a.", "*.", "a_"],
+    "obtask.hosts:_WRITTEN": ["[", "[a", "a:", "a", "[a]:", "a:1"],
+    "obtask.kube.impersonation:_ESCAPED": ["\\a"],
+    "obtask.hosts:_OLD_SPELLING": ["0x", "0x."],
+    "obtask.executors.http.answers:_LARGE": ["0" * 18 + "a", "9"],
+    "obtask.executors.http.answers:_NOT_TEXT": ["\ud800"],
+    "obtask.executors.http.secret_headers:_CONTROL": ["\t"],
+    "obtask.executors.http.requests:_ENCODED": ["http://a", "%41"],
+    "obtask.executors.job.podlog:_TIME": ["2026-11-22T22:42:04.", "2026-11-22T22:42:04.123456789Z "],
+    "obtask.executors.obshell.client:_OBPROXY": ["/api/v1/obproxy", "/api/v1/task/dag/", "/api/v1/task/"],
+    "obtask.executors.obshell.dag:_ID": ["0a"],
+    "obtask.executors.resource.refusals:_MISSING_RIGHT": [
+        "cannot a ", 'cannot a resource "', 'cannot a resource "a" in API group "',
+        'cannot a resource "a" in API group "" in the namespace "',
+    ],
+    "obtask.executors.resource.refusals:_QUOTED": ['Invalid value: "', 'Invalid value: "\\', 'Invalid value: "aaaa"'],
+    "obtask.executors.resource.seen:_PATH": ["object.a", "object", ".a", "object.a("],
+    "obtask.executors.sql.binding:_PLACEHOLDER": ["%(", "%(a", "%(a)", "%%("],
+    "obtask.kube.impersonation:_WARNING": ['299 - "', '299 a "\\', "299 ", '299 - "a" '],
+    "obtask.logs.text:_LINE_BREAK": ["\r"],
+    "obtask.logs.text:_TIME": ["2026-11-22T22:42:04.", "2026-11-22T22:42:04Z"],
+    "obtask.masking.body:_FIELD": ['"password":"', '"a":"', '\\"password\\":\\"', '"a"', '"a" ', '\\\\\\\\\\\\\\"', '"password":1'],
+    "obtask.masking.body:_PLAIN": ["\\a"],
+    "obtask.masking.forms:_BREAKS": ["\r"],
+    "obtask.masking.forms:_ENCODED": ["%A", "\\u00", "%%"],
+    "obtask.masking.http:_SEPARATORS": [" ;,", "a=b;"],
+    "obtask.masking.sql:_BARE": ["a(", "%("],
+    "obtask.masking.sql:_BEFORE": [
+        "PASSWORD", "token", "password=", "password =", "a=", "SET PASSWORD ", "SET/*SET/*x*/", "/*SET/*x*/", "IDENTIFIED/**/WITH/**/",
+        "IDENTIFIED WITH ",
+        "IDENTIFIED WITH a ", "IDENTIFIED ", "IDENTIFIED BY ", "IDENTIFIED BY PASSWORD ", "PASSWORD(", "/**/", "a`", ":=",
+    ],
+    "obtask.masking.sql:_ESCAPED": ["\\'"],
+    "obtask.masking.sql:_LITERAL": ["'\\", "''", "_utf8'", "x'", "%(a", "0x0", '"\\'],
+    "obtask.masking.words:_SECRET_NAME": ["passw", "secre", "acces", "access_", "lock_token", "auth", "Auth", "api-", "sig"],
+    "obtask.rules.job_names:_OTHER": ["A", "a-"],
+    "obtask.rules.labels:_OTHER": ["/", "a/"],
+    "obtask.rules.labels:_VALUE": ["a_", "a."],
+    "obtask.runtime.preflight:_MAKER": ["obtask-operator ", "obtask-operator a."],
+    "obtask.settings:_NAMESPACE": ["a-"],
+}  # fmt: skip
+
+WHOLE: dict[str, Callable[[str], object]] = {
+    "masked_statement": masked_statement,
+    "secrets_in": lambda text: secrets_in(text, {}),
+    "without_echo": without_echo,
+    "without_json_secrets": without_json_secrets,
+    "header_secrets": lambda text: header_secrets({"Cookie": text}),
+    "is_secret_name": is_secret_name,
+}
+
+
+def modules() -> Iterator[str]:
+    """Yield the names of the operator's modules."""
+    for module in pkgutil.walk_packages([str(FOLDER)], "obtask."):
+        if not module.name.startswith(OUTSIDE) and not module.name.endswith(".__main__"):
+            yield module.name
+
+
+def patterns() -> dict[str, re.Pattern[str]]:
+    """Return the compiled patterns by module and name, each where it was made."""
+    found: dict[str, re.Pattern[str]] = {}
+    for module in modules():
+        tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
+        for node in tree.body:
+            names = [target.id for target in getattr(node, "targets", [getattr(node, "target", None)]) if isinstance(target, ast.Name)]
+            for name in names:
+                value = getattr(importlib.import_module(module), name, None)
+                if isinstance(value, re.Pattern):
+                    found[f"{module}:{name}"] = value
+    return found
+
+
+def used(name: str) -> set[str]:
+    """Return the methods of a pattern that its module calls, or that somebody calls who imports it."""
+    module, _, own = name.partition(":")
+    sources = [Path(importlib.import_module(module).__file__ or "")] if own.startswith("_") else list(FOLDER.rglob("*.py"))
+    return {found for source in sources for found in re.findall(rf"\b{own}\.(\w+)\(", source.read_text())}
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how much CPU the work takes."""
+    began = time.thread_time()
+    work()
+    return time.thread_time() - began
+
+
+def test_every_pattern_is_listed() -> None:
+    """Whoever adds a pattern says what its worst cases are; whoever takes one away cleans up."""
+    assert sorted(patterns()) == sorted(WORST)
+
+
+def test_patterns_are_compiled_once_where_this_test_finds_them() -> None:
+    """Nothing else calls the functions of ``re``: a pattern in the middle of code would escape this test, and be made of foreign text."""
+    stray = []
+    for module in modules():
+        tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
+        top = {id(node.value) for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None}
+        for node in ast.walk(tree):
+            called = node.func if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
+            if called is not None and ast.unparse(called.value) == "re" and called.attr != "escape" and id(node) not in top:
+                stray.append(f"{module}: {ast.unparse(node)}")
+    assert stray == []
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_a_pattern_takes_time_in_proportion_to_the_text(name: str) -> None:
+    """Searched, from everywhere in a text of its worst cases: of 16 times the text it takes about 16 times as long."""
+    pattern = patterns()[name]
+    works: list[Callable[[str], object]] = [pattern.match, pattern.fullmatch]
+    if not used(name) <= {"match", "fullmatch"}:
+        works.append(lambda text: sum(1 for _ in pattern.finditer(text)))
+    for piece in [*COMMON, *WORST[name]]:
+        for work in works:
+            judge(f"{name} with {piece!r}", piece, work)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_is_put_together_of_patterns_takes_time_in_proportion(name: str) -> None:
+    """The same for the functions that go through a text with several of them."""
+    pieces = {piece for listed, own in WORST.items() if ".masking." in listed for piece in own}
+    for piece in [*COMMON, *sorted(pieces)]:
+        judge(f"{name} with {piece!r}", piece, WHOLE[name])
+
+
+def judge(what: str, piece: str, work: Callable[[str], object]) -> None:
+    """Fail unless the work is linear in the length of a text of these pieces."""
+    most = SIZE // 8 if piece in COMMON else SIZE
+    small, large = ((piece * (size // len(piece) + 1))[:size] for size in (most // 16, most))
+    began = seconds(lambda: work(small))
+    assert began < 1, f"{what}: {began:.2f} s for {len(small)} characters"  # else a megabyte would take minutes
+    taken = seconds(lambda: work(large))
+    assert taken < 64 * began + 0.5, f"{what}: {began:.3f} s for {len(small)} characters, {taken:.2f} s for {len(large)}"
+    assert taken < 10, f"{what}: {taken:.2f} s for a megabyte"
