@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # What may be shipped beside Apache-2.0; certifi is MPL-2.0, unchanged.
 ALLOWED = (
     "Apache Software License", "Apache-2.0", "Apache-2.0 AND BSD-2-Clause", "Apache-2.0 AND MIT", "Apache-2.0 OR BSD-3-Clause",
-    "BSD License", "BSD-2-Clause", "BSD-3-Clause", "ISC License (ISCL)", "MIT", "MIT License", "MIT-0",
+    "BSD License", "BSD-2-Clause", "BSD-3-Clause", "BSD-3-Clause and Public-Domain", "ISC License (ISCL)", "MIT", "MIT License", "MIT-0",
     "Mozilla Public License 2.0 (MPL 2.0)", "PSF-2.0",
     "Python Software Foundation License",
 )  # fmt: skip
