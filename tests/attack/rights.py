@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tests.attack.ground import SYSTEM, TASK_PATH, Ground, Tenant, step, until
 from tests.attack.session import Body, Session
 from tests.attack.verdict import Attack, Held, Through, Verdict, refused_or
-from tests.chart.installed import release
+from tests.chart.installed import home, release
 
 # What Kubernetes accepts as no path segment, in spellings that routers and clients have fallen for.
 SEGMENTS = ("team-b/secrets/x", "x/../y", "..", ".", "x%2fy", "%2e%2e", "x%2Fsecrets%2Fy", "/", "%", "a/", "/a", "..%2f", "%252f", "x%00")
@@ -175,9 +175,8 @@ WANTED = (
 
 def token_where_opted_in(ground: Ground) -> Verdict:
     """Use the token of an operator that works only where an administrator has said so, in namespaces where nobody has."""
-    ground.cluster.kubectl.run(["create", "namespace", "opted-in"])
     with release(ground.cluster, "opted-in", OPTED_IN):
-        user = "system:serviceaccount:opted-in:opted-in"
+        user = f"system:serviceaccount:{home('opted-in')}:opted-in"
         control = until(lambda: _may(ground, user, ("list", "task.oceanbase.com", "obtasks", "")))
         passed = [f"{right[0]} {right[2]} in {right[3] or 'all'}" for right in WANTED if _may(ground, user, right)]
         if not control:

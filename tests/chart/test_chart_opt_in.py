@@ -1,0 +1,74 @@
+"""A release for the whole cluster that takes tasks only where an administrator says so, on an API server of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.chart.installed import Release, eventually
+from tests.chart.rendering import Body
+
+from obtask.devcluster.controlplane import ControlPlane, control_plane
+from obtask.devcluster.errors import DevClusterError
+
+SYSTEM, NAME = "opted", "opted"
+VALUES: Body = {
+    "fullnameOverride": NAME,
+    "replicas": 0,
+    "crds": {"install": False},
+    "watch": {"optIn": True, "optInNamespaces": ["open"]},
+    "settings": {"actions": ["wait", "job"]},
+    "quotas": {"open": 1},
+}
+WAIT: Body = {"name": "a", "wait": {"seconds": 0}}
+SQL: Body = {"name": "a", "sql": {"statements": ["select 1"]}}
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[ControlPlane]:
+    """Return an API server with the release, a namespace that is open to tasks, and one that is not."""
+    with control_plane(tmp_path / "cluster") as found:
+        for namespace in (SYSTEM, "open", "closed"):
+            found.kubectl.run(["create", "namespace", namespace])
+        found.kubectl.run(["label", "namespace", "open", SYSTEM, "task.oceanbase.com/enabled=true"])
+        Release(found, SYSTEM).install(VALUES)
+        yield found
+
+
+def tries(cluster: ControlPlane, namespace: str, step: Body, name: str = "t") -> str:
+    """Try to create a task; return what kubectl says."""
+    spec = {"type": "Cluster", "cluster": "obdemo", "maintenance": "None", "steps": [step]}
+    body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+    try:
+        cluster.kubectl.apply([body])
+    except DevClusterError as refusal:
+        return str(refusal)
+    return "created"
+
+
+def may(cluster: ControlPlane, verb: str, what: str, namespace: str) -> bool:
+    """Return whether the operator may do that in a namespace."""
+    words = ["-n", namespace, "auth", "can-i", verb, what, f"--as=system:serviceaccount:{SYSTEM}:{NAME}"]
+    try:
+        return cluster.kubectl.run(words).strip() == "yes"
+    except DevClusterError:
+        return False
+
+
+@pytest.mark.timeout(240)
+def test_tasks_and_rights_are_where_the_namespace_is_opened(cluster: ControlPlane) -> None:
+    """Elsewhere tasks are refused, and the operator reads no Secret, makes no Job and acts as nobody; kinds that are off are refused."""
+    eventually(lambda: "has no tasks until" in tries(cluster, "closed", WAIT), "the policy")
+    eventually(lambda: "switched off" in tries(cluster, "open", SQL), "the policy of creation")
+    eventually(lambda: "operator's own" in tries(cluster, SYSTEM, WAIT), "the policy of the own namespace")
+    eventually(lambda: may(cluster, "create", "jobs", "open"), "the role")
+
+    assert "has no tasks until an administrator labels it task.oceanbase.com/enabled=true" in tries(cluster, "closed", WAIT)
+    assert "steps of these kinds are switched off (settings.actions of the chart): sql" in tries(cluster, "open", SQL)
+    assert "operator's own namespace" in tries(cluster, SYSTEM, WAIT)
+    assert tries(cluster, "open", WAIT, "first") == "created"
+    assert "exceeded quota" in tries(cluster, "open", WAIT, "second")
+    given = {("create", "jobs"), ("get", "secrets"), ("update", "configmaps")}
+    assert {(verb, what) for verb, what in given if may(cluster, verb, what, "open")} == given
+    assert {(verb, what) for verb, what in given if may(cluster, verb, what, "closed")} == set()
+    assert not any(may(cluster, "impersonate", "serviceaccounts", namespace) for namespace in ("open", "closed", SYSTEM))
+    assert all(may(cluster, "list", "obtasks", namespace) for namespace in ("open", "closed"))
