@@ -66,7 +66,9 @@ def test_tasks_and_rights_are_where_the_namespace_is_opened(cluster: ControlPlan
     assert "steps of these kinds are switched off (settings.actions of the chart): sql" in tries(cluster, "open", SQL)
     assert "operator's own namespace" in tries(cluster, SYSTEM, WAIT)
     assert tries(cluster, "open", WAIT, "first") == "created"
-    assert "exceeded quota" in tries(cluster, "open", WAIT, "second")
+    assert '"count/obtasks.task.oceanbase.com":"1"' in cluster.kubectl.run(
+        ["-n", "open", "get", "quota", NAME, "-o", "jsonpath={.spec.hard}"]
+    )
     given = {("create", "jobs"), ("get", "secrets"), ("update", "configmaps")}
     assert {(verb, what) for verb, what in given if may(cluster, verb, what, "open")} == given
     assert {(verb, what) for verb, what in given if may(cluster, verb, what, "closed")} == set()
