@@ -1,25 +1,15 @@
 """Owns the fixtures and options of the attacks, and the table at their end."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.attack.ground import Ground, attacked_cluster
 from tests.attack.registry import attacks
-from tests.attack.table import Row, table
+from tests.attack.table import Results, table
 
 from obtask.devcluster.sqlserver import SqlServer
-
-
-@dataclass
-class Results:
-    """What the attacks of this run came to."""
-
-    quiet: float = 0.0
-    rows: list[Row] = field(default_factory=list)
-
 
 RESULTS = pytest.StashKey[Results]()
 

@@ -1,6 +1,6 @@
 """Owns how the result of the attacks is printed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from textwrap import wrap
 
 NAME, BEFORE, NOW = 42, 40, 66
@@ -21,6 +21,14 @@ class Row:
     def told(self) -> str:
         """The result as one line."""
         return f"{self.number} {self.name}: {'held' if self.held else 'GOT THROUGH'}: {self.now} (neighbour {self.p99:.2f} s)"
+
+
+@dataclass
+class Results:
+    """What the attacks of this run came to."""
+
+    quiet: float = 0.0
+    rows: list[Row] = field(default_factory=list)
 
 
 def table(rows: list[Row], quiet: float) -> list[str]:

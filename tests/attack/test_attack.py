@@ -3,9 +3,8 @@
 import time
 
 import pytest
-from tests.attack.conftest import Results
 from tests.attack.ground import Ground
-from tests.attack.table import Row
+from tests.attack.table import Results, Row
 from tests.attack.verdict import Attack, Through
 
 
