@@ -18,11 +18,11 @@ def test_an_attack_gets_nowhere(attack: Attack, ground: Ground, results: Results
             verdict = Through(f"the API server does not answer: {error}")
     harm = window.harm(latency=attack.judged)
     ground.recover()
-    if harm and not window.harm(latency=False):
+    if harm:
         # A machine that others use, too, may have become slower since the beginning.
         ground.measure_quiet()
         window.quiet = ground.quiet
-        harm = window.harm()
+        harm = window.harm(latency=attack.judged)
     if harm and not isinstance(verdict, Through):
         verdict = Through(harm)
 
