@@ -7,14 +7,17 @@ from tests.unit.builders import START, a_task
 
 from obtask.engine.act import ELSEWHERE_PAUSE, Attempts
 from obtask.engine.log_keeping import LogKeeping
+from obtask.engine.log_shelf import LogShelf
 from obtask.executors.base import Log
 from obtask.kube.api import Json, Refusal
+from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.objects import Objects
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Seen
 from obtask.model.status import Direction, FailureReason, LockStatus, SubtaskPhase, SubtaskStatus
 from obtask.model.task import Task
 from obtask.rules import machine
+from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Observation
 
 FAILED = Failed(FailureReason.SQL_ERROR, "broken", "1146")
@@ -52,10 +55,20 @@ class NoApi:
         """Refuse everything."""
         return Refusal(403, "Forbidden", f"{method} {path} {query} {body is None}")
 
+    async def metadata(self, path: str, *, query: object = None) -> Json | Refusal:
+        """Refuse everything."""
+        return await self.send("GET", path, query=query)
+
 
 def clock() -> datetime:
     """Return the time."""
     return START
+
+
+def logs() -> LogKeeping:
+    """Return a keeper of logs that can store none."""
+    api = NoApi()
+    return LogKeeping(Objects(api), LogShelf(ConfigMaps(api)), Nonces(b"test"), clock)
 
 
 def nobody(_: str) -> bool:
@@ -75,7 +88,7 @@ async def test_the_end_of_an_attempt_is_remembered_until_it_is_recorded() -> Non
     """A write that is about something else, such as a refused command, does not make the operator forget how an attempt ended."""
     task, attempts = running_task()
     executor = OneFailure()
-    keeper = Attempts({WaitAction: executor}, LogKeeping(Objects(NoApi()), clock), clock, RUNNER, nobody)
+    keeper = Attempts({WaitAction: executor}, logs(), clock, RUNNER, nobody)
     await keeper.start(attempts)
     before = await keeper.look(task)
 
@@ -90,7 +103,7 @@ async def test_an_attempt_whose_end_is_recorded_is_forgotten() -> None:
     """Once the status says that the attempt has ended, neither its log nor its result is kept."""
     task, attempts = running_task()
     executor = OneFailure()
-    keeper = Attempts({WaitAction: executor}, LogKeeping(Objects(NoApi()), clock), clock, RUNNER, nobody)
+    keeper = Attempts({WaitAction: executor}, logs(), clock, RUNNER, nobody)
     await keeper.start(attempts)
     ended = SubtaskStatus(name="one", phase=SubtaskPhase.FAILED, attempts=1)
     step = task.status.steps[0].model_copy(update={"subtasks": (ended,)})
@@ -105,7 +118,7 @@ async def test_an_attempt_whose_record_got_no_answer_is_started_when_it_is_found
     """If the answer to the recording write was lost, the attempt is known not to have started, and is started once."""
     task, attempts = running_task()
     executor = OneFailure()
-    keeper = Attempts({WaitAction: executor}, LogKeeping(Objects(NoApi()), clock), clock, RUNNER, nobody)
+    keeper = Attempts({WaitAction: executor}, logs(), clock, RUNNER, nobody)
     keeper.intend(attempts)
 
     await keeper.look(task)
@@ -118,7 +131,7 @@ async def test_an_attempt_of_another_operator_is_never_started_here() -> None:
     """The same attempt recorded by somebody else is theirs, even if this operator meant to record it too."""
     task, attempts = running_task()
     executor = OneFailure()
-    keeper = Attempts({WaitAction: executor}, LogKeeping(Objects(NoApi()), clock), clock, "another-operator", nobody)
+    keeper = Attempts({WaitAction: executor}, logs(), clock, "another-operator", nobody)
     keeper.intend(attempts)
 
     reports = await keeper.look(task)
@@ -130,8 +143,7 @@ async def test_an_attempt_of_another_operator_is_never_started_here() -> None:
 async def test_an_attempt_of_an_operator_that_works_is_left_to_it() -> None:
     """What another operator that is still there has started is not lost, and is looked at again soon."""
     task, attempts = running_task()
-    logs = LogKeeping(Objects(NoApi()), clock)
-    keeper = Attempts({WaitAction: OneFailure()}, logs, clock, "another-operator", lambda runner: runner == RUNNER)
+    keeper = Attempts({WaitAction: OneFailure()}, logs(), clock, "another-operator", lambda runner: runner == RUNNER)
 
     reports = await keeper.look(task)
 
@@ -143,7 +155,7 @@ async def test_an_attempt_of_an_operator_that_works_is_left_to_it() -> None:
 async def test_an_own_attempt_of_which_nothing_is_known_is_lost() -> None:
     """An operator that does not know of an attempt in its own name has not got it any more."""
     task, attempts = running_task()
-    keeper = Attempts({WaitAction: OneFailure()}, LogKeeping(Objects(NoApi()), clock), clock, RUNNER, lambda _: True)
+    keeper = Attempts({WaitAction: OneFailure()}, logs(), clock, RUNNER, lambda _: True)
 
     reports = await keeper.look(task)
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from obtask.engine.log_keeping import LogKeeping
+from obtask.engine.log_shelf import LogShelf
 from obtask.kube.api import Json, Refusal
+from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.objects import Objects
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, Succeeded
 from obtask.model.status import Direction
+from obtask.rules.nonces import Nonces
 
 BEGIN = datetime(2026, 11, 23, tzinfo=UTC)
 ID = AttemptId("4f0c", "one", "one", Direction.FORWARD, 1)
@@ -37,6 +40,15 @@ class SlowServer:
         self.stored.append(text)
         return body
 
+    async def metadata(self, path: str, *, query: object = None) -> Json | Refusal:
+        """Return that no log is stored."""
+        return {"items": [], "path": path, "query": query}
+
+
+def keeper_of(server: SlowServer) -> LogKeeping:
+    """Return a keeper of logs that stores them there."""
+    return LogKeeping(Objects(server), LogShelf(ConfigMaps(server)), Nonces(b"test"), clock)
+
 
 def clock() -> datetime:
     """Return a time long after the attempt began."""
@@ -46,7 +58,7 @@ def clock() -> datetime:
 async def test_the_whole_log_comes_after_what_was_shown() -> None:
     """A store of a running attempt's log that takes long does not land on top of the final one."""
     server = SlowServer()
-    keeping, log = LogKeeping(Objects(server), clock), AttemptLog(clock=clock)
+    keeping, log = keeper_of(server), AttemptLog(clock=clock)
     log.write("begun")
     showing = asyncio.create_task(keeping.show([(ATTEMPT, log)], lambda _: True))
     await server.begun.wait()
@@ -65,7 +77,7 @@ async def test_the_whole_log_comes_after_what_was_shown() -> None:
 async def test_an_attempt_that_has_ended_is_not_shown_any_more() -> None:
     """Whoever comes late with what an attempt had written leaves the whole log alone."""
     server = SlowServer()
-    keeping, log = LogKeeping(Objects(server), clock), AttemptLog(clock=clock)
+    keeping, log = keeper_of(server), AttemptLog(clock=clock)
     log.write("begun")
 
     await keeping.show([(ATTEMPT, log)], lambda _: False)

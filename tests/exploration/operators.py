@@ -13,10 +13,12 @@ from obtask.engine.finished import FinishedTasks
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
+from obtask.engine.log_shelf import LogShelf
 from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
 from obtask.executors.base import Executor, Log
 from obtask.executors.wait import Wait
+from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Leases
 from obtask.kube.objects import Objects
@@ -30,6 +32,7 @@ from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Seen
 from obtask.model.status import FailureReason
 from obtask.model.task import Key
 from obtask.rules.expressions import Question
+from obtask.rules.nonces import Nonces
 from obtask.runtime.inbox import Inbox
 
 # The token of a new Lease is unix time: more than any that is current in the catalogue, and few enough bits for it.
@@ -129,7 +132,8 @@ class Operator:
         self.failing = Failing()
         self.executors = (Counting(Wait(clock=clock)), Counting(self.failing))
         executors: dict[type[Action], Executor] = dict(zip((WaitAction, SqlAction), self.executors, strict=True))
-        self.attempts = Attempts(executors, LogKeeping(Objects(api), clock), clock, runner, lambda _: parts.sees_others)
+        logs = LogKeeping(Objects(api), LogShelf(ConfigMaps(api)), Nonces(runner.encode()), clock)
+        self.attempts = Attempts(executors, logs, clock, runner, lambda _: parts.sees_others)
         self.sweeper = parts.sweeper(leases, tasks, self.board, clock)
         self.locking = Locking(self.board, parts.locks(leases, self.board, clock), self.sweeper, jitter, runner)
         self.known = KnownTasks()

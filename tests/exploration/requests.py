@@ -93,6 +93,10 @@ class SuspendedRequests:
         text = json.dumps(body, sort_keys=True) if body is not None else "{}"
         return await _Waiting(Call(method, path, query.get("labelSelector", ""), text))
 
+    async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | Refusal:
+        """Be asked by nobody: no attempt writes a log here."""
+        raise AssertionError(f"unexpected request: {path} {query}")
+
 
 def shown(call: Call) -> str:
     """Return the call as a person reads it."""

@@ -5,11 +5,12 @@ import gzip
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obtask.logs.store import LARGEST_BYTES, log_config_map, log_name, log_ref, unpacked
+from obtask.logs.store import LARGEST_BYTES, End, log_config_map, log_name, log_ref, unpacked
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId
 from obtask.model.status import Direction, LogRef
@@ -20,9 +21,14 @@ ATTEMPT = Attempt(ID, "prod", "resize-orders", WaitAction(seconds=1), None, None
 LABEL = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 
 
+def of(packed: bytes, attempt: Attempt = ATTEMPT, end: End | None = None) -> dict[str, Any]:
+    """Return the ConfigMap of a log."""
+    return log_config_map(attempt, log_name(attempt.id), packed, nonce="secret", octets=100, end=end)
+
+
 def test_the_manifest() -> None:
     """Labels select it, annotations tell whose it is, and it goes when the task goes."""
-    manifest = log_config_map(ATTEMPT, gzip.compress(b"hello"))
+    manifest = of(gzip.compress(b"hello"), end=End(datetime(2026, 11, 23, 0, 0, 7, tzinfo=UTC), "SqlError", "1146"))
 
     assert gzip.decompress(base64.b64decode(manifest.pop("binaryData")["log.gz"])) == b"hello"
     assert manifest == {
@@ -38,6 +44,12 @@ def test_the_manifest() -> None:
                 "task.oceanbase.com/subtask": "zone1",
                 "task.oceanbase.com/attempt": "3",
                 "task.oceanbase.com/direction": "Rollback",
+                "task.oceanbase.com/nonce": "secret",
+                "task.oceanbase.com/log-bytes": "100",
+                "task.oceanbase.com/started-at": "2026-11-23T00:00:00.000Z",
+                "task.oceanbase.com/finished-at": "2026-11-23T00:00:07.000Z",
+                "task.oceanbase.com/reason": "SqlError",
+                "task.oceanbase.com/code": "1146",
             },
             "ownerReferences": [
                 {
@@ -53,9 +65,16 @@ def test_the_manifest() -> None:
     }
 
 
+def test_while_it_runs_nothing_is_said_of_its_end() -> None:
+    """finished-at, reason and code come once the attempt has ended; code only if there is one."""
+    running, ended = (of(b"", end=end)["metadata"]["annotations"] for end in (None, End(datetime(2026, 11, 23, tzinfo=UTC), "Cancelled")))
+
+    assert ended.keys() - running.keys() == {"task.oceanbase.com/finished-at", "task.oceanbase.com/reason"}
+
+
 def test_the_reference_points_to_it() -> None:
     """status.logRef names the ConfigMap and the key."""
-    assert log_ref(ID) == LogRef(config_map=log_name(ID), key="log.gz")
+    assert log_ref(log_name(ID)) == LogRef(config_map=log_name(ID), key="log.gz")
 
 
 def test_every_attempt_has_a_name_of_its_own() -> None:
@@ -65,6 +84,7 @@ def test_every_attempt_has_a_name_of_its_own() -> None:
 
     assert log_name(ID) == log_name(replace(ID))
     assert len({log_name(one) for one in [ID, *others]}) == 6
+    assert log_name(ID, "nonce") not in {log_name(ID), log_name(ID, "another")}
     assert all(re.fullmatch(r"obt-log-[0-9a-f]{40}", log_name(one)) for one in others)
 
 
@@ -72,7 +92,7 @@ def test_a_long_task_name_is_a_hash_in_the_label_and_itself_in_the_annotation() 
     """A label holds 63 characters, a name 253."""
     name = "a" * 253
 
-    metadata = log_config_map(replace(ATTEMPT, task=name), b"")["metadata"]
+    metadata = of(b"", replace(ATTEMPT, task=name))["metadata"]
 
     assert metadata["labels"]["task.oceanbase.com/task"] == label_value(name)
     assert metadata["annotations"]["task.oceanbase.com/task-name"] == name
@@ -96,8 +116,8 @@ def test_a_name_that_fits_stays() -> None:
 
 def test_a_log_is_read_back_and_never_more_than_a_log_can_hold() -> None:
     """Whoever may write ConfigMaps could pack any amount into one; and what is no log is none."""
-    whole = log_config_map(ATTEMPT, gzip.compress("Größe\n".encode()))
-    bomb = log_config_map(ATTEMPT, gzip.compress(b"0" * 50_000_000))
+    whole = of(gzip.compress("Größe\n".encode()))
+    bomb = of(gzip.compress(b"0" * 50_000_000))
 
     assert unpacked(whole) == "Größe\n"
     assert len(unpacked(bomb) or "") == LARGEST_BYTES

@@ -1,11 +1,14 @@
 """Where the log of an attempt is kept: short in the status, long in a ConfigMap that goes with the task. API.md section 6."""
 
+import hashlib
 import re
 
 import pytest
 from tests.scenario.apiserver import Body
 from tests.scenario.scene import Scene, happens
 from tests.scenario.tasks import FAILING, TaskClient, sql_step
+
+from obtask.logs.store import unpacked
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -20,7 +23,7 @@ def whole_log(tasks: TaskClient, reference: Body) -> list[str]:
 
 
 def test_a_short_log_stays_in_the_status(scene: Scene) -> None:
-    """Statements, row counts, times and errors, each line with its time; no ConfigMap is made for it."""
+    """Statements, row counts, times and errors, each line with its time; only that of the failed attempt is in a ConfigMap, too."""
     scene.create("brief", sql_step("good", "select 1 as one"), sql_step("bad", "select 2", FAILING))
 
     status = scene.tasks.wait_phase("brief", "Failed")
@@ -30,7 +33,11 @@ def test_a_short_log_stays_in_the_status(scene: Scene) -> None:
     assert re.search(r"statement 1 of 1: select 1 as one\n.*1 row, \d+ ms", good["logTail"])
     assert re.search(r"statement 2 of 2: failed after \d+ ms: error 1146", bad["logTail"])
     assert status["failedSubtask"]["logTail"] == bad["logTail"]
-    assert not scene.tasks.config_maps("brief")
+    [stored] = scene.tasks.config_maps("brief")
+    assert (unpacked(stored) or "").strip() == bad["logTail"]
+    notes = stored["metadata"]["annotations"]
+    prefix = "task.oceanbase.com"
+    assert [notes[f"{prefix}/{key}"] for key in ("step", "attempt", "reason", "code")] == ["bad", "1", "SqlError", "1146"]
 
 
 @pytest.mark.parametrize("statements", [MANY, WIDE], ids=["many-lines", "wide-lines"])
@@ -77,6 +84,19 @@ def test_every_attempt_keeps_its_log_until_the_task_goes(scene: Scene) -> None:
 
     scene.tasks.wait_gone("twice")
     happens(lambda: not scene.tasks.config_maps("twice"), "the garbage collection of the logs")
+
+
+def test_a_failed_attempt_outlives_those_after_it(scene: Scene) -> None:
+    """Its log is where API.md section 1 says, whatever the status shows by then; many retries leave the first and the last two."""
+    scene.create("often", sql_step("s", FAILING, autoRetry={"limit": 5, "backoffSeconds": 0}))
+    scene.tasks.wait_phase("often", "Failed")
+    uid = scene.tasks.get("often")["metadata"]["uid"]
+
+    found = {stored["metadata"]["name"]: stored for stored in scene.tasks.config_maps("often")}
+
+    names = [hashlib.sha256(f"{uid}/s/s/Forward/{number}".encode()).hexdigest()[:40] for number in (1, 5, 6)]
+    assert found.keys() == {f"obt-log-{name}" for name in names}
+    assert all("error 1146" in (unpacked(stored) or "") for stored in found.values())
 
 
 def test_the_log_of_a_cancelled_or_late_attempt_is_kept(scene: Scene) -> None:

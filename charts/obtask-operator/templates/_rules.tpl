@@ -28,7 +28,7 @@
   verbs: [get]                                 # connections of steps
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, create, update]                 # logs, and what resource steps keep for restore
+  verbs: [get, list, create, update, delete]   # logs, and what resource steps keep for restore; list, delete: logs that are given up
 {{- if or (not $actions) (has "resource" $actions) }}
 - apiGroups: [""]
   resources: [serviceaccounts]

@@ -1,78 +1,107 @@
-"""Owns where logs of attempts go: what the status shows, the ConfigMap with the rest, and the same while an attempt still runs."""
+"""Owns where logs of attempts go: what the status shows, the ConfigMap with the whole, and the same while an attempt still runs.
+
+API.md section 6. The log of a failed attempt is always in a ConfigMap, since the status shows the last attempt only.
+"""
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
-from obtask.kube.api import Denied, Refusal, Unavailable
+from obtask import names
+from obtask.engine.log_shelf import LogShelf
+from obtask.kube.api import Denied, Json, Refusal, Unavailable
 from obtask.kube.objects import Objects
-from obtask.logs.store import log_config_map, log_ref, unpacked
+from obtask.logs.retention import TASK_BYTES, stored_size
+from obtask.logs.store import End, log_config_map, log_name, log_ref, unpacked
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Succeeded
 from obtask.model.limits import stored_bytes
-from obtask.model.status import LogRef
+from obtask.model.status import FailureReason
+from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Report
-from obtask.shares import Threads
+from obtask.rules.ownership import is_made_for, is_owned
+from obtask.shares import Slot, Slots, Threads
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# What ends sooner is read once it has ended: a short attempt costs no write for its log.
-FIRST_SHOWN_AFTER = timedelta(seconds=10)
-SHOW_PAUSE = timedelta(seconds=5)
+# What ends sooner is read once it has ended. With a look each half second a log is there after 3 s, and at most 2 s old.
+FIRST_SHOWN_AFTER = timedelta(seconds=1.5)
+SHOW_PAUSE = timedelta(seconds=1)
 SHOW_PAUSE_PER_KIB = timedelta(seconds=0.1)
+SHOWN_AT_ONCE = 8
 # Masking and packing are done in threads of their own: a name that takes long to look up holds none of them.
 THREADS, THREADS_PER_NAMESPACE = 4, 2
+# What running attempts show leaves half of the task's budget to those that have ended.
+SHOWN_BYTES = TASK_BYTES // 2
+
+NOT_KEPT = "this log is not kept as a whole: the logs of the task take all the room that a task has"
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """What people can read of a running attempt's log."""
+class _Place:
+    """The ConfigMap of an attempt: its uid once it was seen, the nonce that proves it, and what people can read there."""
 
-    lines: int
-    next_at: datetime
+    name: str
+    nonce: str
+    uid: str | None = None
+    lines: int = 0
+    next_at: datetime | None = None
 
 
 class LogKeeping:
-    """Keeps the logs of attempts in ConfigMaps. Whatever happens to one never stops a task."""
+    """Keeps the logs of attempts in ConfigMaps. Whatever happens to one never stops a task.
 
-    def __init__(self, objects: Objects, clock: Callable[[], datetime]) -> None:
-        self._threads = Threads(THREADS, most=THREADS_PER_NAMESPACE)
+    Their names can be computed by anybody: what is there is believed, or replaced, only if it proves that it is the attempt's.
+    """
+
+    def __init__(self, objects: Objects, shelf: LogShelf, nonces: Nonces, clock: Callable[[], datetime]) -> None:
         self._objects = objects
+        self._shelf = shelf
+        self._nonces = nonces
         self._clock = clock
-        self._shown: dict[AttemptId, _Shown] = {}
+        self._places: dict[AttemptId, _Place] = {}
         self._showing: dict[AttemptId, asyncio.Lock] = {}
+        self._threads = Threads(THREADS, most=THREADS_PER_NAMESPACE)
+        self._slots = Slots(SHOWN_AT_ONCE)
 
     async def recall(self, attempt: Attempt, log: AttemptLog) -> None:
         """Begin the log of an attempt that another operator started with what that one had shown of it."""
         if self._clock() < attempt.started_at + FIRST_SHOWN_AFTER:
             return  # nothing was shown yet
+        name = log_name(attempt.id)
         try:
-            found = await self._objects.config_map(attempt.namespace, log_ref(attempt.id).config_map)
+            found = await self._objects.config_map(attempt.namespace, name)
         except Unavailable:
             return
-        text = None if isinstance(found, Refusal) else unpacked(found)
-        for line in (text or "").splitlines():
+        if isinstance(found, Refusal) or not is_made_for(found["metadata"], attempt):
+            return
+        for line in (unpacked(found) or "").splitlines():
             at, _, rest = line.partition(" ")
             log.write(rest, at)
-        if text:
-            self._shown[attempt.id] = _Shown(log.written, self._clock())
+        nonce = found["metadata"]["annotations"].get(names.NONCE_ANNOTATION) or self._nonces.of(attempt.id)
+        self._places[attempt.id] = _Place(name, nonce, found["metadata"]["uid"], log.written, self._clock())
 
     async def ended(self, attempt: Attempt, log: AttemptLog, end: Succeeded | Failed | Lost, room: int) -> Report:
         """Return the end of an attempt with its log, kept where it fits; ``room``: how many bytes of the tail the status may take."""
-        tail, longer = await self._read(attempt, log, lambda: (log.tail() or None, log.is_longer_than_tail()))
-        short = tail is None or (not longer and stored_bytes(tail) <= room)
         # A store of what was written so far may be under way: the whole log comes after it.
         async with self._lock(attempt):
-            if short and attempt.id not in self._shown:
-                return Report(end, log_tail=tail)
-            size = await self._store(attempt, log)
-        reference = log_ref(attempt.id) if size else None
-        return Report(end, log_tail=self._needed(tail, end, reference, short=short), log_ref=reference)
+            shown = self._place(attempt).uid is not None
+            if shown or (log.written and not (isinstance(end, Succeeded) and (await self._tail(attempt, log, room))[1])):
+                kept = await self._store(attempt, log, end=self._end(end))
+            else:
+                kept = False
+            name = self._place(attempt).name
+        tail, short = await self._tail(attempt, log, room)
+        needed = not short or shown or name != log_name(attempt.id)
+        reference = log_ref(name) if kept and needed else None
+        return Report(end, tail if short or isinstance(end, Failed) or reference is None else None, reference)
 
     async def masked(self, attempt: Attempt, log: AttemptLog, message: str) -> str:
         """Return a message of the attempt on one line, without its secrets."""
@@ -80,40 +109,104 @@ class LogKeeping:
 
     async def show(self, running: Iterable[tuple[Attempt, AttemptLog]], is_running: Callable[[AttemptId], bool]) -> None:
         """Store what attempts have written so far, of those that have run for a while and have written more."""
-        for attempt, log in running:
-            now = self._clock()
-            before = self._shown.get(attempt.id) or _Shown(0, attempt.started_at + FIRST_SHOWN_AFTER)
-            if now < before.next_at or log.written <= before.lines:
-                continue
-            async with self._lock(attempt):
-                if is_running(attempt.id):
-                    lines = log.written
-                    size = await self._store(attempt, log)
-                    self._shown[attempt.id] = _Shown(lines, now + SHOW_PAUSE + SHOW_PAUSE_PER_KIB * (size // 1024))
+        listed = list(running)
+        count = Counter(attempt.id.uid for attempt, _ in listed)
+        due = [(attempt, log) for attempt, log in listed if self._is_due(attempt, log)]
+        await asyncio.gather(*(self._show(attempt, log, is_running, SHOWN_BYTES // count[attempt.id.uid]) for attempt, log in due))
 
     def forget(self, attempt: AttemptId) -> None:
         """Drop what is remembered of an attempt."""
-        self._shown.pop(attempt, None)
+        self._places.pop(attempt, None)
         self._showing.pop(attempt, None)
+        self._shelf.forget(attempt)
+
+    async def _tail(self, attempt: Attempt, log: AttemptLog, room: int) -> tuple[str | None, bool]:
+        """Return the tail of a log, and whether that is all of it and the status has room for it."""
+        tail, longer = await self._read(attempt, log, lambda: (log.tail() or None, log.is_longer_than_tail()))
+        return tail, tail is None or (not longer and stored_bytes(tail) <= room)
 
     async def _read(self, attempt: Attempt, log: AttemptLog, reading: Callable[[], T]) -> T:
         return await self._threads.run(attempt.namespace, reading) if log.heavy else reading()
 
-    def _needed(self, tail: str | None, end: Succeeded | Failed | Lost, reference: LogRef | None, *, short: bool) -> str | None:
-        return tail if short or isinstance(end, Failed) or reference is None else None
+    def _is_due(self, attempt: Attempt, log: AttemptLog) -> bool:
+        place = self._place(attempt)
+        return log.written > place.lines and self._clock() >= (place.next_at or attempt.started_at + FIRST_SHOWN_AFTER)
+
+    async def _show(self, attempt: Attempt, log: AttemptLog, is_running: Callable[[AttemptId], bool], share: int) -> None:
+        slot = Slot(self._slots, attempt.namespace)
+        await slot.take()
+        try:
+            async with self._lock(attempt):
+                if is_running(attempt.id):
+                    now, lines = self._clock(), log.written
+                    size = await self._store(attempt, log, most=share * 3 // 4)
+                    pause = SHOW_PAUSE + SHOW_PAUSE_PER_KIB * (size // 1024)
+                    self._places[attempt.id] = replace(self._place(attempt), lines=lines, next_at=now + pause)
+        finally:
+            slot.give_back()
+
+    def _place(self, attempt: Attempt) -> _Place:
+        return self._places.get(attempt.id) or _Place(log_name(attempt.id), self._nonces.of(attempt.id))
 
     def _lock(self, attempt: Attempt) -> asyncio.Lock:
         return self._showing.setdefault(attempt.id, asyncio.Lock())
 
-    async def _store(self, attempt: Attempt, log: AttemptLog) -> int:
+    def _end(self, end: Succeeded | Failed | Lost) -> End:
+        if isinstance(end, Failed):
+            return End(self._clock(), end.reason.value, end.code)
+        return End(self._clock(), "Succeeded" if isinstance(end, Succeeded) else FailureReason.INTERRUPTED.value)
+
+    async def _store(self, attempt: Attempt, log: AttemptLog, *, end: End | None = None, most: int | None = None) -> int:
         """Store a log as it is now; return its packed size, 0 if it was not stored."""
-        packed = await self._threads.run(attempt.namespace, log.packed)
         try:
-            answer = await self._objects.put_config_map(log_config_map(attempt, packed))
+            size = await self._put(attempt, log, end, most)
+            if size is None:
+                foreign, own = log_name(attempt.id), log_name(attempt.id, self._nonces.of(attempt.id))
+                self._shelf.drop(attempt.id, foreign)
+                self._places[attempt.id] = _Place(own, self._nonces.of(attempt.id))
+                log.write(f"ConfigMap {foreign} is not the operator's and is left alone: this log is in ConfigMap {own}")
+                size = await self._put(attempt, log, end, most)
         except (Unavailable, Denied) as error:
             logger.warning("log of %s/%s not stored: %s", attempt.namespace, attempt.task, error)
             return 0
+        return size or 0
+
+    async def _put(self, attempt: Attempt, log: AttemptLog, end: End | None, most: int | None) -> int | None:
+        """Store a log; return its packed size, 0 if it was not stored, None if what is there is somebody else's."""
+        place = self._place(attempt)
+        packed = await self._threads.run(attempt.namespace, partial(log.packed, most))
+        octets = stored_size(len(packed))
+        if not await self._shelf.make_room(attempt, place.name, octets, ended=end is not None):
+            if end is not None:
+                log.write(NOT_KEPT)
+            return 0
+        manifest = log_config_map(attempt, place.name, packed, nonce=place.nonce, octets=octets, end=end)
+        answer = await self._written(attempt, place, manifest)
         if isinstance(answer, Refusal):
             logger.warning("log of %s/%s not stored: %s", attempt.namespace, attempt.task, answer.message)
             return 0
+        if answer is None:
+            return None
+        uid = str((answer.get("metadata") or {}).get("uid") or "")
+        self._places[attempt.id] = replace(place, uid=uid)
+        self._shelf.stored(attempt.id, place.name, uid)
         return len(packed)
+
+    async def _written(self, attempt: Attempt, place: _Place, manifest: Json) -> Json | Refusal | None:
+        """Create or replace the ConfigMap; None if what is there is somebody else's, or cannot be replaced."""
+        answer = await self._objects.replace_config_map(manifest, place.uid) if place.uid else None
+        if answer is None or (isinstance(answer, Refusal) and (answer.conflict or answer.missing)):
+            answer = await self._objects.create_config_map(manifest)
+        if isinstance(answer, Refusal) and answer.conflict:
+            found = await self._objects.config_map(attempt.namespace, place.name)
+            if isinstance(found, Refusal):
+                return found
+            if not self._is_own(found["metadata"], attempt, place):
+                return None
+            answer = await self._objects.replace_config_map(manifest, found["metadata"]["uid"])
+        return None if isinstance(answer, Refusal) and answer.invalid else answer
+
+    def _is_own(self, meta: Json, attempt: Attempt, place: _Place) -> bool:
+        annotations = meta.get("annotations") or {}
+        mine = is_owned(meta, attempt.id.uid) and annotations.get(names.NONCE_ANNOTATION) == place.nonce
+        return mine or is_made_for(meta, attempt)

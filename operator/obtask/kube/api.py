@@ -21,6 +21,7 @@ from obtask.model.constraints import SEGMENT_RULE, is_path_segment
 Json = dict[str, Any]
 
 MERGE_PATCH = "application/merge-patch+json"
+ONLY_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class Unavailable(Exception):  # noqa: N818 - it is a state of the API server, not a fault of the request
@@ -49,6 +50,11 @@ class Refusal:
         return self.status == 409  # noqa: PLR2004
 
     @property
+    def invalid(self) -> bool:
+        """What was sent cannot be, for one thing because what is there must not change."""
+        return self.status == 422  # noqa: PLR2004
+
+    @property
     def missing(self) -> bool:
         """There is no such object."""
         return self.status == 404  # noqa: PLR2004
@@ -68,6 +74,13 @@ class Requests(Protocol):
 
     async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
         """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
+
+
+class Inspects(Requests, Protocol):
+    """Sends requests, and reads the metadata of objects without the rest of them."""
+
+    async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | Refusal:
+        """Return a list of PartialObjectMetadata, or why it was refused; raises Unavailable when nobody can tell."""
 
 
 class Streams(Requests, Protocol):
@@ -112,6 +125,10 @@ class Api:
         """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
         response = await self.exchange(method, path, query=query, body=body)
         return await off_loop(response.data, lambda: read_answer(method, path, response))
+
+    async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | Refusal:
+        """Return a list of PartialObjectMetadata, or why it was refused; raises Unavailable when nobody can tell."""
+        return read_answer("GET", path, await self.exchange("GET", path, query=query, headers={"Accept": ONLY_METADATA}))
 
     async def exchange(
         self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None, headers: Mapping[str, str] = {}

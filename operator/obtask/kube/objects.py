@@ -27,14 +27,12 @@ class Objects:
             return Refusal(HTTPStatus.BAD_REQUEST, "BadRequest", str(error))
         return await self._api.send("GET", path)
 
-    async def put_config_map(self, manifest: Json) -> Json | Refusal:
-        """Create a ConfigMap, or replace the one of this name."""
-        answer = await self.create_config_map(manifest)
-        if isinstance(answer, Refusal) and answer.conflict:
-            meta = manifest["metadata"]
-            path = path_of("api", "v1", "namespaces", meta["namespace"], "configmaps", meta["name"])
-            return await self._api.send("PUT", path, query={"fieldManager": names.FIELD_MANAGER}, body=manifest)
-        return answer
+    async def replace_config_map(self, manifest: Json, uid: str) -> Json | Refusal:
+        """Replace the ConfigMap of this name and uid; another one of its name, or one that is gone, is refused."""
+        meta = manifest["metadata"]
+        path = path_of("api", "v1", "namespaces", meta["namespace"], "configmaps", meta["name"])
+        body = {**manifest, "metadata": {**meta, "uid": uid}}
+        return await self._api.send("PUT", path, query={"fieldManager": names.FIELD_MANAGER}, body=body)
 
     async def create_config_map(self, manifest: Json) -> Json | Refusal:
         """Create a ConfigMap; a Refusal with ``conflict`` means that it exists already."""

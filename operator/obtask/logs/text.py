@@ -41,7 +41,7 @@ class AttemptLog:
 
     def write(self, text: str, at: str | None = None) -> None:
         """Add text; each line gets the time it was written at, or ``at`` if it brings one. The end of the text ends a line."""
-        at = at if at and _TIME.fullmatch(at) else _rfc3339(self._clock())
+        at = at if at and _TIME.fullmatch(at) else rfc3339(self._clock())
         for line in _split(text):
             self._add(at, printable(line))
             self._written += 1
@@ -83,27 +83,29 @@ class AttemptLog:
             return True
         return len("\n".join(self._shown([*self._lines.head, *self._lines.newest])).encode()) > max_bytes
 
-    def packed(self) -> bytes:
+    def packed(self, most: int | None = None) -> bytes:
         """Return the log as gzip: the first lines, how much was cut, the newest lines; the same log gives the same bytes.
 
+        ``most`` is how many bytes it may have, if that is less than the limit.
         Takes some 100 ms of CPU for the longest log.
         """
         if self._secrets.too_many:
             return gzip.compress(f"{self._not_shown()}\n".encode(), PACK_LEVEL, mtime=0)
+        limit = min(most or self._limits.packed_bytes, self._limits.packed_bytes)
         head, newest = self._masked_parts()
         cut = 0
         while True:
             packed = gzip.compress(self._whole(head, newest[cut:], cut).encode(), PACK_LEVEL, mtime=0)
-            if len(packed) <= self._limits.packed_bytes or not head:
+            if len(packed) <= limit or not head:
                 return packed
             if cut == len(newest):
                 head = head[: len(head) // 2]
             else:
-                kept = (len(newest) - cut) * self._limits.packed_bytes * 9 // (len(packed) * 10)
+                kept = (len(newest) - cut) * limit * 9 // (len(packed) * 10)
                 cut = max(cut + 1, len(newest) - kept)
 
     def _not_shown(self) -> str:
-        return f"{_rfc3339(self._clock())} {UNMASKED}"
+        return f"{rfc3339(self._clock())} {UNMASKED}"
 
     def _add(self, at: str, text: str) -> None:
         width = self._limits.line_characters
@@ -158,5 +160,6 @@ def _end_of(text: str, limit: int) -> str:
     return start + octets[len(octets) - room :].decode(errors="ignore") if room > 0 else octets[:limit].decode(errors="ignore")
 
 
-def _rfc3339(time: datetime) -> str:
+def rfc3339(time: datetime) -> str:
+    """Return a moment as logs show it: UTC, to the millisecond."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

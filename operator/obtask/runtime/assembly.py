@@ -17,9 +17,11 @@ from obtask.engine.finished import FinishedTasks
 from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
+from obtask.engine.log_shelf import LogShelf
 from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
 from obtask.kube.api import Api
+from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Leases
 from obtask.kube.listing import Listing
@@ -81,7 +83,8 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     leadership = _leadership(settings, api, clock)
     confirmed = leadership.confirmed if leadership else _alone
     actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended, nonces))
-    attempts = Attempts(actions.executors, LogKeeping(objects, clock), clock, settings.runner, partial(_works_elsewhere, settings))
+    logs = LogKeeping(objects, LogShelf(ConfigMaps(api)), nonces, clock)
+    attempts = Attempts(actions.executors, logs, clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces, bounds=_bounds(settings))

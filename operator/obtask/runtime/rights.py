@@ -47,6 +47,7 @@ PURPOSES = (
     Purpose(_rights("delete", "leases", COORDINATION), "locks that nobody uses any more are kept for ever"),
     Purpose(_rights("get", "secrets"), "steps that name a Secret fail", opened=True),
     Purpose(_rights("get create update", "configmaps"), "long logs are lost, resource steps cannot restore", opened=True),
+    Purpose(_rights("list delete", "configmaps"), "old logs of a task stay: once they are 16 MiB, newer ones are lost", opened=True),
     Purpose(_rights("impersonate", "serviceaccounts"), "resource steps fail", "resource", opened=True),
     Purpose(_rights("create", "events"), "there are no Events"),
     Purpose(_rights("list", "events"), "job steps do not say why a Job has no pod", "job"),

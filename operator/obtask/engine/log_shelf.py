@@ -1,0 +1,89 @@
+"""Owns which logs a task has in the API server, and giving up those that are too many. Rules: logs/retention.py."""
+
+import asyncio
+import logging
+
+from obtask.kube.api import Refusal
+from obtask.kube.config_maps import ConfigMaps
+from obtask.logs.retention import TASK_BYTES, StoredLog, given_up, read_stored
+from obtask.logs.text import rfc3339
+from obtask.model.attempt import Attempt, AttemptId
+
+logger = logging.getLogger(__name__)
+
+
+class _Task:
+    """What is known of one task's logs, as long as one of its attempts is taken care of here."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.logs: dict[str, StoredLog] | None = None
+        self.users: set[AttemptId] = set()
+        self.running: set[AttemptId] = set()
+
+
+class LogShelf:
+    """Makes room for logs. What other operators have stored is asked for once, before the first log of a task is stored."""
+
+    def __init__(self, maps: ConfigMaps) -> None:
+        self._maps = maps
+        self._tasks: dict[str, _Task] = {}
+
+    async def make_room(self, attempt: Attempt, name: str, octets: int, *, ended: bool) -> bool:
+        """Return whether the attempt's log may take that many bytes in the ConfigMap of this name. Raises kube.api.Unavailable."""
+        task = self._tasks.setdefault(attempt.id.uid, _Task())
+        task.users.add(attempt.id)
+        async with task.lock:
+            logs = await self._known(task, attempt)
+            before = logs.pop(name, None)
+            new = StoredLog(attempt.id, name, before.uid if before else "", octets, rfc3339(attempt.started_at))
+            for log in given_up([*logs.values(), new], {*task.running, attempt.id}):
+                await self._give_up(attempt, logs, log)
+            (task.running.discard if ended else task.running.add)(attempt.id)
+            fits = sum(log.octets for log in logs.values()) + octets <= TASK_BYTES
+            if fits or before is not None:
+                logs[name] = new if fits or before is None else before
+            return fits
+
+    def drop(self, attempt: AttemptId, name: str) -> None:
+        """Take note that the attempt has no ConfigMap of this name after all."""
+        task = self._tasks.get(attempt.uid)
+        if task is not None and task.logs is not None:
+            task.logs.pop(name, None)
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Drop what is remembered for an attempt whose end is recorded."""
+        task = self._tasks.get(attempt.uid)
+        if task is None:
+            return
+        task.users.discard(attempt)
+        task.running.discard(attempt)
+        if not task.users:
+            del self._tasks[attempt.uid]
+
+    async def _known(self, task: _Task, attempt: Attempt) -> dict[str, StoredLog]:
+        if task.logs is None:
+            found = await self._maps.of_task(attempt.namespace, attempt.id.uid)
+            if isinstance(found, Refusal):
+                logger.warning("logs of %s/%s cannot be listed, so that none of them is given up: %s", *_who(attempt), found.message)
+            read = [] if isinstance(found, Refusal) else [read_stored(meta, attempt.id.uid) for meta in found]
+            task.logs = {log.name: log for log in read if log is not None}
+        return task.logs
+
+    async def _give_up(self, attempt: Attempt, logs: dict[str, StoredLog], log: StoredLog) -> None:
+        answer = await self._maps.delete(attempt.namespace, log.name, log.uid) if log.uid else None
+        if isinstance(answer, Refusal) and not (answer.missing or answer.conflict):
+            logger.warning("log %s of %s/%s cannot be given up: %s", log.name, *_who(attempt), answer.message)
+            return
+        logs.pop(log.name, None)
+
+    def stored(self, attempt: AttemptId, name: str, uid: str) -> None:
+        """Take note of the uid of the ConfigMap in which the attempt's log was stored."""
+        task = self._tasks.get(attempt.uid)
+        log = task.logs.get(name) if task is not None and task.logs is not None else None
+        if task is not None and task.logs is not None and log is not None:
+            task.logs[name] = StoredLog(log.attempt, name, uid, log.octets, log.started_at)
+
+
+def _who(attempt: Attempt) -> tuple[str, str]:
+    return attempt.namespace, attempt.task

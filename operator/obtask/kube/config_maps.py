@@ -1,0 +1,34 @@
+"""Owns ConfigMaps that the operator has made, as many: finding those of a task, and deleting one."""
+
+from obtask import names
+from obtask.kube.api import Inspects, Json, Refusal, path_of
+
+PAGE = 500
+MOST_PAGES = 20  # anybody may put the label on a ConfigMap
+
+
+class ConfigMaps:
+    """ConfigMaps of tasks in the API server."""
+
+    def __init__(self, api: Inspects) -> None:
+        self._api = api
+
+    async def of_task(self, namespace: str, uid: str) -> list[Json] | Refusal:
+        """Return the metadata of the ConfigMaps that bear the task's label, whoever made them; 10,000 of them at most."""
+        query = {"labelSelector": f"{names.TASK_UID_LABEL}={uid}", "limit": str(PAGE)}
+        found: list[Json] = []
+        for _ in range(MOST_PAGES):
+            answer = await self._api.metadata(path_of("api", "v1", "namespaces", namespace, "configmaps"), query=query)
+            if isinstance(answer, Refusal):
+                return answer
+            found += [item["metadata"] for item in answer.get("items") or []]
+            token = (answer.get("metadata") or {}).get("continue")
+            if not token:
+                break
+            query["continue"] = token
+        return found
+
+    async def delete(self, namespace: str, name: str, uid: str) -> Json | Refusal:
+        """Delete the ConfigMap of this name and uid."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        return await self._api.send("DELETE", path_of("api", "v1", "namespaces", namespace, "configmaps", name), body=body)
