@@ -14,7 +14,7 @@ E2E ?= node
 ATTACK := $(RUN) -m pytest -n 0 -s --tb=short -rN tests/attack
 export UV
 
-.PHONY: help demo up down status test e2e node-up node-down image check format explore chaos soak bench attack sbom supply-chain pins base-digest generate clean
+.PHONY: help demo up down status test e2e node-up node-down image check format explore chaos soak siege bench attack sbom supply-chain pins base-digest generate clean
 
 help:  ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -107,6 +107,10 @@ chaos: $(INSTALLED)  ## Inject thousands of faults between operator and API serv
 soak: $(INSTALLED)  ## Run tasks for MINUTES=60 and check that the memory of the operator does not grow
 	@$(RUN) -m obtask.devcluster build
 	$(RUN) -m tests.bench.soak --minutes $(or $(MINUTES),60)
+
+siege: $(INSTALLED)  ## Run every hostile target side by side for MINUTES=10, beside a neighbour, and check memory and latency
+	@$(RUN) -m obtask.devcluster build
+	$(RUN) -m tests.bench.siege --minutes $(or $(MINUTES),10)
 
 bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory
 	@$(RUN) -m obtask.devcluster build

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 SMALL_BYTES = 64 * 1024  # what every attempt may hold of an answer, without asking for room
 ROOMS = 12
-THREADS = 4
+THREADS = 2
 ROOM_SECONDS = 60.0  # for how long one answer may take up room, from its first large part to its end
 
 

@@ -3,12 +3,15 @@
 import asyncio
 import socket
 import ssl
+from functools import partial
 from types import SimpleNamespace
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from obtask.executors.hosts import HostPolicy, HostRefused, reachable
+from obtask.executors.large_answers import Share
+from obtask.executors.pacing import PacedHandler
 
 CONNECT_SECONDS = 10.0
 USER_AGENT = "obtask-operator"
@@ -34,11 +37,11 @@ class _Resolver(AbstractResolver):
         """Nothing is kept."""
 
 
-def open_session(hosts: HostPolicy, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+def open_session(hosts: HostPolicy, tls: ssl.SSLContext, share: Share, longest: int) -> aiohttp.ClientSession:
     """Return a session without cookies, proxies, kept connections and repetition of requests.
 
     A request's ``trace_request_ctx`` may be a coroutine function: it is awaited when the connection stands, before anything is sent.
-    Requests raise HostRefused and Disconnected besides aiohttp's own errors.
+    Requests raise HostRefused and Disconnected besides aiohttp's own errors. A connection brings at most ``longest`` bytes.
     """
 
     async def guard(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -54,8 +57,11 @@ def open_session(hosts: HostPolicy, tls: ssl.SSLContext) -> aiohttp.ClientSessio
             # aiohttp answers these two by sending GET, PUT and DELETE again.
             raise Disconnected("the connection was lost") from error
 
+    connector = aiohttp.TCPConnector(resolver=_Resolver(hosts), ssl=tls, force_close=True, use_dns_cache=False, family=socket.AF_UNSPEC)
+    loop = asyncio.get_running_loop()
+    connector._factory = partial(PacedHandler, loop, share, longest)  # type: ignore[assignment] # noqa: SLF001 - no other way in
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=_Resolver(hosts), ssl=tls, force_close=True, use_dns_cache=False, family=socket.AF_UNSPEC),
+        connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         middlewares=(guard,),

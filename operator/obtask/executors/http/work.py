@@ -31,6 +31,7 @@ from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 SHOWN_EXPRESSION = 160
 POLL_SECONDS = 30.0
+LONGEST_SENT = 4 * 1024 * 1024  # of which a megabyte is kept: chunks, headers and interim answers count, too
 
 
 class HttpWork:
@@ -68,7 +69,7 @@ class HttpWork:
         if not isinstance(action, HttpAction):
             raise TypeError(f"not an http action: {type(action).__name__}")
         share = self._large.of(attempt.namespace)
-        session = open_session(share_of(self._hosts, attempt.namespace), self._tls)
+        session = open_session(share_of(self._hosts, attempt.namespace), self._tls, share, LONGEST_SENT)
         try:
             exchange = Exchange(session, log=log, report=report, clock=self._clock, confirmed=self._confirmed, share=share)
             end = await self._carry_out(attempt, action, exchange, log, report)

@@ -71,6 +71,7 @@ class Client:
         self._hosts = hosts
         self._large = large or LargeAnswers()
         self._share = self._large.of(namespace)
+        self.last_size = 0  # of the last answer, in bytes
         self._tls = tls or ssl.create_default_context()
         self._clock = clock
         self._chance = chance
@@ -158,7 +159,7 @@ class Client:
         try:
             url = URL(target.url + uri, encoded=True)
             async with (
-                open_session(self._hosts, tls) as http,
+                open_session(self._hosts, tls, self._share, 2 * LONGEST_ANSWER) as http,
                 http.request(
                     method, url, headers=headers, data=body, allow_redirects=False, timeout=timeout, skip_auto_headers=["Content-Type"]
                 ) as response,
@@ -189,6 +190,7 @@ class Client:
     async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
         """Return the body, or None if it is longer than anybody should send."""
         self._share.leave()
+        self.last_size = 0
         octets = bytearray()
         while piece := await self._piece(response):
             octets += piece
@@ -196,6 +198,7 @@ class Client:
                 return None
             if len(octets) > SMALL_BYTES:
                 await self._share.enter()
+        self.last_size = len(octets)
         return bytes(octets)
 
     async def _piece(self, response: aiohttp.ClientResponse) -> bytes:

@@ -78,7 +78,7 @@ class Run:
                 if misses >= GONE_AFTER:
                     return self._failed(FailureReason.NOT_FOUND, f"obshell does not know task {dag} any more: how it ended is unknown")
                 self._watcher.tell(f"{found.message}; asking again; last seen: {seen}")
-            await self._pause(self._tools.poll_seconds * (SLOWER if looks > SLOWER_AFTER else 1))
+            await self._pause(self._tools.poll_seconds * max(SLOWER if looks > SLOWER_AFTER else 1, self._speech.effort))
         return await self._give_up(dag, why, seen)
 
     async def _start(self, path: str) -> Outcome | str:

@@ -19,6 +19,7 @@ from obtask.shares import Slot, Slots
 
 NO_SLOT = "waiting for a free slot in the operator"
 BAD_REQUEST = 400
+EASY_BYTES = 128 * 1024
 KEY_WARNING = "warning: the agent's key is taken on trust over http://; give its public-key, or https:// with ca.crt, in the Secret"
 NOT_FOUND = 404
 SAFE = frozenset({HttpMethod.GET, HttpMethod.HEAD})
@@ -68,6 +69,11 @@ class Speech:
         self._written: dict[int, tuple[str, int]] = {}  # of the DAG looked at last, by the place of the subtask
         self._written_of = ""
         self._told: set[str] = set()
+
+    @property
+    def effort(self) -> int:
+        """How many times longer than usual to wait before the next look, since reading what the last one brought took long."""
+        return self._client.last_size // EASY_BYTES
 
     async def open(self) -> Failed | Fault | Session:
         """Read the Secret and ask the agent for its key, in a slot."""
