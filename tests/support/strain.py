@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,3 +54,36 @@ def _mebibytes(name: str) -> float:
     match = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text(encoding="ascii"))
     assert match is not None
     return int(match[1]) / 1024
+
+
+_BURN = """
+import sys, time
+while True:
+    began, used = time.perf_counter(), time.process_time()
+    while time.process_time() - used < 0.05: pass
+    print((time.perf_counter() - began) / 0.05, flush=True)
+    time.sleep(0.2)
+"""
+
+
+class Yardstick:
+    """How many times longer than on an idle machine a plain computation takes here and now, beside everything else."""
+
+    def __init__(self) -> None:
+        self._seen: list[float] = []
+
+    @property
+    def factor(self) -> float:
+        """The ninth decile; 1 where there is a core to spare."""
+        return max(1.0, sorted(self._seen)[len(self._seen) * 9 // 10]) if self._seen else 1.0
+
+    @contextmanager
+    def measuring(self) -> Iterator["Yardstick"]:
+        """Compute a little again and again, in a process of its own, as long as the block lasts."""
+        with subprocess.Popen([sys.executable, "-c", _BURN], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - ours
+            try:
+                yield self
+            finally:
+                process.kill()
+                out, _ = process.communicate()
+                self._seen = [float(line) for line in out.split()[:-1]]
