@@ -1,6 +1,7 @@
 """Owns where objects of a kind are served: API discovery, remembered, asked again for what is not known."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from obtask.kube.api import BadName, Refusal, Requests, path_of
 
@@ -41,11 +42,20 @@ class Discovery:
         answer = await self._api.send("GET", path)
         if isinstance(answer, Refusal):
             return missing if answer.missing else answer
-        for found in answer.get("resources") or []:
-            if "/" not in found["name"]:  # a subresource
-                served = Served(api_version, found["kind"], found["name"], found["namespaced"])
-                self._known[api_version, served.kind] = served
-        return self._known.get((api_version, kind)) or missing
+        served = _served(api_version, kind, answer.get("resources"))
+        if served is None:
+            return missing
+        self._known[api_version, kind] = served  # no more than was asked for: an aggregated API may list what it likes
+        return served
+
+
+def _served(api_version: str, kind: str, resources: Any) -> Served | None:
+    """Return how a discovery document says that the kind is served; what is no description of a kind is passed over."""
+    for found in resources if isinstance(resources, list) else ():
+        match found:
+            case {"kind": str(its), "name": str(plural), "namespaced": bool(namespaced)} if its == kind and "/" not in plural:
+                return Served(api_version, kind, plural, namespaced)
+    return None
 
 
 def _root(api_version: str) -> tuple[str, ...]:
