@@ -19,6 +19,7 @@ from kubernetes.aio.config import ConfigException
 from obtask.kube.api import Denied, Unavailable, connect
 from obtask.kube.kubeconfig import settings_in
 from obtask.kube.listing import Listing
+from obtask.model.printable import printable, printable_lines
 from obtask.model.schema import custom_resource_definitions, render_yaml
 from obtask.runtime.identity import PROC, own_name
 from obtask.runtime.preflight import CannotStart, check_cluster
@@ -136,7 +137,7 @@ def _raise_file_limit() -> None:
 
 
 def _fail(message: str) -> Any:
-    typer.echo(f"obtask: {message}", err=True)
+    typer.echo(f"obtask: {printable_lines(message)}", err=True)
     raise typer.Exit(1)
 
 
@@ -144,15 +145,28 @@ class _JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+        message = printable(record.getMessage())
+        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name, "message": message}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = printable_lines(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
+
+
+class _TextFormatter(logging.Formatter):
+    """One line for each record, and the lines of a traceback behind a margin: nothing that others wrote looks like a line of ours."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
+        return "\n".join(f"  | {line}" for line in printable_lines(super().formatException(ei)).split("\n"))
 
 
 def _configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler()
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    handler.setFormatter(_JsonFormatter() if settings.log_format == "json" else text)
+    handler.setFormatter(_JsonFormatter() if settings.log_format == "json" else _TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("kopf").setLevel(logging.WARNING)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from obtask import names
 from obtask.kube.api import Json, Refusal, Requests, Unavailable, path_of
+from obtask.model.printable import printable
 from obtask.model.task import Task, Unreadable
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class EventRecorder:
             },
             "type": type_,
             "reason": reason,
-            "message": message[:LONGEST_NOTE],
+            "message": printable(message)[:LONGEST_NOTE],
             "firstTimestamp": moment,
             "lastTimestamp": moment,
             "count": 1,

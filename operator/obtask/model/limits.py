@@ -4,6 +4,8 @@ import json
 from bisect import bisect_right
 from typing import Final
 
+from obtask.model.printable import printable
+
 MESSAGE_CHARACTERS: Final = 512
 TAIL_LINES: Final = 20
 TAIL_BYTES: Final = 2048
@@ -52,8 +54,8 @@ def stored_bytes(text: str) -> int:
 
 
 def one_line(text: str, characters: int = MESSAGE_CHARACTERS, room: int | None = None) -> str:
-    """Return the text as one line of at most that many characters and, if `room` is given, stored bytes."""
-    line = " ".join(text.split())
+    """Return the text as one printable line of at most that many characters and, if `room` is given, stored bytes."""
+    line = printable(" ".join(text.split()))
     if len(line) <= characters and (room is None or stored_bytes(line) <= room):
         return line
     end = min(len(line), characters - len(CUT))

@@ -21,6 +21,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else text.translate(_Escapes())
 
 
+def printable_lines(text: str) -> str:
+    """Return the text with its line breaks, and everything else that is odd escaped."""
+    return text if text.isprintable() else "\n".join(map(printable, text.split("\n")))
+
+
 def _shown(character: str) -> str:
     category = unicodedata.category(character)
     if character.isprintable() or character in KEPT or category in KEPT_CATEGORIES:

@@ -8,6 +8,9 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from obtask.model.base import Moment, Stored
 from obtask.model.limits import CONDITION_CHARACTERS, MESSAGE_CHARACTERS, NONCE_DIGESTS, TAIL_BYTES, one_line
+from obtask.model.printable import printable, printable_lines
+
+LINES = "logTail"  # the only text of several lines
 
 
 def _cut_at(characters: int) -> BeforeValidator:
@@ -267,3 +270,19 @@ class TaskStatus(Stored):
     last_action: LastAction | None = Field(default=None, description="The last command and what became of it.")
     steps: tuple[StepStatus, ...] = Field(default=(), description="What has happened to each step.")
     conditions: tuple[Condition, ...] = Field(default=(), description="Finished, Ready, Reconciling, Stalled, LockHeld.")
+
+    def dump(self) -> dict[str, Any]:
+        """Return the status as JSON-ready data, every text of it fit for a terminal: holders, codes and messages may come from anybody."""
+        return {name: _shown(value) for name, value in super().dump().items()}
+
+
+def _shown(value: Any, name: str = "") -> Any:
+    match value:
+        case str():
+            return printable_lines(value) if name == LINES else printable(value)
+        case list():
+            return [_shown(item) for item in value]
+        case dict():
+            return {key: _shown(item, key) for key, item in value.items()}
+        case _:
+            return value

@@ -4,8 +4,11 @@ import hashlib
 from dataclasses import dataclass
 
 from obtask import names
+from obtask.model.limits import one_line
 from obtask.model.spec import Maintenance, TaskSpec, TaskType
 from obtask.model.task import InvalidSpec, Task
+
+LONGEST_HOLDER = 256  # a stranger may have signed a Lease with anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +81,5 @@ def holder_uid(identity: str) -> str:
 
 
 def holder_name(identity: str) -> str:
-    """Return the task name in a Lease's holderIdentity, or the whole text if it is not one of ours."""
-    return identity.rpartition("/")[0] or identity
+    """Return the task name in a Lease's holderIdentity, or the whole text if it is not one of ours, in any case printable and short."""
+    return one_line(identity.rpartition("/")[0] or identity, LONGEST_HOLDER)
