@@ -112,9 +112,9 @@ siege: $(INSTALLED)  ## Run every hostile target side by side for MINUTES=10, be
 	@$(RUN) -m obtask.devcluster build
 	$(RUN) -m tests.bench.siege --minutes $(or $(MINUTES),10)
 
-bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory
+bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory (SCENARIO=neighbour: only a task beside 1,000 greedy ones)
 	@$(RUN) -m obtask.devcluster build
-	$(RUN) -m tests.bench
+	$(RUN) -m tests.bench --scenario $(or $(SCENARIO),all)
 
 clean: $(INSTALLED)  ## Stop everything and remove .dev and .venv
 	@$(RUN) -m obtask.devcluster down

@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import itertools
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -165,6 +166,30 @@ class Slots:
             return not line
         del self._waiting[namespace], self._turn_of[namespace]
         return True
+
+
+class Pace:
+    """How often in a second the work of one namespace may go on. What is too early waits; nobody else does.
+
+    Slots bound how much runs at once, not how much of the event loop's time it takes: work that is quick, and comes again and again,
+    would keep the loop busy from one slot.
+    """
+
+    def __init__(self, per_second: float, *, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._gap = 1 / per_second
+        self._ahead = burst / per_second
+        self._clock = clock
+        self._next_at: dict[str, float] = {}
+
+    async def turn(self, namespace: str) -> None:
+        """Wait until the namespace may go on."""
+        now = self._clock()
+        if len(self._next_at) > MOST_LEFT_BEHIND:
+            self._next_at = {name: at for name, at in self._next_at.items() if at > now - self._ahead}
+        at = max(self._next_at.get(namespace, 0.0), now - self._ahead) + self._gap
+        self._next_at[namespace] = at
+        if at > now:
+            await asyncio.sleep(at - now)
 
 
 class Threads:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.bench.figures import Figure, percentile, table
 from tests.bench.kinds import Kinds
 from tests.bench.load import Load, Times, hand_overs
+from tests.bench.neighbour import Neighbour
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.scale import Scale
 
@@ -83,6 +84,24 @@ async def measure(cluster: ControlPlane, operator: MeasuredOperator, count: int,
     return figures
 
 
+def everything(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
+    """Return the figures of all scenarios but the neighbour's."""
+    say("starting a control plane and the operator")
+    with (
+        control_plane(folder / "cluster") as cluster,
+        measured_operator(cluster.operator_kubeconfig, folder / "operator.log") as operator,
+    ):
+        figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
+    with control_plane(folder / "kinds", audit=True) as cluster:
+        figures += Kinds(cluster, folder, say).measure(20)
+    with control_plane(folder / "scale") as cluster:
+        scale = Scale(cluster, folder, say)
+        figures += scale.long_line(chosen.waiting)
+        figures += scale.restart(chosen.waiting // 2, chosen.waiting * 9 // 2)
+        figures += scale.finished(chosen.waiting * 10, chosen.waiting)
+    return figures
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
@@ -91,22 +110,14 @@ def main() -> None:
     parser.add_argument(
         "--waiting", type=int, default=1000, help="waiting tasks of the long line; restarts use 5 and 11 times as many (default 1000)"
     )
+    parser.add_argument("--greedy", type=int, default=1000, help="greedy tasks beside a neighbour's (default 1000)")
+    parser.add_argument("--scenario", choices=("all", "neighbour"), default="all", help="what to measure (default all)")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="obtask-bench-") as folder:
-        say("starting a control plane and the operator")
-        with (
-            control_plane(Path(folder) / "cluster") as cluster,
-            measured_operator(cluster.operator_kubeconfig, Path(folder) / "operator.log") as operator,
-        ):
-            figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
-        with control_plane(Path(folder) / "kinds", audit=True) as cluster:
-            figures += Kinds(cluster, Path(folder), say).measure(20)
-        with control_plane(Path(folder) / "scale") as cluster:
-            scale = Scale(cluster, Path(folder), say)
-            figures += scale.long_line(chosen.waiting)
-            figures += scale.restart(chosen.waiting // 2, chosen.waiting * 9 // 2)
-            figures += scale.finished(chosen.waiting * 10, chosen.waiting)
+        figures = everything(Path(folder), chosen) if chosen.scenario == "all" else []
+        with control_plane(Path(folder) / "neighbour") as cluster:
+            figures += Neighbour(cluster, Path(folder), say).measure(chosen.greedy, 4, 30)
     sys.stdout.write(table(figures) + "\n")
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1))

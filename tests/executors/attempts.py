@@ -176,4 +176,6 @@ class Bench:
 def bench(work: Work, *, slots: int = 8, clock: Callable[[], datetime] = wall_clock) -> Bench:
     """Return an executor of this work."""
     bells = Bells()
-    return Bench(InProcess(work, clock=clock, slots=Slots(slots), idle=Slots(slots), on_end=bells), bells, PlainLog())
+    return Bench(
+        InProcess(work, clock=clock, slots=Slots(slots), idle=Slots(slots), pace=Pace(1000, burst=1000), on_end=bells), bells, PlainLog()
+    )

@@ -17,7 +17,7 @@ from obtask.executors.obshell.speech import Tools
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running
 from obtask.model.status import FailureReason
-from obtask.shares import Slots
+from obtask.shares import Pace, Slots
 
 STOP = "/api/v1/ob/stop"
 
@@ -50,9 +50,8 @@ class ObshellBench:
 
     def __post_init__(self) -> None:
         """Make the executor."""
-        tools = Tools(
-            self.secrets, Client(clock=wall_clock, hosts=LOCAL), self.clock, self.confirmed, Slots(8), poll_seconds=0.02, stop_seconds=5
-        )
+        client, pace = Client(clock=wall_clock, hosts=LOCAL), Pace(1000, burst=1000)
+        tools = Tools(self.secrets, client, self.clock, self.confirmed, self.slots, pace, poll_seconds=0.02, stop_seconds=5)
         self.executor = Obshell(tools, on_news=self.bells)
 
     async def run(self, one: Attempt) -> Outcome | Lost:

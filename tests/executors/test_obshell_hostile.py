@@ -17,7 +17,7 @@ from obtask.executors.obshell.executor import Obshell
 from obtask.executors.obshell.speech import Tools
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Failed, Running
-from obtask.shares import Slots
+from obtask.shares import Pace, Slots
 
 
 class OneAgent:
@@ -52,9 +52,8 @@ def ports() -> Iterator[dict[str, int]]:
 async def test_fifty_looks_at_every_one_of_them(name: str, ports: dict[str, int]) -> None:
     """However often it is looked at, what is remembered stays small, and the loop is held for milliseconds."""
     rung = asyncio.Event()
-    tools = Tools(
-        OneAgent(ports[name]), Client(clock=wall_clock, hosts=LOCAL), wall_clock, alone, Slots(8), poll_seconds=0.01, stop_seconds=1
-    )
+    client, pace = Client(clock=wall_clock, hosts=LOCAL), Pace(1000, burst=1000)
+    tools = Tools(OneAgent(ports[name]), client, wall_clock, alone, Slots(8), pace, poll_seconds=0.01, stop_seconds=1)
     executor, log = Obshell(tools, on_news=lambda _: rung.set()), ShortLog()
     one = attempt(ObshellAction(path="/api/v1/ob/start"), seconds=6)
 

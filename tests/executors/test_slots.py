@@ -13,7 +13,7 @@ from obtask.executors.inprocess import Course, InProcess
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, Failed, Outcome, Running, Succeeded
 from obtask.model.status import FailureReason
-from obtask.shares import Slots
+from obtask.shares import Pace, Slots
 
 
 def of(namespace: str, number: int, action: Action, seconds: float | None = 60) -> Attempt:
@@ -41,7 +41,7 @@ class Holding:
 def executor(work: Holding, slots: int) -> tuple[InProcess, Bells]:
     """Return an executor with so many slots."""
     bells = Bells()
-    return InProcess(work, clock=wall_clock, slots=Slots(slots), idle=Slots(slots), on_end=bells), bells
+    return InProcess(work, clock=wall_clock, slots=Slots(slots), idle=Slots(slots), pace=Pace(1000, burst=1000), on_end=bells), bells
 
 
 async def test_a_greedy_namespace_leaves_slots() -> None:
@@ -94,7 +94,7 @@ async def test_what_polls_holds_no_slot_in_between(site: Website) -> None:
     site.answers("/never")
     site.answers("/now")
     bells = Bells()
-    on = InProcess(http_work(), clock=wall_clock, slots=Slots(1), idle=Slots(1), on_end=bells)
+    on = InProcess(http_work(), clock=wall_clock, slots=Slots(1), idle=Slots(1), pace=Pace(1000, burst=1000), on_end=bells)
     waiting = {"expect": "false", "intervalSeconds": 3600, "url": f"{site.url}/never"}
     for number in range(100):
         await on.start(of("greedy", number, http(f"{site.url}/never", until=waiting), 604800), PlainLog())

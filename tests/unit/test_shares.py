@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from obtask.shares import Slot, Slots, Threads
+from obtask.shares import Pace, Slot, Slots, Threads
 
 
 async def _rest() -> None:
@@ -196,3 +196,22 @@ async def test_what_a_thread_raises_reaches_who_waits() -> None:
 
     with pytest.raises(OSError, match="no such thing"):
         await Threads(1).run("a", fail)
+
+
+async def test_the_pace_of_a_namespace() -> None:
+    """What comes too often waits its turn; another namespace does not, and nobody is remembered for long."""
+    now = [100.0]
+    pace = Pace(50, burst=10, clock=lambda: now[0])
+    waiting = [asyncio.create_task(pace.turn("greedy")) for _ in range(100)]
+    await _rest()
+    assert sum(task.done() for task in waiting) == 10
+
+    async with asyncio.timeout(0.1):
+        await pace.turn("neighbour")
+    for task in waiting:
+        task.cancel()
+    for number in range(200):
+        await pace.turn(f"n{number}")
+    now[0] += 10
+    await pace.turn("last")
+    assert len(pace._next_at) == 1

@@ -55,8 +55,8 @@ class _Lines:
 class Wakeups:
     """Rings and alarms of tasks. A ring during a task's turn leads to one more turn; rings before a turn are one.
 
-    ``workers`` is how many turns there can be at once. A namespace has no more of them than are left for the others, so that one whose
-    turns take long does not keep all workers.
+    ``workers`` is how many turns there can be at once. A namespace has a quarter of them, and no more than are left for the others:
+    one whose turns take long does not keep all workers, and one with many does not fill the loop.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -160,7 +160,7 @@ class Wakeups:
     def _may_have_a_turn(self, namespace: str) -> bool:
         if self._workers is None:
             return True
-        return self._turns_of.get(namespace, 0) < max(1, self._workers - len(self._busy))
+        return self._turns_of.get(namespace, 0) < max(1, min(self._workers // 4, self._workers - len(self._busy)))
 
     def _wake(self) -> None:
         """Have one worker look: one key needs no more."""

@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from obtask.executors.base import Log
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
 from obtask.model.status import FailureReason
-from obtask.shares import Slot, Slots
+from obtask.shares import Pace, Slot, Slots
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -24,8 +25,9 @@ logger = logging.getLogger(__name__)
 class Course:
     """What a work tells of itself, and its slot. Called with a text, it tells people what is done just now, in one line without secrets."""
 
-    def __init__(self, tell: Callable[[str], None], slot: Slot, idle: Slot) -> None:
+    def __init__(self, tell: Callable[[str], None], slot: Slot, idle: Slot, turn: Callable[[], Awaitable[None]]) -> None:
         self._tell = tell
+        self._turn = turn
         self._slot = slot
         self._idle = idle
 
@@ -51,6 +53,7 @@ class Course:
                 if close is not None and not kept:
                     await close()
                 await sleep(seconds)
+                await self._turn()
 
         return rest
 
@@ -84,12 +87,13 @@ class InProcess:
     """
 
     def __init__(
-        self, work: Work, *, clock: Callable[[], datetime], slots: Slots, idle: Slots, on_end: Callable[[AttemptId], None]
+        self, work: Work, *, clock: Callable[[], datetime], slots: Slots, idle: Slots, pace: Pace, on_end: Callable[[AttemptId], None]
     ) -> None:
         self._work = work
         self._clock = clock
         self._slots = slots
         self._idle = idle
+        self._pace = pace
         self._on_end = on_end
         self._entries: dict[AttemptId, _Entry] = {}
         self._live: set[asyncio.Task[Outcome]] = set()
@@ -167,10 +171,15 @@ class InProcess:
         if self._slots.full(attempt.namespace):
             entry.report("waiting for a free slot in the operator")
         entry.awaits_slot = True
+        await self._pace.turn(attempt.namespace)
         async with self._slots.of(attempt.namespace) as slot:
             entry.awaits_slot = False
             entry.progress = None
-            return await self._work(attempt, log, Course(entry.report, slot, Slot(self._idle, attempt.namespace)))
+            return await self._work(attempt, log, self._course(attempt, entry, slot))
+
+    def _course(self, attempt: Attempt, entry: _Entry, slot: Slot) -> Course:
+        namespace = attempt.namespace
+        return Course(entry.report, slot, Slot(self._idle, namespace), partial(self._pace.turn, namespace))
 
     def _timeout(self, attempt: Attempt, log: Log, entry: _Entry) -> Failed:
         if attempt.deadline is None:

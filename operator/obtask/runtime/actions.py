@@ -34,7 +34,11 @@ from obtask.model.attempt import AttemptId
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.rules.nonces import Nonces
 from obtask.settings import Settings
-from obtask.shares import Slots, Threads
+from obtask.shares import Pace, Slots, Threads
+
+# Starts and polls of one namespace: some milliseconds of the loop each.
+TURNS_PER_SECOND = 50
+TURNS_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     slots, acting_slots, agent_slots, idle, watches = (
         Slots(settings.in_process_attempts, most=settings.in_process_attempts_per_namespace) for _ in range(5)
     )
+    pace = Pace(TURNS_PER_SECOND, burst=TURNS_AT_ONCE)
     secrets, hosts = SecretConnections(objects), Reach(settings.allowed_hosts, threads=Threads(LOOKUP_THREADS, most=LOOKUPS_PER_NAMESPACE))
     evaluator = Evaluator()
     large = LargeAnswers()
@@ -86,13 +91,15 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     sql_work = SqlWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, large=large)
     tls = ssl.create_default_context()
     http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, tls=tls, large=large)
-    sql, http = (InProcess(work, clock=clock, slots=slots, idle=idle, on_end=around.on_news) for work in (sql_work, http_work))
-    obshell = Obshell(Tools(secrets, Client(clock=clock, hosts=hosts, large=large), clock, confirmed, agent_slots), on_news=around.on_news)
+    sql, http = (InProcess(work, clock=clock, slots=slots, idle=idle, pace=pace, on_end=around.on_news) for work in (sql_work, http_work))
+    obshell = Obshell(
+        Tools(secrets, Client(clock=clock, hosts=hosts, large=large), clock, confirmed, agent_slots, pace), on_news=around.on_news
+    )
     acting = api.apart()
     records = Records(around.on_news)
     parts = Impersonation(acting), Discovery(api), objects
     changing = ResourceWork(*parts, record=records.record, confirmed=confirmed, expressions=evaluator)
-    inner = InProcess(changing, clock=clock, slots=acting_slots, idle=watches, on_end=around.on_news)
+    inner = InProcess(changing, clock=clock, slots=acting_slots, idle=watches, pace=pace, on_end=around.on_news)
     resource = Resumable(inner, records)
     jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds, around.nonces))
     executors: dict[type[Action], Executor] = {

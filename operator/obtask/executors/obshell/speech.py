@@ -15,7 +15,7 @@ from obtask.executors.obshell.dag import MOST_LINES, MOST_SUBTASKS, Dag, Operato
 from obtask.model.actions import ConnectionRef, HttpMethod
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
-from obtask.shares import Slot, Slots
+from obtask.shares import Pace, Slot, Slots
 
 NO_SLOT = "waiting for a free slot in the operator"
 BAD_REQUEST = 400
@@ -34,6 +34,7 @@ class Tools:
     clock: Callable[[], datetime]
     confirmed: Callable[[], Awaitable[None]]
     slots: Slots
+    pace: Pace
     poll_seconds: float = 1.0
     stop_seconds: float = 30.0
 
@@ -142,6 +143,7 @@ class Speech:
         """Return what the agent says of a DAG now; after a miss the next look begins afresh, with the Secret as it is then."""
         try:
             async with asyncio.timeout(seconds):
+                await self._tools.pace.turn(self._attempt.namespace)
                 await self.slot.take()
         except TimeoutError:
             return Miss(NO_SLOT)
