@@ -74,16 +74,20 @@ class Neighbour:
     cluster: ControlPlane
     folder: Path
     say: Callable[[str], None]
+    prefix: str = ""
 
     def measure(self, tasks: int, subtasks: int, probes: int, database: SqlServer | None = None) -> list[Figure]:
         """Return how long the neighbour's task takes alone, and how much longer beside so many greedy tasks."""
-        for namespace in (GREEDY, NEIGHBOUR):
+        names = self.prefix + GREEDY, self.prefix + NEIGHBOUR
+        for namespace in names:
             self.cluster.kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}])
         with ExitStack() as stack:
             server = database or stack.enter_context(sql_server(self.folder / "neighbour-seekdb"))
             greedy = stack.enter_context(beside(Greedy()))
-            operator = stack.enter_context(measured_operator(self.cluster.operator_kubeconfig, self.folder / "neighbour.log"))
-            connection = TaskClient(self.cluster, NEIGHBOUR).create_connection(server)
+            operator = stack.enter_context(
+                measured_operator(self.cluster.operator_kubeconfig, self.folder / "neighbour.log", namespace=",".join(names))
+            )
+            connection = TaskClient(self.cluster, names[1]).create_connection(server)
             return asyncio.run(self._compare(operator, connection, greedy.url, tasks=tasks, subtasks=subtasks, probes=probes))
 
     async def _compare(
@@ -92,15 +96,15 @@ class Neighbour:
         api = await connect(str(self.cluster.kubeconfig))
         try:
             self.say(f"a neighbour's task, alone, {probes} times")
-            alone = [await _probe(api, f"alone-{number}", connection) for number in range(probes)]
+            alone = [await self._probe(api, f"alone-{number}", connection) for number in range(probes)]
             self.say(f"the same beside {tasks} greedy tasks")
-            flood = asyncio.create_task(_flood(api, url, tasks, subtasks))
+            flood = asyncio.create_task(self._flood(api, url, tasks, subtasks))
             beside_them: list[float] = []
             while len(beside_them) < probes or not flood.done():
-                beside_them.append(await _probe(api, f"beside-{len(beside_them)}", connection))
+                beside_them.append(await self._probe(api, f"beside-{len(beside_them)}", connection))
                 await asyncio.sleep(PAUSE_SECONDS)
             await flood
-            after = [await _probe(api, f"after-{number}", connection) for number in range(probes)]
+            after = [await self._probe(api, f"after-{number}", connection) for number in range(probes)]
         finally:
             await api.close()
         usual = percentile(alone, 50)
@@ -113,31 +117,29 @@ class Neighbour:
             Figure(f"{what}: operator memory", operator.usage().memory_mib, "MiB"),
         ]
 
+    async def _flood(self, api: Api, url: str, tasks: int, subtasks: int) -> None:
+        slots = asyncio.Semaphore(CONCURRENT_CREATES)
 
-async def _flood(api: Api, url: str, tasks: int, subtasks: int) -> None:
-    slots = asyncio.Semaphore(CONCURRENT_CREATES)
+        async def create(number: int) -> None:
+            async with slots:
+                await _create(api, self.prefix + GREEDY, f"g-{number:05d}", steps(number, subtasks, url))
 
-    async def create(number: int) -> None:
-        async with slots:
-            await _create(api, GREEDY, f"g-{number:05d}", steps(number, subtasks, url))
+        await asyncio.gather(*(create(number) for number in range(tasks)))
 
-    await asyncio.gather(*(create(number) for number in range(tasks)))
-
-
-async def _probe(api: Api, name: str, connection: str) -> float:
-    """Return the seconds from the creation of a one-statement task until it is seen to have succeeded."""
-    step = {"name": "s", "sql": {"connection": {"secretName": connection}, "statements": ["select 1"]}}
-    began = time.monotonic()
-    await _create(api, NEIGHBOUR, name, [step])
-    while time.monotonic() - began < LIMIT_SECONDS:
-        found = await api.send("GET", f"{_path(NEIGHBOUR)}/{name}")
-        phase = None if isinstance(found, Refusal) else found.get("status", {}).get("phase")
-        if phase == "Succeeded":
-            return time.monotonic() - began
-        if phase == "Failed":
-            raise AssertionError(found)
-        await asyncio.sleep(POLL_SECONDS)
-    return LIMIT_SECONDS
+    async def _probe(self, api: Api, name: str, connection: str) -> float:
+        """Return the seconds from the creation of a one-statement task until it is seen to have succeeded."""
+        step = {"name": "s", "sql": {"connection": {"secretName": connection}, "statements": ["select 1"]}}
+        began = time.monotonic()
+        await _create(api, self.prefix + NEIGHBOUR, name, [step])
+        while time.monotonic() - began < LIMIT_SECONDS:
+            found = await api.send("GET", f"{_path(self.prefix + NEIGHBOUR)}/{name}")
+            phase = None if isinstance(found, Refusal) else found.get("status", {}).get("phase")
+            if phase == "Succeeded":
+                return time.monotonic() - began
+            if phase == "Failed":
+                raise AssertionError(found)
+            await asyncio.sleep(POLL_SECONDS)
+        return LIMIT_SECONDS
 
 
 async def _create(api: Api, namespace: str, name: str, steps: list[Body]) -> None:

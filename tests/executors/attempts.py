@@ -13,7 +13,7 @@ from obtask.model.actions import Action, ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running
 from obtask.model.status import Direction, FailureReason
 from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
-from obtask.shares import Slots
+from obtask.shares import Pace, Slots
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SECRET_NAME = "obdemo-sys"  # noqa: S105 - a name
@@ -175,7 +175,6 @@ class Bench:
 
 def bench(work: Work, *, slots: int = 8, clock: Callable[[], datetime] = wall_clock) -> Bench:
     """Return an executor of this work."""
-    bells = Bells()
-    return Bench(
-        InProcess(work, clock=clock, slots=Slots(slots), idle=Slots(slots), pace=Pace(1000, burst=1000), on_end=bells), bells, PlainLog()
-    )
+    bells, pace = Bells(), Pace(1000, burst=1000)
+    on = InProcess(work, clock=clock, slots=Slots(slots), idle=Slots(slots), pace=pace, on_end=bells)
+    return Bench(on, bells, PlainLog())
