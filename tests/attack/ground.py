@@ -203,7 +203,7 @@ class Ground:
 
     @contextmanager
     def interruption(self) -> Iterator[None]:
-        """Restart the operator in this block: that it does not answer meanwhile is no harm."""
+        """In this block the operator need not answer every probe: it is restarted, or the attack judges that itself."""
         if self.window:
             self.window.restarted = True
         yield
