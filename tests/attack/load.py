@@ -36,11 +36,13 @@ def judged(ground: Ground, held: str) -> Verdict:
 
 
 def secret_words(ground: Ground) -> Verdict:
-    """Put a long word of what secrets look like into every field that is masked, in tasks of somebody who may only create tasks."""
+    """Put a long word of what secrets look like into every field that is masked."""
     with ground.tenant() as tenant:
         made = 0
         for number, word in enumerate(WORDS):
-            made += tenant.create("carol", f"words-{number}", *_wordy(word)).ok
+            made += tenant.create("alice", f"words-{number}", *_wordy(word)).ok
+        if made < len(WORDS):
+            return Through(f"only {made} of {len(WORDS)} tasks were taken, which proves nothing")
         until(lambda: all(tenant.phase(f"words-{number}") in ENDED for number in range(made)), SECONDS)
         return judged(ground, f"{made} tasks with long words: no probe took longer than {_worst(ground)}")
 
@@ -76,7 +78,7 @@ def rerun_after_kill(ground: Ground) -> Verdict:
         with ground.interruption():
             ground.operator.kill()
             ready = ground.operator.start()
-        until(lambda: tenant.phase("loop") in ENDED, 10)
+        until(lambda: tenant.phase("loop") in ENDED)
         if not ready:
             return Through("the operator does not start again")
         harm = ground.harm(latency=False)
