@@ -74,7 +74,7 @@ def rerun_after_kill(ground: Ground) -> Verdict:
         body = {"x": "PASSWORD" * 10_000}
         missing = {"connection": {"secretName": "missing"}}
         loop = step("a", interrupted="Rerun", obshell={"path": "/api/v1/ob/stop", "body": body, **missing}, timeoutSeconds=30)
-        tenant.create("carol", "loop", loop)
+        tenant.make("carol", "loop", loop)
         with ground.interruption():
             ground.operator.kill()
             ready = ground.operator.start()
@@ -90,7 +90,7 @@ def slots(ground: Ground) -> Verdict:
     with ground.tenant() as tenant, site() as page:
         for number in range(4):
             wait = {"url": page.url, "until": {"url": page.url, "expect": "status == 404", "intervalSeconds": 3600}}
-            tenant.create("carol", f"greedy-{number}", step("a", **FOREVER, parallel=[{"name": f"x{i}", "http": wait} for i in range(64)]))
+            tenant.make("carol", f"greedy-{number}", step("a", **FOREVER, parallel=[{"name": f"x{i}", "http": wait} for i in range(64)]))
         until(lambda: page.count >= 200, SECONDS)
         return _neighbour_goes_on(ground, f"256 attempts poll, {page.count} requests so far")
 
@@ -116,7 +116,7 @@ def many_waiting(count: int) -> Callable[[Ground], Verdict]:
     def attack(ground: Ground) -> Verdict:
         with ground.tenant() as tenant:
             for number in range(count):
-                tenant.create("carol", f"greedy-{number}", step("a", wait={"seconds": 0}), cluster="one", maintenance="Global")
+                tenant.make("carol", f"greedy-{number}", step("a", wait={"seconds": 0}), cluster="one", maintenance="Global")
             return _neighbour_goes_on(ground, f"{count} tasks hand a lock on")
 
     return attack
@@ -130,7 +130,7 @@ def sql_slots(ground: Ground) -> Verdict:
         wait = {"statements": ["select 1"], "until": {"query": "select 1", "expect": "size(rows) == 9", "intervalSeconds": 60}}
         for number in range(3):
             subtasks = [{"name": f"x{i}", "sql": wait} for i in range(64)]
-            tenant.create("carol", f"greedy-{number}", step("a", **FOREVER, parallel=subtasks), connection={"secretName": "db"})
+            tenant.make("carol", f"greedy-{number}", step("a", **FOREVER, parallel=subtasks), connection={"secretName": "db"})
         return _neighbour_goes_on(ground, "192 sql attempts poll")
 
 
@@ -172,7 +172,7 @@ def costly_evaluation(ground: Ground) -> Verdict:
     with ground.tenant() as tenant, site(json.dumps(rows)) as page:
         again = {"limit": 20, "backoffSeconds": 1, "maxBackoffSeconds": 1}
         subtasks = [{"name": f"x{number}", "http": {"url": page.url, "expect": cost}} for number in range(32)]
-        tenant.create("carol", "costly", step("a", autoRetry=again, parallel=subtasks))
+        tenant.make("carol", "costly", step("a", autoRetry=again, parallel=subtasks))
         return _neighbour_goes_on(ground, "32 costly evaluations at a time")
 
 
@@ -184,7 +184,7 @@ def slow_names(ground: Ground) -> Verdict:
         again = {"limit": 100, "backoffSeconds": 0}
         for number in range(2):
             names = [{"name": f"x{i}", "http": {"url": f"http://h{i}-{number}.attacker.test/"}} for i in range(64)]
-            tenant.create("carol", f"slow-{number}", step("a", autoRetry=again, timeoutSeconds=60, parallel=names))
+            tenant.make("carol", f"slow-{number}", step("a", autoRetry=again, timeoutSeconds=60, parallel=names))
         until(lambda: tenant.phase("slow-1") == "Running", SECONDS)
         return _neighbour_goes_on(ground, "128 names are asked for")
 
@@ -208,7 +208,7 @@ def event_flood(ground: Ground) -> Verdict:
     with ground.tenant() as tenant:
         for number in range(6):
             subtasks = [{"name": f"x{i}", "http": {"url": NOWHERE}} for i in range(64)]
-            tenant.create("carol", f"noisy-{number}", step("a", autoRetry={"limit": 3, "backoffSeconds": 0}, parallel=subtasks))
+            tenant.make("carol", f"noisy-{number}", step("a", autoRetry={"limit": 3, "backoffSeconds": 0}, parallel=subtasks))
         tasks = ground.neighbour.tasks
         tasks.create("heard", connection={"secretName": "seekdb"}, steps=[step("a", sql={"statements": ["select 1"]})])
         said = until(lambda: [event["reason"] for event in tasks.events("heard")], SECONDS)

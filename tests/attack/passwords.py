@@ -102,7 +102,7 @@ def passwords(ground: Ground) -> Verdict:
 
 def _connect_all(tenant: Tenant, names: Sequence[str]) -> None:
     subtasks = [{"name": name[-60:].strip("-"), "sql": {"connection": {"secretName": name}, "statements": ["select 1"]}} for name in names]
-    tenant.create("carol", "connect", step("a", parallel=subtasks, timeoutSeconds=20))
+    tenant.make("carol", "connect", step("a", parallel=subtasks, timeoutSeconds=20))
     tenant.ended("connect", 25)
 
 
@@ -123,7 +123,7 @@ def other_agent(ground: Ground) -> Verdict:
     named = rsa.generate_private_key(65537, 2048).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     with ground.tenant() as tenant, FakeAgent(password=LOOT).running() as agent:
         tenant.secret("agent", url=agent.url, password=LOOT, public_key=base64.b64encode(named).decode())
-        tenant.create("carol", "agent", step("a", obshell={"path": "/api/v1/ob/stop", "body": {}, "connection": {"secretName": "agent"}}))
+        tenant.make("carol", "agent", step("a", obshell={"path": "/api/v1/ob/stop", "body": {}, "connection": {"secretName": "agent"}}))
         phase = tenant.ended("agent", 15)
         heard = [asked for asked in agent.asked if asked.auth.get("auth") == LOOT]
         return Through("the agent has decrypted the password") if heard else Held(f"{phase}; nothing that it can read was sent")

@@ -188,7 +188,7 @@ def log_flood(ground: Ground) -> Verdict:
         statements = [f"select '{''.join(digest(str(number), str(part), length=64) for part in range(60))}'" for number in range(50)]
         sql_action = {"statements": [*statements, "select * from no_such_table"]}
         again = {"limit": 8, "backoffSeconds": 0}
-        tenant.create("carol", "noisy", step("a", autoRetry=again, sql=sql_action), connection={"secretName": "db"})
+        tenant.make("carol", "noisy", step("a", autoRetry=again, sql=sql_action), connection={"secretName": "db"})
         tenant.ended("noisy", 40)
         attempts = tenant.status("noisy")["steps"][0]["subtasks"][0]["attempts"]
         kept = [body for body in ground.admin.get(tenant.path("configmaps"))["items"] if body["metadata"]["name"].startswith("obt-")]
