@@ -55,7 +55,7 @@ async def test_fifty_looks_at_every_one_of_them(name: str, ports: dict[str, int]
     client, pace = Client(clock=wall_clock, hosts=LOCAL), Pace(1000, burst=1000)
     tools = Tools(OneAgent(ports[name]), client, wall_clock, alone, Slots(8), pace, poll_seconds=0.01, stop_seconds=1)
     executor, log = Obshell(tools, on_news=lambda _: rung.set()), ShortLog()
-    one = attempt(ObshellAction(path="/api/v1/ob/start"), seconds=6)
+    one = attempt(ObshellAction(path="/api/v1/ob/start"), seconds=3)
 
     async with strain() as cost:
         await executor.start(one, log)
