@@ -13,6 +13,8 @@ from tests.kubectl import Kubectl, KubectlError
 
 from obtask.devcluster.controlplane import ControlPlane
 
+# The API server takes its time to learn of policies and roles, and there are many of both.
+pytestmark = pytest.mark.timeout(300)
 GROUP = "task.oceanbase.com"
 CREATOR, UID = f"{GROUP}/created-by", f"{GROUP}/task-uid"
 LEASE = "obt-global-0123456789abcdef"
@@ -362,6 +364,22 @@ def test_who_created_a_task_is_written_down(town: Town) -> None:
         assert said["metadata"]["annotations"] == {CREATOR: town.user("carol")}
     town.says("alice", "replace", "-f", "-", manifest=plain)
     assert town.user("carol") in town.run("get", "obtask", name, "-o", "json")
+
+
+@pytest.mark.parametrize("how", [("--server-side", "--field-manager=kustomize-controller"), ("--server-side=false",)])
+def test_the_stamp_is_no_drift(town: Town, how: tuple[str, ...]) -> None:
+    """A GitOps tool that applies the same manifest again changes nothing, whichever account it uses then."""
+    manifest = town.task()
+    version = ("get", "obtask", manifest["metadata"]["name"], "-o", "jsonpath={.metadata.resourceVersion}")
+
+    # Twice: the second time the API server notes who manages the fields that it has set itself, with the stamp or without.
+    for _ in range(2):
+        town.says("alice", "apply", *how, "-f", "-", manifest=manifest)
+    before = town.run(*version)
+    said = [town.says(name, "apply", *how, "-f", "-", manifest=manifest) for name in ("alice", "dave")]
+
+    assert all("applied" in text or "configured" in text for text in said), said
+    assert town.run(*version) == before
 
 
 def test_tasks_in_the_operators_own_namespace_are_refused(town: Town) -> None:
