@@ -31,6 +31,7 @@ WRITES = {
     "PUT obtasks/leaver/status": 1,
     "POST leases": 2,
     "PUT leases": 2,
+    "POST configmaps": 3,  # the logs of attempts that failed
 }
 # A waiter that waits for long shows who is in its way from time to time.
 MAY_COME_AGAIN = "PUT obtasks/tenant/status"
@@ -118,7 +119,8 @@ def test_the_list_of_writes_is_complete(scenario: Scenario) -> None:
 
     more = scenario.record.writes - Counter(WRITES)
     assert not Counter(WRITES) - scenario.record.writes
-    assert set(more) <= {MAY_COME_AGAIN}, more
+    # What an attempt has written is shown when it takes long.
+    assert {name for name in more if " configmaps" not in name} <= {MAY_COME_AGAIN}, more
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
