@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from obtask.logs.text import LONGEST_MESSAGE, AttemptLog
 from obtask.masking.forms import PIECE
-from obtask.masking.secrets import MOST_BYTES, MOST_VALUES, UNMASKED, Secrets, masked
+from obtask.masking.secrets import MOST_BYTES, MOST_VALUES, UNMASKED, Secrets, masked, without_end
 from obtask.masking.words import MASK
 from obtask.model.printable import printable
 
@@ -153,6 +153,14 @@ def test_a_message_is_cut_before_it_is_masked() -> None:
 
     assert shown.replace(MASK, "").strip("…") == ""
     assert len(a_log(secret).mask("x" * (1 << 20))) <= LONGEST_MESSAGE
+
+
+def test_no_half_of_a_secret_is_left_where_a_text_was_cut() -> None:
+    """The end of a beginning may hold one, up to the length of the longest."""
+    text = ("x" + "secret" * 20 + "secr")[:200]
+
+    assert without_end(masked(text, ["secret"]), ["secret", "a"]).rstrip("*") == "x"
+    assert without_end("abc", []) == "abc"
 
 
 def test_a_short_secret_with_neighbours_stays() -> None:

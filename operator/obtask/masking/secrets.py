@@ -126,6 +126,11 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     return _without_words(text, [secret for secret in known if len(secret) < SHORT])
 
 
+def without_end(text: str, secrets: Iterable[str]) -> str:
+    """Return the masked beginning of a longer text without its end, where half of one of these may be left."""
+    return text[: max(0, len(text) - max(map(len, secrets), default=0))]
+
+
 def _without_words(text: str, words: Iterable[str]) -> str:
     """Return the text without these where they stand alone."""
     for word in words:

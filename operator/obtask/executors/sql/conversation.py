@@ -15,13 +15,14 @@ from obtask.executors.sql.binding import bind
 from obtask.executors.sql.dialing import dial
 from obtask.executors.sql.identity import identify, program
 from obtask.masking import sql as redaction
-from obtask.masking.secrets import masked
+from obtask.masking.secrets import masked, without_end
 from obtask.model.actions import ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 
 LONGEST_SECONDS = 8 * 24 * 3600  # for an attempt without a deadline
+LONGEST_TEXT = 4096  # what a server says is cut before it is looked through
 GRACE_SECONDS = 10  # the server's own limit comes after ours, so that the reason people see is Timeout
 # Syntax and rights: the same statement gets the same answer until a person has changed something.
 HOPELESS = frozenset({session.TOO_LONG, "1044", "1045", "1064", "1142", "1143", "1149", "1227", "1370", "1698"})
@@ -118,8 +119,9 @@ class Conversation:
         return partial(results.variables, result, offset)
 
     def clean(self, text: str) -> str:
-        """Return the text on one line, without secrets."""
-        return one_line(masked(redaction.masked_statement(text), self._secrets))
+        """Return the text on one line, without secrets; of a longer one than 4 KiB its beginning."""
+        shown = masked(redaction.masked_statement(text[:LONGEST_TEXT]), self._secrets)
+        return one_line(shown if len(text) <= LONGEST_TEXT else without_end(shown, self._secrets))
 
     def failed(self, label: str, fault: Fault, *, asking: bool = False) -> Failed:
         """Return a fault of a statement as the end of the attempt. ``asking``: the statement changes nothing, and may be sent again."""
