@@ -13,6 +13,7 @@ APPLY = "application/apply-patch+yaml"  # JSON is YAML, too
 WATCH_SLACK_SECONDS = 30  # the server ends a watch; whoever hears nothing for this much longer has lost it
 
 _INTERNAL = 500
+_TO_ESCAPE = re.compile(r"([\\,=])")
 _ESCAPED = re.compile(r"\\(.)")
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
 
@@ -124,4 +125,4 @@ def _read(line: bytes) -> Change | Refusal:
 
 def _escaped(value: str) -> str:
     """Return a value as a field selector spells it: Kubernetes' fields.EscapeValue."""
-    return re.sub(r"([\\,=])", r"\\\1", value)
+    return _TO_ESCAPE.sub(r"\\\1", value)
