@@ -368,4 +368,39 @@ RESOURCES: dict[str, Bad] = {
     "service-account-of-another": Bad(cluster(serviceAccountName="other:admin"), "spec.serviceAccountName", "should match"),
 }
 
-BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS | OBSHELL | RESOURCES
+# What Kubernetes' IsValidPathSegmentName refuses; the API server goes by the decoded path, so that a slash would lead elsewhere.
+NO_SEGMENTS = ("..", "team-b/configmaps/x", "a%2fb")
+
+
+def _named(name: str) -> dict[str, Json]:
+    """Return a spec for every place where an object or a key is named, by the path of the field."""
+    reference = {"headersFrom": [{"name": "X", "secretKeyRef": {"name": name, "key": "k"}}]}
+    key = {"headersFrom": [{"name": "X", "secretKeyRef": {"name": "n", "key": name}}]}
+    return {
+        "spec.connection.secretName": cluster(connection={"secretName": name}),
+        f"{STEP}.sql.connection.secretName": cluster(sql(connection={"secretName": name})),
+        f"{STEP}.obshell.connection.secretName": cluster(obshell(connection={"secretName": name})),
+        f"{STEP}.http.headersFrom[0].secretKeyRef.name": cluster(http(**reference)),
+        f"{STEP}.http.headersFrom[0].secretKeyRef.key": cluster(http(**key)),
+        f"{STEP}.resource.patch.name": cluster(resource(patch=PATCH | {"name": name})),
+        f"{STEP}.resource.apply.metadata.name": cluster(resource(apply=MAP | {"metadata": {"name": name}})),
+        f"{STEP}.resource.apply.metadata.namespace": cluster(resource(apply=MAP | {"metadata": {"name": "n", "namespace": name}})),
+        f"{STEP}.resource.patch.kind": cluster(resource(patch=PATCH | {"kind": name})),
+        f"{STEP}.resource.apply.kind": cluster(resource(apply=MAP | {"kind": name})),
+        f"{STEP}.rollback.resource.patch.name": cluster(wait(rollback={"resource": {"patch": PATCH | {"name": name}}})),
+        "spec.serviceAccountName": cluster(serviceAccountName=name),
+    }
+
+
+SEGMENTS: dict[str, Bad] = {
+    f"segment-{number}-{path.removeprefix(STEP).strip('.')}": Bad(spec, path, "should match")
+    for number, name in enumerate(NO_SEGMENTS)
+    for path, spec in _named(name).items()
+} | {
+    f"api-version-{number}": Bad(
+        cluster(resource(patch=PATCH | {"apiVersion": version})), f"{STEP}.resource.patch.apiVersion", "should match"
+    )
+    for number, version in enumerate(("apps/v1/x", "../v1", "apps/..", "/v1", "apps%2fv1"))
+}
+
+BAD: dict[str, Bad] = TARGETS | STEPS | ACTIONS | OBSHELL | RESOURCES | SEGMENTS
