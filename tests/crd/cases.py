@@ -374,8 +374,8 @@ NO_SEGMENTS = ("..", "team-b/configmaps/x", "a%2fb")
 
 def _named(name: str) -> dict[str, Json]:
     """Return a spec for every place where an object or a key is named, by the path of the field."""
-    reference = {"headersFrom": [{"name": "X", "secretKeyRef": {"name": name, "key": "k"}}]}
-    key = {"headersFrom": [{"name": "X", "secretKeyRef": {"name": "n", "key": name}}]}
+    reference: Json = {"headersFrom": [{"name": "X", "secretKeyRef": {"name": name, "key": "k"}}]}
+    key: Json = {"headersFrom": [{"name": "X", "secretKeyRef": {"name": "n", "key": name}}]}
     return {
         "spec.connection.secretName": cluster(connection={"secretName": name}),
         f"{STEP}.sql.connection.secretName": cluster(sql(connection={"secretName": name})),

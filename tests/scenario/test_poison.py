@@ -1,7 +1,6 @@
 """Whatever one object contains, nobody else notices: not at the start, not while the operator runs, not when it lists anew. API.md 2.2."""
 
 import copy
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +11,7 @@ import pytest
 from tests.chart.installed import eventually
 from tests.scenario.apiserver import EVENTS, LEASES, OBTASKS, ApiServer, api_server
 from tests.scenario.operators import OperatorProcess
-from tests.scenario.poison import STATUSES, harmless, lease, poison, too_much
+from tests.scenario.poison import STATUSES, harmless, lease, poison, rows, too_much
 from tests.scenario.tasks import TaskClient, wait_step
 
 from obtask.devcluster.controlplane import ControlPlane, control_plane
@@ -54,16 +53,7 @@ class Place:
 
     def seen(self, namespace: str) -> dict[str, Seen]:
         """Return what kubectl would show of the tasks of a namespace; nothing of what they contain is sent."""
-        connection = self.api._connect(60)
-        try:
-            accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
-            connection.request("GET", f"{OBTASKS.format(namespace)}?includeObject=None", headers=accept)
-            table = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
-        names = [column["name"] for column in table["columnDefinitions"]]
-        rows = [dict(zip(names, row["cells"], strict=True)) for row in table["rows"]]
-        return {row["Name"]: Seen(row["Phase"], row["Reason"] or "", row["Message"] or "") for row in rows}
+        return {row["Name"] or "": Seen(row["Phase"] or "", row["Reason"] or "", row["Message"] or "") for row in rows(self.api, namespace)}
 
     def see(self, namespace: str, names: Iterable[str], holds: Callable[[Seen], bool]) -> dict[str, Seen]:
         """Wait until something holds for all these tasks; return what is seen of them."""
