@@ -190,17 +190,22 @@ def slow_names(ground: Ground) -> Verdict:
 
 
 def many_secrets(ground: Ground) -> Verdict:
-    """End a Job whose pod has two Secrets with as many keys as they can hold."""
+    """End a Job whose pod has two Secrets with as many keys as they can hold as files, and a third as variables."""
     with ground.tenant() as tenant, Node(ground.cluster, tenant.namespace).running():
-        for number in range(2):
-            keys = {f"k{number}{key:05d}": f"v{key * 7919 % 99991:05d}{number}" for key in range(48_000)}
+        for number, count in enumerate((48_000, 48_000, 16_000)):
+            keys = {f"k{number}{key:05d}": f"v{key * 7919 % 99991:05d}{number}" for key in range(count)}
             tenant.secret(f"keys-{number}", "Opaque", **keys)
-        sources = [{"secretRef": {"name": f"keys-{number}"}} for number in range(2)]
         script = "for i in $(seq 200); do echo line $i of a log that is masked v0791$i; done; exit 3"
-        job = {"image": "x", "command": ["sh", "-c", script], "envFrom": sources}
-        answer = tenant.create("alice", "keys", step("a", job=job, timeoutSeconds=60))
+        mounts = [{"name": f"keys-{number}", "mountPath": f"/keys-{number}"} for number in range(2)]
+        volumes = [{"name": f"keys-{number}", "secret": {"secretName": f"keys-{number}"}} for number in range(2)]
+        pod = {"spec": {"volumes": volumes, "containers": [{"volumeMounts": mounts}]}}
+        sources = [{"secretRef": {"name": "keys-2"}}]
+        job = {"image": "x", "command": ["sh", "-c", script], "envFrom": sources, "podTemplate": pod}
+        tenant.make("alice", "keys", step("a", job=job, timeoutSeconds=60))
         phase = tenant.ended("keys", 30)
-        return judged(ground, f"{phase}; no probe took longer than {_worst(ground)}") if answer.ok else Held(f"refused: {answer.said}")
+        return (
+            judged(ground, f"{phase}; no probe took longer than {_worst(ground)}") if phase == "Failed" else Through(f"the task is {phase}")
+        )
 
 
 def event_flood(ground: Ground) -> Verdict:
@@ -229,6 +234,6 @@ ATTACKS = (
     Attack("S4", "thousands of expressions", "loop blocked > 5 min, 641 MiB", expressions, judged=True),
     Attack("S4", "costly evaluation again and again", "suspected", costly_evaluation, judged=True),
     Attack("S11", "names that no resolver answers", "no connection for anybody", slow_names, judged=True),
-    Attack("S21", "Secrets with 96,000 values", "/healthz 6 to 8 s at the end of a step", many_secrets, judged=True),
+    Attack("S21", "Secrets with 112,000 values", "/healthz 6 to 8 s at the end of a step", many_secrets, judged=True),
     Attack("S3", "a flood of Events", "suspected: the oldest of all are dropped", event_flood),
 )

@@ -204,6 +204,7 @@ def log_flood(ground: Ground) -> Verdict:
         return Held(told) if attempts >= 9 and len(kept) <= 4 else Through(told)
 
 
+CONTROLS = ("\x1b", "\x07", "\u202e", "\u2066", "\u009b", "\x7f")
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202e\u2066\u009b31m\x00\x7f"
 
 
@@ -220,8 +221,8 @@ def escape_sequences(ground: Ground) -> Verdict:
         until(lambda: all(tenant.phase(name) in ENDED for name in names) and tenant.phase("behind") != "Pending", 15)
         shown = [tenant.status(name) for name in [*names, "locked", "behind"]]
         events = [event.get("message") for event in ground.admin.get(tenant.path("events"))["items"]]
-        texts = {"a status": json.dumps(shown, ensure_ascii=False), "an Event": json.dumps(events, ensure_ascii=False)}
-        found = [place for place, text in (texts | {"the operator's log": ground.operator.logged(since)}).items() if _evil(text)]
+        places = {"a status": shown, "an Event": events, "the operator's log": ground.operator.logged(since)}
+        found = [place for place, value in places.items() if any(mark in text for text in _texts(value) for mark in CONTROLS)]
         if found:
             return Through(f"controls in {' and '.join(found)}")
         return Held(f"{len(names)} tasks and a Lease: no control in status, Events and log")
@@ -249,8 +250,18 @@ def _evil_holder(tenant: Tenant, holder: str) -> None:
     tenant.create("alice", "behind", step("a", wait={"seconds": 0}), **lock)
 
 
-def _evil(text: str) -> bool:
-    return any(mark in text for mark in ("\\u001b", "\x1b", "\u202e", "\u2066", "\u009b", "\\u0007", "\x07", "\\u202e"))
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text in a value, keys included."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            yield from value
+            for inner in value.values():
+                yield from _texts(inner)
+        case list():
+            for inner in value:
+                yield from _texts(inner)
 
 
 ATTACKS = (
