@@ -290,7 +290,7 @@ def test_with_opt_in_secrets_accounts_and_jobs_are_given_in_single_namespaces() 
     assert everywhere["namespaces"] == {"get"}
     assert opened == {
         "secrets": {"get"},
-        "configmaps": {"get", "create", "update"},
+        "configmaps": {"get", "list", "create", "update", "delete"},
         "serviceaccounts": {"impersonate"},
         "jobs": {"get", "create", "patch"},
         "pods/log": {"get"},
