@@ -224,7 +224,7 @@ def event_flood(ground: Ground) -> Verdict:
 BLOCKED = "/healthz silent for 46 s, neighbours Pending"
 ATTACKS = (
     Attack("S2", "long words that look like secrets", BLOCKED, secret_words, judged=True),
-    Attack("S2", "the same again after a kill", "endless crash loop", rerun_after_kill),
+    Attack("S2", "the same again after a kill", "endless crash loop", rerun_after_kill, full=True),
     Attack("S3", "256 attempts that wait for a week", "sql and http of everybody stand still", slots, judged=True),
     Attack("S3", "192 sql attempts that wait", "sql and http of everybody stand still", sql_slots, judged=True),
     Attack("S3", "40 tasks that fail and try again", "not tried", many_tasks(40), judged=True),

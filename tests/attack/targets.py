@@ -192,9 +192,10 @@ def _forms(value: str) -> dict[str, str]:
 SHIPPED = "117 -> 747 MB within 22 s"
 ATTACKS = (
     Attack("S5", "secret headers to other hosts", "root@sys and its password arrived", stolen_headers),
-    Attack("S9", "hostile SQL servers", SHIPPED, hostile("sql-", 25), judged=True),
-    Attack("S9", "hostile web servers", "bounded, +55 MiB", hostile("http-", 12), judged=True),
-    Attack("S19", "hostile obshell agents", "+139 MiB in 11 looks, blocks of 2 s", hostile("obshell-", 20), judged=True),
+    Attack("S9", "hostile SQL servers", SHIPPED, hostile("sql-", 10), judged=True),
+    Attack("S9", "hostile web servers", "bounded, +55 MiB", hostile("http-", 8), judged=True),
+    Attack("S19", "hostile obshell agents", "+139 MiB in 11 looks, blocks of 2 s", hostile("obshell-", 10), judged=True),
+    Attack("S9", "every hostile target for a minute", SHIPPED, hostile("", 60), judged=True, full=True),
     Attack("S16", "metadata services", "Alibaba, AWS, Oracle, Azure, loopback reached", metadata),
     Attack("S16", "the operator's own loopback", "reached: full-read SSRF", own_loopback),
     Attack("S17", "Host headers", "internal-admin.corp; uncaught ValueError", host_headers),
