@@ -2,6 +2,7 @@
 
 import re
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -52,6 +53,7 @@ _LAST_32_BITS = (
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215
 _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214
 _HIGHEST_PORT = 65535
+_MAPPED_BITS = 96  # of ::ffff:0:0/96, RFC 4291
 
 
 class InvalidEntry(ValueError):  # noqa: N818 - what it is
@@ -60,25 +62,24 @@ class InvalidEntry(ValueError):  # noqa: N818 - what it is
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a list of hosts: a name, a ``*.suffix`` or a network; for one port or, without one, for all."""
+    """One entry of a list of hosts: a name, a ``*.suffix`` or a network; for one port or, without one, for all.
+
+    ``absolute``: the name was written with a final dot, so that a resolver tries no search domains.
+    """
 
     name: str | None = None
     suffix: str | None = None
     network: Network | None = None
     port: int | None = None
+    absolute: bool = False
 
     def fits(self, port: int | None) -> bool:
         """Return whether the entry is about this port; None stands for any."""
         return self.port is None or port is None or self.port == port
 
-    def holds(self, host: str, port: int | None) -> bool:
-        """Return whether this host, as it is written, is what the entry says; no name is resolved."""
-        literal, plain = literal_of(host), _plain(host)
-        if literal is not None:
-            there = self.network is not None and literal in self.network
-        else:
-            there = self.name == plain or (self.suffix is not None and plain.endswith(self.suffix) and plain != self.suffix)
-        return there and self.fits(port)
+    def names(self, plain: str) -> bool:
+        """Return whether the entry has this name, given in lower case and without a final dot; no name is resolved."""
+        return self.name == plain or (self.suffix is not None and plain.endswith(self.suffix) and plain != self.suffix)
 
     @property
     def names_special(self) -> bool:
@@ -97,12 +98,49 @@ def read_entry(text: str) -> Entry:
     if port is not None and not 0 < port <= _HIGHEST_PORT:
         raise InvalidEntry(text)
     try:
-        return Entry(network=ip_network(_plain(host), strict=False), port=port)
+        return Entry(network=_real_network(ip_network(_plain(host), strict=False)), port=port)
     except ValueError as error:
         if written["host"] is None or not _NAME.fullmatch(host):
             raise InvalidEntry(text) from error
-    plain = _plain(host)
-    return Entry(suffix=plain[1:], port=port) if plain.startswith("*.") else Entry(name=plain, port=port)
+    plain, absolute = _plain(host), host.endswith(".")
+    if plain.startswith("*."):
+        return Entry(suffix=plain[1:], port=port, absolute=absolute)
+    return Entry(name=plain, port=port, absolute=absolute)
+
+
+def listed(entries: Iterable[Entry], host: str, port: int | None) -> str | None:
+    """Return the host as it may be connected to, or None if no entry has it. No name is resolved, and no CIDR has a name.
+
+    An address comes back in its usual form. A name comes back with the final dot of its entry, whether the host has one or not:
+    ``db.dev`` may be a Service of this cluster where ``db.dev.`` belongs to a stranger. Of an address that a network may translate to
+    another one, all must be in the list, unless an entry is that very address.
+    """
+    fitting = [entry for entry in entries if entry.fits(port)]
+    literal = literal_of(host)
+    if literal is None:
+        plain = _plain(host)
+        found = next((entry for entry in fitting if entry.names(plain)), None)
+        return None if found is None else f"{plain}{'.' if found.absolute else ''}"
+    networks = [entry.network for entry in fitting if entry.network is not None]
+    real = _real(literal)
+    itself = any(network.num_addresses == 1 and real in network for network in networks)
+    if itself or all(any(meaning in network for network in networks) for meaning in meanings_of(real)):
+        return str(real)
+    return None
+
+
+def same_host(one: str, other: str) -> bool:
+    """Return whether two hosts are the same address in any spelling, or the same name but for case and a final dot."""
+    left, right = literal_of(one), literal_of(other)
+    if left is None or right is None:
+        return left is right and _plain(one) == _plain(other)
+    return _real(left) == _real(right)
+
+
+def usual_form(host: str) -> str:
+    """Return a host as an entry of a list should have it: an address in its usual form, a name as it is."""
+    literal = literal_of(host)
+    return host if literal is None else str(_real(literal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +185,7 @@ class HostPolicy:
         meanings = meanings_of(address)
         if any(meaning.is_link_local for meaning in meanings):
             return f"{where} is link-local, which {SETTING} never allows"
-        real = (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+        real = _real(address)
         if self.allowed and not self.allows_name(host, port) and not self._has(real, port, special=False):
             return self.not_allowed(host, port)
         special = next(filter(None, map(special_kind, meanings)), None)
@@ -214,6 +252,19 @@ def meanings_of(address: Address) -> list[Address]:
     if address in _LOCAL_NAT64:
         inner += _translated(int(address))
     return [address, *(found for found in inner if found is not None)]
+
+
+def _real(address: Address) -> Address:
+    """Return the IPv4 address that is meant by one in the clothes of IPv6; any other as it is."""
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+def _real_network(network: Network) -> Network:
+    """Return the IPv4 network that is meant by one in the clothes of IPv6; any other as it is."""
+    first = _real(network.network_address)
+    if isinstance(network, IPv4Network) or isinstance(first, IPv6Address) or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((first, network.prefixlen - _MAPPED_BITS))
 
 
 def _translated(number: int) -> list[IPv4Address]:

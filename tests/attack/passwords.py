@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.attack.ground import Ground, Tenant, step
+from tests.attack.ground import Ground, Tenant, step, until
 from tests.attack.listeners import Ear, Talk, ear
 from tests.attack.verdict import Attack, Held, Through, Verdict
 from tests.obshell_agent.agent import FakeAgent
@@ -129,7 +129,37 @@ def other_agent(ground: Ground) -> Verdict:
         return Through("the agent has decrypted the password") if heard else Held(f"{phase}; nothing that it can read was sent")
 
 
+def other_places(ground: Ground) -> Verdict:
+    """Have the password of somebody's connection sent to a server of one's own: other hosts, ports and spellings, by sql and by obshell."""
+    key = rsa.generate_private_key(65537, 2048)
+    lists = {"none": "", "names": "*.prod,db.corp", "port": "127.0.0.1:2881", "networks": "10.0.0.0/8,::/0", "suffix": "*.0.0.1,*.1"}
+    hosts = ("127.0.0.1", "127.1", "0x7f.1", "2130706433", "127.0.0.1.", "localhost", "LOCALHOST.", "::ffff:127.0.0.1", "64:ff9b::7f00:1")
+    with ground.tenant() as tenant, ear(asks_for("mysql_native_password", key, switch=False, tls=False)) as heard:
+        tried = 0
+        for name, listed in lists.items():
+            tenant.secret(f"sql-{name}", host="127.0.0.1", port="2881", hosts=listed, password=LOOT)
+            tenant.secret(f"agent-{name}", url="http://db.prod:2886", hosts=listed, password=LOOT)
+            subtasks = []
+            for number, host in enumerate(hosts):
+                there = {"host": host, "port": heard.port}
+                subtasks += [
+                    {"name": f"s{number}", "sql": {"connection": {"secretName": f"sql-{name}", **there}, "statements": ["select 1"]}},
+                    {"name": f"o{number}", "obshell": {"connection": {"secretName": f"agent-{name}", **there}, "path": "/api/v1/ob/stop"}},
+                ]
+            tenant.make("carol", name, step("a", parallel=subtasks, timeoutSeconds=20))
+            tried += len(subtasks)
+        phases = {tenant.ended(name, 25) for name in lists}
+        if heard.connections:
+            return Through(f"{heard.connections} connections of {tried} have come")
+        tenant.secret("allowed", host="127.0.0.1", hosts="127.0.0.1", password=LOOT)
+        own = {"secretName": "allowed", "port": heard.port}
+        tenant.make("carol", "allowed", step("a", sql={"connection": own, "statements": ["select 1"]}, timeoutSeconds=20))
+        assert until(lambda: heard.connections), "not even an override that is allowed has come: the attack proves nothing"
+        return Held(f"{tried} overrides, no connection: {', '.join(sorted(phases))}; the one that its owner allows has come")
+
+
 ATTACKS = (
+    Attack("S6", "a connection turned to another server", "not possible: nothing could be overridden", other_places),
     Attack("S6", "servers that ask for the password", "clear in the greeting; RSA with their own key", passwords),
     Attack("S6", "an agent with another key", "decrypts the password", other_agent),
 )

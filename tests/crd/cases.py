@@ -142,6 +142,11 @@ GOOD: dict[str, Json] = {
     "sql-args-64": cluster(sql(args={f"a{number}": number for number in range(64)})),
     "obshell": cluster(obshell(body={"force": True, "nested": [{"any": None}]})),
     "obshell-all-options": cluster(obshell(connection={"secretName": "agent"}, method="DELETE", path="/api/v1/tenant/租户")),
+    "connection-overrides": cluster(
+        sql(connection={"secretName": "a", "host": "[fd00::5]", "port": 65535, "user": "root@租户", "database": "d" * 128}),
+        obshell(connection={"secretName": "b", "host": "::1", "port": 1}),
+        connection={"secretName": "c", "host": "Db_1.prod.svc.", "port": 2883, "user": "u" * 256},
+    ),
     "obshell-rollback-by-obshell": cluster(obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}),
     "obshell-subtask-rollback-by-obshell": cluster(
         {"name": "all", "parallel": [obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}]}
@@ -317,6 +322,33 @@ ACTIONS: dict[str, Bad] = {
 }
 
 OBSHELL: dict[str, Bad] = {
+    **{
+        f"connection-host-{name}": Bad(cluster(connection={"secretName": "s", "host": host}), "spec.connection.host", says)
+        for name, host, says in [
+            ("empty", "", "at least 1"),
+            ("port", "db:2881", "should match"),
+            ("several", "a,b", "should match"),
+            ("control", "db\u0000", "should match"),
+            ("line", "db\n", "should match"),
+            ("zone", "fe80::1%eth0", "should match"),
+            ("full-width", "\uff11\uff12\uff17.0.0.1", "should match"),
+            ("suffix", "*.corp", "should match"),
+            ("long", "a" * 254, "may not be"),
+        ]
+    },
+    **{
+        f"connection-port-{port}": Bad(
+            cluster(sql(connection={"secretName": "s", "port": port})), f"{STEP}.sql.connection.port", "should be"
+        )
+        for port in (0, 65536)
+    },
+    "connection-user": Bad(cluster(connection={"secretName": "s", "user": "a\tb"}), "spec.connection.user", "should match"),
+    "connection-database": Bad(
+        cluster(sql(connection={"secretName": "s", "database": "\u0085"})), f"{STEP}.sql.connection.database", "should match"
+    ),
+    "connection-of-obshell": Bad(
+        cluster(obshell(connection={"secretName": "s", "host": "a b"})), f"{STEP}.obshell.connection.host", "should match"
+    ),
     "obshell-without-path": Bad(cluster({"name": "a", "obshell": {}}), f"{STEP}.obshell", rule="exactly one of path, operator is required"),
     "obshell-path-and-operator": Bad(
         cluster(wait() | {"rollback": {"obshell": {"path": "/api/v1/ob/stop", "operator": "Rollback"}}}),

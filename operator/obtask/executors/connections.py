@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from obtask.hosts import Entry
+from obtask.hosts import Entry, listed, literal_of
 from obtask.model.attempt import Failed
 
 
@@ -21,7 +21,8 @@ class Tls(StrEnum):
 class Connection:
     """Where and as whom to connect; the password shows in no repr.
 
-    ``server_public_key`` (PEM) is the only key that a password is encrypted for without TLS.
+    ``server_public_key`` (PEM) is the only key that a password is encrypted for without TLS; ``others_allowed`` is where else than to
+    ``host`` and ``port`` a task may have the password sent.
     """
 
     host: str
@@ -32,6 +33,7 @@ class Connection:
     ca_cert: str | None = field(default=None, repr=False)
     tls: Tls = Tls.PREFERRED
     server_public_key: str | None = field(default=None, repr=False)
+    others_allowed: tuple[Entry, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class AgentConnection:
     """Where an obshell agent is, and its passwords; ``url`` has scheme, host and port, and nothing else, ``others`` are tried after it.
 
     ``agent_password`` is for what concerns OBProxy and the agent itself; ``public_key`` (base64 of DER, or PEM) is the only key that the
-    passwords are encrypted for, ``client_cert`` and ``client_key`` (PEM) are shown to whoever asks for them.
+    passwords are encrypted for, ``client_cert`` and ``client_key`` (PEM) are shown to whoever asks for them. ``others_allowed`` is where
+    else than to its URLs a task may have the passwords sent.
     """
 
     url: str
@@ -50,6 +53,7 @@ class AgentConnection:
     public_key: str | None = field(default=None, repr=False)
     client_cert: str | None = field(default=None, repr=False)
     client_key: str | None = field(default=None, repr=False)
+    others_allowed: tuple[Entry, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,9 @@ class HttpSecret:
 
     def may_go(self, host: str, port: int | None) -> bool:
         """Return whether the values may be sent to this host and port."""
-        return any(entry.holds(host, port) for entry in self.hosts)
+        found = listed(self.hosts, host, port)
+        # The URL is used as it is written: nobody adds the final dot of the entry, or takes it away.
+        return found is not None and (literal_of(host) is not None or host.endswith(".") == found.endswith("."))
 
 
 class AgentSource(Protocol):

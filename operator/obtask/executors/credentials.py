@@ -19,10 +19,11 @@ DEFAULT_PORT = 2881
 DEFAULT_USER = "root@sys"
 LONGEST_VALUE = 16 * 1024
 LONGEST_CERTIFICATES = 256 * 1024  # a Secret has a megabyte at most
-MOST_HOSTS = 256
+LONGEST_HOSTS = 64 * 1024
+MOST_HOSTS = 1000
 MOST_URLS = 16
 MOST_KEYS = 1000
-AGENT_URL = re.compile(r"https?://([-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
+AGENT_URL = re.compile(r"(?P<scheme>https?)://(?P<host>[-A-Za-z0-9._]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
 HOST_WITH_PORT = re.compile(r"([^:]+|\[[^\]]*\]):\d+")
 HOSTS_KEY = "hosts"
 
@@ -97,6 +98,7 @@ def sql_connection(name: str, data: Data) -> Connection | Failed:
         ca_cert=ca_cert,
         tls=tls,
         server_public_key=public_key,
+        others_allowed=_hosts(keys),
     )
     return keys.failed() or found
 
@@ -124,6 +126,7 @@ def agent_connection(name: str, data: Data) -> AgentConnection | Failed:
         client_cert=certificate,
         client_key=key,
         public_key=public_key,
+        others_allowed=_hosts(keys),
     )
     return keys.failed() or found
 
@@ -150,7 +153,7 @@ def http_secret(name: str, data: Data) -> HttpSecret | Failed:
 
 
 def _hosts(keys: _Keys) -> tuple[Entry, ...]:
-    entries = [part for text in _BETWEEN.split(keys.raw(HOSTS_KEY)) if (part := text.strip())]
+    entries = [part for text in _BETWEEN.split(keys.raw(HOSTS_KEY, LONGEST_HOSTS)) if (part := text.strip())]
     if len(entries) > MOST_HOSTS:
         keys.wrong(HOSTS_KEY, f"has more than {MOST_HOSTS} entries")
         return ()

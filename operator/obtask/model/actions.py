@@ -6,14 +6,53 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from obtask.model.base import Value
-from obtask.model.constraints import Expression, FreeForm, HeaderName, HeaderValue, ObjectName, Scalar, Statement, Url
+from obtask.model.constraints import (
+    Database,
+    Expression,
+    FreeForm,
+    HeaderName,
+    HeaderValue,
+    Host,
+    ObjectName,
+    Port,
+    Scalar,
+    Statement,
+    Url,
+    User,
+)
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 
 
-class ConnectionRef(Value):
-    """Names the Secret of type task.oceanbase.com/connection that tells where and as whom to connect."""
+class AgentRef(Value):
+    """Names the Secret of type task.oceanbase.com/connection that tells where to connect; host and port may say otherwise."""
 
     secret_name: ObjectName = Field(description="Name of a Secret of type task.oceanbase.com/connection in the task's namespace.")
+    host: Host | None = Field(
+        default=None,
+        description="Host to connect to instead of the Secret's: a name or an IP address, without a port. "
+        "It must be one of the Secret's own hosts, or listed in its key hosts; otherwise the attempt fails with reason Forbidden. "
+        "Default: the Secret's.",
+    )
+    port: Port | None = Field(
+        default=None,
+        description="Port to connect to instead of the Secret's: 1 to 65535. "
+        "Any other port than the Secret's must be allowed by its key hosts, for its own host, too. Default: the Secret's.",
+    )
+
+
+class ConnectionRef(AgentRef):
+    """Names the Secret of type task.oceanbase.com/connection that tells where and as whom to connect; the other fields override it."""
+
+    user: User | None = Field(
+        default=None,
+        description="User to log in as, with the Secret's password, instead of the Secret's user. obshell steps ignore it. "
+        "Default: the Secret's.",
+    )
+    database: Database | None = Field(
+        default=None,
+        description="Database to use instead of the Secret's; sql.database goes before it. obshell steps ignore it. "
+        "Default: the Secret's, if any.",
+    )
 
 
 class WaitAction(Value):
@@ -44,7 +83,7 @@ class SqlAction(Value):
 
     connection: ConnectionRef | None = Field(default=None, description="Where to connect. Default: spec.connection.")
     database: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
-        default=None, description="Database to use. Default: the one in the connection Secret, if any."
+        default=None, description="Database to use. Default: the one of the connection or its Secret, if any."
     )
     statements: list[Statement] = Field(
         min_length=1, max_length=64, description="1 to 64 statements, run in order; the first failure ends the attempt."
@@ -122,7 +161,7 @@ class ObshellOperator(StrEnum):
 class ObshellAction(Value):
     """Starts an operation of obshell and follows the task (DAG) that it starts there."""
 
-    connection: ConnectionRef | None = Field(
+    connection: AgentRef | None = Field(
         default=None, description="Secret with url and password of an obshell agent. Default: spec.connection."
     )
     method: HttpMethod = Field(default=HttpMethod.POST, description="Method of the request. Default POST.")

@@ -12,7 +12,8 @@ from obtask.executors.connections import AgentSource
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
 from obtask.executors.obshell.client import ASK_SECONDS, Client, Session
 from obtask.executors.obshell.dag import MOST_LINES, MOST_SUBTASKS, Dag, Operator, read_dag
-from obtask.model.actions import ConnectionRef, HttpMethod
+from obtask.executors.overrides import agent_target
+from obtask.model.actions import AgentRef, HttpMethod
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
 from obtask.shares import Pace, Slot, Slots
@@ -58,7 +59,7 @@ class NotDone:
 class Speech:
     """One attempt's words with its agent. A fresh key and the Secret as it is now go before whatever changes something."""
 
-    def __init__(self, attempt: Attempt, ref: ConnectionRef, tools: Tools, log: Log) -> None:
+    def __init__(self, attempt: Attempt, ref: AgentRef, tools: Tools, log: Log) -> None:
         self._attempt = attempt
         self._ref = ref
         self._tools = tools
@@ -93,7 +94,8 @@ class Speech:
                 self.slot.give_back()
 
     async def _open(self) -> Failed | Fault | Session:
-        target = await self._tools.source.agent(self._attempt.namespace, self._ref.secret_name)
+        found = await self._tools.source.agent(self._attempt.namespace, self._ref.secret_name)
+        target = found if isinstance(found, Failed) else agent_target(self._ref, found)
         if isinstance(target, Failed):
             return target
         for secret in (target.password, target.agent_password, target.client_key):

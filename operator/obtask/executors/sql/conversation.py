@@ -9,6 +9,7 @@ from obtask.executors.connections import ConnectionSource
 from obtask.executors.evaluation.evaluator import Variables
 from obtask.executors.hosts import HostPolicy
 from obtask.executors.large_answers import Share
+from obtask.executors.overrides import sql_target
 from obtask.executors.sql import results, session
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import bind
@@ -67,7 +68,8 @@ class Conversation:
     async def open(self) -> Failed | None:
         """Connect, and make the session tell whose it is; return why that failed, if it did."""
         await self.close()
-        target = await self._source.connection(self._attempt.namespace, self._ref.secret_name)
+        secret = await self._source.connection(self._attempt.namespace, self._ref.secret_name)
+        target = secret if isinstance(secret, Failed) else sql_target(self._ref, secret)
         if isinstance(target, Failed):
             return target
         self._hide(target.password)

@@ -1,0 +1,89 @@
+"""Owns what a task may change of its connection Secret, and where else it may have the password sent. Pure. API.md section 2.1.
+
+A host and port that the Secret itself names may always be chosen. Any other must be in its key ``hosts``; a port of the Secret's own host,
+too, since somebody else may listen there. The user may be any: only a hash leaves, for the same server.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from obtask.executors.connections import AgentConnection, Connection
+from obtask.executors.credentials import AGENT_URL, HOSTS_KEY
+from obtask.hosts import Entry, listed, same_host, usual_form
+from obtask.model.actions import AgentRef, ConnectionRef
+from obtask.model.attempt import Failed
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a password may be sent; an IPv6 address has no brackets, and SQL no scheme."""
+
+    host: str
+    port: int
+    scheme: str = ""
+
+    def __str__(self) -> str:
+        return f"{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+
+def sql_target(ref: ConnectionRef, secret: Connection) -> Connection | Failed:
+    """Return the Secret's connection as the task wants it; Forbidden if its owner has not allowed that host and port."""
+    target = replace(secret, user=ref.user or secret.user, database=ref.database or secret.database)
+    if ref.host is None and ref.port is None:
+        return target
+    places = _allowed(ref, [_Place(host, secret.port) for host in secret.host.split(",")], secret.others_allowed)
+    if isinstance(places, Failed):
+        return places
+    return replace(target, host=",".join(place.host for place in places), port=places[0].port)
+
+
+def agent_target(ref: AgentRef, secret: AgentConnection) -> AgentConnection | Failed:
+    """Return the Secret's agents as the task wants them; Forbidden if its owner has not allowed that host and port."""
+    if ref.host is None and ref.port is None:
+        return secret
+    places = _allowed(ref, [_place_of(url) for url in (secret.url, *secret.others)], secret.others_allowed)
+    if isinstance(places, Failed):
+        return places
+    url, *others = (f"{place.scheme}://{place}" for place in places)
+    return replace(secret, url=url, others=tuple(others))
+
+
+def _place_of(url: str) -> _Place:
+    form = AGENT_URL.fullmatch(url)
+    if form is None:
+        raise ValueError("not the URL of an agent")  # one that no Secret gets past credentials.py
+    return _Place(form["host"].strip("[]"), int(form["port"] or _PORTS[form["scheme"]]), form["scheme"])
+
+
+def _allowed(ref: AgentRef, own: Sequence[_Place], entries: tuple[Entry, ...]) -> list[_Place] | Failed:
+    """Return the places that the task means, at least one, each as the Secret's owner wrote it."""
+    if ref.host is None:
+        known = list(own)
+    else:
+        host = ref.host.strip("[]")
+        # Without a word of the owner about this host's scheme and port: those of the first one, of several the first that is encrypted.
+        model = next((place for place in own if place.scheme == "https"), own[0])
+        known = [place for place in own if same_host(place.host, host)] or [replace(model, host=usual_form(host))]
+    wanted = [replace(place, port=ref.port or place.port) for place in known]
+    exact = [place for place in wanted if place in own]
+    if exact:
+        return exact
+    found = []
+    for place in wanted:
+        there = listed(entries, place.host, place.port)
+        if there is None:
+            return _refused(ref.secret_name, place)
+        found.append(replace(place, host=there))
+    return found
+
+
+def _refused(secret_name: str, place: _Place) -> Failed:
+    text = (
+        f'nothing was sent: the key "{HOSTS_KEY}" of Secret "{secret_name}" does not list {place}; '
+        "if its owner wants the password to go there, it must be added to that key"
+    )
+    return Failed(FailureReason.FORBIDDEN, one_line(text))
