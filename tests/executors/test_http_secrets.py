@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.executors.attempts import attempt
 from tests.executors.website import Website, http, http_bench, website
+from yarl import URL
 
+from obtask.executors.connections import HttpSecret
+from obtask.executors.http.secret_headers import secret_headers
+from obtask.hosts import read_entry
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
 from obtask.model.status import FailureReason
 
@@ -19,6 +23,14 @@ async def site() -> AsyncIterator[Website]:
     async with website() as running:
         running.answers("/a")
         yield running
+
+
+class Listed:
+    """A Secret whose values may go to 127.0.0.1."""
+
+    async def http(self, _: str, __: str) -> HttpSecret:
+        """Return it."""
+        return HttpSecret({"token": TOKEN}, (read_entry("127.0.0.1"),))
 
 
 async def run(url: str, *hosts: str, **fields: object) -> tuple[Outcome | Lost, str]:
@@ -89,6 +101,20 @@ async def test_a_host_header_names_no_other_host(site: Website, name: str) -> No
 
     assert 'header "Host"' in forbidden(end)
     forbidden(bad)
+    assert site.heard == []
+
+
+@pytest.mark.parametrize("names", [("Host", "host"), ("host", "HOST")])
+async def test_a_second_host_header_names_no_other_host(site: Website, names: tuple[str, str]) -> None:
+    """Keys of a map differ by case, headers do not: every one of them counts, and two are none."""
+    here = site.url.removeprefix("http://")
+    for values in ((here, "localhost"), ("localhost", here), (here, here)):
+        end, _ = await run(f"{site.url}/a", "127.0.0.1", headers=dict(zip(names, values, strict=True)))
+        assert 'header "Host"' in forbidden(end)
+    action = http(f"{site.url}/a", headersFrom=SECRET, headers=dict(zip(names, (here, "localhost"), strict=True)))
+    secret = await secret_headers(action, "team-a", Listed(), [URL(site.url)])
+
+    assert isinstance(secret, Failed)
     assert site.heard == []
 
 

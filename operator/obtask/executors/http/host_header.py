@@ -15,6 +15,8 @@ _HIGHEST_PORT = 65535
 def host_header_refusal(policy: HostPolicy, headers: Mapping[str, str], urls: Iterable[URL]) -> str | None:
     """Return why the Host among these headers may not be sent to these URLs, if it may not. A URL's own host always may."""
     values = [value.strip() for name, value in headers.items() if name.strip().lower() == "host"]
+    if len(values) > 1:
+        return 'the header "Host" may be given once: which of several counts is up to each server on the way'
     for value in values:
         said = _HOST.fullmatch(value)
         if said is None or int(said["port"] or 0) > _HIGHEST_PORT or (value.startswith("[") and literal_of(said["host"]) is None):

@@ -23,7 +23,7 @@ class SecretHeaders:
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: Mapping[str, HttpSecret] = field(default_factory=dict)
-    host_header: str | None = None
+    host_headers: tuple[str, ...] = ()
 
     def refusal(self, url: URL) -> str | None:
         """Return why the headers may not be sent to this URL, if they may not: it, and the Host that it is told to be, must be listed."""
@@ -36,9 +36,9 @@ class SecretHeaders:
 
     def _places(self, url: URL) -> list[tuple[str | None, int | None]]:
         places: list[tuple[str | None, int | None]] = [(url.host, url.port)]
-        if self.host_header is not None:
+        for header in self.host_headers:
             try:
-                named = URL.build(scheme=url.scheme, authority=self.host_header.strip())
+                named = URL.build(scheme=url.scheme, authority=header.strip())
                 places.append((named.host, named.port))
             except ValueError:
                 places.append((None, None))
@@ -62,7 +62,7 @@ async def secret_headers(action: HttpAction, namespace: str, source: HttpSecretS
             text = f'Secret "{ref.name}": key "{ref.key}" has several lines and cannot be a header; nothing was sent'
             return Failed(FailureReason.CONNECTION_FAILED, text)
         values[header.name] = value.strip()
-    host_header = next((value for name, value in action.headers.items() if name.strip().lower() == "host"), None)
-    found = SecretHeaders(values, secrets, host_header)
+    host_headers = tuple(value for name, value in action.headers.items() if name.strip().lower() == "host")
+    found = SecretHeaders(values, secrets, host_headers)
     refused = next(filter(None, map(found.refusal, urls)), None)
     return Failed(FailureReason.FORBIDDEN, one_line(f"{refused}; nothing was sent")) if refused else found
