@@ -319,6 +319,7 @@ def test_an_account_in_the_template_of_a_pod_counts(town: Town, field: str) -> N
     eventually(lambda: "created" in town.tries(jeff, town.task(job_step())), "the role")
     assert "created" in town.tries(jeff, town.task(job_step(**{field: "default"})))
     assert "on serviceaccounts/boss" in town.tries(jeff, town.task(job_step(**{field: "boss"})))
+    assert "created" in town.tries(jeff, town.task(job_step(**{field: None})))  # what templates make of a value that is not set
     undo = {"job": job_step(**{field: "boss"})["job"]}
     assert "on serviceaccounts/boss" in town.tries(jeff, town.task({"name": "p", **WAIT, "rollback": undo}))
     for odd in (5, ["boss"], {"a": "b"}):
@@ -419,6 +420,45 @@ def test_the_label_is_not_put_on_later(town: Town) -> None:
     assert "set by the operator" in town.says("alice", "label", "configmap", "ours", f"{UID}-")
     assert "set by the operator" in town.says("alice", "label", "configmap", "ours", "--overwrite", f"{UID}=x")
     assert "labeled" in town.says("alice", "label", "configmap", "ours", "a=b")
+
+
+@pytest.mark.parametrize("what", ["pods", "jobs.batch"])
+def test_the_label_is_not_put_on_through_the_status(town: Town, what: str) -> None:
+    """Who may write the status of an object may write its labels with it; other labels pass."""
+    name, kind = f"status-of-{what[:3]}", what[:3]
+    paused = job() | {"metadata": {"name": name}, "spec": {"suspend": True, "template": {"spec": pod_spec()}}}
+    alone = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {**pod_spec(), "schedulerName": "none"}}
+    town.run("create", "-f", "-", manifest=alone if what == "pods" else paused)
+    town.allow(name, "get,patch", what, f"{what}/status")
+
+    def patched(key: str) -> str:
+        return town.patch(name, f"{kind} {name}", {"metadata": {"labels": {key: "x"}}}, "--subresource=status")
+
+    eventually(lambda: "patched" in patched("other"), "the role")
+    assert "set by the operator" in patched(UID)
+
+
+def test_the_label_is_not_put_on_the_pods_of_a_suspended_job(town: Town) -> None:
+    """The template of a Job that has not begun can be changed; other labels in it pass."""
+    template: Body = {"metadata": {"labels": {"a": "b"}}, "spec": pod_spec()}
+    town.run("create", "-f", "-", manifest=job() | {"metadata": {"name": "paused"}, "spec": {"suspend": True, "template": template}})
+
+    def patched(key: str) -> str:
+        return town.patch("alice", "job paused", {"spec": {"template": {"metadata": {"labels": {key: "x"}}}}})
+
+    assert "patched" in patched("other")
+    assert "set by the operator" in patched(UID)
+
+
+def test_the_operator_of_another_release_makes_its_jobs(town: Town) -> None:
+    """Two releases with namespaces of their own leave each other alone; within these nobody else makes such Jobs."""
+    owner = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "OBTask", "name": "t", "uid": "u"}
+    theirs = job({UID: "u"}, {UID: "u"}, owner)
+    other = ("--dry-run=server", "--as=system:serviceaccount:other:other", "--as-group=system:masters", "-f", "-")
+
+    assert "created" in town.kubectl("create", "-n", "default", *other, manifest=theirs)
+    with pytest.raises(KubectlError, match="set by the operator"):
+        town.run("create", *other, manifest=job(template={UID: "u"}))
 
 
 def test_the_operator_makes_no_jobs_but_for_tasks(town: Town) -> None:
