@@ -220,6 +220,49 @@ async def test_a_pod_that_only_bears_the_labels(tasks: TaskClient, make: Make) -
     assert "zzz" not in log.text
 
 
+async def test_a_pod_that_the_job_has_adopted(tasks: TaskClient, make: Make) -> None:
+    """Its controller counts every pod that fits its selector: whoever may make pods cannot have the attempt succeed by one."""
+    nonces = Nonces(b"this operator")
+    one, log, executor = recorded(of_task(tasks, "sleep 60"), nonces), PlainLog(), make(nonces)
+    await executor.start(one, log)
+    job = tasks.api.get(f"{JOBS.format(tasks.namespace)}/{job_name('owner', one.id)}")
+    template = job["spec"]["template"]
+    labels = {key: value for key, value in template["metadata"]["labels"].items() if key != "task.oceanbase.com/task-uid"}
+    # With all that can be read but for the label, which the chart's policies keep for the operator.
+    meta = template["metadata"] | {"name": "zzz", "labels": labels, "finalizers": ["batch.kubernetes.io/job-tracking"]}
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"], "controller": True}
+    fake = {"metadata": meta | {"ownerReferences": [owner]}, "spec": template["spec"] | {"nodeName": "nowhere"}}
+    tasks.api.send("POST", PODS.format(tasks.namespace), fake)
+    done = {"phase": "Succeeded", "message": "forged"}
+    made = tasks.api.send("PATCH", f"{PODS.format(tasks.namespace)}/zzz/status", {"status": done})
+
+    assert executor.see_pod("MODIFIED", made) is None
+    seen = await watch(executor, one, log)
+
+    assert isinstance(seen, Failed)
+    assert seen.reason is FailureReason.POD_FAILED
+    assert "counts pod zzz, which somebody else made" in seen.message
+
+
+async def test_a_pod_without_a_job_needs_the_label(tasks: TaskClient, make: Make) -> None:
+    """Of a Job that is gone only what its template made is waited for: all the rest can be read from the Job, and never ends."""
+    nonces = Nonces(b"this operator")
+    one, log, executor = recorded(of_task(tasks), nonces), PlainLog(), make(nonces)
+    await executor.start(one, log)
+    assert isinstance(await executor.observe(one, log), Running)
+    name = job_name("owner", one.id)
+    meta = tasks.api.get(f"{JOBS.format(tasks.namespace)}/{name}")["spec"]["template"]["metadata"]
+    tasks.kubectl("delete", "job", name)
+    del meta["labels"]["task.oceanbase.com/task-uid"]
+    container = {"name": "c", "image": "attacker/sleep"}
+    tasks.api.send("POST", PODS.format(tasks.namespace), {"metadata": meta | {"name": "zzz"}, "spec": {"containers": [container]}})
+
+    seen = await watch(executor, one, log)
+
+    assert isinstance(seen, Failed)
+    assert (seen.reason, seen.message) == (FailureReason.NOT_FOUND, f"Job {name} was deleted, not by the operator")
+
+
 async def test_killed_before_the_job_was_made(tasks: TaskClient, make: Make) -> None:
     """The next operator makes it: nothing has run."""
     one, log, executor = of_task(tasks), PlainLog(), make()

@@ -43,12 +43,13 @@ class Jobs:
         path, query = _jobs(meta["namespace"], meta["name"]), {"fieldManager": names.FIELD_MANAGER}
         return await self._api.send("PATCH", path, query=query, body=change)
 
-    async def pods(self, namespace: str, job: str, uid: str | None) -> list[Json] | Refusal:
-        """Return the pods that bear the name of this Job, and its uid if that is known: the oldest first, ``MOST_PODS`` at most.
+    async def pods(self, namespace: str, job: str, uid: str | None, task_uid: str | None = None) -> list[Json] | Refusal:
+        """Return the pods that bear the name of this Job, and its uid and the task's if given: the oldest first, ``MOST_PODS`` at most.
 
-        Anybody may put a label on a pod: whose it is, its owner tells.
+        Anybody may put a label on a pod, but for the task's uid where the chart's policies are: whose it is, its owner tells.
         """
-        label = f"{JOB_NAME_LABEL}={job}" + (f",{JOB_UID_LABEL}={uid}" if uid else "")
+        labels = {JOB_NAME_LABEL: job, JOB_UID_LABEL: uid, names.TASK_UID_LABEL: task_uid}
+        label = ",".join(f"{key}={value}" for key, value in labels.items() if value)
         query = {"labelSelector": label, "limit": str(MOST_PODS)}
         answer = await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "pods"), query=query)
         if isinstance(answer, Refusal):

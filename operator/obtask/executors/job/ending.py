@@ -41,6 +41,11 @@ def is_alive(pod: Json) -> bool:
     return (pod.get("status") or {}).get("phase") not in DONE
 
 
+def is_done(pod: Json) -> bool:
+    """Return whether the pod has succeeded."""
+    return (pod.get("status") or {}).get("phase") == "Succeeded"
+
+
 def is_leaving(pod: Json) -> bool:
     """Return whether the pod is being deleted."""
     return pod["metadata"].get("deletionTimestamp") is not None
@@ -62,6 +67,14 @@ def outcome(job: Json, pods: Sequence[Json]) -> Outcome:
         return pod_failure(pods[-1])
     said = f": {failed['message']}" if failed.get("message") else ""
     return Failed(FailureReason.POD_FAILED, f"the pod of Job {name} was deleted: nobody knows its exit code{said}")
+
+
+def undeserved(job: Json, adopted: Sequence[Json]) -> Failed | None:
+    """Return that a Job without a pod of its own that succeeded is complete by one that it has adopted, if there is one."""
+    if not adopted:
+        return None
+    name, other = job["metadata"]["name"], adopted[0]["metadata"]["name"]
+    return Failed(FailureReason.POD_FAILED, f"Job {name} counts pod {other}, which somebody else made; its own pod did not succeed")
 
 
 def pod_failure(pod: Json) -> Failed:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from obtask.executors.base import Log
-from obtask.executors.job.ending import creation_refused, foreign, is_alive, is_finished, is_leaving, outcome, stopped
+from obtask.executors.job.ending import creation_refused, foreign, is_alive, is_done, is_finished, is_leaving, outcome, stopped, undeserved
 from obtask.executors.job.entry import Entry
 from obtask.executors.job.following import Following
 from obtask.executors.job.manifest import is_pod_of, job_manifest
@@ -16,7 +16,7 @@ from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.job.waiting import Hold, no_pod_hold, pod_hold
 from obtask.kube.api import Denied, Json, Refusal, Unavailable
 from obtask.kube.jobs import JOB_NAME_LABEL, Jobs
-from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
+from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.rules.nonces import Nonces
@@ -119,7 +119,7 @@ class JobExecutor:
         """Take note of a pod as it is now; return the attempt that it is news about, if that is not over."""
         meta = pod["metadata"]
         entry = self._places.get((meta["namespace"], str((meta.get("labels") or {}).get(JOB_NAME_LABEL))))
-        return entry.attempt.id if entry is not None and is_pod_of(pod, entry.uid) and entry.learn_pod(pod) else None
+        return entry.attempt.id if entry is not None and is_pod_of(pod, entry.attempt, entry.uid) and entry.learn_pod(pod) else None
 
     def doubt(self) -> None:
         """Have every Job read again: changes may have been missed."""
@@ -202,6 +202,8 @@ class JobExecutor:
             end = outcome(job, pods or entry.last_pods)
             if isinstance(end, Failed) and end.reason is FailureReason.TIMEOUT and stopped(job) is None:
                 end = Failed(FailureReason.TIMEOUT, entry.too_long)
+            if isinstance(end, Succeeded) and not any(is_done(pod) for pod in pods):
+                end = undeserved(job, await self._read.adopted_pods(entry)) or end
             return await self._over(entry, pods, end)
         own = stopped(job)
         if own is None:

@@ -62,8 +62,24 @@ def is_of(job: Mapping[str, Any], attempt: Attempt) -> bool:
     return is_made_for(job["metadata"], attempt)
 
 
-def is_pod_of(pod: Mapping[str, Any], job_uid: str | None) -> bool:
-    """Return whether a pod is controlled by the Job with this uid."""
+def is_pod_of(pod: Mapping[str, Any], attempt: Attempt, job_uid: str | None) -> bool:
+    """Return whether a pod is controlled by the attempt's Job with this uid, and made from its template.
+
+    Controllers adopt any pod that fits their selector. The template's label with the task's uid is what nobody else may set.
+    """
+    return _is_controlled(pod, job_uid) and _is_labelled(pod, attempt)
+
+
+def is_adopted(pod: Mapping[str, Any], attempt: Attempt, job_uid: str | None) -> bool:
+    """Return whether a pod is controlled by the attempt's Job with this uid, and was not made from its template."""
+    return _is_controlled(pod, job_uid) and not _is_labelled(pod, attempt)
+
+
+def _is_labelled(pod: Mapping[str, Any], attempt: Attempt) -> bool:
+    return (pod["metadata"].get("labels") or {}).get(names.TASK_UID_LABEL) == attempt.id.uid
+
+
+def _is_controlled(pod: Mapping[str, Any], job_uid: str | None) -> bool:
     owners = pod["metadata"].get("ownerReferences") or ()
     return job_uid is not None and any(
         owner.get("controller") is True and (owner.get("kind"), owner.get("uid")) == ("Job", job_uid) for owner in owners
@@ -73,7 +89,7 @@ def is_pod_of(pod: Mapping[str, Any], job_uid: str | None) -> bool:
 def is_left_of(pod: Mapping[str, Any], attempt: Attempt) -> bool:
     """Return whether a pod was made by a Job of this attempt that is gone: it shows the proof that the Job had."""
     annotations = pod["metadata"].get("annotations") or {}
-    return attempt_annotations(attempt).items() <= annotations.items() and is_proven(annotations, attempt)
+    return _is_labelled(pod, attempt) and attempt_annotations(attempt).items() <= annotations.items() and is_proven(annotations, attempt)
 
 
 def environment(attempt: Attempt) -> dict[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from obtask.executors.job.entry import Entry, Json
-from obtask.executors.job.manifest import is_left_of, is_pod_of
+from obtask.executors.job.manifest import is_adopted, is_left_of, is_pod_of
 from obtask.kube.api import Denied, Refusal
 from obtask.kube.jobs import Jobs
 
@@ -36,11 +36,15 @@ class Reading:
 
     async def pods(self, entry: Entry) -> list[Json]:
         """Return the pods of the attempt's Job."""
-        return [pod for pod in await self._named(entry) if is_pod_of(pod, entry.uid)]
+        return [pod for pod in await self._named(entry) if is_pod_of(pod, entry.attempt, entry.uid)]
 
     async def pods_left(self, entry: Entry) -> list[Json]:
         """Return the pods of a Job that is gone: the garbage collector may have taken their owner off them."""
-        return [pod for pod in await self._named(entry) if is_pod_of(pod, entry.uid) or is_left_of(pod, entry.attempt)]
+        return [pod for pod in await self._named(entry) if is_pod_of(pod, entry.attempt, entry.uid) or is_left_of(pod, entry.attempt)]
+
+    async def adopted_pods(self, entry: Entry) -> list[Json]:
+        """Return the pods that count as the attempt's Job's, although somebody else made them."""
+        return [pod for pod in _told(entry, await self._jobs.pods(*entry.place, entry.uid)) if is_adopted(pod, entry.attempt, entry.uid)]
 
     async def events(self, entry: Entry) -> list[Json]:
         """Return the Events about the Job, the newest last."""
@@ -50,7 +54,10 @@ class Reading:
         return answer
 
     async def _named(self, entry: Entry) -> list[Json]:
-        answer = await self._jobs.pods(*entry.place, entry.uid)
-        if isinstance(answer, Refusal):
-            raise Denied(f"cannot list the pods of Job {entry.name}: {answer.message}")
-        return answer
+        return _told(entry, await self._jobs.pods(*entry.place, entry.uid, entry.attempt.id.uid))
+
+
+def _told(entry: Entry, answer: list[Json] | Refusal) -> list[Json]:
+    if isinstance(answer, Refusal):
+        raise Denied(f"cannot list the pods of Job {entry.name}: {answer.message}")
+    return answer
