@@ -98,7 +98,7 @@ def read_entry(text: str) -> Entry:
     if port is not None and not 0 < port <= _HIGHEST_PORT:
         raise InvalidEntry(text)
     try:
-        return Entry(network=_real_network(ip_network(_plain(host), strict=False)), port=port)
+        return Entry(network=_network(_plain(host)), port=port)
     except ValueError as error:
         if written["host"] is None or not _NAME.fullmatch(host):
             raise InvalidEntry(text) from error
@@ -123,7 +123,7 @@ def listed(entries: Iterable[Entry], host: str, port: int | None) -> str | None:
         return None if found is None else f"{plain}{'.' if found.absolute else ''}"
     networks = [entry.network for entry in fitting if entry.network is not None]
     real = _real(literal)
-    itself = any(network.num_addresses == 1 and real in network for network in networks)
+    itself = any(network.network_address == real == network.broadcast_address for network in networks)
     if itself or all(any(meaning in network for network in networks) for meaning in meanings_of(real)):
         return str(real)
     return None
@@ -259,10 +259,13 @@ def _real(address: Address) -> Address:
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
 
-def _real_network(network: Network) -> Network:
-    """Return the IPv4 network that is meant by one in the clothes of IPv6; any other as it is."""
+def _network(text: str) -> Network:
+    """Return a network; the IPv4 one that is meant by one in the clothes of IPv6. Raises ValueError."""
+    if ":" not in text:
+        return IPv4Network(text, strict=False)
+    network = IPv6Network(text, strict=False)
     first = _real(network.network_address)
-    if isinstance(network, IPv4Network) or isinstance(first, IPv6Address) or network.prefixlen < _MAPPED_BITS:
+    if isinstance(first, IPv6Address) or network.prefixlen < _MAPPED_BITS:
         return network
     return IPv4Network((first, network.prefixlen - _MAPPED_BITS))
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.crd.largest import LONG_TEXT, largest_spec, largest_status
 
 from obtask.model.limits import MESSAGE_CHARACTERS, OBJECT_BYTES, message_room, one_line, stored_bytes
+from obtask.model.printable import printable
 from obtask.model.status import FailureReason
 
 
@@ -28,7 +29,7 @@ def test_one_line_fits(text: str, room: int) -> None:
     assert len(line) <= MESSAGE_CHARACTERS
     assert stored_bytes(line) <= room
     assert len(line.splitlines()) <= 1
-    whole = " ".join(text.split())
+    whole = printable(" ".join(text.split()))
     assert line == whole or line.endswith("…")
 
 
