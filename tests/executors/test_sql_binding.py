@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymysql.converters import escape_item
 
-from obtask.executors.sql.binding import bind, unknown_names
+from obtask.executors.sql.binding import bind
 from obtask.masking.secrets import masked
 from obtask.masking.sql import masked_statement, secrets_in, without_echo
 from obtask.masking.words import MASK
 from obtask.model.constraints import Scalar
+from obtask.rules.sql_text import unknown_names
 
-ARGS: dict[str, Scalar] = {"a": "x'y", "n": 1, "nothing": None, "yes": True, "f": 1.5}
+ARGS: dict[str, Scalar] = {"a": "x'y", "n": 1, "nothing": None, "yes": True, "f": 1.5, "minus": -1}
 
 
 def escape(value: Scalar) -> str:
@@ -29,7 +30,7 @@ def escape(value: Scalar) -> str:
         ("%s %d %(a)d %", "%s %d %(a)d %"),
         ("%%(a)s", "%(a)s"),
         ("%%%(n)s", "%1"),
-        ("select %(n)s%(n)s", "select 11"),
+        ("select -%(minus)s, - %(minus)s", "select - -1, - -1"),
     ],
 )
 def test_bind(statement: str, bound: str) -> None:

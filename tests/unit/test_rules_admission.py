@@ -72,6 +72,45 @@ def test_second_step_is_checked_before_the_first_runs() -> None:
     assert (world.status.message or "").startswith("spec.steps[1].sql.expect: expression 'rows[' does not compile: ")
 
 
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ({"statements": ["select 1", "select 'a %(n)s'"]}, "sql.statements[1]: %(n)s stands inside quotes, where a value cannot be bound"),
+        ({"statements": ["select %(m)s"]}, "sql.statements[0]: %(m)s not in args"),
+        ({"statements": ["set names gbk"]}, "sql.statements[0]: args are bound in the character set utf8mb4"),
+        (
+            {"statements": ["select 1"], "unless": {"query": "select 1 # %(n)s", "expect": "true"}},
+            "sql.unless.query: %(n)s stands inside a",
+        ),
+        (
+            {"statements": ["select 1"], "until": {"query": "select `%(n)s`", "expect": "true"}},
+            "sql.until.query: %(n)s stands inside a quoted",
+        ),
+    ],
+)
+@pytest.mark.parametrize("place", ["", "rollback."])
+def test_sql_texts_are_checked_beforehand(place: str, sql: dict[str, Any], message: str) -> None:
+    """A value that would be pasted is refused before the task takes a lock, and the message names the field and what to write."""
+    sql = sql | {"args": {"n": "; drop table victim; -- "}}
+    step: dict[str, Any] = {"wait": {"seconds": 0}, "rollback": {"sql": sql}} if place else {"sql": sql}
+    world = World(a_task().step("s", **step))
+
+    world.run()
+
+    assert (world.phase, world.status.reason) == (Phase.REJECTED, Reason.INVALID_SPEC)
+    assert (world.status.message or "").startswith(f"spec.steps[0].{place}{message}")
+    assert (world.status.lock, world.executors.started) == (None, [])
+
+
+def test_without_args_sql_texts_are_taken_as_they_are() -> None:
+    """Nothing is a placeholder then."""
+    world = World(a_task().step("s", sql={"statements": ["select '%(n)s', %(m)s", "set names gbk"]}))
+
+    world.run()
+
+    assert world.phase is Phase.RUNNING
+
+
 def test_good_expressions_pass() -> None:
     """A task whose expressions compile runs."""
     good = SELECT | {"expect": "rows.all(row, row.n > 0) && affected == 0"}

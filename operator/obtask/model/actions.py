@@ -92,7 +92,7 @@ class SqlAction(Value):
         default_factory=dict,
         max_length=64,
         description="Up to 64 values for %(name)s in statements, unless and until: strings, numbers, booleans or null. "
-        "The driver binds them; they are never pasted.",
+        "They are bound, never pasted: a placeholder inside quotes or a comment is refused. With args, %% is one percent sign.",
     )
     unless: SqlUnless | None = Field(default=None, description="When this holds beforehand, nothing is run.")
     expect: Expression | None = Field(default=None, description="CEL over rows and affected of the last statement; must hold.")

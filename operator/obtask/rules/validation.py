@@ -1,12 +1,13 @@
-"""Owns what only the operator can check of a spec before a task takes a lock: its expressions."""
+"""Owns what only the operator can check of a spec before a task takes a lock: its expressions and its SQL texts."""
 
 from collections.abc import Iterator
 
-from obtask.model.actions import expressions, kind
+from obtask.model.actions import Action, SqlAction, expressions, kind
 from obtask.model.limits import EXPRESSIONS_BYTES, one_line
 from obtask.model.spec import Work
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules.expressions import Question, Verdicts, Vocabulary
+from obtask.rules.sql_faults import sql_faults
 
 SHOWN_EXPRESSION = 160
 
@@ -18,6 +19,9 @@ def spec_fault(task: Task, verdicts: Verdicts) -> str | None:
     size = sum(len(question.text.encode(errors="replace")) for _, question in _questions(task))
     if size > EXPRESSIONS_BYTES:
         return f"spec.steps: the expressions have {size} bytes together; at most {EXPRESSIONS_BYTES} are allowed"
+    for where, action in _actions(task):
+        for field, fault in sql_faults(action) if isinstance(action, SqlAction) else ():
+            return one_line(f"{where}.{field}: {fault}")
     for field, question in _questions(task):
         broken = verdicts.get(question)
         if broken is not None:
@@ -31,6 +35,13 @@ def unchecked(task: Task, verdicts: Verdicts) -> tuple[Question, ...]:
 
 
 def _questions(task: Task) -> Iterator[tuple[str, Question]]:
+    for where, action in _actions(task):
+        for field, text in expressions(action):
+            yield f"{where}.{field}", Question(Vocabulary(kind(action)), text)
+
+
+def _actions(task: Task) -> Iterator[tuple[str, Action]]:
+    """Yield every action as (field path, action)."""
     if isinstance(task.spec, InvalidSpec):
         return
     for index, step in enumerate(task.spec.steps):
@@ -39,5 +50,4 @@ def _questions(task: Task) -> Iterator[tuple[str, Question]]:
         works += [(f"{path}.parallel[{at}]", subtask) for at, subtask in enumerate(step.parallel or [])]
         works += [(f"{where}.rollback", undo) for where, work in works if (undo := getattr(work, "rollback", None)) is not None]
         for where, work in works:
-            for field, text in expressions(work.action):
-                yield f"{where}.{kind(work.action)}.{field}", Question(Vocabulary(kind(work.action)), text)
+            yield f"{where}.{kind(work.action)}", work.action

@@ -1,22 +1,31 @@
-"""Owns the placeholders of a statement: %(name)s, and %% where values are bound. Pure."""
+"""Owns how values get into a statement: %(name)s, and %% where values are bound. Pure."""
 
 import re
 from collections.abc import Callable, Mapping
 
 from obtask.model.constraints import Scalar
-
-_PLACEHOLDER = re.compile(r"%%|%\(([^()]*)\)s")
-
-
-def unknown_names(statement: str, args: Mapping[str, Scalar]) -> list[str]:
-    """Return the names that the statement wants and args do not have; without args nothing is a placeholder."""
-    if not args:
-        return []
-    return sorted({name for name in _PLACEHOLDER.findall(statement) if name and name not in args})
+from obtask.rules.sql_text import PLACEHOLDER
 
 
 def bind(statement: str, args: Mapping[str, Scalar], escape: Callable[[Scalar], str]) -> str:
-    """Return the statement with its values as literals; without args it stays as it is, every % included."""
+    """Return the statement with its values as literals; without args it stays as it is, every % included.
+
+    Where a placeholder may stand is checked before anything runs: ``rules.sql_faults``.
+    """
     if not args:
         return statement
-    return _PLACEHOLDER.sub(lambda found: "%" if found[1] is None else escape(args[found[1]]), statement)
+
+    def literal(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return "%"
+        value = escape(args[found[1]])
+        after_minus = value.startswith("-") and statement[found.start() - 1 : found.start()] == "-"
+        return f" {value}" if after_minus else value  # two of them may begin a comment
+
+    return PLACEHOLDER.sub(literal, statement)
+
+
+def literal_text(text: str, *, backslash_escapes: bool) -> str:
+    """Return a text as a literal that ends where it should in every sql_mode, and holds the text in the mode that is given."""
+    doubled = text.replace("'", "''")
+    return f"'{doubled.replace(chr(92), chr(92) * 2) if backslash_escapes else doubled}'"

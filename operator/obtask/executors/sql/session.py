@@ -14,6 +14,7 @@ from obtask.executors.connections import Connection, Tls
 from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused, reachable
 from obtask.executors.large_answers import LargeAnswers, Share
 from obtask.executors.sql.answers import Fault, FaultKind, Result
+from obtask.executors.sql.binding import literal_text
 from obtask.executors.sql.bounded import TooLong
 from obtask.executors.sql.login import NotGiven
 from obtask.executors.sql.wire import CONNECT_SECONDS, NoTls, Wire
@@ -58,6 +59,8 @@ class Session:
 
     def escape(self, value: object) -> str:
         """Return the value as a SQL literal, as the session's sql_mode wants it."""
+        if isinstance(value, str):
+            return literal_text(value, backslash_escapes=self._wire.backslash_escapes)
         return str(self._wire.escape(value))
 
     async def execute(self, sql: str) -> Result | Fault:

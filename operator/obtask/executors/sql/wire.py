@@ -10,7 +10,7 @@ from typing import Any
 from aiomysql.connection import _open_connection
 from pymysql import err
 from pymysql.charset import charset_by_name
-from pymysql.constants import CLIENT, CR
+from pymysql.constants import CLIENT, CR, SERVER_STATUS
 from pymysql.protocol import MysqlPacket
 
 from obtask.executors.connections import Connection, Tls
@@ -57,6 +57,11 @@ class Wire(Bounded):
         if not self._secure:
             return ""
         return " over TLS, verified" if self._target.ca_cert else " over TLS, not verified"
+
+    @property
+    def backslash_escapes(self) -> bool:
+        """True unless the session's sql_mode has NO_BACKSLASH_ESCAPES, as the server told last."""
+        return not self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 
     async def open(self) -> None:
         """Connect and log in."""

@@ -13,7 +13,6 @@ from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.sql import results
 from obtask.executors.sql.answers import Fault, FaultKind, Result
-from obtask.executors.sql.binding import unknown_names
 from obtask.executors.sql.conversation import Conversation
 from obtask.masking.sql import masked_statement
 from obtask.model.actions import SqlAction, SqlUnless, SqlUntil
@@ -21,6 +20,7 @@ from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary
+from obtask.rules.sql_faults import sql_faults
 
 SHOWN_EXPRESSION = 160
 SHOWN_STATEMENT = 80
@@ -206,15 +206,16 @@ class _Run:
 
 def _invalid(action: SqlAction) -> Failed | None:
     """Return what is wrong with the action itself, before anything runs."""
-    number = len(action.statements)
-    texts = [(f"statement {position} of {number}", text) for position, text in enumerate(action.statements, 1)]
-    texts += [(f"the query of {name}", part.query) for name, part in (("unless", action.unless), ("until", action.until)) if part]
-    for label, text in texts:
-        unknown = unknown_names(text, action.args)
-        if unknown:
-            names = ", ".join(f"%({name})s" for name in unknown)
-            return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{label}: {names} not in args; nothing was run"))
+    for field, fault in sql_faults(action):
+        return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{_label(field, len(action.statements))}: {fault}; nothing was run"))
     return None
+
+
+def _label(field: str, statements: int) -> str:
+    """Return how people know a field of the action: statement 2 of 3, the query of until."""
+    if field.startswith("statements["):
+        return f"statement {int(field.removeprefix('statements[').removesuffix(']')) + 1} of {statements}"
+    return f"the query of {field.removesuffix('.query')}" if field.endswith(".query") else field
 
 
 def _done(statements: int) -> str:

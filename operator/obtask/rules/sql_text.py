@@ -1,0 +1,122 @@
+"""Owns how SQL text is read: what in it is text, a quoted name or a comment, and what is code. MySQL Reference Manual 11.1 and 11.7. Pure.
+
+Every function is linear in the text's length. Where a server's sql_mode or version decides what a part is, nothing is bound behind it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+PLACEHOLDER = re.compile(r"%%|%\(([^()]*)\)s")
+
+# Repetitions are possessive: hostile texts must find nothing to go back to.
+_COMMENT = r"/\*(?!M?!|\+)(?:[^*]++|\*(?!/))*+(?:\*/|\Z)"
+_NAME = r"`(?:[^`]++|``)*+(?:`|\Z)"
+
+# As MySQL reads it by default: what is in /*! */ is code.
+_USUAL = re.compile(
+    rf"""
+    (?P<text>'(?:[^'\\]++|''|\\.)*+(?:'|\\?\Z) | "(?:[^"\\]++|""|\\.)*+(?:"|\\?\Z))
+  | (?P<name>{_NAME})
+  | (?P<comment>{_COMMENT} | /\*\+(?:[^*]++|\*(?!/))*+(?:\*/|\Z) | /\*M?!\d*+ | (?:\#|--(?=[\x00-\x20\x7f]|\Z))[^\r\n]*+)
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+# What is the same with and without NO_BACKSLASH_ESCAPES and ANSI_QUOTES, for servers that end a comment of one line at \r and such that
+# do not, that carry out /*! */ and such that do not, that take -- for a comment always or before a space only.
+_CERTAIN = re.compile(
+    rf"""
+    (?P<text>'(?:[^'\\]++|''|\\[^'])*+(?:'|\Z) | "(?:[^"\\]++|""|\\[^"])*+(?:"|\Z))
+  | (?P<name>{_NAME})
+  | (?P<comment>
+        {_COMMENT}
+      | /\*(?:M?!|\+)(?:[^*'"`\#/-]++|\*(?!/)|/(?!\*)|-(?!-))*+\*/
+      | (?:\#|--(?=[\x00-\x20\x7f]|\Z))[^\r\n]*+(?=\r?\n|\r?\Z)
+      | --[^\r\n'"`\#/]*+(?=\r?\n|\r?\Z)
+    )
+  | (?P<unclear>(?:['"\#]|--|/\*|(?<![\w$.])\$\w*+\$).*+)
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+
+_BESIDE = re.compile(r"""[\w$.'"`\\]|[^\x00-\x7f]""")
+_KEYWORD = "select|distinct|all|and|or|xor|not|where|when|then|else|case|between|like|regexp|in|is|by|on|having|limit|set|into|div|mod|from"
+_VARIABLE = re.compile(rf"""(?:(?<![\w$'"`@])|(?<![\w$])(?:{_KEYWORD}))@(?P<name>[\w$.]+|['"`]|%\()""", re.IGNORECASE)
+_SQL_MODE = re.compile(r"\bsql_mode\b", re.IGNORECASE)
+_CHARSET = re.compile(r"\bset\s+(?:names|charset|character\s+set)\b|\bcharacter_set_client\b", re.IGNORECASE)
+_UNICODE = re.compile(r"""\s*+(?::?=\s*+)?['"]?utf8""", re.IGNORECASE)
+
+ADVICE = {
+    "text": "stands inside quotes, where a value cannot be bound; take it out of the quotes, as in concat('a ', %({name})s, ' b')",
+    "name": "stands inside a quoted name, where a value cannot be bound; write the name itself",
+    "comment": "stands inside a comment, where a value cannot be bound; leave it out",
+    "unclear": "stands where the server's sql_mode or version decides whether it is inside a text or a comment; "
+    "write '' for a quote inside a text, and move or leave out the comment before it",
+    "beside": "touches what stands next to it, which would change the value; leave a space, or join texts by concat('a ', %({name})s)",
+    "mode": "stands in a text that changes sql_mode, on which its literal depends; give that change a statement of its own",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """A placeholder where no value can be bound, and what to write instead."""
+
+    name: str
+    advice: str
+
+
+def code(text: str) -> str:
+    """Return a text of the same length with spaces for what is inside quotes and for comments, as MySQL reads it by default."""
+    return _USUAL.sub(_blank, text)
+
+
+def misplaced(statement: str) -> Iterator[Misplaced]:
+    """Yield the placeholders of a statement that stand where no value can be bound."""
+    found = [match for match in PLACEHOLDER.finditer(statement) if match[1] is not None]
+    if not found:
+        return
+    plain = _CERTAIN.sub(_blank, statement)
+    for match in found:
+        start, end = match.span()
+        kind = None
+        if plain[start:end] != statement[start:end]:
+            kind = _kind_at(statement, start)
+        elif _BESIDE.match(statement[start - 1 : start]) or _BESIDE.match(statement[end : end + 1]):
+            kind = "beside"
+        elif _SQL_MODE.search(plain):
+            kind = "mode"
+        if kind is not None:
+            yield Misplaced(match[1], ADVICE[kind].replace("{name}", match[1]))
+
+
+def unknown_names(statement: str, args: Mapping[str, object]) -> list[str]:
+    """Return the names that the statement wants and args do not have; without args nothing is a placeholder."""
+    if not args:
+        return []
+    return sorted({name for name in PLACEHOLDER.findall(statement) if name and name not in args})
+
+
+def changes_charset(text: str) -> bool:
+    """Return whether a text has the server read what follows in another character set than UTF-8, which values are bound in."""
+    return any(_UNICODE.match(text, found.end()) is None for found in _CHARSET.finditer(code(text)))
+
+
+def user_variables(text: str) -> list[str]:
+    """Return the user variables (``@x``, but not ``@@x``) of a text, as they are written, without those in quotes and comments."""
+    return [f"@{found['name']}" for found in _VARIABLE.finditer(code(text))]
+
+
+def _kind_at(statement: str, position: int) -> str:
+    for region in _CERTAIN.finditer(statement):
+        if region.end() > position:
+            return region.lastgroup or "unclear" if region.start() <= position else "unclear"
+    return "unclear"
+
+
+def _blank(region: re.Match[str]) -> str:
+    """Return spaces in the length of a region; quotes stay where they are, so that what touches them can be seen."""
+    text = region[0]
+    if region.lastgroup in ("text", "name") and len(text) > 1:
+        return text[0] + " " * (len(text) - 2) + text[-1]
+    return " " * len(text)
