@@ -11,7 +11,8 @@ from obtask.executors.connections import Connection
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import bind
 from obtask.executors.sql.session import Session
-from obtask.model.attempt import Failed
+from obtask.model.attempt import Failed, Succeeded
+from obtask.model.constraints import Scalar
 from obtask.model.status import FailureReason
 from obtask.rules.sql_text import misplaced
 
@@ -88,6 +89,34 @@ async def test_values_are_read_back(admin: Session, victim: str, mode: str) -> N
         for part, value in zip(parts, answer.rows[0], strict=True):
             assert not part.startswith("%(") or value == args[part[2]], statement
     assert await ask(admin, f"select count(*) from {victim}") == ((0,),)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_"),
+    [
+        (2**63 - 1, "9223372036854775807"),
+        (-(2**63), "-9223372036854775808"),
+        (0.1, "0.1"),
+        (123456789.012345, "123456789.012345"),
+        (-1.5, "-1.5"),
+        (1e300, "1e300"),
+        (2.5e-7, "2.5e-07"),
+        (True, "1"),
+        (False, "0"),
+        (None, "null"),
+        ("", "''"),
+        ("a\0b", "concat('a', char(0), 'b')"),
+        ("2026-11-23", "'2026-11-23'"),
+        ("18446744073709551616", "'18446744073709551616'"),
+        ("007", "'007'"),
+    ],
+)
+async def test_values_arrive_as_they_are_written(database: Connection, value: Scalar, is_: str) -> None:
+    """Numbers with all their digits and as exact as they are, null, booleans, and texts of any kind."""
+    action = sql(f"select %(v)s <=> {is_} as same, cast(%(v)s as char) <=> cast({is_} as char) as alike", args={"v": value},
+        expect="rows[0].same == 1 && rows[0].alike == 1")  # fmt: skip
+
+    assert await sql_bench(database).run(attempt(action)) == Succeeded("1 statement")
 
 
 @pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES"])

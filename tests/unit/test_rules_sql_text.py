@@ -6,6 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obtask.model.actions import SqlAction
+from obtask.model.constraints import Scalar
+from obtask.rules.sql_faults import sql_faults
 from obtask.rules.sql_text import code, misplaced, user_variables
 
 
@@ -85,6 +88,36 @@ def test_a_value_may_not_stand_elsewhere(statement: str, word: str) -> None:
     assert found
     assert {one.name for one in found} == {"n"}
     assert word in found[0].advice
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        (2**63, "put it in quotes"),
+        (-(2**63) - 1, "put it in quotes"),
+        (2**64, "put it in quotes"),
+        (12345678901234567000, "put it in quotes"),
+        (1234567890.1234567, "put it in quotes"),
+        (0.30000000000000004, "put it in quotes"),
+        (float("inf"), "no number that SQL has"),
+        (float("nan"), "no number that SQL has"),
+        ("\ud800", "Unicode"),
+    ],
+)
+def test_values_that_were_changed_on_their_way_are_refused(value: Scalar, word: str) -> None:
+    """What the API server has rounded, and what no server takes, is told before anything runs."""
+    [(field, fault)] = sql_faults(SqlAction.model_construct(statements=["select %(n)s"], args={"n": value}))
+
+    assert field == "args.n"
+    assert word in fault
+
+
+@pytest.mark.parametrize(
+    "value", [2**63 - 1, -(2**63), 0.1, 1.5, 123456789.012345, 1e300, 1e-300, True, None, "", "a\0b", "9" * 40, "\ud7ff"]
+)
+def test_values_that_arrive_pass(value: Scalar) -> None:
+    """Whatever JSON keeps as it is written."""
+    assert list(sql_faults(SqlAction(statements=["select %(n)s"], args={"n": value}))) == []
 
 
 @given(st.text(alphabet="'\"`\\/*!+-# \n\r$;a%()s"))

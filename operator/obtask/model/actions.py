@@ -92,7 +92,9 @@ class SqlAction(Value):
         default_factory=dict,
         max_length=64,
         description="Up to 64 values for %(name)s in statements, unless and until: strings, numbers, booleans or null. "
-        "They are bound, never pasted: a placeholder inside quotes or a comment is refused. With args, %% is one percent sign.",
+        "They are bound, never pasted: a placeholder inside quotes or a comment is refused. With args, %% is one percent sign. "
+        "Put in quotes what JSON or YAML would change: integers beyond 64 bits with a sign and numbers of more than 15 digits (refused), "
+        "dates, leading zeros, and words such as on, yes and no. true and false are bound as 1 and 0.",
     )
     unless: SqlUnless | None = Field(default=None, description="When this holds beforehand, nothing is run.")
     expect: Expression | None = Field(default=None, description="CEL over rows and affected of the last statement; must hold.")

@@ -1,13 +1,20 @@
 """Owns what is wrong with a sql action, as far as it can be told before anything runs. Pure. API.md section 2.1."""
 
+import math
 from collections.abc import Iterator
+from decimal import Decimal
 
 from obtask.model.actions import SqlAction
+from obtask.model.constraints import Scalar
 from obtask.rules.sql_text import changes_charset, misplaced, unknown_names
+
+INT64 = range(-(2**63), 2**63)
+CERTAIN_DIGITS = 15  # IEEE 754: a decimal of so many digits is the same after it was a binary double
 
 
 def sql_faults(action: SqlAction) -> Iterator[tuple[str, str]]:
     """Yield what is wrong as (field path below the action, what and what to write instead)."""
+    yield from ((f"args.{name}", fault) for name, value in action.args.items() if (fault := _value_fault(value)) is not None)
     if action.args:
         for field, text in sql_texts(action):
             yield from ((field, fault) for fault in _binding_faults(text, action))
@@ -27,3 +34,26 @@ def _binding_faults(text: str, action: SqlAction) -> Iterator[str]:
         yield f"{unknown} not in args"
     if changes_charset(text):
         yield "args are bound in the character set utf8mb4; without args another one can be set"
+
+
+def _value_fault(value: Scalar) -> str | None:
+    """Return why a value may be another one than the one that was written: the API server keeps numbers as int64 or double."""
+    match value:
+        case int() if value not in INT64:
+            return f"{value} does not fit into 64 bits with a sign: such numbers are rounded on their way here; put it in quotes"
+        case float() if not math.isfinite(value):
+            return f"{value} is no number that SQL has"
+        case float() if len(Decimal(repr(value)).as_tuple().digits) > CERTAIN_DIGITS:
+            return f"{value!r} has more than {CERTAIN_DIGITS} digits: such numbers are rounded on their way here; put it in quotes"
+        case str() if not _encodable(value):
+            return "is not Unicode text: it has half of a surrogate pair"
+        case _:
+            return None
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

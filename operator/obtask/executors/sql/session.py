@@ -61,6 +61,8 @@ class Session:
         """Return the value as a SQL literal, as the session's sql_mode wants it."""
         if isinstance(value, str):
             return literal_text(value, backslash_escapes=self._wire.backslash_escapes)
+        if isinstance(value, float):
+            return repr(value)  # exact, as it is written; the driver would make a double of it
         return str(self._wire.escape(value))
 
     async def execute(self, sql: str) -> Result | Fault:
