@@ -10,6 +10,7 @@ from tests.executors.seekdb import ask, sql_bench
 from tests.local import LOCAL
 
 from obtask.executors.connections import Connection
+from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session
 from obtask.executors.sql.work import SqlWork
 from obtask.model.attempt import Failed, Succeeded
@@ -115,6 +116,55 @@ async def test_args_are_bound_under_the_sessions_own_escaping_rules(database: Co
     )
 
     assert await sql_bench(database).run(attempt(action)) == Succeeded("2 statements")
+
+
+INSERT = "insert into t values (1)"
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["begin", INSERT],
+        ["start transaction", INSERT, "select * from t"],
+        ["set autocommit=0", INSERT],
+        ["set @@session.autocommit = off", INSERT, "select * from t"],
+        ["commit", "begin; insert into t values (1)"],
+        ["begin; insert into t values (1); select 1"],
+    ],
+)
+async def test_a_transaction_that_is_left_open_is_no_success(database: Connection, admin: Session, statements: list[str]) -> None:
+    """What nobody commits is gone when the connection is closed: the attempt fails and says what to add."""
+    assert isinstance(await admin.run("create table t (a int)"), Result)
+    on = sql_bench(database)
+
+    end = await on.run(attempt(sql(*statements, until={"query": "select count(*) as n from t", "expect": "rows[0].n == 1"})))
+
+    assert isinstance(end, Failed)
+    assert (end.reason, end.permanent) == (FailureReason.SQL_ERROR, True)
+    assert end.message.startswith("transaction left open: the server rolls back")
+    assert "COMMIT" in end.message
+    assert await ask(admin, "select count(*) from t") == ((0,),)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["begin", INSERT, "commit"],
+        ["begin; insert into t values (1); commit"],
+        ["set autocommit=0", INSERT, "commit", "select * from t"],
+        ["set autocommit=0", INSERT, "set autocommit=1"],
+        ["begin", INSERT, "create table other (a int)"],
+        [INSERT],
+    ],
+)
+async def test_a_transaction_that_is_committed_counts(database: Connection, admin: Session, statements: list[str]) -> None:
+    """By COMMIT or by a statement that implies it; a query that opens another one has nothing to lose."""
+    assert isinstance(await admin.run("create table t (a int)"), Result)
+
+    assert await sql_bench(database).run(attempt(sql(*statements))) == Succeeded(
+        f"{len(statements)} statement{'s' * (len(statements) > 1)}"
+    )
+    assert await ask(admin, "select count(*) from t") == ((1,),)
 
 
 async def test_without_args_a_statement_is_sent_as_it_is(database: Connection) -> None:

@@ -65,6 +65,11 @@ class Conversation:
         """True when there is no connection."""
         return self._session is None or self._session.closed
 
+    @property
+    def in_transaction(self) -> bool:
+        """True when what the last statements did is not committed."""
+        return self._session is not None and self._session.in_transaction
+
     async def open(self) -> Failed | None:
         """Connect, and make the session tell whose it is; return why that failed, if it did."""
         await self.close()

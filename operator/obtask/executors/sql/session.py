@@ -43,6 +43,11 @@ class Session:
         return bool(self._wire.closed)
 
     @property
+    def in_transaction(self) -> bool:
+        """True when what the last statements did is not committed."""
+        return self._wire.in_transaction
+
+    @property
     def host(self) -> str:
         """The host as the Secret names it."""
         return self._target.host

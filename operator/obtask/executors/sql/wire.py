@@ -63,6 +63,14 @@ class Wire(Bounded):
         """True unless the session's sql_mode has NO_BACKSLASH_ESCAPES, as the server told last."""
         return not self.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES
 
+    @property
+    def in_transaction(self) -> bool:
+        """True when the server told, with the last statement that returned no rows, that a transaction is open.
+
+        A query without autocommit opens one, too, in which there is nothing to lose: what ends a result with rows is not asked.
+        """
+        return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
+
     async def open(self) -> None:
         """Connect and log in."""
         await self._connect()

@@ -24,6 +24,7 @@ from obtask.rules.sql_faults import sql_faults
 
 SHOWN_EXPRESSION = 160
 SHOWN_STATEMENT = 80
+UNCOMMITTED = "transaction left open: the server rolls back what it changed when the connection is closed; end the statements with COMMIT"
 
 
 class SqlWork:
@@ -142,7 +143,7 @@ class _Run:
             if isinstance(answer, Fault):
                 return self._conversation.failed(label, answer)
             last = answer
-        return last
+        return Failed(FailureReason.SQL_ERROR, UNCOMMITTED, permanent=True) if self._conversation.in_transaction else last
 
     async def _expect(self, expression: str, last: Result) -> Failed | None:
         met = await self._holds("expect", expression, last)
