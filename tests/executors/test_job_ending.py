@@ -18,7 +18,7 @@ def job(kind: str = "Failed", reason: str = "BackoffLimitExceeded", **annotation
     meta = {"name": "j", "annotations": {f"task.oceanbase.com/{key}": value for key, value in annotations.items()}}
     return {
         "metadata": meta,
-        "spec": {"activeDeadlineSeconds": 60},
+        "spec": {"activeDeadlineSeconds": 60, "parallelism": 0 if annotations else 1},
         "status": {"conditions": [{"type": kind, "status": "True", "reason": reason}]},
     }
 

@@ -263,6 +263,23 @@ async def test_a_pod_without_a_job_needs_the_label(tasks: TaskClient, make: Make
     assert (seen.reason, seen.message) == (FailureReason.NOT_FOUND, f"Job {name} was deleted, not by the operator")
 
 
+async def test_a_job_that_only_says_that_it_was_stopped(tasks: TaskClient, make: Make) -> None:
+    """Whoever may change Jobs cannot keep the operator from stopping one: the note counts together with what stops a Job."""
+    one, log, executor = of_task(tasks, "sleep 60"), PlainLog(), make()
+    await executor.start(one, log)
+    name = job_name("owner", one.id)
+    note = [f"task.oceanbase.com/stopped={FailureReason.CANCELLED.value}", "task.oceanbase.com/stopped-message=not at all"]
+    tasks.kubectl("annotate", "job", name, *note)
+    with a_node(tasks):
+        await watch(executor, one, log, until=lambda seen: isinstance(seen, Running) and "pod" in log.text)
+        await executor.cancel(one)
+        seen = await watch(executor, one, log)
+
+    assert isinstance(seen, Failed)
+    assert (seen.reason, seen.message) == (FailureReason.CANCELLED, "cancelled")
+    assert tasks.api.get(f"{JOBS.format(tasks.namespace)}/{name}")["spec"]["parallelism"] == 0
+
+
 async def test_killed_before_the_job_was_made(tasks: TaskClient, make: Make) -> None:
     """The next operator makes it: nothing has run."""
     one, log, executor = of_task(tasks), PlainLog(), make()

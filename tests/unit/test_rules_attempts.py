@@ -82,3 +82,12 @@ def test_new_attempt_starts_with_a_clean_slate() -> None:
     only = world.subtask("only")
     assert (only.attempts, only.started_at) == (2, START + timedelta(seconds=30))
     assert (only.message, only.failure, only.finished_at, only.log_tail, only.log_ref) == (None, None, None, None, None)
+
+
+def test_attempt_knows_who_created_its_task() -> None:
+    """From the task as it was read, of whose annotations most are forgotten."""
+    stamped, plain = World(a_task().annotated(_created_by="alice").step("check", sql=SQL)), World(a_task().step("check", sql=SQL))
+    for world in (stamped, plain):
+        world.run()
+
+    assert [world.executors.started[0].created_by for world in (stamped, plain)] == ["alice", None]

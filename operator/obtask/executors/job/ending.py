@@ -28,10 +28,10 @@ def is_finished(job: Json) -> bool:
 
 
 def stopped(job: Json) -> Failed | None:
-    """Return why the operator stopped the Job, if it did."""
+    """Return why the operator stopped the Job, if it did: a note on a Job that may still have pods, or may have them again, is none."""
     annotations = job["metadata"].get("annotations") or {}
     reason = annotations.get(names.STOPPED_ANNOTATION)
-    if reason not in set(FailureReason):
+    if reason not in set(FailureReason) or (job.get("spec") or {}).get("parallelism") != 0:
         return None
     return Failed(FailureReason(reason), annotations.get(names.STOPPED_MESSAGE_ANNOTATION) or "stopped")
 
