@@ -73,6 +73,10 @@ class PlainLog:
         """Keep the secret."""
         self.secrets.append(secret)
 
+    def seam(self, prefix: str) -> tuple[str, int] | None:  # noqa: ARG002 - the protocol's argument
+        """No other operator has begun it."""
+        return None
+
     @property
     def text(self) -> str:
         """Everything that was written."""

@@ -233,10 +233,13 @@ def _answer(request: BaseHTTPRequestHandler, node: Node) -> None:
     lines = container.log(follow=query.get("follow") == "true")
     if "tailLines" in query:
         lines = iter(list(lines)[-int(query["tailLines"]) :])
+    since = query.get("sinceTime", "").removesuffix("Z").encode()  # whole seconds: the API server passes on no more
     left = int(query.get("limitBytes", 1 << 62))
     with contextlib.suppress(ConnectionError):
         request.wfile.flush()
         for at, text in lines:
+            if at < since:
+                continue
             line = (at + b" " + text if query.get("timestamps") == "true" else text)[:left]
             left -= len(line)
             request.wfile.write(line)

@@ -14,13 +14,14 @@ from tests.scenario.tasks import TaskClient, wait_step
 
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.executors.job.executor import JobExecutor, Tools
+from obtask.executors.job.following import MOST_OF_A_NAMESPACE
 from obtask.executors.job.secrets import PodSecrets
 from obtask.kube.api import Api, connect
 from obtask.kube.jobs import Jobs
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Attempt, Failed, Running, Seen, Succeeded
 from obtask.model.kubernetes_actions import JobAction
-from obtask.model.status import FailureReason
+from obtask.model.status import Direction, FailureReason
 from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
 from obtask.rules.ownership import attempt_annotations, owner_reference, task_labels
@@ -366,6 +367,71 @@ async def test_what_kubernetes_refuses(tasks: TaskClient, make: Make, fields: An
     assert isinstance(seen, Failed)
     assert seen.reason is reason
     assert said in seen.message
+
+
+async def test_the_jobs_of_the_first_and_the_last_two_attempts_stay(tasks: TaskClient, make: Make) -> None:
+    """From the end of the fourth attempt on, one Job goes with each end; each direction counts for itself."""
+    first, executor = of_task(tasks), make()
+    undo = replace(first, id=replace(first.id, direction=Direction.ROLLBACK))
+    with a_node(tasks):
+        for attempt_ in [numbered(undo, 2), *(numbered(first, number) for number in (1, 2, 3, 4, 5))]:
+            await executor.start(attempt_, PlainLog())
+            assert isinstance(await watch(executor, attempt_, PlainLog()), Succeeded)
+            executor.forget(attempt_.id)
+
+        left = {job_name("owner", numbered(first, number).id) for number in (1, 4, 5)} | {job_name("owner", numbered(undo, 2).id)}
+        async with asyncio.timeout(20):
+            while set(jobs(tasks)) != left:  # noqa: ASYNC110 - the TTL controller does not ring
+                await asyncio.sleep(0.1)
+
+
+async def test_a_job_that_is_not_over_or_not_ours_stays(tasks: TaskClient, make: Make) -> None:
+    """An earlier attempt's Job that has not finished, and one that only bears its name, are left alone; the end is told all the same."""
+    one, executor = of_task(tasks, LASTING), make()
+    await executor.start(numbered(one, 2), PlainLog())
+    short = replace(one, action=JobAction.model_validate({"image": "node/any", "command": ["true"]}))
+    strange = tasks.api.get(f"{JOBS.format(tasks.namespace)}/{jobs(tasks)[0]}")
+    template = {"metadata": {}, "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "node/any", "command": ["true"]}]}}
+    meta = strange["metadata"] | {"name": job_name("owner", numbered(one, 3).id)}  # it has the annotations of another attempt
+    meta = {key: meta[key] for key in ("name", "annotations", "ownerReferences")}
+    with a_node(tasks):
+        tasks.api.send("POST", JOBS.format(tasks.namespace), {"metadata": meta, "spec": {"template": template}})
+        for number in (4, 5):
+            await executor.start(numbered(short, number), PlainLog())
+            assert isinstance(await watch(executor, numbered(short, number), PlainLog()), Succeeded)
+
+    found = {job["metadata"]["name"]: job["spec"] for job in tasks.api.get(JOBS.format(tasks.namespace))["items"]}
+    assert found.keys() == {job_name("owner", numbered(one, number).id) for number in (2, 3, 4, 5)}
+    assert not [spec for spec in found.values() if "ttlSecondsAfterFinished" in spec]
+
+
+async def test_a_log_is_copied_while_its_container_runs(tasks: TaskClient, make: Make) -> None:
+    """Every container's lines are there as they come, and once in the end; those for which there is no slot are read in turn."""
+    script = "for i in 1 2 3 4 5 6 7 8; do echo line $i; sleep 0.25; done; printf 'no end'"
+    side = {"name": "side", "image": "node/any", "command": ["sh", "-c", script]}
+    template = {
+        "spec": {"containers": [{"name": "tool"}, *({**side, "name": f"side-{number}"} for number in range(MOST_OF_A_NAMESPACE + 2))]}
+    }
+    one, log, executor = of_task(tasks, script, podTemplate=template), PlainLog(), make()
+    with a_node(tasks):
+        await executor.start(one, log)
+        await watch(executor, one, log, until=lambda _: all(f"[{name}] line 3" in log.text for name in ("tool", *sides())))
+        assert "line 8" not in log.text
+        assert isinstance(await watch(executor, one, log), Succeeded)
+
+    for name in ("tool", *sides()):
+        lines = [line.split("] ", 1)[1] for line in log.lines if f"[{name}] " in line]
+        assert lines == [*(f"line {number}" for number in range(1, 9)), "no end"]
+
+
+def sides() -> list[str]:
+    """Return the containers beside the step's own: more than a namespace may follow at once."""
+    return [f"side-{number}" for number in range(MOST_OF_A_NAMESPACE + 2)]
+
+
+def numbered(one: Attempt, number: int) -> Attempt:
+    """Return another attempt of the same subtask and direction."""
+    return replace(one, id=replace(one.id, number=number))
 
 
 async def test_every_container_has_its_log(tasks: TaskClient, make: Make) -> None:

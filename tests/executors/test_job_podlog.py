@@ -1,19 +1,25 @@
 """Copying a container's log: whose times are believed, and what a stream may be cut into."""
 
+import gzip
+import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 from tests.executors.attempts import PlainLog
 
-from obtask.executors.job.podlog import LONGEST_LINE, PodLog
+from obtask.executors.job.cursor import Cursor
+from obtask.executors.job.following import reading_pace
+from obtask.executors.job.podlog import LONGEST_LINE, Copy, PodLog
 from obtask.executors.job.secrets import secrets_of
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.jobs import Jobs
+from obtask.logs.text import AttemptLog
 
-AT, SHOWN = "2026-11-22T22:42:04.123456789Z", "2026-11-22T22:42:04.123Z"
+AT = SHOWN = "2026-11-22T22:42:04.123456789Z"
 POD: dict[str, Any] = {
     "metadata": {"namespace": "prod", "name": "p"},
     "status": {"containerStatuses": [{"name": "main", "state": {"running": {"startedAt": AT}}}]},
@@ -51,8 +57,98 @@ class Stream:
 async def copied(*pieces: bytes) -> list[str]:
     """Return the lines of the attempt's log."""
     log = PlainLog()
-    await PodLog(Jobs(Stream(pieces))).copy(POD, log, set(), follow=False)
+    await PodLog(Jobs(Stream(pieces)), reading_pace()).finish(Copy(POD, "main", "", log, Cursor()))
     return log.lines
+
+
+class Kubelet:
+    """Has a growing log, gives out what was written since a whole second, and breaks off anywhere. Implements what ``Jobs`` needs."""
+
+    def __init__(self, written: Sequence[tuple[str, str]], chance: random.Random) -> None:
+        self._written = written
+        self._chance = chance
+        self.there = 0
+        self.breaks = True
+
+    async def send(self, *_: object, **__: object) -> Json | Refusal:
+        """Nothing else is asked for."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def streaming(
+        self, path: str, *, query: Mapping[str, str] = MappingProxyType({}), seconds: float = 0
+    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+        """Give out some of the log."""
+        assert path.endswith("/log")
+        assert seconds
+        self.there = (
+            min(len(self._written), self.there + self._chance.randrange(len(self._written) // 8)) if self.breaks else len(self._written)
+        )
+        since = query.get("sinceTime", "").removesuffix("Z")
+        assert len(since) in {0, 19}
+        text = "".join(f"{at} {line}\n" for at, line in self._written[: self.there] if at >= since).encode()
+        end = self._chance.randrange(len(text) + 1) if self.breaks else len(text)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            size = self._chance.choice([7, 100, 5000])
+            for start in range(0, end, size):
+                yield text[start : min(end, start + size)]
+            if self._chance.random() < 0.5 and self.breaks:
+                raise Unavailable("cut")
+
+        yield pieces()
+
+
+def written_by_a_container(chance: random.Random) -> list[tuple[str, str]]:
+    """Return lines with their times: some at the same nanosecond, some the same, some overtaken by a little, some after a long pause."""
+    now, written = datetime(2026, 11, 22, 23, 59, 50, tzinfo=UTC), []
+    for _ in range(chance.choice([40, 2000])):
+        now += timedelta(seconds=chance.choice([0, 0, 1e-6, 1e-3, 0.3, chance.choice([0, 20])]))
+        at = now - timedelta(seconds=chance.choice([0, 0, 0, 0.0005]))
+        written.append(
+            (at.strftime("%Y-%m-%dT%H:%M:%S.%f") + f"{chance.randrange(2)}00Z", chance.choice(["a", "b", f"line {len(written)}"]))
+        )
+    return written
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_log_that_is_cut_again_and_again_is_copied_once(seed: int) -> None:
+    """Wherever streams end, in whatever pieces, each line is there, whole, in order, once."""
+    chance = random.Random(seed)  # noqa: S311 - the same in every run
+    written, log = written_by_a_container(chance), PlainLog()
+    kubelet = Kubelet(written, chance)
+    logs, copy = PodLog(Jobs(kubelet), reading_pace()), Copy(POD, "main", "", log, Cursor(), urgent=True)
+
+    for _ in range(30):
+        try:
+            await (logs.follow(copy) if chance.random() < 0.5 else logs.poll(copy))
+        except Unavailable:
+            continue
+    kubelet.breaks = False
+    await logs.finish(copy)
+
+    assert log.lines == [f"{at} {line}" for at, line in written]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_another_operator_goes_on_where_the_log_ends(seed: int) -> None:
+    """What was recalled from the log is not copied again, what was not shown yet is; the operator's own lines tell nothing."""
+    chance = random.Random(seed)  # noqa: S311 - the same in every run
+    written = sorted(written_by_a_container(chance))
+    shown = chance.randrange(len(written))
+    log = AttemptLog(clock=lambda: datetime(2027, 1, 1, tzinfo=UTC))
+    log.write("Job x created", at="2026-11-22T23:59:49.000Z")
+    for at, line in written[:shown]:
+        log.write(line, at=at)
+    log.write("stopping Job x", at="2026-12-31T00:00:00.000Z")
+    kubelet = Kubelet(written, chance)
+    kubelet.breaks = False
+
+    await PodLog(Jobs(kubelet), reading_pace()).finish(Copy(POD, "main", "", log, Cursor(log.seam(""))))
+
+    lines = gzip.decompress(log.packed()).decode().splitlines()
+    expected = [f"{at} {line}" for at, line in written]
+    assert [line for line in lines if not line.endswith(("Job x created", "stopping Job x"))] == expected
 
 
 async def test_the_time_of_the_kubelet_is_that_of_the_line() -> None:

@@ -81,6 +81,10 @@ class _NoLog:
     def hide(self, secret: str) -> None:
         """Hide nothing."""
 
+    def seam(self, prefix: str) -> tuple[str, int] | None:  # noqa: ARG002 - the protocol's argument
+        """Nothing was copied."""
+        return None
+
 
 class Counting:
     """Counts which attempts another executor is told to start. Starting one twice on one operator is harmless, so it counts once."""

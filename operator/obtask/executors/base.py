@@ -14,6 +14,12 @@ class Log(Protocol):
     def hide(self, secret: str) -> None:
         """Mask this value wherever it appears, in what was and what will be written."""
 
+    def seam(self, prefix: str) -> tuple[str, int] | None:
+        """Return the latest time to the nanosecond of lines that begin so, and how many have it; None if none has such a time.
+
+        Only lines that were written elsewhere before have one: a log that another operator has begun tells how far it was copied.
+        """
+
 
 class Executor(Protocol):
     """Carries out attempts of one kind of action. No method lets an exception of the target escape."""

@@ -43,6 +43,13 @@ class Jobs:
         path, query = _jobs(meta["namespace"], meta["name"]), {"fieldManager": names.FIELD_MANAGER}
         return await self._api.send("PATCH", path, query=query, body=change)
 
+    async def let_expire(self, job: Json) -> Json | Refusal:
+        """Have the TTL controller delete this version of a Job, and its pods, now that it has finished."""
+        meta = job["metadata"]
+        version = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        path, query = _jobs(meta["namespace"], meta["name"]), {"fieldManager": names.FIELD_MANAGER}
+        return await self._api.send("PATCH", path, query=query, body={"metadata": version, "spec": {"ttlSecondsAfterFinished": 0}})
+
     async def pods(self, namespace: str, job: str, uid: str | None, task_uid: str | None = None) -> list[Json] | Refusal:
         """Return the pods that bear the name of this Job, and its uid and the task's if given: the oldest first, ``MOST_PODS`` at most.
 
@@ -66,11 +73,15 @@ class Jobs:
         return sorted(answer.get("items") or [], key=lambda event: int(event["metadata"]["resourceVersion"]))
 
     def log(
-        self, pod: Json, container: str, *, follow: bool, seconds: float
+        self, pod: Json, container: str, *, follow: bool, seconds: float, since: str | None = None
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
-        """Open the log of a container: lines with their times, until now or, followed, until the container ends."""
+        """Open the log of a container: lines with their times, until now or, followed, until the container ends.
+
+        ``since`` (RFC 3339) leaves out what is older; kubelets are told the second only.
+        """
         query = {"container": container, "timestamps": "true", "limitBytes": str(LOG_BYTES)}
-        return self._api.streaming(_log(pod), query=query | ({"follow": "true"} if follow else {}), seconds=seconds)
+        query |= ({"follow": "true"} if follow else {}) | ({"sinceTime": since} if since else {})
+        return self._api.streaming(_log(pod), query=query, seconds=seconds)
 
     def log_end(self, pod: Json, container: str, *, seconds: float) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
         """Open the last lines of the log of a container."""

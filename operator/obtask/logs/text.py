@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -16,6 +17,7 @@ TAIL_BYTES = 2048
 PACK_LEVEL = 6  # 9 takes ten times as long for a log of few different characters, and gains nothing
 
 LONGEST_MESSAGE = 4096
+NANOSECONDS = len("2026-11-22T22:42:04.123456789Z")
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})")
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
@@ -49,6 +51,11 @@ class AttemptLog:
     def hide(self, secret: str) -> None:
         """Mask this value wherever it appears, in what was and what will be written."""
         self._secrets.add(secret)
+
+    def seam(self, prefix: str) -> tuple[str, int] | None:
+        """Return the latest time to the nanosecond of lines that begin so, and how many have it; None if none has such a time."""
+        times = Counter(line.at for line in (*self._lines.head, *self._lines.newest) if _is_read_elsewhere(line, prefix))
+        return max(times.items(), default=None)
 
     @property
     def heavy(self) -> bool:
@@ -129,6 +136,12 @@ class AttemptLog:
         cut = [*self._lines.head[len(head) :], *self._lines.newest[:dropped]]
         size = self._lines.cut_bytes + sum(line.size for line in cut)
         return "".join(f"{line}\n" for line in [*head, f"… {lines} lines ({size} bytes) were cut here …", *newest])
+
+
+def _is_read_elsewhere(line: Line, prefix: str) -> bool:
+    # The rest of a line that was too long, as it is shown and recalled, is no line of its own.
+    whole = not line.continues and not line.text.removeprefix(prefix).startswith("…")
+    return len(line.at) == NANOSECONDS and whole and line.text.startswith(prefix)
 
 
 def _fitting(lines: list[str], max_bytes: int) -> str:

@@ -1,13 +1,13 @@
 """Owns what is remembered of a Job's attempt while it is not over. Nothing here is needed to go on after a restart."""
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from obtask.executors.base import Log
 from obtask.executors.job.manifest import is_of
-from obtask.model.attempt import Attempt, Failed, Running
+from obtask.executors.job.podlog import Copy, started_containers
+from obtask.model.attempt import Attempt, Lost, Outcome, Running
 from obtask.rules.job_names import job_name
 
 Json = dict[str, Any]
@@ -27,14 +27,13 @@ class Entry:
     hidden: bool = False
     changed: bool = True
     last: Running | None = None
-    end: Failed | None = None
+    end: Outcome | Lost | None = None
     started: bool = False
     held_since: datetime | None = None
     last_pods: list[Json] = field(default_factory=list)  # the newest one, as it was last seen: it may be gone by now
     waits_for: str = ""
     said: str = ""
-    copied: set[str] = field(default_factory=set)
-    copying: list[asyncio.Task[None]] = field(default_factory=list)
+    copies: dict[tuple[str, str], Copy] = field(default_factory=dict)  # by the pod's uid and the container's name
 
     @property
     def name(self) -> str:
@@ -68,7 +67,7 @@ class Entry:
         return news
 
     def learn_pod(self, pod: Json) -> bool:
-        """Take note of a version of a pod; return whether it is news: what a container says in its last second has to be read then."""
+        """Take note of a version of a pod; return whether it is news: what a container says is read from its first second to its last."""
         news = [_turn(known) for known in self.last_pods] != [_turn(pod)]
         self.last_pods, self.changed = [pod], self.changed or news
         return news
@@ -100,6 +99,6 @@ class Entry:
             self.log.write(text)
 
 
-def _turn(pod: Json) -> tuple[str, str | None, bool]:
+def _turn(pod: Json) -> tuple[str, str | None, bool, list[str]]:
     meta = pod["metadata"]
-    return meta["uid"], (pod.get("status") or {}).get("phase"), "deletionTimestamp" in meta
+    return meta["uid"], (pod.get("status") or {}).get("phase"), "deletionTimestamp" in meta, started_containers(pod)

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from obtask.executors.base import Log
 from obtask.executors.job.ending import creation_refused, foreign, is_alive, is_done, is_finished, is_leaving, outcome, stopped, undeserved
 from obtask.executors.job.entry import Entry
-from obtask.executors.job.following import Following
+from obtask.executors.job.following import Following, reading_pace
+from obtask.executors.job.leftovers import Leftovers
 from obtask.executors.job.manifest import is_pod_of, job_manifest
-from obtask.executors.job.podlog import PodLog
+from obtask.executors.job.podlog import PodLog, started_containers
 from obtask.executors.job.reading import RELOOK, Reading
 from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.job.waiting import Hold, no_pod_hold, pod_hold
@@ -54,7 +55,8 @@ class JobExecutor:
         self._tools = tools
         self._clock = tools.clock
         self._read = Reading(tools.jobs, tools.clock)
-        self._logs = Following(PodLog(tools.jobs))
+        self._logs = Following(PodLog(tools.jobs, reading_pace()))
+        self._leftovers = Leftovers(tools.jobs, tools.confirmed)
         self._entries: dict[AttemptId, Entry] = {}
         self._places: dict[tuple[str, str], Entry] = {}
 
@@ -72,13 +74,15 @@ class JobExecutor:
     async def observe(self, attempt: Attempt, log: Log) -> Seen:
         """Return what the Job and its pod say."""
         entry = self._entry(attempt, log)
-        rests = entry.end or entry.rests(self._clock())
-        if rests is not None:
+        rests = entry.rests(self._clock())
+        if rests is not None and entry.end is None:
             return rests
         entry.changed = False
         try:
-            job = await self._read.job(entry)
-            seen = await (self._missing(entry) if job is None else self._found(entry, job))
+            seen = entry.end or await self._found(entry, await self._read.job(entry))
+            if not isinstance(seen, Running):
+                entry.end = seen
+                await self._leftovers.give_up(attempt)
         except (Unavailable, Denied):
             entry.changed = True
             raise
@@ -153,12 +157,12 @@ class JobExecutor:
             entry.learn(answer, now)
             entry.log.write(f"Job {entry.name} created")
             return Running(wake_at=self._clock())
-        entry.end = creation_refused(answer)
-        if entry.end is None and not answer.conflict:
+        refused = entry.end = creation_refused(answer)
+        if refused is not None:
+            entry.log.write(refused.message)
+        elif not answer.conflict:
             entry.say(f"the Job cannot be made yet: {answer.message}")
-        if entry.end is not None:
-            entry.log.write(entry.end.message)
-        return entry.end or Running(one_line(entry.said) or None, wake_at=now + (SOON if answer.conflict else POD_PAUSE))
+        return refused or Running(one_line(entry.said) or None, wake_at=now + (SOON if answer.conflict else POD_PAUSE))
 
     async def _hide(self, entry: Entry, job: Json, *, again: bool = False) -> None:
         if again or not entry.hidden:
@@ -187,7 +191,9 @@ class JobExecutor:
             return Running(wake_at=now, nonce_digest=self._tools.nonces.digest(attempt.id))
         return await self._create(entry)
 
-    async def _found(self, entry: Entry, job: Json) -> Seen:
+    async def _found(self, entry: Entry, job: Json | None) -> Seen:
+        if job is None:
+            return await self._missing(entry)
         if entry.owns(job):
             return await self._present(entry, job)
         if entry.existed:
@@ -240,14 +246,16 @@ class JobExecutor:
         if pod is not None and not is_alive(pod):
             return self._wait(entry, None, SOON)  # the Job says so soon
         closing = entry.attempt.deadline is not None and now >= entry.attempt.deadline - FOLLOW_LEAD
-        if pod is not None and (closing or is_leaving(pod)):
-            await self._logs.follow(entry, pod)
-        if pod is not None and pod["status"].get("phase") == "Running":
+        if pod is not None and started_containers(pod):
             if not entry.started:
                 # What the pod really got: the Secrets may have been made or changed since the Job was.
                 await self._hide(entry, job, again=True)
                 entry.started, entry.waits_for = True, ""
                 entry.log.write(f"pod {pod['metadata']['name']} runs on node {pod['spec'].get('nodeName')}")
+            self._logs.watch(entry, pod)
+        if pod is not None and (closing or is_leaving(pod)):
+            await self._logs.follow(entry, pod)
+        if pod is not None and pod["status"].get("phase") == "Running":
             return self._wait(entry, None, SOON if is_leaving(pod) else RELOOK)
         hold = pod_hold(pod) if pod is not None else no_pod_hold(await self._read.events(entry))
         return await self._held(entry, job, hold, SOON if closing else POD_PAUSE)

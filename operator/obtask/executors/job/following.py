@@ -1,16 +1,35 @@
-"""Owns reading the logs of pods that are about to end, beside everything else, and having them whole at the end."""
+"""Owns reading the logs of pods while they run, beside everything else, and having them whole at the end."""
 
 import asyncio
+import logging
 
+from obtask.executors.job.cursor import Cursor
 from obtask.executors.job.entry import Entry, Json
-from obtask.executors.job.podlog import PodLog
-from obtask.shares import Slot, Slots
+from obtask.executors.job.podlog import Copy, PodLog, prefix_of, started_containers
+from obtask.kube.api import Denied, Unavailable
+from obtask.shares import Pace, Slot, Slots
+
+logger = logging.getLogger(__name__)
 
 OPEN_SECONDS = 10.0
 DRAIN_SECONDS = 30.0
-# Each one keeps a connection to the API server for as long as a pod takes to end; the operator needs some for itself.
+# Each one keeps a connection to the API server for as long as a container runs; the operator needs some for itself.
 MOST_FOLLOWED = 32
 MOST_OF_A_NAMESPACE = 8
+# The others are read in turn.
+MOST_POLLED = 8
+MOST_POLLED_OF_A_NAMESPACE = 4
+POLLS_PER_SECOND = 10
+# What one namespace's containers have the loop read in a second: this many turns of 256 lines, or 64 KiB.
+TURNS_PER_SECOND = 32
+TURNS_AT_ONCE = 64
+SHORTEST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+
+
+def reading_pace() -> Pace:
+    """Return how fast the logs of running containers are read."""
+    return Pace(TURNS_PER_SECOND, burst=TURNS_AT_ONCE)
 
 
 class Following:
@@ -19,45 +38,106 @@ class Following:
     def __init__(self, logs: PodLog) -> None:
         self._logs = logs
         self._slots = Slots(MOST_FOLLOWED, most=MOST_OF_A_NAMESPACE)
-        self._copying: set[asyncio.Task[None]] = set()
+        self._polls = Slots(MOST_POLLED, most=MOST_POLLED_OF_A_NAMESPACE)
+        self._pace = Pace(POLLS_PER_SECOND, burst=POLLS_PER_SECOND)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def watch(self, entry: Entry, pod: Json) -> list[Copy]:
+        """Read the logs of the containers that have started for as long as they run; return these logs."""
+        copies = [self._copy(entry, pod, name) for name in started_containers(pod)]
+        for copy in copies:
+            if copy.task is None:
+                self._begin(copy)
+        return copies
 
     async def follow(self, entry: Entry, pod: Json) -> None:
         """Open the log for good, and read it to its end, which may come at any moment from now on.
 
         When too many logs are open already, it is read as far as it goes now.
         """
-        slot = Slot(self._slots, entry.attempt.namespace)
-        if not slot.take_now():
-            await self._logs.copy(pod, entry.log, entry.copied, follow=False)
-            return
-        opened = asyncio.Event()
-        task = asyncio.create_task(self._logs.copy(pod, entry.log, entry.copied, follow=True, opened=opened.set))
-        entry.copying = [*(other for other in entry.copying if not other.done()), task]
-        self._copying.add(task)
-        task.add_done_callback(self._copying.discard)
-        task.add_done_callback(lambda _: slot.give_back())
+        copies = self.watch(entry, pod)
+        for copy in copies:
+            copy.urgent = True
+            if not copy.following:
+                self._begin(copy)
         try:
             async with asyncio.timeout(OPEN_SECONDS):
-                await opened.wait()
+                for copy in copies:
+                    await copy.fresh.wait()
         except TimeoutError:
             entry.say(f"the log of pod {pod['metadata']['name']} cannot be opened")
 
     async def collect(self, entry: Entry, pods: list[Json]) -> None:
         """Have all of the log of pods that have ended."""
-        if entry.copying:
-            await asyncio.wait(entry.copying, timeout=DRAIN_SECONDS)
+        for copy in entry.copies.values():
+            copy.final = True
+            if copy.task is not None and not copy.streaming:
+                copy.task.cancel()
+        reading = [copy.task for copy in entry.copies.values() if copy.task is not None]
+        if reading:
+            await asyncio.wait(reading, timeout=DRAIN_SECONDS)
+        self.drop(entry)
         for pod in pods:
-            await self._logs.copy(pod, entry.log, entry.copied, follow=False)
-        if not pods and not entry.copied:
+            for name in started_containers(pod):
+                await self._logs.finish(self._copy(entry, pod, name))
+        if not pods and not any(copy.opened for copy in entry.copies.values()):
             entry.say("the pod is gone, and its log with it")
 
     def drop(self, entry: Entry) -> None:
         """Stop reading for an attempt."""
-        for task in entry.copying:
-            task.cancel()
+        for copy in entry.copies.values():
+            if copy.task is not None:
+                copy.task.cancel()
 
     async def close(self) -> None:
         """Stop reading."""
-        for task in self._copying:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._copying, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _copy(self, entry: Entry, pod: Json, name: str) -> Copy:
+        place = (str(pod["metadata"]["uid"]), name)
+        copy = entry.copies.get(place)
+        if copy is None:
+            prefix = prefix_of(pod, name)
+            # Another operator may have shown some of it: it is in the log already.
+            copy = entry.copies[place] = Copy(pod, name, prefix, entry.log, Cursor(entry.log.seam(prefix)))
+        return copy
+
+    def _begin(self, copy: Copy) -> None:
+        if copy.task is not None:
+            copy.task.cancel()
+        copy.fresh.clear()
+        copy.task = asyncio.create_task(self._read(copy))
+        self._tasks.add(copy.task)
+        copy.task.add_done_callback(self._tasks.discard)
+
+    async def _read(self, copy: Copy) -> None:
+        """Read until the attempt is over: what was cut goes on; whatever has nothing to say is asked more and more rarely."""
+        pause = SHORTEST_PAUSE
+        while True:
+            before = copy.size
+            try:
+                await self._read_once(copy)
+            except (Unavailable, Denied) as error:
+                logger.debug("log of container %s: %s", copy.name, error)
+            if copy.final:
+                return
+            pause = SHORTEST_PAUSE if copy.size > before or copy.urgent else min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(pause)
+
+    async def _read_once(self, copy: Copy) -> None:
+        slot = Slot(self._slots, copy.namespace)
+        if slot.take_now():
+            copy.following = True
+            copy.fresh.clear()
+            try:
+                await self._logs.follow(copy)
+            finally:
+                copy.following = False
+                slot.give_back()
+            return
+        if not copy.urgent:
+            await self._pace.turn(copy.namespace)
+        async with self._polls.of(copy.namespace):
+            await self._logs.poll(copy)

@@ -2,13 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from obtask.executors.base import Log
+from obtask.executors.job.cursor import Cursor
 from obtask.executors.job.ending import container_statuses
-from obtask.kube.api import Refusal, Unavailable
+from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.jobs import LOG_BYTES, Jobs
+from obtask.shares import Pace
 
 Json = dict[str, Any]
 
@@ -17,71 +20,140 @@ TRIES = 3
 PAUSE_SECONDS = 0.5
 READ_SECONDS = 120.0
 FOLLOW_SECONDS = 3600.0
+# A container may write faster than the loop should read: the work of so many lines, or bytes, is one turn of its namespace.
+LINES_OF_A_TURN = 256
+BYTES_OF_A_TURN = 64 * 1024
 # 2026-11-22T22:42:04.123456789Z, in UTC whatever the node's clock shows.
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z ?")
 
 
+@dataclass(slots=True, eq=False)
+class Copy:
+    """The log of one container, and how far it was copied.
+
+    ``following``: it has a slot. ``urgent``: it may be gone soon. ``final``: the container has ended.
+    """
+
+    pod: Json
+    name: str
+    prefix: str
+    log: Log
+    cursor: Cursor
+    following: bool = False
+    urgent: bool = False
+    final: bool = False
+    opened: bool = False
+    ended: bool = False  # it was followed to its end
+    streaming: bool = False
+    size: int = 0
+    fresh: asyncio.Event = field(default_factory=asyncio.Event)  # what is written from now on cannot get lost, or was just read
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def namespace(self) -> str:
+        """Whose it is."""
+        return str(self.pod["metadata"]["namespace"])
+
+    def say(self, text: str) -> None:
+        """Write a line about this log."""
+        self.log.write(f"{self.prefix}the log of container {self.name} {text}")
+
+
 class PodLog:
-    """Copies what the containers of a pod write; it never fails, it says in the log what could not be had."""
+    """Copies what the containers of a pod write."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: Jobs, pace: Pace) -> None:
         self._jobs = jobs
+        self._pace = pace
 
-    async def copy(self, pod: Json, log: Log, copied: set[str], *, follow: bool, opened: Callable[[], None] = lambda: None) -> None:
-        """Copy until now or, following, until the containers end. Containers in ``copied`` are left out; those taken on join it.
-
-        ``opened`` is called when nothing that was written until now can get lost any more.
-        """
-        statuses = container_statuses(pod.get("status") or {})
-        started = [status["name"] for status in statuses if _has_started(status) and status["name"] not in copied]
-        copied.update(started)
-        waiting = set(started)
-
-        def opened_one(name: str) -> None:
-            waiting.discard(name)
-            if not waiting:
-                opened()
-
-        if not started:
-            opened()
-        copies = [self._container(pod, name, f"[{name}] " if len(statuses) > 1 else "", log, opened_one, follow=follow) for name in started]
-        if follow:  # they run side by side
-            await asyncio.gather(*copies)
-        else:
-            for copy in copies:
-                await copy
-
-    async def _container(self, pod: Json, name: str, prefix: str, log: Log, opened: Callable[[str], None], *, follow: bool) -> None:
-        seconds = FOLLOW_SECONDS if follow else READ_SECONDS
-        count = 0
-        for left in reversed(range(TRIES)):
+    async def follow(self, copy: Copy) -> Refusal | None:
+        """Copy what is new until the container ends; return why that is not possible. Raises kube.api.Unavailable, also in between."""
+        async with self._jobs.log(copy.pod, copy.name, follow=True, seconds=FOLLOW_SECONDS, since=copy.cursor.since) as answer:
+            copy.fresh.set()
+            if isinstance(answer, Refusal):
+                return answer
+            copy.streaming = copy.opened = True
+            copy.ended = False
             try:
-                async with self._jobs.log(pod, name, follow=follow, seconds=seconds) as answer:
-                    opened(name)
-                    if isinstance(answer, Refusal):
-                        log.write(f"{prefix}the log of container {name} cannot be read: {answer.message}")
-                        return
-                    async for size in _copy(answer, log, prefix):
-                        count += size
-                break
-            except Unavailable as error:
-                if count or not left:
-                    log.write(f"{prefix}the log of container {name} breaks off: {error}")
-                    opened(name)
-                    return
-                await asyncio.sleep(PAUSE_SECONDS)
-        if count >= LOG_BYTES:
-            await self._end(pod, name, prefix, log)
+                await self._copy(answer, copy)
+                copy.ended = True
+            finally:
+                copy.streaming = False
+                copy.fresh.clear()
+        return None
 
-    async def _end(self, pod: Json, name: str, prefix: str, log: Log) -> None:
-        log.write(f"{prefix}the log of container {name} is longer than {LOG_BYTES} bytes: its last lines follow")
+    async def poll(self, copy: Copy) -> Refusal | None:
+        """Copy what is new until now; return why that is not possible. Raises kube.api.Unavailable, also in between."""
+        async with self._jobs.log(copy.pod, copy.name, follow=False, seconds=READ_SECONDS, since=copy.cursor.since) as answer:
+            if not isinstance(answer, Refusal):
+                copy.opened = True
+                await self._copy(answer, copy)
+            copy.fresh.set()
+            return answer if isinstance(answer, Refusal) else None
+
+    async def finish(self, copy: Copy) -> None:
+        """Copy the rest of the log of a container that has ended; it never fails, it says in the log what could not be had."""
+        copy.final = True
+        for left in reversed(range(TRIES)):
+            before = copy.size
+            try:
+                refused = await self.poll(copy)
+            except (Unavailable, Denied) as error:
+                if not left and not copy.ended:
+                    copy.say(f"breaks off: {error}")
+                await asyncio.sleep(PAUSE_SECONDS if left else 0)
+                continue
+            if refused is not None and not copy.ended:
+                copy.say(f"cannot be read: {refused.message}")
+            if copy.size - before >= LOG_BYTES:
+                await self._end(copy)
+            return
+
+    async def _end(self, copy: Copy) -> None:
+        copy.say(f"is longer than {LOG_BYTES} bytes: its last lines follow")
         try:
-            async with self._jobs.log_end(pod, name, seconds=READ_SECONDS) as answer:
+            async with self._jobs.log_end(copy.pod, copy.name, seconds=READ_SECONDS) as answer:
                 if not isinstance(answer, Refusal):
-                    async for _ in _copy(answer, log, prefix):
-                        pass
+                    await self._copy(answer, copy)
         except Unavailable as error:
-            log.write(f"{prefix}the log of container {name} breaks off: {error}")
+            copy.say(f"breaks off: {error}")
+
+    async def _copy(self, pieces: AsyncIterator[bytes], copy: Copy) -> None:
+        """Write the lines that were not written before.
+
+        Only the kubelet's own time, at the beginning of a line, is believed: what follows is the container's, whatever it looks like.
+        """
+        cursor, at, beginning, new = copy.cursor, "", b"", True
+        cursor.reopen()
+        async for octets, begins, ends in _lines(_paced(pieces, self._turn(copy)), lambda: copy.final):
+            copy.size += len(octets) + 1
+            text = octets.decode(errors="surrogateescape").removesuffix("\r")
+            if begins:
+                time = _TIME.match(text)
+                at = f"{time[1]}.{time[2] or '':0<9}Z" if time else ""
+                text = text[time.end() :] if time else text
+                beginning, new = octets, cursor.is_new(at, octets)
+            if new:
+                copy.log.write(copy.prefix + text, at=at or None)
+            if new and ends:
+                cursor.passed(at, beginning)
+
+    def _turn(self, copy: Copy) -> Callable[[], Awaitable[None]]:
+        async def turn() -> None:
+            if not (copy.urgent or copy.final):
+                await self._pace.turn(copy.namespace)
+
+        return turn
+
+
+def started_containers(pod: Json) -> list[str]:
+    """Return the containers of a pod that have a log."""
+    return [status["name"] for status in container_statuses(pod.get("status") or {}) if _has_started(status)]
+
+
+def prefix_of(pod: Json, container: str) -> str:
+    """Return what the lines of a container begin with, so that those of several can be told apart."""
+    return f"[{container}] " if len(container_statuses(pod.get("status") or {})) > 1 else ""
 
 
 def _has_started(container: Mapping[str, Any]) -> bool:
@@ -89,33 +161,30 @@ def _has_started(container: Mapping[str, Any]) -> bool:
     return bool(state.get("running") or (state.get("terminated") or {}).get("containerID"))
 
 
-async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
-    """Yield the lines, and whether each begins where the kubelet began it: one without end comes in parts."""
+async def _paced(pieces: AsyncIterator[bytes], turn: Callable[[], Awaitable[None]]) -> AsyncIterator[bytes]:
+    """Pass the pieces on, in parts that are the work of one turn."""
+    async for piece in pieces:
+        for start in range(0, len(piece), BYTES_OF_A_TURN):
+            part = piece[start : start + BYTES_OF_A_TURN]
+            for _ in range(1 + part.count(b"\n") // LINES_OF_A_TURN):
+                await turn()
+            yield part
+
+
+async def _lines(pieces: AsyncIterator[bytes], is_all: Callable[[], bool]) -> AsyncIterator[tuple[bytes, bool, bool]]:
+    """Yield the lines, and whether each begins where the kubelet began it, and ends where it ended it: a long one comes in parts.
+
+    A last line without an end is one only if this is all that there will ever be; else it comes again, whole.
+    """
     rest, begins = bytearray(), True
     async for piece in pieces:
         first, *others = piece.split(b"\n")
         rest += first
         for other in others:
-            yield bytes(rest), begins
+            yield bytes(rest), begins, True
             rest, begins = bytearray(other), True
         if len(rest) > LONGEST_LINE:
-            yield bytes(rest), begins
+            yield bytes(rest), begins, False
             rest, begins = bytearray(), False
-    if rest:
-        yield bytes(rest), begins
-
-
-async def _copy(pieces: AsyncIterator[bytes], log: Log, prefix: str) -> AsyncIterator[int]:
-    """Write the lines, and yield how many bytes each had.
-
-    Only the kubelet's own time, at the beginning of a line, is believed: what follows is the container's, whatever it looks like.
-    """
-    at: str | None = None
-    async for octets, begins in _lines(pieces):
-        line = octets.decode(errors="surrogateescape").removesuffix("\r")
-        if begins:
-            time = _TIME.match(line)
-            at = f"{time[1]}.{(time[2] or '')[:3]:0<3}Z" if time else None
-            line = line[time.end() :] if time else line
-        log.write(prefix + line, at=at)
-        yield len(octets) + 1
+    if rest and is_all():
+        yield bytes(rest), begins, True
