@@ -235,7 +235,7 @@ def _answer(request: BaseHTTPRequestHandler, node: Node) -> None:
         lines = iter(list(lines)[-int(query["tailLines"]) :])
     since = query.get("sinceTime", "").removesuffix("Z").encode()  # whole seconds: the API server passes on no more
     left = int(query.get("limitBytes", 1 << 62))
-    with contextlib.suppress(ConnectionError):
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
         request.wfile.flush()
         for at, text in lines:
             if at < since:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.executors.node import Node
 from tests.local import ALLOWED_HOSTS
 from tests.scenario.gateway import Gateway
 from tests.scenario.history import History
@@ -89,3 +90,10 @@ def scene(tasks: TaskClient, records: tuple[History, Journal], connection: str, 
 def connection(tasks: TaskClient, seekdb: SqlServer) -> str:
     """Return the name of a connection Secret for the SQL server."""
     return tasks.create_connection(seekdb)
+
+
+@pytest.fixture
+def node(tasks: TaskClient) -> Iterator[Node]:
+    """Return a node that runs the pods of the test's namespace."""
+    with Node(tasks.cluster, tasks.namespace).running() as running:
+        yield running

@@ -2,15 +2,13 @@
 
 import gzip
 from base64 import b64decode
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.executors.node import Node
-from tests.scenario.apiserver import Body
 from tests.scenario.gateway import Gateway
+from tests.scenario.jobs import job_step, jobs, pods, running
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import happens
 from tests.scenario.tasks import TaskClient, wait_step
@@ -18,40 +16,7 @@ from tests.scenario.verdicts import Fate
 
 from obtask.settings import Settings
 
-JOBS = "/apis/batch/v1/namespaces/{}/jobs"
-PODS = "/api/v1/namespaces/{}/pods"
 LASTING = "trap 'echo asked to end; exit 0' TERM; echo begun; while true; do sleep 0.05; done"
-
-
-@pytest.fixture
-def node(tasks: TaskClient) -> Iterator[Node]:
-    """Return a node that runs the pods of the test's namespace."""
-    with Node(tasks.cluster, tasks.namespace).running() as running:
-        yield running
-
-
-def job_step(name: str, script: str, image: str = "node/any", **more: Any) -> Body:
-    """Return a step that runs a shell script in a Job."""
-    fields = {"job": {"image": image, "command": ["sh", "-c", script], **more.pop("job", {})}, **more}
-    return {"name": name, **fields}
-
-
-def jobs(tasks: TaskClient) -> list[Body]:
-    """Return the Jobs of the namespace, the oldest first."""
-    found: list[Body] = tasks.api.get(JOBS.format(tasks.namespace))["items"]
-    return sorted(found, key=lambda job: int(job["metadata"]["resourceVersion"]))
-
-
-def pods(tasks: TaskClient) -> list[Body]:
-    """Return the pods of the namespace."""
-    found: list[Body] = tasks.api.get(PODS.format(tasks.namespace))["items"]
-    return found
-
-
-def running(tasks: TaskClient) -> Body:
-    """Wait until a pod runs, and return it."""
-    happens(lambda: any(pod["status"]["phase"] == "Running" for pod in pods(tasks)), "a running pod")
-    return next(pod for pod in pods(tasks) if pod["status"]["phase"] == "Running")
 
 
 @pytest.mark.usefixtures("operator", "node")
