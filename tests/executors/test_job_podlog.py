@@ -1,7 +1,10 @@
 """Copying a container's log: whose times are believed, and what a stream may be cut into."""
 
+import asyncio
 import gzip
+import itertools
 import random
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from tests.executors.attempts import PlainLog
+from tests.executors.attempts import PlainLog, until
 
 from obtask.executors.job.cursor import Cursor
-from obtask.executors.job.following import reading_pace
 from obtask.executors.job.podlog import LONGEST_LINE, Copy, PodLog
+from obtask.executors.job.restraint import Restraint, weight
 from obtask.executors.job.secrets import secrets_of
 from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.jobs import Jobs
@@ -24,6 +27,7 @@ POD: dict[str, Any] = {
     "metadata": {"namespace": "prod", "name": "p"},
     "status": {"containerStatuses": [{"name": "main", "state": {"running": {"startedAt": AT}}}]},
 }
+KEPT = 16 * 1024 * 1024
 FORGED = "2020-01-01T00:00:00Z"
 
 
@@ -32,6 +36,7 @@ class Stream:
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = pieces
+        self.gone = False
 
     async def send(self, *_: object, **__: object) -> Json | Refusal:
         """Nothing else is asked for."""
@@ -51,13 +56,13 @@ class Stream:
             for piece in self._pieces:
                 yield piece
 
-        yield pieces()
+        yield Refusal(404, "NotFound", "pods p not found") if self.gone else pieces()
 
 
 async def copied(*pieces: bytes) -> list[str]:
     """Return the lines of the attempt's log."""
     log = PlainLog()
-    await PodLog(Jobs(Stream(pieces)), reading_pace()).finish(Copy(POD, "main", "", log, Cursor()))
+    await PodLog(Jobs(Stream(pieces))).finish(Copy(POD, "main", "", log, Cursor()))
     return log.lines
 
 
@@ -101,7 +106,8 @@ class Kubelet:
 
 def written_by_a_container(chance: random.Random) -> list[tuple[str, str]]:
     """Return lines with their times: some at the same nanosecond, some the same, some overtaken by a little, some after a long pause."""
-    now, written = datetime(2026, 11, 22, 23, 59, 50, tzinfo=UTC), []
+    now = datetime(2026, 11, 22, 23, 59, 50, tzinfo=UTC)
+    written: list[tuple[str, str]] = []
     for _ in range(chance.choice([40, 2000])):
         now += timedelta(seconds=chance.choice([0, 0, 1e-6, 1e-3, 0.3, chance.choice([0, 20])]))
         at = now - timedelta(seconds=chance.choice([0, 0, 0, 0.0005]))
@@ -117,7 +123,7 @@ async def test_a_log_that_is_cut_again_and_again_is_copied_once(seed: int) -> No
     chance = random.Random(seed)  # noqa: S311 - the same in every run
     written, log = written_by_a_container(chance), PlainLog()
     kubelet = Kubelet(written, chance)
-    logs, copy = PodLog(Jobs(kubelet), reading_pace()), Copy(POD, "main", "", log, Cursor(), urgent=True)
+    logs, copy = PodLog(Jobs(kubelet)), Copy(POD, "main", "", log, Cursor(), urgent=True)
 
     for _ in range(30):
         try:
@@ -144,11 +150,75 @@ async def test_another_operator_goes_on_where_the_log_ends(seed: int) -> None:
     kubelet = Kubelet(written, chance)
     kubelet.breaks = False
 
-    await PodLog(Jobs(kubelet), reading_pace()).finish(Copy(POD, "main", "", log, Cursor(log.seam(""))))
+    await PodLog(Jobs(kubelet)).finish(Copy(POD, "main", "", log, Cursor(log.seam(""))))
 
     lines = gzip.decompress(log.packed()).decode().splitlines()
     expected = [f"{at} {line}" for at, line in written]
     assert [line for line in lines if not line.endswith(("Job x created", "stopping Job x"))] == expected
+
+
+class Chatterbox:
+    """Writes short lines without end, a container that keeps a kubelet busy. Implements what ``Jobs`` needs."""
+
+    async def send(self, *_: object, **__: object) -> Json | Refusal:
+        """Nothing else is asked for."""
+        raise NotImplementedError
+
+    @asynccontextmanager
+    async def streaming(
+        self,
+        path: str,  # noqa: ARG002 - the protocol's argument
+        *,
+        query: Mapping[str, str] = MappingProxyType({}),  # noqa: ARG002
+        seconds: float = 0,  # noqa: ARG002
+    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+        """Give out a log without end."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for number in itertools.count():
+                yield f"{AT} y {number}\n".encode() * 1000
+                await asyncio.sleep(0)
+
+        yield pieces()
+
+
+def following(log: PlainLog, namespace: str = "prod") -> Copy:
+    """Return a log that is being followed."""
+    meta = {"namespace": namespace, "name": "p"}
+    return Copy({"metadata": meta}, "main", "", log, Cursor(), following=True)
+
+
+async def test_whoever_writes_without_end_takes_little_of_the_loop_and_of_the_memory() -> None:
+    """Of one namespace so many lines a second are read, as many as there is room for; the next one finds room."""
+    log, restraint = PlainLog(), Restraint(kept=KEPT)
+    chatter = following(log)
+    reading = asyncio.create_task(PodLog(Jobs(Chatterbox()), restraint).follow(chatter))
+    begun = time.monotonic()
+    await until(lambda: not restraint.has_room("prod"), seconds=20)
+    lines, most = len(log.lines), (64 + 32 * (time.monotonic() - begun) + 1) * 256 + 1000
+    assert lines <= most
+
+    await until(lambda: time.monotonic() > begun + 2)
+    assert len(log.lines) <= lines + 1000  # what was under way
+    assert weight(chatter.size, chatter.lines) < KEPT // 2
+    assert restraint.has_room("neighbour")
+    chatter.urgent = True
+    await until(lambda: len(log.lines) > lines + 20_000)
+    reading.cancel()
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_the_last_words_of_a_pod_that_is_gone(*, ended: bool) -> None:
+    """A last line without an end is kept, once, whether the log can be read again after the container's end or not."""
+    log, stream = PlainLog(), Stream([f"{AT} one\n{AT} half".encode()])
+    logs, copy = PodLog(Jobs(stream)), following(log)
+    await logs.follow(copy)
+    assert log.lines == [f"{AT} one"]
+    stream.gone = ended
+
+    await logs.finish(copy)
+
+    assert log.lines == [f"{AT} one", f"{AT} half"]
 
 
 async def test_the_time_of_the_kubelet_is_that_of_the_line() -> None:

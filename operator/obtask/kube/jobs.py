@@ -73,13 +73,13 @@ class Jobs:
         return sorted(answer.get("items") or [], key=lambda event: int(event["metadata"]["resourceVersion"]))
 
     def log(
-        self, pod: Json, container: str, *, follow: bool, seconds: float, since: str | None = None
+        self, pod: Json, container: str, *, follow: bool, seconds: float, since: str | None = None, limit: int = LOG_BYTES
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
         """Open the log of a container: lines with their times, until now or, followed, until the container ends.
 
         ``since`` (RFC 3339) leaves out what is older; kubelets are told the second only.
         """
-        query = {"container": container, "timestamps": "true", "limitBytes": str(LOG_BYTES)}
+        query = {"container": container, "timestamps": "true", "limitBytes": str(limit)}
         query |= ({"follow": "true"} if follow else {}) | ({"sinceTime": since} if since else {})
         return self._api.streaming(_log(pod), query=query, seconds=seconds)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from obtask.executors.base import Log
 from obtask.executors.job.ending import creation_refused, foreign, is_alive, is_done, is_finished, is_leaving, outcome, stopped, undeserved
 from obtask.executors.job.entry import Entry
-from obtask.executors.job.following import Following, reading_pace
+from obtask.executors.job.following import Following
 from obtask.executors.job.leftovers import Leftovers
 from obtask.executors.job.manifest import is_pod_of, job_manifest
 from obtask.executors.job.podlog import PodLog, started_containers
@@ -55,7 +55,7 @@ class JobExecutor:
         self._tools = tools
         self._clock = tools.clock
         self._read = Reading(tools.jobs, tools.clock)
-        self._logs = Following(PodLog(tools.jobs, reading_pace()))
+        self._logs = Following(PodLog(tools.jobs))
         self._leftovers = Leftovers(tools.jobs, tools.confirmed)
         self._entries: dict[AttemptId, Entry] = {}
         self._places: dict[tuple[str, str], Entry] = {}

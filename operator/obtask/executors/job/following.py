@@ -20,16 +20,8 @@ MOST_OF_A_NAMESPACE = 8
 MOST_POLLED = 8
 MOST_POLLED_OF_A_NAMESPACE = 4
 POLLS_PER_SECOND = 10
-# What one namespace's containers have the loop read in a second: this many turns of 256 lines, or 64 KiB.
-TURNS_PER_SECOND = 32
-TURNS_AT_ONCE = 64
 SHORTEST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
-
-
-def reading_pace() -> Pace:
-    """Return how fast the logs of running containers are read."""
-    return Pace(TURNS_PER_SECOND, burst=TURNS_AT_ONCE)
 
 
 class Following:
@@ -76,7 +68,8 @@ class Following:
         reading = [copy.task for copy in entry.copies.values() if copy.task is not None]
         if reading:
             await asyncio.wait(reading, timeout=DRAIN_SECONDS)
-        self.drop(entry)
+        for task in reading:
+            task.cancel()
         for pod in pods:
             for name in started_containers(pod):
                 await self._logs.finish(self._copy(entry, pod, name))
@@ -84,8 +77,10 @@ class Following:
             entry.say("the pod is gone, and its log with it")
 
     def drop(self, entry: Entry) -> None:
-        """Stop reading for an attempt."""
+        """Stop reading for an attempt, which is over or not taken care of any more."""
         for copy in entry.copies.values():
+            copy.final = True
+            self._logs.release(copy)
             if copy.task is not None:
                 copy.task.cancel()
 
@@ -127,6 +122,8 @@ class Following:
             await asyncio.sleep(pause)
 
     async def _read_once(self, copy: Copy) -> None:
+        if not (copy.urgent or self._logs.has_room(copy)):
+            return
         slot = Slot(self._slots, copy.namespace)
         if slot.take_now():
             copy.following = True

@@ -9,9 +9,9 @@ from typing import Any
 from obtask.executors.base import Log
 from obtask.executors.job.cursor import Cursor
 from obtask.executors.job.ending import container_statuses
+from obtask.executors.job.restraint import BYTES_OF_A_TURN, FULL_PAUSE_SECONDS, LINES_OF_A_TURN, Restraint, weight
 from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.jobs import LOG_BYTES, Jobs
-from obtask.shares import Pace
 
 Json = dict[str, Any]
 
@@ -20,9 +20,7 @@ TRIES = 3
 PAUSE_SECONDS = 0.5
 READ_SECONDS = 120.0
 FOLLOW_SECONDS = 3600.0
-# A container may write faster than the loop should read: the work of so many lines, or bytes, is one turn of its namespace.
-LINES_OF_A_TURN = 256
-BYTES_OF_A_TURN = 64 * 1024
+POLL_BYTES = 1024 * 1024
 # 2026-11-22T22:42:04.123456789Z, in UTC whatever the node's clock shows.
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z ?")
 
@@ -45,7 +43,11 @@ class Copy:
     opened: bool = False
     ended: bool = False  # it was followed to its end
     streaming: bool = False
+    cut: tuple[str, str | None] | None = None  # a line that broke off, and its time
+    read: int = 0  # bytes, those that came again included
     size: int = 0
+    lines: int = 0
+    weight: int = 0  # what it takes of the memory that all share
     fresh: asyncio.Event = field(default_factory=asyncio.Event)  # what is written from now on cannot get lost, or was just read
     task: asyncio.Task[None] | None = None
 
@@ -62,9 +64,9 @@ class Copy:
 class PodLog:
     """Copies what the containers of a pod write."""
 
-    def __init__(self, jobs: Jobs, pace: Pace) -> None:
+    def __init__(self, jobs: Jobs, restraint: Restraint | None = None) -> None:
         self._jobs = jobs
-        self._pace = pace
+        self._restraint = restraint or Restraint()
 
     async def follow(self, copy: Copy) -> Refusal | None:
         """Copy what is new until the container ends; return why that is not possible. Raises kube.api.Unavailable, also in between."""
@@ -82,12 +84,13 @@ class PodLog:
                 copy.fresh.clear()
         return None
 
-    async def poll(self, copy: Copy) -> Refusal | None:
-        """Copy what is new until now; return why that is not possible. Raises kube.api.Unavailable, also in between."""
-        async with self._jobs.log(copy.pod, copy.name, follow=False, seconds=READ_SECONDS, since=copy.cursor.since) as answer:
+    async def poll(self, copy: Copy, *, whole: bool = False) -> Refusal | None:
+        """Copy some of what is new until now; return why that is not possible. Raises kube.api.Unavailable, also in between."""
+        limit = LOG_BYTES if whole else POLL_BYTES
+        async with self._jobs.log(copy.pod, copy.name, follow=False, seconds=READ_SECONDS, since=copy.cursor.since, limit=limit) as answer:
             if not isinstance(answer, Refusal):
                 copy.opened = True
-                await self._copy(answer, copy)
+                await self._copy(answer, copy, whole=whole)
             copy.fresh.set()
             return answer if isinstance(answer, Refusal) else None
 
@@ -95,55 +98,82 @@ class PodLog:
         """Copy the rest of the log of a container that has ended; it never fails, it says in the log what could not be had."""
         copy.final = True
         for left in reversed(range(TRIES)):
-            before = copy.size
+            before = copy.read
             try:
-                refused = await self.poll(copy)
+                refused = await self.poll(copy, whole=True)
             except (Unavailable, Denied) as error:
                 if not left and not copy.ended:
                     copy.say(f"breaks off: {error}")
                 await asyncio.sleep(PAUSE_SECONDS if left else 0)
                 continue
-            if refused is not None and not copy.ended:
-                copy.say(f"cannot be read: {refused.message}")
-            if copy.size - before >= LOG_BYTES:
+            if refused is not None:
+                self._without_end(copy, refused)
+            if copy.read - before >= LOG_BYTES:
                 await self._end(copy)
             return
+
+    def _without_end(self, copy: Copy, refused: Refusal) -> None:
+        if copy.cut is not None:
+            copy.log.write(*copy.cut)
+        if not copy.ended:
+            copy.say(f"cannot be read: {refused.message}")
 
     async def _end(self, copy: Copy) -> None:
         copy.say(f"is longer than {LOG_BYTES} bytes: its last lines follow")
         try:
             async with self._jobs.log_end(copy.pod, copy.name, seconds=READ_SECONDS) as answer:
                 if not isinstance(answer, Refusal):
-                    await self._copy(answer, copy)
+                    await self._copy(answer, copy, whole=True)
         except Unavailable as error:
             copy.say(f"breaks off: {error}")
 
-    async def _copy(self, pieces: AsyncIterator[bytes], copy: Copy) -> None:
-        """Write the lines that were not written before.
+    async def _copy(self, pieces: AsyncIterator[bytes], copy: Copy, *, whole: bool = False) -> None:
+        """Write the lines that were not written before, a last one that breaks off only if this is the ``whole`` log: else it comes again.
 
         Only the kubelet's own time, at the beginning of a line, is believed: what follows is the container's, whatever it looks like.
         """
         cursor, at, beginning, new = copy.cursor, "", b"", True
         cursor.reopen()
-        async for octets, begins, ends in _lines(_paced(pieces, self._turn(copy)), lambda: copy.final):
-            copy.size += len(octets) + 1
+        copy.cut = None
+        async for octets, begins, ends in _lines(_paced(pieces, self._turn(copy))):
+            copy.read += len(octets) + 1
             text = octets.decode(errors="surrogateescape").removesuffix("\r")
             if begins:
                 time = _TIME.match(text)
                 at = f"{time[1]}.{time[2] or '':0<9}Z" if time else ""
                 text = text[time.end() :] if time else text
                 beginning, new = octets, cursor.is_new(at, octets)
-            if new:
-                copy.log.write(copy.prefix + text, at=at or None)
-            if new and ends:
+            if not new:
+                continue
+            if ends is None and not whole:
+                copy.cut = (copy.prefix + text, at or None)
+                return
+            copy.log.write(copy.prefix + text, at=at or None)
+            copy.size += len(octets) + 1
+            if ends:
+                copy.lines += 1
                 cursor.passed(at, beginning)
 
     def _turn(self, copy: Copy) -> Callable[[], Awaitable[None]]:
         async def turn() -> None:
+            taken = weight(copy.size, copy.lines)
+            self._restraint.keep(copy.namespace, taken - copy.weight)
+            copy.weight = taken
+            while copy.following and not (copy.urgent or copy.final or self.has_room(copy)):  # noqa: ASYNC110 - whatever makes room does not ring
+                await asyncio.sleep(FULL_PAUSE_SECONDS)
             if not (copy.urgent or copy.final):
-                await self._pace.turn(copy.namespace)
+                await self._restraint.turn(copy.namespace)
 
         return turn
+
+    def has_room(self, copy: Copy) -> bool:
+        """Return whether more of such a log may be kept in memory."""
+        return self._restraint.has_room(copy.namespace)
+
+    def release(self, copy: Copy) -> None:
+        """Take note that the log is no longer in memory."""
+        self._restraint.keep(copy.namespace, -copy.weight)
+        copy.weight = 0
 
 
 def started_containers(pod: Json) -> list[str]:
@@ -171,10 +201,10 @@ async def _paced(pieces: AsyncIterator[bytes], turn: Callable[[], Awaitable[None
             yield part
 
 
-async def _lines(pieces: AsyncIterator[bytes], is_all: Callable[[], bool]) -> AsyncIterator[tuple[bytes, bool, bool]]:
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool, bool | None]]:
     """Yield the lines, and whether each begins where the kubelet began it, and ends where it ended it: a long one comes in parts.
 
-    A last line without an end is one only if this is all that there will ever be; else it comes again, whole.
+    Of the last one nobody knows where it ends (None) if the text breaks off in it.
     """
     rest, begins = bytearray(), True
     async for piece in pieces:
@@ -186,5 +216,5 @@ async def _lines(pieces: AsyncIterator[bytes], is_all: Callable[[], bool]) -> As
         if len(rest) > LONGEST_LINE:
             yield bytes(rest), begins, False
             rest, begins = bytearray(), False
-    if rest and is_all():
-        yield bytes(rest), begins, True
+    if rest:
+        yield bytes(rest), begins, None
