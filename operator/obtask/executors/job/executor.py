@@ -74,8 +74,7 @@ class JobExecutor:
     async def observe(self, attempt: Attempt, log: Log) -> Seen:
         """Return what the Job and its pod say."""
         entry = self._entry(attempt, log)
-        rests = entry.rests(self._clock())
-        if rests is not None and entry.end is None:
+        if entry.end is None and (rests := entry.rests(self._clock())) is not None:
             return rests
         entry.changed = False
         try:
@@ -104,8 +103,7 @@ class JobExecutor:
 
     def forget(self, attempt: AttemptId) -> None:
         """Drop what is remembered of the attempt."""
-        entry = self._entries.pop(attempt, None)
-        if entry is not None:
+        if (entry := self._entries.pop(attempt, None)) is not None:
             self._places.pop(entry.place, None)
             self._logs.drop(entry)
 
