@@ -142,3 +142,14 @@ def test_nothing_is_remembered_for_nobody(clock: Clock) -> None:
     finished.see(task("done"), listed=False)
 
     assert finished.certain() == []
+
+
+def test_namespaces_that_come_and_go_are_forgotten(finished: FinishedTasks) -> None:
+    """Also those in which no task was ever finished."""
+    for number in range(100):
+        namespace = f"ns-{number}"
+        finished.see(task("x", namespace=namespace), listed=False)
+        finished.see(task("y", namespace=f"other-{number}", status={"phase": "Running"}), listed=False)
+        finished.forget(namespace, "uid-x")
+
+    assert not finished._places

@@ -1,7 +1,7 @@
 """Lock Leases on the real API server: tokens at the ends of what a Lease can hold, and Leases that nobody uses any more."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,11 +10,11 @@ from tests.unit.builders import TaskBuilder
 
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.kube import api
-from obtask.kube.api import Api, Denied, Refusal
+from obtask.kube.api import Api, Denied, Json, Refusal
 from obtask.kube.leases import LARGEST_TOKEN, LARGEST_TRANSITIONS, Lease, Leases
 from obtask.kube.tasks import Tasks
 from obtask.locks.board import Board
-from obtask.locks.protocol import Claimed, Locks, Outpaced
+from obtask.locks.protocol import TRIES, Claimed, Locks, Outpaced
 from obtask.locks.sweep import Sweeper
 from obtask.model.task import Task
 from obtask.rules.lock_keys import LockKey, task_lock_key
@@ -188,3 +188,59 @@ async def test_a_held_lock_and_a_strangers_lease_are_never_collected(bench: Benc
     bench.now += timedelta(days=400)
 
     assert await bench.sweeper.collect() == 0
+
+
+@dataclass
+class Refusing:
+    """The way to an API server that refuses every PUT; it counts them. The Lease stays what it is."""
+
+    through: Api
+    answer: Refusal
+    writes: int = 0
+
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+        """Send a request, unless it would change something."""
+        if method != "PUT":
+            return await self.through.send(method, path, query=query, body=body)
+        self.writes += 1
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "most"),
+    [
+        (Refusal(403, "Forbidden", "no rights"), 1),
+        (Refusal(422, "Invalid", "a policy"), 1),
+        (Refusal(400, "BadRequest", "a webhook"), 1),
+        (Refusal(409, "Conflict", "a webhook that says so"), TRIES),
+        (Refusal(404, "NotFound", "a webhook that says so"), TRIES),
+    ],
+)
+async def test_a_lease_that_cannot_be_freed_keeps_no_worker(bench: Bench, answer: Refusal, most: int) -> None:
+    """Whatever the API server says to it, and however often: the turn ends, with a word why, and the next one frees it."""
+    await bench.take("x")
+    refusing = Refusing(bench.client, answer)
+    locks = Locks(Leases(refusing), bench.board, lambda: bench.now)
+
+    with pytest.raises(Denied, match="cannot free lease"):
+        await locks.release(*bench.task())
+
+    assert refusing.writes == most
+    await bench.locks.release(*bench.task())
+    lease = await bench.lease()
+    assert isinstance(lease, Lease)
+    assert not lease.holder
+
+
+async def test_the_board_finds_the_leases_of_a_holder(bench: Bench) -> None:
+    """As long as they name it, and not after they were freed, given to another or deleted."""
+    await bench.take("x")
+    found = bench.board.leases_of(bench.task()[0].key)
+    assert [lease.name for lease in found] == [bench.task()[1].lease_name]
+
+    bench.board.see_lease(replace(found[0], holder="y/y-uid", version=str(int(found[0].version) + 1)))
+    assert bench.board.leases_of(bench.task()[0].key) == []
+    assert len(bench.board.leases_of(bench.task("y")[0].key)) == 1
+
+    bench.board.forget_lease(found[0])
+    assert not bench.board._named_by

@@ -164,3 +164,15 @@ async def test_a_ring_wakes_one_worker() -> None:
     assert B in {worker.result() for worker in workers if worker.done() and not worker.cancelled()}
     for worker in workers:
         worker.cancel()
+
+
+async def test_alarms_that_are_replaced_take_no_room() -> None:
+    """A task that is touched again and again while it waits for next week leaves nothing behind."""
+    wakeups = Wakeups()
+    for _ in range(1_000):
+        wakeups.ring_in(A, 604_800)
+        wakeups.ring_in(B, 604_800)
+
+    assert len(wakeups._alarms) < 200
+    wakeups.ring_in(B, 0)
+    assert await asyncio.wait_for(wakeups.next(), 5) == B

@@ -7,9 +7,7 @@ from tests.exploration.catalogue import Catalogue, Ranks
 from tests.exploration.operators import Operator
 
 from obtask import names
-from obtask.engine.act import _Live
 from obtask.kube.leases import Lease
-from obtask.logs.text import AttemptLog
 from obtask.model.attempt import AttemptId
 from obtask.model.task import Key
 from obtask.rules.lock_keys import task_lock_key
@@ -79,7 +77,7 @@ def put_in(operator: Operator, memory: Memory, catalogue: Catalogue) -> None:
     for number in memory.leases:
         operator.board.see_lease(catalogue.lease(number))
     for name in memory.live:
-        operator.attempts._live[name] = _Live(catalogue.attempts[name], AttemptLog(clock=operator.engine.clock))
+        operator.attempts._watched(catalogue.attempts[name])
     operator.attempts._intended.update(memory.intended)
     operator.attempts._reports.update(memory.reports)
     for executor, begun in zip(operator.executors, memory.begun, strict=True):

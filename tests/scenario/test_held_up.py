@@ -6,31 +6,51 @@ from collections.abc import Iterator
 import pytest
 from tests.chart.installed import eventually
 from tests.scenario.apiserver import EVENTS, LEASES, ApiError
+from tests.scenario.audit import requests
 from tests.scenario.tasks import TaskClient, wait_step
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 SEVERAL_TURNS_SECONDS = 6.0
+PROBE = {"metadata": {"name": "any"}, "spec": {}}
+FINISHED = 40
+MOST_REQUESTS_A_SECOND = 40  # of all that are held up: each asks for its task, and tries once, in pauses that grow
 
 
 @pytest.fixture
 def no_locks(tasks: TaskClient) -> Iterator[str]:
-    """Have the API server refuse every Lease of the namespace; return the path of what makes it do so."""
+    """Have the API server refuse every new Lease of the namespace; return the path of what makes it do so."""
+    yield from refusal(tasks, "CREATE")
+
+
+@pytest.fixture
+def no_way_back(tasks: TaskClient) -> Iterator[str]:
+    """Have the API server refuse every change of a Lease in the namespace; return the path of what makes it do so."""
+    tasks.api.send("POST", LEASES.format(tasks.namespace), PROBE)
+    yield from refusal(tasks, "UPDATE")
+
+
+def refusal(tasks: TaskClient, operation: str) -> Iterator[str]:
+    """Have a policy refuse Leases in the namespace as long as this is not closed; yield the path of its binding."""
     name = {"metadata": {"name": f"no-locks-{tasks.namespace}"}}
-    rule = {"apiGroups": ["coordination.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["leases"]}
+    rule = {"apiGroups": ["coordination.k8s.io"], "apiVersions": ["v1"], "operations": [operation], "resources": ["leases"]}
     here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": tasks.namespace}}, "resourceRules": [rule]}
     spec = {"matchConstraints": here, "validations": [{"expression": "false", "message": "no locks today"}]}
     tasks.api.send("POST", POLICIES, name | {"spec": spec})
     tasks.api.send("POST", BINDINGS, name | {"spec": {"policyName": name["metadata"]["name"], "validationActions": ["Deny"]}})
-    eventually(lambda: refuses(tasks), "the policy")
+    eventually(lambda: refuses(tasks, operation), "the policy")
     yield f"{BINDINGS}/{name['metadata']['name']}"
     tasks.api.send("DELETE", f"{POLICIES}/{name['metadata']['name']}")
 
 
-def refuses(tasks: TaskClient) -> bool:
-    """Return whether the API server would refuse a Lease."""
+def refuses(tasks: TaskClient, operation: str) -> bool:
+    """Return whether the API server would refuse to make a Lease, or to change one."""
+    path = LEASES.format(tasks.namespace)
     try:
-        tasks.api.send("POST", LEASES.format(tasks.namespace) + "?dryRun=All", {"metadata": {"name": "any"}, "spec": {}})
+        if operation == "CREATE":
+            tasks.api.send("POST", f"{path}?dryRun=All", PROBE)
+        else:
+            tasks.api.send("PATCH", f"{path}/any?dryRun=All", {"spec": {"holderIdentity": "any"}})
     except ApiError as error:
         return "no locks today" in str(error)
     return False
@@ -54,3 +74,25 @@ def test_a_task_whose_lock_is_refused_says_why(tasks: TaskClient, no_locks: str)
 
     tasks.api.send("DELETE", no_locks)
     tasks.wait_phase("refused", "Succeeded")
+
+
+@pytest.mark.usefixtures("operator")
+def test_locks_that_cannot_be_freed_keep_nobody_else(tasks: TaskClient, no_way_back: str) -> None:
+    """Forty finished tasks may not empty their Leases: others go on, few requests are made, Events tell; later all are freed."""
+    names = [f"stuck-{number}" for number in range(FINISHED)]
+    for name in names:
+        tasks.create(name, maintenance="Global", cluster=name, steps=[wait_step("s")])
+    for name in names:
+        tasks.wait_phase(name, "Succeeded")
+
+    tasks.create("neighbour", maintenance="None", steps=[wait_step("s")])
+    tasks.wait_phase("neighbour", "Succeeded", seconds=10)
+    events = tasks.wait_events(names[0], "HeldUp")
+    assert "cannot free lease" in events["HeldUp"]["message"]
+    before = len(requests(tasks.cluster, tasks.namespace))
+    time.sleep(SEVERAL_TURNS_SECONDS)
+    asked = len(requests(tasks.cluster, tasks.namespace)) - before
+
+    assert asked < MOST_REQUESTS_A_SECOND * SEVERAL_TURNS_SECONDS
+    tasks.api.send("DELETE", no_way_back)
+    tasks.wait_free()

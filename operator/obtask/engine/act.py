@@ -40,6 +40,7 @@ class Attempts:
         self._logs = logs
         self._clock = clock
         self._live: dict[AttemptId, _Live] = {}
+        self._live_of: dict[Key, set[AttemptId]] = {}  # all that there is under a task's name
         self._intended: set[AttemptId] = set()
         self._reports: dict[AttemptId, Report] = {}
 
@@ -78,7 +79,8 @@ class Attempts:
     def settle(self, task: Task) -> None:
         """Forget the attempts of a task that have ended by its stored status; a report that is not recorded yet stays."""
         alive = {attempt.id for attempt in running_attempts(task)}
-        for name in [name for name in self._live if name.uid == task.metadata.uid and name not in alive]:
+        mine = self._live_of.get(task.key, ())
+        for name in [name for name in mine if name.uid == task.metadata.uid and name not in alive]:
             self._forget(name)
 
     def key_of(self, name: AttemptId) -> Key | None:
@@ -88,7 +90,7 @@ class Attempts:
 
     async def abandon(self, key: Key, successor: str | None) -> None:
         """Stop and forget the attempts of tasks of this name that are gone; ``successor`` is the uid of the one that is not."""
-        gone = [(name, entry) for name, entry in self._live.items() if name.uid != successor and self.key_of(name) == key]
+        gone = [(name, self._live[name]) for name in self._live_of.get(key, ()) if name.uid != successor]
         for name, entry in gone:
             await self._executor(entry.attempt).cancel(entry.attempt)
             self._forget(name)
@@ -99,8 +101,13 @@ class Attempts:
         entry = self._live.pop(name, None)
         self._reports.pop(name, None)
         self._logs.forget(name)
-        if entry is not None:
-            self._executor(entry.attempt).forget(name)
+        if entry is None:
+            return
+        key = Key(entry.attempt.namespace, entry.attempt.task)
+        self._live_of[key].discard(name)
+        if not self._live_of[key]:
+            del self._live_of[key]
+        self._executor(entry.attempt).forget(name)
 
     async def _report(self, task: Task, attempt: Attempt) -> Report:
         if attempt.id in self._reports:
@@ -132,7 +139,11 @@ class Attempts:
         return name in self._live and name not in self._reports
 
     def _watched(self, attempt: Attempt) -> _Live:
-        return self._live.setdefault(attempt.id, _Live(attempt, AttemptLog(clock=self._clock)))
+        entry = self._live.get(attempt.id)
+        if entry is None:
+            entry = self._live[attempt.id] = _Live(attempt, AttemptLog(clock=self._clock))
+            self._live_of.setdefault(Key(attempt.namespace, attempt.task), set()).add(attempt.id)
+        return entry
 
     def _executor(self, attempt: Attempt) -> Executor:
         return self._executors[type(attempt.action)]

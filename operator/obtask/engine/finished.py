@@ -1,6 +1,5 @@
 """Owns what is remembered of finished tasks: a few words each, so that ten thousand of them cost nothing, and no list is asked for."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -23,7 +22,7 @@ class FinishedTasks:
     def __init__(self, clock: Callable[[], float], *, wanted: bool) -> None:
         self._clock = clock
         self._wanted = wanted
-        self._places: defaultdict[str, dict[str, Finished]] = defaultdict(dict)
+        self._places: dict[str, dict[str, Finished]] = {}
         self._suspects: dict[str, set[str]] = {}
         self._listed_at: float | None = None
 
@@ -36,22 +35,24 @@ class FinishedTasks:
         if listed:
             self._doubt(namespace, uid)
         self._suspects.get(namespace, set()).discard(uid)
-        known = self._places[namespace].get(uid)
+        known = self._places.get(namespace, {}).get(uid)
         if known is not None and int(known.version) > int(meta["resourceVersion"]):
             return
         found = _read(body)
         if found is not None:
-            self._places[namespace][uid] = found
+            self._places.setdefault(namespace, {})[uid] = found
         else:
-            self._places[namespace].pop(uid, None)
+            self.forget(namespace, uid)
 
     def forget(self, namespace: str, uid: str) -> None:
         """Drop a task that is gone."""
-        self._places[namespace].pop(uid, None)
+        place = self._places.get(namespace, {})
+        if place.pop(uid, None) is not None and not place:
+            del self._places[namespace]
 
     def drop(self, task: Finished) -> None:
         """Drop this version of a task; a newer one stays."""
-        if self._places[task.namespace].get(task.uid) is task:
+        if self._places.get(task.namespace, {}).get(task.uid) is task:
             self.forget(task.namespace, task.uid)
 
     def certain(self) -> list[Finished] | None:
@@ -65,7 +66,7 @@ class FinishedTasks:
         # What is known of the namespace and does not come again in this list is gone.
         self._settle()  # nobody asks a standby what is certain: the doubts of an earlier list are still open
         self._listed_at = self._clock()
-        known, suspects = self._places[namespace], self._suspects.get(namespace)
+        known, suspects = self._places.get(namespace, {}), self._suspects.get(namespace)
         # No list names a task twice: what comes once more begins the next list.
         if suspects is None or (uid in known and uid not in suspects):
             self._suspects[namespace] = set(known)

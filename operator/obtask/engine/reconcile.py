@@ -64,6 +64,7 @@ class Engine:
             await self._bury(key)
         if key in self.doubted and not await self._read_again(key):
             return None
+        began_at = self.known.metadata(key)
         for _ in range(self.longest_turn):
             task = await self._read(key)
             if task is None:
@@ -78,12 +79,18 @@ class Engine:
                 return None
             if not await self._perform(task, intent):
                 return STOPPING_PAUSE if isinstance(intent, Stop) else None
+        if self.longest_turn > 1 and began_at is not None and began_at == self.known.metadata(key):
+            # Refused in a way that looks like a race: at full speed it would keep a worker, and the API server, for ever.
+            raise Denied(f"nothing of what {key} needs could be written in {self.longest_turn} tries")
         return timedelta()
 
     async def explain(self, key: Key, why: str) -> None:
-        """Say in the message of an unfinished task, and by an Event, why it does not get on. Raises Unavailable."""
+        """Say by an Event, and in the message of an unfinished task, why it does not get on. Raises Unavailable."""
         task = self.known.get(key)
-        if not isinstance(task, Task) or task.status.phase.finished:
+        if not isinstance(task, Task):
+            return
+        if task.status.phase.finished:  # it stays as it ended
+            self.events.post(task, warning=True, reason="HeldUp", message=why, now=self.clock())
             return
         record = machine.hindered(task, Observation(self.clock()), why)
         if record.status.message == task.status.message:

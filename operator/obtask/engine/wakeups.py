@@ -9,6 +9,7 @@ from obtask.model.task import Key
 
 # Of so many turns one goes to a task that is not urgent, however many are.
 URGENT_IN_A_ROW = 3
+MOST_LEFT_BEHIND = 64  # alarms of no use any more: one that is replaced a week before its time would stay for that week
 
 
 class _Lines:
@@ -94,6 +95,9 @@ class Wakeups:
         self._order += 1
         self._alarm_of[key] = at
         heapq.heappush(self._alarms, (at, self._order, key))
+        if len(self._alarms) > 2 * len(self._alarm_of) + MOST_LEFT_BEHIND:
+            self._alarms = [alarm for alarm in self._alarms if self._alarm_of.get(alarm[2]) == alarm[0]]
+            heapq.heapify(self._alarms)
         self._ring_alarms()
 
     async def next(self) -> Key:

@@ -39,6 +39,7 @@ class Board:
         self._holding: dict[Domain, dict[str, Contender]] = defaultdict(dict)
         self._domain_of: dict[str, Domain] = {}
         self._leases: dict[tuple[str, str], tuple[Lease, LockKey | None]] = {}
+        self._named_by: dict[Key, set[str]] = {}  # by the holder, the names of its Leases
         self._held: dict[Domain, dict[str, tuple[Lease, LockKey]]] = defaultdict(dict)
 
     def see_task(self, task: Task) -> None:
@@ -85,7 +86,10 @@ class Board:
         if known is not None and int(known[0].version) >= int(lease.version):
             return
         lock = key_of(lease)
+        self._unname(known)
         self._leases[place] = (lease, lock)
+        if lease.holder:
+            self._named_by.setdefault(Key(lease.namespace, holder_name(lease.holder)), set()).add(lease.name)
         if lock is None:
             return
         if lease.holder:
@@ -96,6 +100,7 @@ class Board:
     def forget_lease(self, lease: Lease) -> None:
         """Drop a Lease that was deleted."""
         known = self._leases.pop((lease.namespace, lease.name), None)
+        self._unname(known)
         if known is not None and known[1] is not None:
             self._free(known[1].domain, lease.name)
 
@@ -106,7 +111,7 @@ class Board:
 
     def leases_of(self, key: Key) -> list[Lease]:
         """Return the held Leases that name a task of this name, whatever its uid."""
-        return [lease for lease in self.leases() if lease.namespace == key.namespace and holder_name(lease.holder) == key.name]
+        return [self._leases[key.namespace, name][0] for name in self._named_by.get(key, ())]
 
     def held(self) -> dict[str, int]:
         """Return how many Leases name a holder, by scope."""
@@ -170,6 +175,15 @@ class Board:
             for uid, entry in entries.items()
             if entry.holds and entry.contender.lock == lock and uid != holder_uid(lease.holder)
         ]
+
+    def _unname(self, known: tuple[Lease, LockKey | None] | None) -> None:
+        if known is None or not known[0].holder:
+            return
+        key = Key(known[0].namespace, holder_name(known[0].holder))
+        leases = self._named_by[key]
+        leases.discard(known[0].name)
+        if not leases:
+            del self._named_by[key]
 
     def _free(self, domain: Domain, name: str) -> None:
         held = self._held[domain]

@@ -17,6 +17,9 @@ from obtask.rules.exclusion import Contender, conflicts
 from obtask.rules.fencing import first_token, next_token
 from obtask.rules.lock_keys import LockKey, holder_identity, holder_name, holder_uid
 
+# A write that is outpaced so often has to wait: the worker is needed by others.
+TRIES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -84,16 +87,24 @@ class Locks:
             self._board.see_lease(answer)
 
     async def release(self, task: Task, lock: LockKey) -> None:
-        """Empty the Lease if it still names this very task. Only for a task whose end is stored."""
+        """Empty the Lease if it still names this very task. Only for a task whose end is stored.
+
+        Raises Denied if the API server does not let it be emptied.
+        """
         found = self._board.lease(task.metadata.namespace, lock)
         if found is None or not self._names(found, task):
             found = await self._read(task, lock)
-        while found is not None and self._names(found, task):
+        for _ in range(TRIES):
+            if found is None or not self._names(found, task):
+                return
             answer = await self._leases.write(replace(found, holder="", acquired_at=None), self._clock())
             if not isinstance(answer, Refusal):
                 self._board.see_lease(answer)
                 return
+            if not (answer.conflict or answer.missing):
+                raise Denied(f"cannot free lease {lock.lease_name}: {answer.message}")
             found = await self._read(task, lock)
+        raise Denied(f"cannot free lease {lock.lease_name}: somebody else changes it all the time")
 
     async def verify(self, task: Task, lock: LockKey) -> Kept | Claimed | Stolen | Outpaced:
         """Look at the Lease of a task that holds its lock by its status; mend it if it was deleted, emptied or unmarked by hand."""
