@@ -25,7 +25,9 @@ class NotReadyYet:
         raise NotImplementedError(f"{method} {path} {query} {body}")
 
     @asynccontextmanager
-    async def streaming(self, path: str, *, query: Mapping[str, str] = {}, seconds: float) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+    async def streaming(
+        self, path: str, *, query: Mapping[str, str] = {}, seconds: float | None
+    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
         """Answer with one task, or as not ready."""
         if self.refused:
             self.refused -= 1

@@ -48,7 +48,7 @@ class Stream:
         path: str,  # noqa: ARG002 - the protocol's argument
         *,
         query: Mapping[str, str] = MappingProxyType({}),  # noqa: ARG002
-        seconds: float = 0,  # noqa: ARG002
+        seconds: float | None = 0,  # noqa: ARG002
     ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
         """Give out the log."""
 

@@ -87,9 +87,12 @@ class Streams(Requests, Protocol):
     """Sends requests, and reads texts that are too long to be held."""
 
     def streaming(
-        self, path: str, *, query: Mapping[str, str] = {}, seconds: float
+        self, path: str, *, query: Mapping[str, str] = {}, seconds: float | None
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
-        """Yield the text at a path in pieces as it comes, for that long at most, or why it was refused; raises Unavailable."""
+        """Yield the text at a path in pieces as it comes, or why it was refused; raises Unavailable.
+
+        Without ``seconds``, which is for how long, it may take any time, as long as something comes.
+        """
 
 
 # aiohttp's guide to graceful shutdown: TLS connections need the loop to run a little longer to close.
@@ -98,6 +101,7 @@ RETRYABLE = frozenset({401, 408, 429})
 # An object has at most 3 MiB. What is listed without pages, such as the pods of a Job, is more only if somebody means harm.
 ANSWER_BYTES = 16 * 1024 * 1024
 PIECE_BYTES = 64 * 1024
+SILENCE_SECONDS = 60.0  # after which a long answer will not go on any more
 LONGEST_SHOWN = 64  # of a name that is none
 OWN_OBJECTS = f"/apis/{names.GROUP}/"
 
@@ -169,10 +173,13 @@ class Api:
             raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
 
     @asynccontextmanager
-    async def streaming(self, path: str, *, query: Mapping[str, str] = {}, seconds: float) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
-        """Open the text at a path; yield it in pieces as it comes, for that long at most, or why it was refused.
+    async def streaming(
+        self, path: str, *, query: Mapping[str, str] = {}, seconds: float | None
+    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+        """Open the text at a path; yield it in pieces as it comes, or why it was refused.
 
-        Raises Unavailable, also in the middle of the text.
+        Without ``seconds``, which is for how long, it may take any time, as long as something comes. Raises Unavailable, also in the
+        middle of the text.
         """
         async with self._flowing(path, query, {"Accept": "*/*"}, seconds) as answer:
             if isinstance(answer, Response):
@@ -183,9 +190,9 @@ class Api:
 
     @asynccontextmanager
     async def _flowing(
-        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
+        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], seconds: float | None
     ) -> AsyncIterator[Response | aiohttp.StreamReader]:
-        limit = aiohttp.ClientTimeout(total=seconds, connect=5)
+        limit = aiohttp.ClientTimeout(total=seconds, connect=5, sock_read=SILENCE_SECONDS if seconds is None else None)
         async with self._opened("GET", path, query=query, body=None, headers=headers, limit=limit) as response:
             if response.status >= 400:  # noqa: PLR2004
                 yield Response(response.status, await _read(response, f"GET {path}"))

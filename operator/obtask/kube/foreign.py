@@ -41,7 +41,7 @@ async def off_loop(text: bytes, work: Callable[[], Done]) -> Done:
 
 def parse(text: bytes) -> Any:
     """Return the value in a JSON text; raises ValueError when there is none, TooDeep when it nests deeper than DEEPEST."""
-    if text.count(b"{") + text.count(b"[") > FEW and any(depth > DEEPEST for _, depth in _brackets(text)):
+    if _is_deep(text):
         raise TooDeep(f"it nests deeper than {DEEPEST}")
     try:
         return json.loads(text)
@@ -51,10 +51,16 @@ def parse(text: bytes) -> Any:
 
 def parse_shallow(text: bytes) -> Any:
     """Return the value in a JSON text, with null for whatever nests deeper than DEEPEST; raises ValueError when there is none."""
-    try:
-        return parse(text)
-    except TooDeep:
-        return json.loads(_pruned(text))
+    return json.loads(shallow(text))
+
+
+def shallow(text: bytes) -> bytes:
+    """Return a JSON text with null for whatever nests deeper than DEEPEST."""
+    return _pruned(text) if _is_deep(text) else text
+
+
+def _is_deep(text: bytes) -> bool:
+    return text.count(b"{") + text.count(b"[") > FEW and any(depth > DEEPEST for _, depth in _brackets(text))
 
 
 def parse_task(text: bytes) -> Any:

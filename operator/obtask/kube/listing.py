@@ -8,15 +8,15 @@ from functools import partial
 
 from obtask import names
 from obtask.kube.api import Busy, Denied, Json, Refusal, Streams, Unavailable, path_of
-from obtask.kube.foreign import ListReader, items_of, off_loop, parse, parse_task
+from obtask.kube.foreign import ListReader, items_of, off_loop, parse_shallow, parse_task
 from obtask.kube.leases import Lease, read_lease
 from obtask.model.status import Phase
 
 logger = logging.getLogger(__name__)
 
-# Pages are taken apart while they come. What is counted here is what the API server holds at once, 1.5 MiB for each at worst.
+# Pages are taken apart while they come. What is counted here is what the API server holds at once, 1.5 MiB for each at worst. How long
+# that takes depends on what strangers have written: a limit on the time would let them keep the operator from starting.
 PAGE = "200"
-PAGE_SECONDS = 60
 # An API server that has just been told of the CRD says for a while that its storage is not ready: HTTP 429.
 PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0)
 
@@ -32,7 +32,7 @@ class Listing:
     async def leases(self) -> list[Lease]:
         """Return all Leases that are locks."""
         query = {"labelSelector": names.LOCK_LABEL}
-        return [read_lease(parse(item)) async for item in self._items("coordination.k8s.io", "v1", "leases", query)]
+        return [read_lease(parse_shallow(item)) async for item in self._items("coordination.k8s.io", "v1", "leases", query)]
 
     async def unfinished_tasks(self) -> AsyncIterator[Json]:
         """Yield all tasks that are not finished, one by one; the server leaves the others out.
@@ -73,7 +73,7 @@ class Listing:
         return await self._open(stack, path, query)
 
     async def _open(self, stack: AsyncExitStack, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes] | Refusal:
-        return await stack.enter_async_context(self._api.streaming(path, query=query, seconds=PAGE_SECONDS))
+        return await stack.enter_async_context(self._api.streaming(path, query=query, seconds=None))
 
 
 def _continued(reader: ListReader) -> str | None:

@@ -17,6 +17,7 @@ from obtask.runtime.health import Health
 from obtask.runtime.loop_errors import LoopErrors
 from obtask.runtime.ports import listening
 from obtask.runtime.preflight import check_cluster
+from obtask.runtime.session import LISTED
 from obtask.runtime.watchdog import LoopWatchdog
 from obtask.runtime.watching import Watching, build_registry, build_settings
 from obtask.settings import Settings
@@ -28,10 +29,10 @@ RECORD_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 0.5
+STANDBY_SECONDS = 60.0
 CLEAN_SECONDS = 2.0
 FAULT_PAUSE_SECONDS = 30.0
 MOST_ON_THE_WAY = 100  # objects, each of up to a megabyte
-LISTED = ""  # as kopf tells what it has listed
 
 
 def now() -> datetime:
@@ -217,10 +218,12 @@ def _login(operator: Operator) -> kopf.ConnectionInfo | None:
 async def _work(operator: Operator) -> None:
     """Work once this operator leads. Until then the watches keep it warm: it knows every task and every Lease."""
     if operator.leadership is not None:
-        await operator.leadership.leading()
-        # Whatever came and went meanwhile is none of our business; a Lease that it left is freed by the sweep.
-        operator.engine.departed.clear()
-        operator.wakeups.keep_only(operator.engine.known.uids())
+        leading = asyncio.create_task(operator.leadership.leading())
+        while not leading.done():
+            await asyncio.wait({leading}, timeout=STANDBY_SECONDS)
+            # Whatever came and went meanwhile is none of our business; a Lease that it left is freed by the sweep.
+            operator.engine.departed.clear()
+            operator.wakeups.keep_only(operator.engine.known.uids())
     async with asyncio.TaskGroup() as group:
         group.create_task(operator.workers.run())
         group.create_task(_sweep(operator))

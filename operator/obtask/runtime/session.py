@@ -2,26 +2,30 @@
 
 kopf parses whatever it lists and watches, in one place for all objects, and keeps it for some seconds. So each object reaches it as
 its name, uid and version, and the rest as one text, which is parsed when it is handed over. One that cannot be read is left out.
+What is listed does not take the way through kopf, which has a whole page of it in memory at once: of that it gets the names only.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from types import TracebackType
 from typing import Any, Self, cast
 
 import aiohttp
 import kopf
+from yarl import URL
 
 from obtask import names
-from obtask.kube.foreign import ListReader, items_of, lines_of, metadata_of, parse, parse_shallow, slim_task
+from obtask.kube.foreign import ListReader, items_of, lines_of, metadata_of, parse, parse_shallow, shallow, slim_task
 
 logger = logging.getLogger(__name__)
 
 TEXT = "text"
 PIECE_BYTES = 64 * 1024
 PAUSE_SECONDS = 0.02
+LISTED = ""  # what is told of an object that comes from a list, instead of the type of a change
+Seen = Callable[[str, str, dict[str, Any]], None]
 EVENTS = (b'{"type":"ADDED","object":', b'{"type":"MODIFIED","object":', b'{"type":"DELETED","object":')
 
 
@@ -40,19 +44,32 @@ def envelope(text: bytes, *, task: bool) -> dict[str, Any] | None:
         meta = metadata_of(slim)
         head = {key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion")}
         if not task:
-            parse(text)
+            slim = shallow(text)
+            parse(slim)
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         logger.warning("left out an object that cannot be read (%d bytes): %s", len(text), error)
         return None
     return {"metadata": head, TEXT: slim.decode(errors="replace")}
 
 
-class Session:
-    """What kopf takes for a session of aiohttp. ``room`` tells whether what was handed over has been taken."""
+def patient(url: str, limit: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """Return the limit for a request: a list may take any time, as long as something comes. How long depends on what is in it."""
+    if URL(url).query.get("watch") == "true":
+        return limit
+    return aiohttp.ClientTimeout(total=None, sock_connect=limit.sock_connect, sock_read=limit.total)
 
-    def __init__(self, session: aiohttp.ClientSession, room: Callable[[], bool]) -> None:
+
+class Session:
+    """What kopf takes for a session of aiohttp.
+
+    ``seen`` is told of what is listed of these ``kinds``; ``room`` tells whether what was handed over has been taken.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, seen: Seen, room: Callable[[], bool], kinds: Container[str]) -> None:
         self._session = session
+        self._seen = seen
         self._room = room
+        self._kinds = kinds
         self.headers = session.headers
 
     @property
@@ -64,19 +81,22 @@ class Session:
         """Close the connections."""
         await self._session.close()
 
-    async def request(self, *, method: str, url: str, **options: Any) -> "Answer":
+    async def request(self, *, method: str, url: str, timeout: aiohttp.ClientTimeout, **options: Any) -> "Answer":  # noqa: ASYNC109 - aiohttp's
         """Send a request; return the answer, the body of which is still to come."""
-        answer = await self._session.request(method=method, url=url, **options)
-        return Answer(answer, self._room, task=f"/{names.PLURAL}" in answer.url.path)
+        answer = await self._session.request(method=method, url=url, timeout=patient(url, timeout), **options)
+        kind = answer.url.path.rpartition("/")[2]
+        return Answer(answer, self._seen if kind in self._kinds else None, self._room, kind=kind)
 
 
 class Answer:
     """What kopf takes for a response of aiohttp."""
 
-    def __init__(self, response: aiohttp.ClientResponse, room: Callable[[], bool], *, task: bool) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, seen: Seen | None, room: Callable[[], bool], *, kind: str) -> None:
         self._response = response
+        self._seen = seen
         self._room = room
-        self._task = task
+        self._kind = kind
+        self._task = kind == names.PLURAL
         self.status = response.status
         self.headers = response.headers
         self.content = self  # of which kopf knows iter_chunked
@@ -105,16 +125,25 @@ class Answer:
         return await self._response.text()
 
     async def json(self) -> Any:
-        """Return a list with envelopes for its items, or any other answer as it is."""
+        """Return a list with nothing but the names of its items, of which it tells itself, or any other answer as it is."""
         if self.status >= 400:  # noqa: PLR2004
             return parse_shallow(await self._response.read())
         reader = ListReader()
-        items = [envelope(item, task=self._task) async for item in items_of(reader, self._pieces())]
+        items = [self._told(envelope(item, task=self._task)) async for item in items_of(reader, self._pieces())]
         try:
             rest = reader.ended()
         except ValueError as error:
             raise aiohttp.ClientPayloadError(f"a list broke off: {error}") from error
         return rest | {"items": [item for item in items if item is not None]} if "items" in rest else rest
+
+    def _told(self, listed: dict[str, Any] | None) -> dict[str, Any] | None:
+        if listed is None or self._seen is None:
+            return listed
+        try:
+            self._seen(self._kind, LISTED, contents(listed))
+        except ValueError as error:
+            logger.warning("left out %s that cannot be read: %s", self._kind, error)
+        return {"metadata": listed["metadata"]}
 
     async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
         """Yield the events of a watch, each with an envelope instead of the object."""
@@ -135,7 +164,7 @@ class Answer:
                 await asyncio.sleep(PAUSE_SECONDS)
 
 
-def with_envelopes(login: kopf.ConnectionInfo, room: Callable[[], bool]) -> kopf.AiohttpSession:
+def with_envelopes(login: kopf.ConnectionInfo, seen: Seen, room: Callable[[], bool], kinds: Container[str]) -> kopf.AiohttpSession:
     """Return a login that leads to the same server with the same rights. Needs the event loop of kopf."""
     connector = aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context())
     session = aiohttp.ClientSession(connector=connector, headers=login.as_http_headers(), proxy=login.proxy_url, trust_env=login.trust_env)
@@ -143,5 +172,5 @@ def with_envelopes(login: kopf.ConnectionInfo, room: Callable[[], bool]) -> kopf
         server=login.server,
         default_namespace=login.default_namespace,
         expiration=login.expiration,
-        aiohttp_session=cast("aiohttp.ClientSession", Session(session, room)),
+        aiohttp_session=cast("aiohttp.ClientSession", Session(session, seen, room, kinds)),
     )

@@ -15,7 +15,7 @@ import kopf
 from obtask import names
 from obtask.kube.api import TLS_CLOSE_SECONDS
 from obtask.kube.listing import PAGE
-from obtask.runtime.session import contents, with_envelopes
+from obtask.runtime.session import Seen, contents, with_envelopes
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,6 @@ WATCHED = {
     ("batch", "v1", "jobs"): names.TASK_UID_LABEL,
     ("", "v1", "pods"): names.TASK_UID_LABEL,
 }
-
-Seen = Callable[[str, str, dict[str, Any]], None]
 
 
 def build_registry(login: Callable[[], kopf.ConnectionInfo | None], seen: Seen, room: Callable[[], bool]) -> kopf.OperatorRegistry:
@@ -49,7 +47,7 @@ def build_registry(login: Callable[[], kopf.ConnectionInfo | None], seen: Seen, 
             # It was refused. kopf tells by the session, which is another one each time, and would ask again at once.
             await asyncio.sleep(LOGIN_PAUSE_SECONDS)
         before[:] = [found]
-        return with_envelopes(found, room)
+        return with_envelopes(found, seen, room, {plural for _, _, plural in WATCHED})
 
     for group, version, plural in WATCHED:
         _pass_on(registry, (group, version, plural), seen)
@@ -59,12 +57,14 @@ def build_registry(login: Callable[[], kopf.ConnectionInfo | None], seen: Seen, 
 def _pass_on(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], seen: Seen) -> None:
     @kopf.on.event(*resource, registry=registry, id=f"{resource[2]}_changed")
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] is None:
+            return  # it was listed, and told of then
         try:
             body = contents(event["object"])
         except ValueError as error:
             logger.warning("left out %s that cannot be read: %s", resource[2], error)
             return
-        seen(resource[2], event["type"] or "", body)
+        seen(resource[2], event["type"], body)
 
 
 def build_settings() -> kopf.OperatorSettings:
