@@ -1,0 +1,114 @@
+"""What kopf gets to see of lists: names only. All else is told at once, one object after the other, however long that takes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from obtask.kube.foreign import DEEPEST
+from obtask.runtime.session import LISTED, TEXT, Session
+
+LIMIT = aiohttp.ClientTimeout(total=0.5)
+PIECES = 8
+Listing = tuple[Any, list[tuple[str, str, dict[str, Any]]]]
+
+
+def job(number: int, **metadata: Any) -> dict[str, Any]:
+    """Return a Job, as a list has it."""
+    meta = {"name": f"j-{number}", "namespace": "ns", "uid": f"u-{number}", "resourceVersion": str(number)}
+    return {"metadata": {**metadata, **meta}, "spec": {"suspend": True}}
+
+
+async def listed(pieces: Callable[[], AsyncIterator[bytes]], kind: str = "jobs", *, limit: aiohttp.ClientTimeout = LIMIT) -> Listing:
+    """Return what kopf gets of a list that comes in these pieces, and what else was told of it."""
+    told: list[tuple[str, str, dict[str, Any]]] = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        async for piece in pieces():
+            await response.write(piece)
+        return response
+
+    async with _served(answer) as url, aiohttp.ClientSession() as plain:
+        session = Session(plain, lambda *what: told.append(what), lambda: True, {"jobs", "obtasks"})
+        async with await session.request(method="get", url=f"{url}/{kind}?limit=200", timeout=limit) as found:
+            return await found.json(), told
+
+
+@asynccontextmanager
+async def _served(answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+def at_once(*items: dict[str, Any]) -> Callable[[], AsyncIterator[bytes]]:
+    """Return a list in one piece."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield json.dumps({"kind": "JobList", "metadata": {"resourceVersion": "9"}, "items": items}, separators=(",", ":")).encode()
+
+    return pieces
+
+
+async def test_of_a_list_kopf_gets_the_names() -> None:
+    """Whatever the objects contain, a page of them takes next to nothing; what they contain is told at once."""
+    found, told = await listed(at_once(*(job(number, annotations={"a": "x" * 200_000}) for number in range(50))))
+
+    assert [item["metadata"]["name"] for item in found["items"]] == [f"j-{number}" for number in range(50)]
+    assert not any(TEXT in item for item in found["items"])
+    assert len(json.dumps(found)) < 10_000
+    assert [(kind, change, body["metadata"]["name"]) for kind, change, body in told[:2]] == [
+        ("jobs", LISTED, "j-0"),
+        ("jobs", LISTED, "j-1"),
+    ]
+    assert all(len(body["metadata"]["annotations"]["a"]) == 200_000 for _, _, body in told)
+
+
+async def test_a_deep_object_is_told_of_without_its_depths() -> None:
+    """Managed fields nest as deep as somebody wants; a Lease or a Job must not be overlooked for that."""
+    deep: dict[str, Any] = {}
+    for _ in range(DEEPEST + 50):
+        deep = {"f:a": deep}
+    _, told = await listed(at_once(job(1, managedFields=[{"fieldsV1": deep}]), job(2)))
+
+    assert [body["metadata"]["name"] for _, _, body in told] == ["j-1", "j-2"]
+
+
+async def test_a_list_takes_its_time_as_long_as_something_comes() -> None:
+    """It depends on what strangers have written how long it takes."""
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b'{"metadata":{},"items":['
+        for number in range(PIECES):
+            await asyncio.sleep(0.1)
+            yield (b"," if number else b"") + json.dumps(job(number)).encode()
+        yield b"]}"
+
+    _, told = await listed(slow)
+
+    assert len(told) == PIECES
+
+
+async def test_a_list_that_does_not_go_on_is_given_up() -> None:
+    """A connection that is dead must be noticed."""
+    end = asyncio.Event()
+
+    async def silent() -> AsyncIterator[bytes]:
+        yield b'{"metadata":{},"items":['
+        await end.wait()
+
+    with pytest.raises(TimeoutError):
+        await listed(silent, limit=aiohttp.ClientTimeout(total=0.2))
+    end.set()
