@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+import pytest
 from tests.executors.attempts import attempt, sql, until
 from tests.executors.seekdb import sql_bench
 
@@ -84,3 +85,53 @@ async def test_until_goes_on_after_its_connection_was_killed(database: Connectio
 
     assert await on.run(attempt(action)) == Succeeded("2 statements; 1 row: a=2; name=resize-orders")
     assert len(set(seen)) == 2
+
+
+@pytest.mark.parametrize(
+    ("statements", "words"),
+    [
+        (["use {db}", "insert into t values (0)"], "USE of statements[0]"),
+        (["insert into t values (0)", "set session sql_mode = ''"], "SET of statements[1]"),
+        (["select get_lock('obtask-{db}', 1)"], "GET_LOCK of statements[0]"),
+    ],
+)
+async def test_until_ends_when_state_of_the_session_is_lost(
+    database: Connection, admin: Session, statements: list[str], words: str
+) -> None:
+    """What the statements left in the session is no more: neither a wrong success nor a wait without end."""
+    assert isinstance(await admin.run("create table t (a int)"), Result)
+
+    async def sleep(_: float) -> None:
+        session = re.findall(r", session (\d+)", on.log.text)[-1]
+        assert isinstance(await admin.run(f"kill {session}"), Result)
+
+    on = sql_bench(database, sleep=sleep)
+    action = sql(
+        *(text.replace("{db}", database.database or "") for text in statements),
+        until={"query": "select count(*) as n from t", "expect": "rows[0].n == 2"},
+    )
+
+    end = await on.run(attempt(action))
+
+    assert isinstance(end, Failed)
+    assert end.reason is FailureReason.CONNECTION_FAILED
+    assert end.message.startswith("connection lost while waiting, after ")
+    assert words in end.message
+    assert on.log.text.count(", session ") == 1
+
+
+async def test_until_ends_when_it_asks_for_what_the_lost_session_knew(database: Connection, admin: Session) -> None:
+    """The last id of a new connection is another one."""
+    assert isinstance(await admin.run("create table t (a int)"), Result)
+
+    async def sleep(_: float) -> None:
+        session = re.findall(r", session (\d+)", on.log.text)[-1]
+        assert isinstance(await admin.run(f"kill {session}"), Result)
+
+    on = sql_bench(database, sleep=sleep)
+    action = sql("insert into t values (0)", until={"query": "select connection_id() as n", "expect": "rows[0].n == 0"})
+
+    end = await on.run(attempt(action))
+
+    assert isinstance(end, Failed)
+    assert "would lack what CONNECTION_ID of until.query asks for" in end.message

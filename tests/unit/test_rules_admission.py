@@ -102,6 +102,27 @@ def test_sql_texts_are_checked_beforehand(place: str, sql: dict[str, Any], messa
     assert (world.status.lock, world.executors.started) == (None, [])
 
 
+@pytest.mark.parametrize("name", ["unless", "until"])
+@pytest.mark.parametrize(
+    ("query", "refused"),
+    [
+        ("select count(*) as n from jobs where id = @job", "@job"),
+        ("select 1 into @`job`", "@`"),
+        ("select a from t where m = '@job' and u = @@session.wait_timeout and n = @obtask_name", None),
+    ],
+)
+def test_variables_of_the_session_are_refused_where_it_may_be_another(name: str, query: str, refused: str | None) -> None:
+    """A query that is asked later, or by a second attempt, cannot rely on what a connection remembers."""
+    sql = {"statements": ["set @job = 5"], name: {"query": query, "expect": "true"}}
+    world = World(a_task().step("s", sql=sql))
+
+    world.run()
+
+    message = world.status.message or ""
+    assert world.phase is (Phase.REJECTED if refused else Phase.RUNNING)
+    assert refused is None or message.startswith(f"spec.steps[0].sql.{name}.query: {refused} is a variable of the session")
+
+
 def test_without_args_sql_texts_are_taken_as_they_are() -> None:
     """Nothing is a placeholder then."""
     world = World(a_task().step("s", sql={"statements": ["select '%(n)s', %(m)s", "set names gbk"]}))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from obtask.model.actions import SqlAction
 from obtask.model.constraints import Scalar
 from obtask.rules.sql_faults import sql_faults
-from obtask.rules.sql_text import code, misplaced, user_variables
+from obtask.rules.sql_text import code, misplaced, state_asked, state_left, user_variables
 
 
 @pytest.mark.parametrize(
@@ -151,9 +151,44 @@ def test_user_variables(text: str, found: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("use orders", "USE"),
+        ("select 1; USE `orders`", "USE"),
+        ("/*! use orders */", "USE"),
+        ("set session sql_mode = ''", "SET"),
+        ("set sql_mode = ''", "SET"),
+        ("set @a = 1, sql_mode = ''", "SET"),
+        ("set @@sql_mode = ''", "SET"),
+        ("set names utf8mb4", "SET"),
+        ("alter session set current_schema = a", "ALTER SESSION"),
+        ("create  temporary table t (a int)", "CREATE TEMPORARY"),
+        ("select get_lock('a', 1)", "GET_LOCK"),
+        ("lock tables t read", "LOCK TABLES"),
+        ("prepare s from 'select 1'", "PREPARE"),
+        ("update t set a = last_insert_id(a + 1)", "LAST_INSERT_ID"),
+        ("begin; insert into t values (1); commit", None),
+        ("set @a = 1", None),
+        ("set global a = 1", None),
+        ("set @@global.a = 1", None),
+        ("set password for u = password('x')", None),
+        ("set default role r to u", None),
+        ("select * from t use index (a)", None),
+        ("update t set a = 1, b = 2", None),
+        ("select 'use x', `get_lock`, last_insert_id() -- ; set x = 1", None),
+        ("create procedure p() begin set a = 1; use b; end", None),
+        ("alter system major freeze", None),
+    ],
+)
+def test_what_leaves_state_in_a_session(text: str, words: str | None) -> None:
+    """What a new connection would not have; user variables do not count, as nothing can ask for them later."""
+    assert state_left(text) == words
+
+
+@pytest.mark.parametrize(
     "piece",
     ["'", "''", "' ", "'\\", "\\'", '"', "`", "` ", "/*", "/**/", "/*!", "*/", "/*+", "-- \n", "--", "#", "#\r", "$", "$a", "$$",
-     "%(", "%(a", "%(a)s", "@", "select@", "a", " "],
+     "%(", "%(a", "%(a)s", "@", "select@", "a", " ", "set ", "set @", ";set @a", "create ", "create definer=", ";", "last_insert_id( "],
 )  # fmt: skip
 def test_reading_takes_linear_time(piece: str) -> None:
     """The largest text that a spec can hold is read in a moment, whatever it repeats."""
@@ -163,6 +198,8 @@ def test_reading_takes_linear_time(piece: str) -> None:
         began = time.process_time()
         list(zip(range(2), misplaced(text), strict=False))
         user_variables(text)
+        state_left(text)
+        state_asked(text)
         return time.process_time() - began
 
     assert min(seconds(256 * 1024) for _ in range(3)) < 0.5

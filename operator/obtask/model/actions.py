@@ -64,14 +64,16 @@ class WaitAction(Value):
 class SqlUnless(Value):
     """Tells when a subtask is already done."""
 
-    query: Statement = Field(description="A query that is run first.")
+    query: Statement = Field(description="A query that is run first; without user variables (@x).")
     expect: Expression = Field(description="CEL over rows and affected. If it holds, nothing is run and the subtask succeeds.")
 
 
 class SqlUntil(Value):
     """Tells when the effect of the statements has arrived."""
 
-    query: Statement = Field(description="A query that is repeated until expect holds.")
+    query: Statement = Field(
+        description="A query that is repeated until expect holds; without user variables (@x), as the connection may be a new one."
+    )
     expect: Expression = Field(description="CEL over rows and affected of the query.")
     interval_seconds: int = Field(
         strict=True, default=5, ge=1, le=3600, description="Pause between two queries, in seconds: 1 to 3600. Default 5."

@@ -6,24 +6,44 @@ from decimal import Decimal
 
 from obtask.model.actions import SqlAction
 from obtask.model.constraints import Scalar
-from obtask.rules.sql_text import changes_charset, misplaced, unknown_names
+from obtask.names import ATTEMPT_VARIABLES
+from obtask.rules.sql_text import changes_charset, misplaced, state_asked, state_left, unknown_names, user_variables
 
 INT64 = range(-(2**63), 2**63)
+OWN_VARIABLES = frozenset(f"@OBTASK_{name}" for name in ATTEMPT_VARIABLES)  # every connection has them
 CERTAIN_DIGITS = 15  # IEEE 754: a decimal of so many digits is the same after it was a binary double
 
 
 def sql_faults(action: SqlAction) -> Iterator[tuple[str, str]]:
     """Yield what is wrong as (field path below the action, what and what to write instead)."""
     yield from ((f"args.{name}", fault) for name, value in action.args.items() if (fault := _value_fault(value)) is not None)
+    for field, text in sql_texts(action):
+        if not field.startswith("statements"):
+            yield from ((field, fault) for fault in _variable_faults(text))
     if action.args:
         for field, text in sql_texts(action):
             yield from ((field, fault) for fault in _binding_faults(text, action))
+
+
+def session_state(action: SqlAction) -> str | None:
+    """Return what a new connection in ``until`` would lack: what the statements leave in the session, or the query asks of it."""
+    texts = [(field, text) for field, text in sql_texts(action) if not field.startswith("until")]
+    left = next((f"what {words} of {field} did" for field, text in texts if (words := state_left(text)) is not None), None)
+    if left is None and action.until is not None and (asked := state_asked(action.until.query)) is not None:
+        return f"what {asked} of until.query asks for"
+    return left
 
 
 def sql_texts(action: SqlAction) -> list[tuple[str, str]]:
     """Return the SQL texts of an action as (field path below the action, text)."""
     texts = [(f"statements[{index}]", text) for index, text in enumerate(action.statements)]
     return texts + [(f"{name}.query", part.query) for name, part in (("unless", action.unless), ("until", action.until)) if part]
+
+
+def _variable_faults(text: str) -> Iterator[str]:
+    for name in user_variables(text):
+        if name.upper() not in OWN_VARIABLES:
+            yield f"{name} is a variable of the session, and the connection may be a new one: use args, or ask for what the server keeps"
 
 
 def _binding_faults(text: str, action: SqlAction) -> Iterator[str]:

@@ -46,6 +46,22 @@ _VARIABLE = re.compile(rf"""(?:(?<![\w$'"`@])|(?<![\w$])(?:{_KEYWORD}))@(?P<name
 _SQL_MODE = re.compile(r"\bsql_mode\b", re.IGNORECASE)
 _CHARSET = re.compile(r"\bset\s+(?:names|charset|character\s+set)\b|\bcharacter_set_client\b", re.IGNORECASE)
 _UNICODE = re.compile(r"""\s*+(?::?=\s*+)?['"]?utf8""", re.IGNORECASE)
+_ROUTINE = re.compile(
+    r"\s*+create\s+(?:or\s+replace\s+)?(?:definer\s*=\s*\S+\s+)?(?:procedure|function|trigger|event|package)\b", re.IGNORECASE
+)
+# A transaction that is left open fails the step anyway. SET of one global or user variable, or of a password, leaves nothing in the session.
+_STATE = re.compile(
+    r"""
+    (?:\A|;)\s*+(?P<first>
+        use | prepare | handler | lock\s+tables? | alter\s+session
+      | set(?!\s+(?:password|default)\b)
+           (?!\s+(?:(?:global|persist|persist_only)\b|@@(?:global|persist|persist_only)\.|@(?!@))[^,;]*+(?:;|\Z))
+    )\b
+  | \b(?P<inside>create\s+temporary | get_lock(?=\s*+\() | sql_calc_found_rows | last_insert_id(?=\s*+\(\s*+[^\s)]))\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_ASKS_SESSION = re.compile(r"\b(last_insert_id|row_count|found_rows|connection_id)\s*+\(", re.IGNORECASE)
 
 ADVICE = {
     "text": "stands inside quotes, where a value cannot be bound; take it out of the quotes, as in concat('a ', %({name})s, ' b')",
@@ -105,6 +121,19 @@ def changes_charset(text: str) -> bool:
 def user_variables(text: str) -> list[str]:
     """Return the user variables (``@x``, but not ``@@x``) of a text, as they are written, without those in quotes and comments."""
     return [f"@{found['name']}" for found in _VARIABLE.finditer(code(text))]
+
+
+def state_left(text: str) -> str | None:
+    """Return the words of a text that leave something in the session which a new connection would not have, such as ``USE``."""
+    plain = code(text)
+    found = None if _ROUTINE.match(plain) else _STATE.search(plain)
+    return " ".join((found["first"] or found["inside"]).upper().split()) if found else None
+
+
+def state_asked(text: str) -> str | None:
+    """Return the function of a text, such as ``LAST_INSERT_ID``, whose value belongs to the session."""
+    found = _ASKS_SESSION.search(code(text))
+    return found[1].upper() if found else None
 
 
 def _kind_at(statement: str, position: int) -> str:

@@ -20,7 +20,7 @@ from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary
-from obtask.rules.sql_faults import sql_faults
+from obtask.rules.sql_faults import session_state, sql_faults
 
 SHOWN_EXPRESSION = 160
 SHOWN_STATEMENT = 80
@@ -73,7 +73,8 @@ class SqlWork:
         )
         end: Outcome | None = await first_fault(self._expressions, attempt.namespace, action) or _invalid(action)
         if end is None:
-            pause = report.pausing(self._sleep, conversation.close)
+            # A connection whose state is needed is never closed for others: its attempt keeps its slot instead.
+            pause = self._sleep if session_state(action) else report.pausing(self._sleep, conversation.close)
             try:
                 holds = partial(self._expressions.holds, attempt.namespace)
                 end = await _Run(action, conversation, log, report, sleep=pause, holds=holds).carry_out()
@@ -168,7 +169,12 @@ class _Run:
 
     async def _look(self, until: SqlUntil) -> Outcome | str:
         """Ask once; return the end of the attempt, or what was seen instead."""
-        answer = await self._ask_again(until.query)
+        answer = await self._ask_here(until.query)
+        if isinstance(answer, Fault) and answer.kind is FaultKind.LOST:
+            lacking = session_state(self._action)
+            if lacking is not None:
+                return self._stranded(answer, lacking)
+            answer = await self._conversation.open() or await self._ask_here(until.query)
         if isinstance(answer, Failed):
             return answer if answer.reason is FailureReason.FORBIDDEN else answer.message
         if isinstance(answer, Fault):
@@ -182,13 +188,16 @@ class _Run:
             return arrived if answer.total or arrived.permanent else seen
         return Succeeded(f"{_done(len(self._action.statements))}; {seen}") if arrived else seen
 
-    async def _ask_again(self, query: str) -> Result | Fault | Failed:
-        """Ask over a connection that may have been idle for long: a lost one is opened again, once."""
-        if not self._conversation.lost:
-            answer = await self._conversation.ask("the query of until", query, quiet=True)
-            if not isinstance(answer, Fault) or answer.kind is FaultKind.STATEMENT:
-                return answer
-        return await self._conversation.open() or await self._conversation.ask("the query of until", query, quiet=True)
+    async def _ask_here(self, query: str) -> Result | Fault:
+        """Ask over the connection that there is, which may have been idle for long."""
+        if self._conversation.lost:
+            return Fault(FaultKind.LOST, "it was closed")
+        return await self._conversation.ask("the query of until", query, quiet=True)
+
+    def _stranded(self, fault: Fault, lacking: str) -> Failed:
+        done = _done(len(self._action.statements))
+        text = f"connection lost while waiting, after {done} ran: a new one would lack {lacking} ({fault.message})"
+        return Failed(FailureReason.CONNECTION_FAILED, self._conversation.clean(text), fault.code)
 
     async def _ask(self, label: str, statement: str) -> Result | Fault:
         self._report(f"{label} is running: {one_line(masked_statement(statement), SHOWN_STATEMENT)}")
