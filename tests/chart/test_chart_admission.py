@@ -12,6 +12,7 @@ from tests.chart.rendering import Body
 from tests.kubectl import Kubectl, KubectlError
 
 from obtask.devcluster.controlplane import ControlPlane
+from obtask.rules.unreadable import UNREADABLE
 
 ALL = ["retry", "rollback", "skip", "skip-step"]
 ACTION, REASON = "task.oceanbase.com/action", "task.oceanbase.com/action-reason"
@@ -149,6 +150,15 @@ def test_a_finished_task_takes_no_command(people: People) -> None:
     assert "retry is not allowed while Succeeded; allowed now: nothing" in people.refused(
         "alice", "annotate", "obtask", task, "action=retry"
     )
+
+
+def test_a_task_that_cannot_be_read_can_be_skipped(people: People) -> None:
+    """What the operator tells people to type is not refused for what a newer operator has allowed; it needs the verb all the same."""
+    task = people.task("cancel", phase="Running", message=f"{UNREADABLE} (steps[0].phase: Baking): ... action=skip")
+
+    assert "needs the verb skip" in people.refused("rita", "annotate", "obtask", task, "action=skip")
+    assert "retry is not allowed while Running" in people.refused("alice", "annotate", "obtask", task, "action=retry")
+    assert people.annotate("alice", task, "action=skip")["action"] == "skip"
 
 
 def test_every_command_has_a_verb_of_its_own(people: People) -> None:
@@ -322,6 +332,20 @@ def test_without_the_stamp_nobody_speaks_in_anothers_name(control_plane: Control
         assert found.annotate("alice", task, "action-") == {}
         assert found.annotate("alice", task, "action=retry", f"{STAMP}=alice") == {"action": "retry", STAMP: "alice"}
         assert "names whoever gives a command" in found.refused("alice", "annotate", "obtask", task, f"{STAMP}-")
+
+
+def test_without_required_rights_nobody_acts_as_the_operator(control_plane: ControlPlane, kubectl: Kubectl, namespace: str) -> None:
+    """As many accounts as there may be in a task, the operator's is found among them; and who created it is not forged."""
+    with release(control_plane, namespace, small(namespace, admission={"requestedBy": False, "requireRights": False})):
+        found = People(kubectl, namespace, count())
+        accounts = [*(f"a{number}" for number in range(8)), namespace]
+        steps = [{"name": account, "job": {"image": "x", "podTemplate": {"spec": {"serviceAccountName": account}}}} for account in accounts]
+        forged = found.manifest("forged", {"annotations": {CREATOR: "boss"}})
+
+        eventually(lambda: "names whoever created the task" in found.creates(forged), "the policy")
+        eventually(lambda: "operator's own" in found.creates(found.manifest("short", {}, steps=steps[-1:])), "the policy of creation")
+        assert "must not act as the operator's own service account" in found.creates(found.manifest("long", {}, steps=steps))
+        assert "created" in found.creates(found.manifest("others", {}, steps=steps[:-1]))
 
 
 def test_other_namespaces_are_left_alone(people: People, kubectl: Kubectl, namespace: str) -> None:

@@ -10,6 +10,7 @@ from tests.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
 
 from obtask import names
 from obtask.model.spec import Work
+from obtask.rules.unreadable import UNREADABLE
 from obtask.runtime.rights import purposes
 from obtask.settings import ACTIONS, read_settings
 
@@ -371,3 +372,11 @@ def test_the_policy_knows_the_marks_that_the_operator_knows() -> None:
     known = [names.HOOK_ANNOTATION, *names.ARGO_ANNOTATIONS, *names.ARGO_LABELS, *names.KEEPER_ANNOTATIONS, *names.KEEPER_LABELS]
 
     assert [word for word in marks.split('"')[1::2] if "/" in word] == known
+
+
+def test_the_policy_knows_how_the_operator_says_that_it_cannot_read() -> None:
+    """Such a task can be skipped, whatever its status allows."""
+    policy = one({}, "ValidatingAdmissionPolicy", "obtask-operator-commands")
+    allowed = next(variable["expression"] for variable in policy["spec"]["variables"] if variable["name"] == "allowed")
+
+    assert f'.startsWith("{UNREADABLE}") ? ["skip"]' in allowed

@@ -87,3 +87,8 @@ resourceRules:
 {{- define "obtask-operator.actions" -}}
 ["wait", "sql", "job", "http", "resource", "obshell", "approve"]
 {{- end }}
+
+{{- /* How the message of a task begins whose status the operator cannot read: then it obeys skip, whatever a newer one has allowed. A test compares. */}}
+{{- define "obtask-operator.unreadable" -}}
+this version of the operator cannot read the status
+{{- end }}

@@ -5,7 +5,7 @@ A newer operator may have written it, and it may hold a lock: whatever it says s
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from obtask import names
 from obtask.model.command import Command, given_command, noted_command
@@ -16,6 +16,9 @@ from obtask.rules.announcements import Announcement
 from obtask.rules.commands import answered
 from obtask.rules.conditions import with_conditions
 from obtask.rules.decision import LetGo, Rest, TakeCommand
+
+# Where a message begins so, the chart's policy lets skip pass.
+UNREADABLE: Final = "this version of the operator cannot read the status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def care(task: Unreadable, now: datetime) -> LetGo | TakeCommand | Amend | Rest:
 def what_to_type(task: Unreadable) -> str:
     """Return why the task stands still, and what a person can do about it."""
     where = f"obtask {task.metadata.name} -n {task.metadata.namespace}"
-    text = f"this version of the operator cannot read the status ({one_line(task.fault, 160)}): install a newer one, or give the task up"
+    text = f"{UNREADABLE} ({one_line(task.fault, 160)}): install a newer one, or give the task up"
     return one_line(f"{text}: kubectl annotate {where} action=skip")
 
 
