@@ -108,8 +108,9 @@ def written_by_a_container(chance: random.Random) -> list[tuple[str, str]]:
     """Return lines with their times: some at the same nanosecond, some the same, some overtaken by a little, some after a long pause."""
     now = datetime(2026, 11, 22, 23, 59, 50, tzinfo=UTC)
     written: list[tuple[str, str]] = []
+    pauses = chance.choice([(0, 0, 1e-6, 1e-3, 0.3, 0, 20), (0, 1e-6, 1e-3)])
     for _ in range(chance.choice([40, 2000])):
-        now += timedelta(seconds=chance.choice([0, 0, 1e-6, 1e-3, 0.3, chance.choice([0, 20])]))
+        now += timedelta(seconds=chance.choice(pauses))
         at = now - timedelta(seconds=chance.choice([0, 0, 0, 0.0005]))
         written.append(
             (at.strftime("%Y-%m-%dT%H:%M:%S.%f") + f"{chance.randrange(2)}00Z", chance.choice(["a", "b", f"line {len(written)}"]))
