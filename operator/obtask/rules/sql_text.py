@@ -49,7 +49,7 @@ _UNICODE = re.compile(r"""\s*+(?::?=\s*+)?['"]?utf8""", re.IGNORECASE)
 _ROUTINE = re.compile(
     r"\s*+create\s+(?:or\s+replace\s+)?(?:definer\s*=\s*\S+\s+)?(?:procedure|function|trigger|event|package)\b", re.IGNORECASE
 )
-# A transaction that is left open fails the step anyway. SET of one global or user variable, or of a password, leaves nothing in the session.
+# A transaction that is left open fails the step anyway. SET of one global or user variable, or of a password, leaves nothing behind.
 _STATE = re.compile(
     r"""
     (?:\A|;)\s*+(?P<first>
