@@ -81,7 +81,7 @@ class Kubelet:
 
     @asynccontextmanager
     async def streaming(
-        self, path: str, *, query: Mapping[str, str] = MappingProxyType({}), seconds: float = 0
+        self, path: str, *, query: Mapping[str, str] = MappingProxyType({}), seconds: float | None = 0
     ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
         """Give out some of the log."""
         assert path.endswith("/log")
@@ -171,7 +171,7 @@ class Chatterbox:
         path: str,  # noqa: ARG002 - the protocol's argument
         *,
         query: Mapping[str, str] = MappingProxyType({}),  # noqa: ARG002
-        seconds: float = 0,  # noqa: ARG002
+        seconds: float | None = 0,  # noqa: ARG002
     ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
         """Give out a log without end."""
 

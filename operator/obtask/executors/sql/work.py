@@ -169,7 +169,7 @@ class _Run:
 
     async def _look(self, until: SqlUntil) -> Outcome | str:
         """Ask once; return the end of the attempt, or what was seen instead."""
-        answer = await self._ask_here(until.query)
+        answer: Result | Fault | Failed = await self._ask_here(until.query)
         if isinstance(answer, Fault) and answer.kind is FaultKind.LOST:
             lacking = session_state(self._action)
             if lacking is not None:
