@@ -1,15 +1,20 @@
 """What an expression sees of a result: MySQL's values as CEL has them, from a real server."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.executors.attempts import Bench, attempt, sql, wall_clock
+from tests.executors.scripted_server import Answer, Script, scripted_server
 from tests.executors.seekdb import sql_bench
 
 from obtask.executors.connections import Connection
-from obtask.executors.sql.answers import Result
+from obtask.executors.sql.answers import Fault, Result
 from obtask.executors.sql.results import counted, shown, variables
+from obtask.executors.sql.session import Session
+from obtask.executors.sql.zones import Zone, zone_of
 from obtask.model.attempt import Succeeded
 
 
@@ -66,6 +71,49 @@ async def test_times_are_points_in_time(on: Bench, zone: str) -> None:
     assert await on.run(attempt(action)) == Succeeded("2 statements")
 
 
+def berlin(statement: str) -> Answer:
+    """Answer like a server in Berlin, where clocks are changed twice a year."""
+    if statement.startswith("SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP()"):
+        return ((7200, "Europe/Berlin"),), ("now", "zone")
+    if "CONVERT_TZ" in statement:
+        zone = ZoneInfo("Europe/Berlin")
+        times = re.findall(r"CONVERT_TZ\('([^']+)', @@session\.time_zone, '\+00:00'\)", statement)
+        offsets = [datetime.fromisoformat(time).replace(tzinfo=zone).utcoffset() or timedelta() for time in times]
+        return (tuple(int(offset.total_seconds()) for offset in offsets),), tuple(f"c{number}" for number in range(len(times)))
+    start = datetime(2026, 1, 15, 12, 7, 30)  # noqa: DTZ001 - as the server has it
+    return tuple((start + timedelta(hours=12 * number),) for number in range(600)), ("t",)
+
+
+async def test_times_have_the_offset_of_their_own_date() -> None:
+    """A time in winter that is read in summer is not an hour off, in however many rows."""
+    expect = (
+        "rows[0].t == timestamp('2026-01-15T11:07:30Z') && rows[400].t == timestamp('2026-08-03T10:07:30Z')"
+        " && rows[599].t == timestamp('2026-11-10T23:07:30Z')"
+    )
+    async with scripted_server(Script(berlin)) as port:
+        on = sql_bench(Connection("127.0.0.1", port, "root@sys", "s3cret-word"))
+
+        assert await on.run(attempt(sql("select t from history", expect=expect))) == Succeeded("1 statement")
+
+
+async def test_the_server_is_asked_for_the_offset_of_each_date(admin: Session) -> None:
+    """A real server understands the question, for any time that it has, in a zone that it does not call by an offset."""
+    times = [(datetime(2026, 1, 1) + timedelta(minutes=37 * number),) for number in range(1000)] + [(datetime.min,), (datetime.max,)]  # noqa: DTZ001, DTZ901
+    asked: list[str] = []
+
+    async def ask(query: str) -> Result | Fault:
+        asked.append(query)
+        answer = await admin.run(query)
+        assert isinstance(answer, Result), answer
+        return Result(answer.columns, ((answer.rows[0][0], "somewhere"),), 1, 1) if len(asked) == 1 else answer
+
+    zone = await zone_of(result(*times), ask)
+
+    assert len(asked) == 5
+    assert {zone.of(time) for (time,) in times} == {zone.now}
+    assert len(zone.others) >= 1000
+
+
 async def test_columns_of_the_same_name(on: Bench) -> None:
     """The second one has its table's name before it."""
     action = sql(
@@ -93,7 +141,7 @@ def test_values_that_seekdb_does_not_give() -> None:
     """Sets are sorted lists; the first and last days are texts where their time zone leads out of the calendar."""
     values = ({"b", "a"}, Decimal("NaN"), Decimal("1e30"), datetime.min, datetime(2026, 1, 1, 1), 2**70)  # noqa: DTZ001, DTZ901 - as the driver gives them
 
-    row = variables(result(values, columns=("s", "nan", "big", "min", "t", "i")), 3600)["rows"][0]
+    row = variables(result(values, columns=("s", "nan", "big", "min", "t", "i")), Zone(3600))["rows"][0]
 
     assert row["s"] == ["a", "b"]
     assert row["nan"] != row["nan"]

@@ -15,6 +15,7 @@ from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import bind
 from obtask.executors.sql.dialing import dial
 from obtask.executors.sql.identity import identify, program
+from obtask.executors.sql.zones import Zone, zone_of
 from obtask.masking import sql as redaction
 from obtask.masking.secrets import masked, without_end
 from obtask.model.actions import ConnectionRef, SqlAction
@@ -27,7 +28,6 @@ LONGEST_TEXT = 4096  # what a server says is cut before it is looked through
 GRACE_SECONDS = 10  # the server's own limit comes after ours, so that the reason people see is Timeout
 # Syntax and rights: the same statement gets the same answer until a person has changed something.
 HOPELESS = frozenset({session.TOO_LONG, "1044", "1045", "1064", "1142", "1143", "1149", "1227", "1370", "1698"})
-ZONE_QUERY = "SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW())"
 
 
 class Conversation:
@@ -118,12 +118,8 @@ class Conversation:
 
     async def variables(self, result: Result) -> Variables:
         """Return what an expression sees of a result; asks for the time zone where that matters."""
-        offset = 0
-        if results.has_times(result) and self._session is not None:
-            zone = await self._session.execute(ZONE_QUERY)
-            if isinstance(zone, Result) and zone.rows and isinstance(zone.rows[0][0], int):
-                offset = zone.rows[0][0]
-        return partial(results.variables, result, offset)
+        zone = Zone() if self._session is None else await zone_of(result, self._session.execute)
+        return partial(results.variables, result, zone)
 
     def clean(self, text: str) -> str:
         """Return the text on one line, without secrets; of a longer one than 4 KiB its beginning."""
@@ -142,8 +138,10 @@ class Conversation:
         answer = await found.execute(identify(self._attempt, found.escape))
         if isinstance(answer, Fault):
             return self._refused(answer)
-        # OceanBase stops every statement after 10 s unless told otherwise; other servers do not know the variable, and may say so.
-        answer = await found.execute(f"SET ob_query_timeout = {self._seconds_left() * 1_000_000}")
+        # OceanBase stops every statement after 10 s, and every transaction (a statement is one, too) after 100 s in some versions, unless
+        # told otherwise; other servers do not know the variables, and may say so.
+        limit = self._seconds_left() * 1_000_000
+        answer = await found.execute(f"SET ob_query_timeout = {limit}, ob_trx_timeout = {limit}")
         return self._refused(answer) if isinstance(answer, Fault) and answer.kind is not FaultKind.STATEMENT else None
 
     def _seconds_left(self) -> int:

@@ -1,11 +1,12 @@
 """Owns what CEL and people see of a result: values as CEL has them, and a short form for messages. Pure."""
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from typing import Any
 
 from obtask.executors.sql.answers import Result
+from obtask.executors.sql.zones import Zone
 
 UINT64 = 2**64
 INT64_MIN = -(2**63)
@@ -14,19 +15,13 @@ SHOWN_VALUE = 60
 SHOWN = 240
 
 
-def has_times(result: Result) -> bool:
-    """Tell whether a value means a point in time only together with the session's time zone."""
-    return any(isinstance(value, datetime) for row in result.rows for value in row)
-
-
-def variables(result: Result, offset_seconds: int) -> dict[str, Any]:
-    """Return the variables of an expression over the result; times are read as that far ahead of UTC."""
-    zone = timezone(timedelta(seconds=offset_seconds))
+def variables(result: Result, zone: Zone) -> dict[str, Any]:
+    """Return the variables of an expression over the result; times are read in the session's zone."""
     rows = [{name: _value(value, zone) for name, value in zip(result.columns, row, strict=True)} for row in result.rows]
     return {"rows": rows, "affected": result.affected}
 
 
-def _value(value: Any, zone: timezone) -> Any:
+def _value(value: Any, zone: Zone) -> Any:
     match value:
         case datetime():
             return _aware(value, zone)
@@ -47,9 +42,9 @@ def _number(value: Decimal) -> int | float:
     return int(value) if integral and INT64_MIN <= value < UINT64 else float(value)
 
 
-def _aware(value: datetime, zone: timezone) -> datetime | str:
+def _aware(value: datetime, zone: Zone) -> datetime | str:
     try:
-        return value.replace(tzinfo=zone).astimezone(UTC)
+        return (value - timedelta(seconds=zone.of(value))).replace(tzinfo=UTC)
     except OverflowError:
         return value.isoformat()  # the first or last day that there is
 
