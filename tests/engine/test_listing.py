@@ -66,3 +66,35 @@ def test_bad_credentials_are_not_asked_again() -> None:
     with pytest.raises(Unavailable) as caught:
         read_answer("GET", "/", Response(401, b""))
     assert not isinstance(caught.value, Busy)
+
+
+async def test_a_lease_may_nest_as_deep_as_it_likes() -> None:
+    """Managed fields are free-form: one such Lease must not keep the operator from starting."""
+    deep = '{"f:a":' * 5_000 + "{}" + "}" * 5_000
+    meta = f'{{"managedFields":[{{"fieldsV1":{deep}}}],"name":"l","namespace":"ns","resourceVersion":"1","uid":"u"}}'
+    other = meta.replace('"l"', '"m"').replace(deep, "{}")
+    text = f'{{"metadata":{{}},"items":[{{"metadata":{meta},"spec":{{"holderIdentity":"x/y"}}}},{{"metadata":{other},"spec":{{}}}}]}}'
+
+    found = await Listing(Written(text.encode()), ()).leases()
+
+    assert [(lease.name, lease.holder) for lease in found] == [("l", "x/y"), ("m", "")]
+
+
+class Written(NotReadyYet):
+    """An API server that has this list."""
+
+    def __init__(self, text: bytes) -> None:
+        """Take the list."""
+        super().__init__(refused=0)
+        self.text = text
+
+    @asynccontextmanager
+    async def streaming(
+        self,
+        path: str,  # noqa: ARG002 - the protocol's arguments
+        *,
+        query: Mapping[str, str] = {},  # noqa: ARG002
+        seconds: float | None,  # noqa: ARG002
+    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+        """Answer with the list."""
+        yield _pieces(self.text)

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import gzip
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from obtask.engine.log_keeping import LogKeeping
@@ -83,3 +83,38 @@ async def test_an_attempt_that_has_ended_is_not_shown_any_more() -> None:
     await keeping.show([(ATTEMPT, log)], lambda _: False)
 
     assert not server.stored
+
+
+async def test_nobody_waits_for_the_logs_of_others() -> None:
+    """While a store takes long, those that are due later are shown all the same, and none is stored twice at once."""
+    server = SlowServer()
+    keeping, slow, quick = keeper_of(server), AttemptLog(clock=clock), AttemptLog(clock=clock)
+    neighbour = replace(ATTEMPT, id=replace(ID, uid="another"), namespace="team-b")
+    slow.write("slow")
+    first = asyncio.create_task(keeping.show([(ATTEMPT, slow)], lambda _: True))
+    await server.begun.wait()
+
+    quick.write("quick")
+    await asyncio.wait_for(keeping.show([(ATTEMPT, slow), (neighbour, quick)], lambda _: True), 5)
+
+    assert [text.split()[-1] for text in server.stored] == ["quick"]
+    server.first.set()
+    await first
+
+
+async def test_an_attempt_that_is_forgotten_while_it_is_shown_leaves_nothing() -> None:
+    """Its store may end after its task has gone."""
+    server = SlowServer()
+    keeping, log = keeper_of(server), AttemptLog(clock=clock)
+    log.write("begun")
+    showing = asyncio.create_task(keeping.show([(ATTEMPT, log)], lambda _: True))
+    await server.begun.wait()
+
+    keeping.forget(ID)
+    server.first.set()
+    await showing
+
+    assert not keeping._places
+    assert not keeping._showing
+    assert not keeping._under_way
+    assert not keeping._shelf._tasks

@@ -68,6 +68,7 @@ class LogKeeping:
         self._clock = clock
         self._places: dict[AttemptId, _Place] = {}
         self._showing: dict[AttemptId, asyncio.Lock] = {}
+        self._under_way: set[AttemptId] = set()
         self._threads = Threads(THREADS, most=THREADS_PER_NAMESPACE)
         self._slots = Slots(SHOWN_AT_ONCE)
 
@@ -108,7 +109,10 @@ class LogKeeping:
         return await self._read(attempt, log, lambda: log.mask(message))
 
     async def show(self, running: Iterable[tuple[Attempt, AttemptLog]], is_running: Callable[[AttemptId], bool]) -> None:
-        """Store what attempts have written so far, of those that have run for a while and have written more."""
+        """Store what attempts have written so far, of those that have run for a while and have written more.
+
+        May be called again before it has ended: what is under way is left to the call that began it.
+        """
         listed = list(running)
         count = Counter(attempt.id.uid for attempt, _ in listed)
         due = [(attempt, log) for attempt, log in listed if self._is_due(attempt, log)]
@@ -129,13 +133,18 @@ class LogKeeping:
         return await self._threads.run(attempt.namespace, reading) if log.heavy else reading()
 
     def _is_due(self, attempt: Attempt, log: AttemptLog) -> bool:
+        if attempt.id in self._under_way:
+            return False
         place = self._place(attempt)
         return log.written > place.lines and self._clock() >= (place.next_at or attempt.started_at + FIRST_SHOWN_AFTER)
 
     async def _show(self, attempt: Attempt, log: AttemptLog, is_running: Callable[[AttemptId], bool], share: int) -> None:
         slot = Slot(self._slots, attempt.namespace)
-        await slot.take()
+        self._under_way.add(attempt.id)
         try:
+            await slot.take()
+            if not is_running(attempt.id):
+                return
             async with self._lock(attempt):
                 if is_running(attempt.id):
                     now, lines = self._clock(), log.written
@@ -144,6 +153,9 @@ class LogKeeping:
                     self._places[attempt.id] = replace(self._place(attempt), lines=lines, next_at=now + pause)
         finally:
             slot.give_back()
+            self._under_way.discard(attempt.id)
+            if attempt.id not in self._showing:  # it was forgotten meanwhile
+                self.forget(attempt.id)
 
     def _place(self, attempt: Attempt) -> _Place:
         return self._places.get(attempt.id) or _Place(log_name(attempt.id), self._nonces.of(attempt.id))

@@ -35,6 +35,10 @@ class Course:
         """Tell what is being done."""
         self._tell(text)
 
+    async def turn(self) -> None:
+        """Wait until the namespace may go on: for what comes again and again without a slot."""
+        await self._turn()
+
     @asynccontextmanager
     async def resting(self) -> AsyncGenerator[bool]:
         """Hold no slot as long as the block lasts; it is told whether a connection may be kept meanwhile."""

@@ -132,7 +132,8 @@ class Api:
 
     async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | Refusal:
         """Return a list of PartialObjectMetadata, or why it was refused; raises Unavailable when nobody can tell."""
-        return read_answer("GET", path, await self.exchange("GET", path, query=query, headers={"Accept": ONLY_METADATA}))
+        response = await self.exchange("GET", path, query=query, headers={"Accept": ONLY_METADATA})
+        return await off_loop(response.data, lambda: read_answer("GET", path, response))
 
     async def exchange(
         self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None, headers: Mapping[str, str] = {}

@@ -5,6 +5,15 @@ from obtask.kube.api import Inspects, Json, Refusal, path_of
 
 PAGE = 500
 MOST_PAGES = 20  # anybody may put the label on a ConfigMap
+LONGEST_NOTE = 256
+NOTES = (
+    names.STEP_ANNOTATION,
+    names.SUBTASK_ANNOTATION,
+    names.DIRECTION_ANNOTATION,
+    names.ATTEMPT_ANNOTATION,
+    names.STARTED_AT_ANNOTATION,
+    names.LOG_BYTES_ANNOTATION,
+)
 
 
 class ConfigMaps:
@@ -14,14 +23,17 @@ class ConfigMaps:
         self._api = api
 
     async def of_task(self, namespace: str, uid: str) -> list[Json] | Refusal:
-        """Return the metadata of the ConfigMaps that bear the task's label, whoever made them; 10,000 of them at most."""
+        """Return the metadata of the ConfigMaps that bear the task's label, whoever made them; 10,000 of them at most.
+
+        What others may have written there, of any size, is left out.
+        """
         query = {"labelSelector": f"{names.TASK_UID_LABEL}={uid}", "limit": str(PAGE)}
         found: list[Json] = []
         for _ in range(MOST_PAGES):
             answer = await self._api.metadata(path_of("api", "v1", "namespaces", namespace, "configmaps"), query=query)
             if isinstance(answer, Refusal):
                 return answer
-            found += [item["metadata"] for item in answer.get("items") or []]
+            found += [_of_interest(item["metadata"], uid) for item in answer.get("items") or []]
             token = (answer.get("metadata") or {}).get("continue")
             if not token:
                 break
@@ -32,3 +44,10 @@ class ConfigMaps:
         """Delete the ConfigMap of this name and uid."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         return await self._api.send("DELETE", path_of("api", "v1", "namespaces", namespace, "configmaps", name), body=body)
+
+
+def _of_interest(meta: Json, uid: str) -> Json:
+    notes = meta.get("annotations") or {}
+    short = {key: notes[key] for key in NOTES if len(notes.get(key, "")) <= LONGEST_NOTE and key in notes}
+    owners = [owner for owner in meta.get("ownerReferences") or [] if (owner.get("kind"), owner.get("uid")) == (names.KIND, uid)]
+    return {key: meta.get(key) for key in ("name", "uid", "creationTimestamp")} | {"annotations": short, "ownerReferences": owners[:1]}

@@ -73,7 +73,8 @@ class Impersonation:
         headers = account.headers | ({"Content-Type": content_type} if content_type else {})
         response = await self._api.exchange(method, path, query=query, body=body, headers=headers)
         # An answer of webhooks, or to an object that no schema allows: asked again, the server would say the same.
-        refusal = read_refusal(response) if response.status == _INTERNAL else read_answer(method, path, response)
+        reading = partial(read_refusal, response) if response.status == _INTERNAL else partial(read_answer, method, path, response)
+        refusal: Json | Refusal | None = await off_loop(response.data, reading)
         if isinstance(refusal, Refusal):
             return refusal
         warnings = tuple(_ESCAPED.sub(r"\1", found[1]) for text in response.warnings for found in _WARNING.finditer(text))
@@ -100,9 +101,11 @@ class Impersonation:
                 return
             async for line in lines_of(lines):
                 change = await off_loop(line, partial(_read, line))
+                del line  # nothing is kept of what may be large while the next one is waited for
                 yield change
                 if isinstance(change, Refusal):
                     return
+                del change
 
 
 def _refused(path: str, response: Response) -> Refusal:

@@ -31,8 +31,8 @@ class Listing:
 
     async def leases(self) -> list[Lease]:
         """Return all Leases that are locks."""
-        query = {"labelSelector": names.LOCK_LABEL}
-        return [read_lease(parse_shallow(item)) async for item in self._items("coordination.k8s.io", "v1", "leases", query)]
+        found = self._items("coordination.k8s.io", "v1", "leases", {"labelSelector": names.LOCK_LABEL})
+        return [read_lease(await off_loop(item, partial(parse_shallow, item))) async for item in found]
 
     async def unfinished_tasks(self) -> AsyncIterator[Json]:
         """Yield all tasks that are not finished, one by one; the server leaves the others out.

@@ -232,12 +232,18 @@ async def _work(operator: Operator) -> None:
 
 
 async def _show_logs(operator: Operator) -> None:
-    while True:
-        await asyncio.sleep(LOGS_SECONDS)
-        try:
-            await operator.engine.attempts.show_logs()
-        except Exception:  # a log that cannot be shown must not end the operator
-            logger.exception("logs of running attempts not shown")
+    async with asyncio.TaskGroup() as group:
+        while True:
+            await asyncio.sleep(LOGS_SECONDS)
+            # Nobody waits for those of a namespace that has many.
+            group.create_task(_show_due_logs(operator))
+
+
+async def _show_due_logs(operator: Operator) -> None:
+    try:
+        await operator.engine.attempts.show_logs()
+    except Exception:  # a log that cannot be shown must not end the operator
+        logger.exception("logs of running attempts not shown")
 
 
 async def _clean(operator: Operator) -> None:

@@ -60,7 +60,8 @@ class Workers:
         except Exception as error:
             # One task that cannot be handled must not take the others with it.
             metrics.turn_errors.labels(type(error).__name__).inc()
-            logger.exception("%s: turn failed", key)
+            # Where it went wrong is told once: what fails at every turn, in many tasks, would fill the log.
+            logger.error("%s: turn failed: %s", key, type(error).__name__, exc_info=key not in self._failures)  # noqa: TRY400
             why = f"held up by a fault of the operator ({type(error).__name__}); its log says more"
         else:
             self._failures.pop(key, None)

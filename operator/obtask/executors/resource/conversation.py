@@ -90,7 +90,10 @@ class Conversation:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def follow(self, target: Target) -> AsyncGenerator[Json | Refusal]:
-        """Yield the object as it is, then at each change; a Refusal is the last thing, ``missing`` if the object is gone."""
+        """Yield the object as it is, then at each change; a Refusal is the last thing, ``missing`` if the object is gone.
+
+        Nothing is kept of an object while the next change is waited for: it may have megabytes, and thousands may wait.
+        """
         too_old = ""
         while True:
             live = await self.read(target)
@@ -98,6 +101,7 @@ class Conversation:
             if isinstance(live, Refusal):
                 return
             version = live["metadata"]["resourceVersion"]
+            del live
             # What waits for a change holds no slot, and only so many hold a connection to the API server: the others ask again.
             async with self.report.resting() as connected:
                 if connected:
@@ -109,6 +113,8 @@ class Conversation:
                             yield change
                             if isinstance(change, Refusal):
                                 return
+                            del change
+                            await self.report.turn()
             await self._sleep(FIRST_PAUSE_SECONDS if connected else ASK_AGAIN_SECONDS)
 
     def failed(self, refusal: Refusal, target: Target | None = None) -> Failed:
@@ -126,6 +132,7 @@ class Conversation:
                         yield Refusal(NOT_FOUND, "NotFound", f"{target} was deleted")
                     elif change.kind in {"ADDED", "MODIFIED"}:
                         yield _meant(target, change.body)
+                    del change
         except Unavailable as error:
             self._say_unavailable(error)
 

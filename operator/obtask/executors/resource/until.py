@@ -34,6 +34,7 @@ async def until_holds(conversation: Conversation, target: Target, expression: st
                 conversation.log.write(f"not yet: {seen}")
                 conversation.report(f"waiting until {wanted}: last saw {seen}")
             before = seen
+            del live
     raise AssertionError("an object is followed until it is refused")
 
 
@@ -45,6 +46,7 @@ async def until_gone(conversation: Conversation, target: Target) -> Failed | Non
                 return None if live.missing else conversation.failed(live, target)
             held = ", ".join(live["metadata"].get("finalizers") or ["nothing that it names"])
             conversation.report(f"waiting until {target} is gone; held by {held}")
+            del live
     raise AssertionError("an object is followed until it is refused")
 
 

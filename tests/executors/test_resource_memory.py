@@ -1,0 +1,79 @@
+"""What waits for a live object keeps nothing of it: thousands of attempts may wait for objects of a megabyte."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.unit.builders import START
+
+from obtask.executors.inprocess import Course
+from obtask.executors.resource.conversation import Conversation
+from obtask.executors.resource.target import Target
+from obtask.executors.resource.until import until_holds
+from obtask.kube.discovery import Served
+from obtask.kube.impersonation import Answer, Change, ServiceAccount
+from obtask.logs.text import AttemptLog
+from obtask.shares import Slot, Slots
+
+
+class Large(dict[str, Any]):
+    """An object that tells when nobody has it any more."""
+
+
+@dataclass
+class Server:
+    """An API server with one object, which changes once and never again."""
+
+    given: list["weakref.ref[Large]"] = field(default_factory=list)
+    silent: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def _object(self) -> Large:
+        made = Large(kind="ConfigMap", metadata={"resourceVersion": str(len(self.given) + 1)})
+        self.given.append(weakref.ref(made))
+        return made
+
+    async def send(self, *_: object, **__: object) -> Answer:
+        """Return the object."""
+        return Answer(self._object(), created=False, warnings=())
+
+    async def watch(self, *_: object, **__: object) -> AsyncGenerator[Change]:
+        """Tell of one change."""
+        yield Change("MODIFIED", self._object())
+        self.silent.set()
+        await asyncio.Event().wait()
+
+
+async def no_turn() -> None:
+    """Let everybody go on at once."""
+
+
+async def test_what_is_waited_for_is_not_kept() -> None:
+    """Neither the object as it was read nor as it was after a change is in memory while the next change is waited for."""
+    server, slots = Server(), Slots(4)
+    slot = Slot(slots, "ns")
+    await slot.take()
+    conversation = Conversation(
+        ServiceAccount("ns", "runner"),
+        server,  # type: ignore[arg-type]  # of which no more is needed
+        None,  # type: ignore[arg-type]  # nothing is looked up
+        log=AttemptLog(clock=lambda: START),
+        report=Course(lambda _: None, slot, Slot(slots, "ns"), no_turn),
+        confirmed=no_turn,
+        sleep=asyncio.sleep,
+        watch_seconds=60,
+    )
+    target = Target(Served("v1", "ConfigMap", "configmaps", namespaced=True), "ns", "large")
+
+    async def never(*_: object) -> bool:
+        return False
+
+    waiting = asyncio.create_task(until_holds(conversation, target, "object.x == 1", never))
+    await asyncio.wait_for(server.silent.wait(), 5)
+    gc.collect()
+
+    assert len(server.given) == 2
+    assert [one() for one in server.given] == [None, None]
+    waiting.cancel()
