@@ -1,6 +1,7 @@
 """Values of Secrets in headers go to the hosts that their Secret lists, and nowhere else, whatever a task or a server says."""
 
-from collections.abc import AsyncIterator
+import base64
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.executors.attempts import attempt
@@ -145,3 +146,25 @@ async def test_a_key_that_is_no_header(site: Website, key: str, reason: FailureR
     assert isinstance(end, Failed)
     assert end.reason is reason
     assert site.heard == []
+
+
+@pytest.mark.parametrize("form", [str, lambda text: base64.b64encode(text.encode()).decode(), lambda text: text.encode().hex()])
+async def test_half_of_a_secret_is_not_shown(site: Website, form: Callable[[str], str]) -> None:
+    """A server that is told what to say before it repeats a header could have it cut anywhere: in the message, and in the log."""
+    said = form(TOKEN)
+    for length in (199, 4096, 16 * 1024):
+        for before in range(length - len(said) - 16, length, 3):
+            site.answers("/a", 500, text="x" * before + said + "y")
+            end, log = await run(f"{site.url}/a", "127.0.0.1")
+            assert isinstance(end, Failed)
+            assert not [part for part in parts_of(said) if part in end.message or part in log], before
+    site.answers("/a", 500, text=said * 2000)
+    end, log = await run(f"{site.url}/a", "127.0.0.1")
+
+    assert isinstance(end, Failed)
+    assert not [part for part in parts_of(said) if part in end.message or part in log]
+
+
+def parts_of(text: str) -> list[str]:
+    """Return every part of a text of eight characters."""
+    return [text[start : start + 8] for start in range(len(text) - 7)]

@@ -2,15 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from obtask.masking.body import without_json_secrets
-
 KEPT_BYTES = 1024 * 1024
 SHOWN_BODY = 200
-READ_FOR_SHOWING = 16 * 1024
 UINT64 = 2**64
 INT64_MIN = -(2**63)
 LONGEST_INTEGER = 20
@@ -69,12 +67,15 @@ def variables(answer: Answer) -> dict[str, Any]:
     return {"status": answer.status, "headers": headers, "body": _body(answer)}
 
 
-def shown(answer: Answer) -> str:
-    """Return a short form of the answer: ``HTTP 200 OK: {"state": "done"}``."""
+def shown(answer: Answer, beginning: Callable[[str], str]) -> str:
+    """Return a short form of the answer: ``HTTP 200 OK: {"state": "done"}``.
+
+    ``beginning`` gives the beginning of a text without secrets: in what was cut short nobody finds half of one.
+    """
     line = status_line(answer.status)
     if answer.stopped is not None:
         return f"{line}: {answer.stopped}"
-    body = " ".join(without_json_secrets(answer.text[:READ_FOR_SHOWING]).split())
+    body = " ".join(beginning(answer.text).split())
     short = body if len(body) <= SHOWN_BODY else body[: SHOWN_BODY - 1] + "…"
     more = " (the body was cut at 1 MiB)" if answer.cut else ""
     return f"{line}: {short}{more}" if short else line

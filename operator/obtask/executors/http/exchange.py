@@ -10,17 +10,19 @@ import aiohttp
 
 from obtask.executors.base import Log
 from obtask.executors.hosts import HostRefused
-from obtask.executors.http.answers import KEPT_BYTES, READ_FOR_SHOWING, Answer, Refused, Unreached, status_line
+from obtask.executors.http.answers import KEPT_BYTES, Answer, Refused, Unreached, status_line
 from obtask.executors.http.requests import Request, redirected
 from obtask.executors.large_answers import SMALL_BYTES, Share
 from obtask.executors.outbound import CONNECT_SECONDS, Disconnected
 from obtask.masking.body import without_json_secrets
 from obtask.masking.http import place, shown_headers, shown_url
-from obtask.masking.secrets import masked
+from obtask.masking.secrets import Secrets, masked, without_end
 from obtask.model.limits import one_line
 
 MOST_REDIRECTS = 5
+READ_FOR_SHOWING = 16 * 1024
 LOGGED_BODY = 4096
+LONGEST_FORM = 6  # times as long as itself is a secret in which every character is written as \u0041
 SHOWN_LINE = 300
 CHUNK = 64 * 1024
 # The server names its character set; some of those that Python knows take minutes for a megabyte.
@@ -49,6 +51,7 @@ class Exchange:
         self._confirmed = confirmed
         self._share = share
         self._secrets: set[str] = set()
+        self._forms = Secrets()
         self._sent = False
 
     def hide(self, *secrets: str) -> None:
@@ -56,11 +59,19 @@ class Exchange:
         for secret in secrets:
             if secret.strip():
                 self._secrets.add(secret)
+                self._forms.add(secret)
                 self._log.hide(secret)
 
     def clean(self, text: str) -> str:
         """Return the text without secrets."""
         return masked(text, self._secrets)
+
+    def beginning(self, text: str) -> str:
+        """Return the beginning of what a server says, without secrets, and without what may be half of one at its end."""
+        read = self.clean(without_json_secrets(text[:READ_FOR_SHOWING]))
+        if not self._forms.heavy:  # else those that are written in other forms are found later, if they are whole
+            read = self._forms.mask([read])[0]
+        return read if len(text) <= READ_FOR_SHOWING else without_end(read, [secret * LONGEST_FORM for secret in self._secrets])
 
     def forget(self) -> None:
         """Take note that nobody looks at the last answer any more: others may have the room that it takes."""
@@ -139,7 +150,7 @@ class Exchange:
         self._log.write(f"{status_line(answer.status)}, {seconds * 1000:.0f} ms, {answer.size} bytes{cut}")
         self._log.write(self.clean(f"answer headers: {shown_headers(answer.headers)}"))
         if answer.text:
-            text = self.clean(without_json_secrets(answer.text[:READ_FOR_SHOWING]))
+            text = self.beginning(answer.text)
             more = f"\n… of {answer.size} bytes" if len(text) > LOGGED_BODY else ""
             self._log.write(text[:LOGGED_BODY] + more)
 

@@ -154,14 +154,14 @@ class _Run:
         """Return why the answer is not what was expected."""
         code, expression = str(answer.status), self._action.expect
         if expression is None:
-            return None if answer.ok else Failed(FailureReason.HTTP_STATUS, self._clean(shown(answer)), code)
+            return None if answer.ok else Failed(FailureReason.HTTP_STATUS, self._shown(answer), code)
         met = await self._holds(Vocabulary.HTTP, expression, partial(variables, answer))
         if met is True:
             return None
         why = f"{met.message}: " if isinstance(met, ExpressionFault) else "does not hold: "
-        message = self._clean(f"expect: {why}{_short(expression)}; saw {shown(answer)}")
+        message = self._clean(f"expect: {why}{_short(expression)}; saw {self._shown(answer)}")
         if answer.stopped is not None:
-            return Failed(FailureReason.HTTP_STATUS, self._clean(shown(answer)), code)
+            return Failed(FailureReason.HTTP_STATUS, self._shown(answer), code)
         exceeded = isinstance(met, ExpressionFault) and met.exceeded
         untold = isinstance(met, ExpressionFault) and (answer.ok or exceeded)
         reason = FailureReason.INVALID_EXPRESSION if untold else FailureReason.EXPECTATION_NOT_MET
@@ -196,7 +196,7 @@ class _Run:
         if isinstance(answer, Unreached):
             return self._clean(answer.message)
         arrived = await self._holds(Vocabulary.HTTP, until.expect, partial(variables, answer))
-        seen = self._clean(shown(answer))
+        seen = self._shown(answer)
         if arrived is True:
             return Succeeded(seen)
         if isinstance(arrived, ExpressionFault) and arrived.exceeded:
@@ -204,6 +204,9 @@ class _Run:
             return Failed(FailureReason.INVALID_EXPRESSION, self._clean(text), permanent=True)
         # What is asked for may not be there yet: no reason to give up on a request that has been carried out.
         return self._clean(f"{seen} ({arrived.message})") if isinstance(arrived, ExpressionFault) and answer.ok else seen
+
+    def _shown(self, answer: Answer) -> str:
+        return self._clean(shown(answer, self._exchange.beginning))
 
     def _clean(self, text: str) -> str:
         return one_line(self._exchange.clean(text))
