@@ -9,7 +9,7 @@ import pytest
 from tests.executors.attempts import until
 from tests.unit.builders import a_task
 
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import Denied, Json, Refusal, Unavailable
 from obtask.kube.events import EventRecorder
 from obtask.model.task import Task
 
@@ -57,3 +57,32 @@ async def test_a_flood_of_one_namespace(flood: int) -> None:
     assert [message for namespace, message in api.came[:9] if namespace == "neighbour"] == ["before 0", "before 1", "before 2", "after"]
     assert len(dropped) == max(0, flood + 4 - 1000)
     assert api.came[-1] == ("greedy", str(flood - 1))
+
+
+class Faulty(Api):
+    """An API server whose answers to the first Events make every reader fail."""
+
+    def __init__(self, *faults: Exception) -> None:
+        super().__init__()
+        self._faults = list(faults)
+        self.slow.set()
+
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+        """Fail, or take the Event."""
+        if self._faults:
+            raise self._faults.pop()
+        return await super().send(method, path, query=query, body=body)
+
+
+async def test_an_event_that_cannot_be_posted_ends_nothing() -> None:
+    """Whatever goes wrong with one, those after it are posted: an operator without its recorder would end."""
+    api = Faulty(RuntimeError("of any kind"), Denied("too long an answer"), Unavailable("away"))
+    recorder = EventRecorder(api, reporter="test")
+    running = asyncio.create_task(recorder.run())
+    for namespace in ("a", "not a/name", "b", "c", "d"):
+        recorder.post(task_in(namespace), warning=True, reason="R", message="m", now=NOW)
+    await until(lambda: bool(api.came) or running.done())
+
+    assert not running.done()
+    assert api.came[-1] == ("d", "m")
+    running.cancel()

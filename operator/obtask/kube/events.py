@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from obtask import names
-from obtask.kube.api import Json, Refusal, Requests, Unavailable, path_of
+from obtask.kube.api import Denied, Json, Refusal, Requests, Unavailable, path_of
 from obtask.model.printable import printable
 from obtask.model.task import Task, Unreadable
 
@@ -98,11 +98,14 @@ class EventRecorder:
                     await self._send(self._waiting.take())
 
     async def _send(self, event: Json) -> None:
-        path = path_of("api", "v1", "namespaces", event["metadata"]["namespace"], "events")
         try:
+            path = path_of("api", "v1", "namespaces", event["metadata"]["namespace"], "events")
             answer = await self._api.send("POST", path, body=event)
-        except Unavailable as error:
+        except (Unavailable, Denied) as error:
             logger.warning("event not posted: %s", error)
+            return
+        except Exception:  # whatever is wrong with this one, the others are posted, and the operator goes on
+            logger.exception("event not posted")
             return
         if isinstance(answer, Refusal):
             logger.warning("event refused: %s", answer.message)
