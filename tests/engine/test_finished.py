@@ -1,11 +1,13 @@
 """What is remembered of finished tasks, also over lists that come again."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from obtask import names
 from obtask.engine.finished import LISTING_PAUSE_SECONDS, FinishedTasks
+from obtask.rules.retention import Retention, surplus
 
 
 class Clock:
@@ -153,3 +155,16 @@ def test_namespaces_that_come_and_go_are_forgotten(finished: FinishedTasks) -> N
         finished.forget(namespace, "uid-x")
 
     assert not finished._places
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "2026-11-23T07:00:00", "0000-00-00T00:00:00Z", 5, None, [], "x" * 100_000])
+@pytest.mark.parametrize("retention", [Retention(ttl_seconds=3600), Retention(history_limit=0)])
+def test_no_forged_end_keeps_others_from_being_cleaned(finished: FinishedTasks, moment: object, retention: Retention) -> None:
+    """Whoever may write a status may write any time into it; the rule is asked about all tasks of the cluster at once."""
+    finished.see(task("forged", status={"finishedAt": moment}), listed=False)
+    finished.see(task("old"), listed=False)
+
+    certain = finished.certain()
+
+    assert certain is not None
+    assert "old" in {one.name for one, _ in surplus(certain, retention, datetime(2027, 1, 1, tzinfo=UTC))}

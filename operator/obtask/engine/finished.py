@@ -4,10 +4,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from obtask import names
+from obtask.model.base import Moment
 from obtask.model.packed import member
 from obtask.model.task import is_finished
 from obtask.rules.retention import Finished, may_be_kept_elsewhere
+
+MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 # While the watches list everything anew, what was deleted meanwhile is still remembered. This long after the last word they have done so.
 LISTING_PAUSE_SECONDS = 4
@@ -88,8 +93,8 @@ def _read(body: Mapping[str, Any]) -> Finished | None:
     if may_be_kept_elsewhere(meta.get("labels") or {}, meta.get("annotations") or {}):
         return None
     try:
-        finished_at = datetime.fromisoformat(body["status"]["finishedAt"])
+        finished_at = MOMENT.validate_python(datetime.fromisoformat(body["status"]["finishedAt"]))
     except (KeyError, TypeError, ValueError):
-        return None
+        return None  # one that can be compared with no other, or added to, would keep all others from being looked at
     own = member(body.get("spec"), "ttlSecondsAfterFinished") is not None
     return Finished(meta["namespace"], meta["name"], meta["uid"], meta["resourceVersion"], finished_at, own)
