@@ -11,13 +11,14 @@ from tests.unit.builders import TaskBuilder
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.kube import api
 from obtask.kube.api import Api, Denied, Json, Refusal
-from obtask.kube.leases import LARGEST_TOKEN, LARGEST_TRANSITIONS, Lease, Leases
+from obtask.kube.leases import LARGEST_TOKEN, LARGEST_TRANSITIONS, Lease, Leases, micro_time
 from obtask.kube.tasks import Tasks
 from obtask.locks.board import Board
 from obtask.locks.protocol import TRIES, Claimed, Locks, Outpaced
-from obtask.locks.sweep import Sweeper
+from obtask.locks.sweep import COLLECTED_AT_ONCE, Sweeper
+from obtask.model.spec import Maintenance, TaskType
 from obtask.model.task import Task
-from obtask.rules.lock_keys import LockKey, task_lock_key
+from obtask.rules.lock_keys import Domain, LockKey, task_lock_key
 
 
 @dataclass
@@ -244,3 +245,37 @@ async def test_the_board_finds_the_leases_of_a_holder(bench: Bench) -> None:
 
     bench.board.forget_lease(found[0])
     assert not bench.board._named_by
+
+
+@dataclass
+class Undeletable:
+    """The way to an API server that deletes no Lease of one namespace, and every one of the others; it counts."""
+
+    deleted: list[str] = field(default_factory=list)
+    refused: int = 0
+
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+        """Delete a Lease, or refuse to."""
+        if method != "DELETE" or query or body is None:
+            return Refusal(404, "NotFound", "gone") if path in self.deleted else Refusal(403, "Forbidden", "not shown")
+        if "/namespaces/closed/" in path:
+            self.refused += 1
+            return Refusal(403, "Forbidden", "a policy")
+        self.deleted.append(path)
+        return {}
+
+
+async def test_locks_that_may_not_be_deleted_are_in_nobodys_way() -> None:
+    """They are tried once; those of other namespaces are collected."""
+    api, board, now = Undeletable(), Board(lambda _: None), datetime.now(UTC)
+    for namespace, count in (("closed", 2 * COLLECTED_AT_ONCE), ("open", 3)):
+        for number in range(count):
+            domain = Domain(namespace, TaskType.CLUSTER, f"c{number}")
+            key = LockKey(domain, Maintenance.GLOBAL)
+            renewed = micro_time(now - timedelta(days=9))
+            lease = Lease(namespace, key.lease_name, "", 1, None, str(number + 1), key.labels, key.annotations, renewed_at=renewed)
+            board.see_lease(lease)
+    sweeper = Sweeper(Leases(api), Tasks(api), board, lambda: now)
+
+    assert sum([await sweeper.collect() for _ in range(4)]) == 3
+    assert api.refused == 2 * COLLECTED_AT_ONCE

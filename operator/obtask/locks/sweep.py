@@ -32,6 +32,7 @@ class Sweeper:
         self._board = board
         self._clock = clock
         self._strays: dict[tuple[str, str, str], bool] = {}
+        self._undeletable: set[tuple[str, str, str]] = set()
 
     async def sweep(self) -> int:
         """Look at every held Lease; return how many were freed."""
@@ -39,7 +40,9 @@ class Sweeper:
 
     async def collect(self) -> int:
         """Delete some of the locks that nobody has wanted for long; return how many went. Others' Leases are left alone."""
-        idle = (lease for lease in self._board.leases() if not lease.holder and self._is_idle(lease) and key_of(lease) is not None)
+        free = [lease for lease in self._board.leases() if not lease.holder and key_of(lease) is not None]
+        self._undeletable &= {_version(lease) for lease in free}
+        idle = (lease for lease in free if self._is_idle(lease) and _version(lease) not in self._undeletable)
         return sum([await self._collect(lease) for lease in islice(idle, COLLECTED_AT_ONCE)])
 
     def _is_idle(self, lease: Lease) -> bool:
@@ -50,13 +53,15 @@ class Sweeper:
         # Whoever claims it meanwhile writes it, and the version is no longer this one.
         answer = await self._leases.delete(lease)
         if isinstance(answer, Refusal) and not (answer.missing or answer.conflict):
+            # It must not be in the way of others each time.
+            self._undeletable.add(_version(lease))
             logger.warning("free lease %s/%s not deleted: %s", lease.namespace, lease.name, answer.message)
         await self._look_again(lease)
         return not isinstance(answer, Refusal)
 
     async def sweep_strays(self) -> int:
         """Look, once, at each Lease whose holder was unknown at the last call too: in between, the watches had time to tell."""
-        seen = {(lease.namespace, lease.name, lease.version): lease for lease in self._board.strays()}
+        seen = {_version(lease): lease for lease in self._board.strays()}
         freed = sum([await self._checked(lease) for place, lease in seen.items() if self._strays.get(place) is False])
         self._strays = {place: place in self._strays for place in seen}
         return freed
@@ -98,3 +103,7 @@ class Sweeper:
         if answer["metadata"]["uid"] != holder_uid(lease.holder):
             return True
         return is_finished(answer)
+
+
+def _version(lease: Lease) -> tuple[str, str, str]:
+    return lease.namespace, lease.name, lease.version
