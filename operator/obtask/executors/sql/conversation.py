@@ -14,6 +14,7 @@ from obtask.executors.sql import results, session
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.binding import bind
 from obtask.executors.sql.dialing import dial
+from obtask.executors.sql.hints import doubled_columns
 from obtask.executors.sql.identity import identify, program
 from obtask.executors.sql.zones import Zone, zone_of
 from obtask.masking import sql as redaction
@@ -176,4 +177,6 @@ def _numbered(fault: Fault) -> str:
 
 
 def _kept(result: Result) -> str:
-    return f"; expressions see the first {len(result.rows)} rows only" if result.total > len(result.rows) else ""
+    cut = f"; expressions see the first {len(result.rows)} rows only" if result.total > len(result.rows) else ""
+    doubled = doubled_columns(result)
+    return f"{cut}; {doubled}" if doubled else cut

@@ -11,7 +11,7 @@ from obtask.executors.evaluation.evaluator import Expressions, Holds, first_faul
 from obtask.executors.hosts import ANYWHERE, HostPolicy, share_of
 from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import LargeAnswers
-from obtask.executors.sql import results
+from obtask.executors.sql import hints, results
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.conversation import Conversation
 from obtask.masking.sql import masked_statement
@@ -123,7 +123,7 @@ class _Run:
                 return unmet
         if self._action.until is not None:
             return await self._until(self._action.until)
-        return Succeeded(_done(len(self._action.statements)))
+        return Succeeded(_done(self._action.statements))
 
     async def _unless(self, unless: SqlUnless) -> Outcome | None:
         answer = await self._ask("the query of unless", unless.query)
@@ -132,6 +132,9 @@ class _Run:
         done = await self._holds("unless.expect", unless.expect, answer)
         if isinstance(done, Failed):
             return done
+        hint = hints.of_expression(unless.expect, answer)
+        if hint is not None and not done:
+            self._log.write(f"unless.expect does not hold: {hint}")
         return Succeeded("already done") if done else None
 
     async def _statements(self) -> Result | Failed:
@@ -142,7 +145,7 @@ class _Run:
             label = f"statement {position} of {number}"
             answer = await self._ask(label, statement)
             if isinstance(answer, Fault):
-                return self._conversation.failed(label, answer)
+                return hints.of_failure(statement, self._conversation.failed(label, answer))
             last = answer
         return Failed(FailureReason.SQL_ERROR, UNCOMMITTED, permanent=True) if self._conversation.in_transaction else last
 
@@ -151,7 +154,8 @@ class _Run:
         if isinstance(met, Failed):
             return met
         message = f"expect does not hold: {_short(expression)}; saw {results.shown(last)}"
-        return None if met else Failed(FailureReason.EXPECTATION_NOT_MET, self._conversation.clean(message))
+        failed = Failed(FailureReason.EXPECTATION_NOT_MET, self._conversation.clean(message))
+        return None if met else hints.with_hint(failed, hints.of_expression(expression, last))
 
     async def _until(self, until: SqlUntil) -> Outcome:
         self._log.write(f"waiting until {until.expect}: asking every {until.interval_seconds} s: {masked_statement(until.query)}")
@@ -186,7 +190,8 @@ class _Run:
         if isinstance(arrived, Failed):
             # rows[0] of no rows: nothing there yet, which is no mistake
             return arrived if answer.total or arrived.permanent else seen
-        return Succeeded(f"{_done(len(self._action.statements))}; {seen}") if arrived else seen
+        hint = hints.of_expression(until.expect, answer)
+        return Succeeded(f"{_done(self._action.statements)}; {seen}") if arrived else f"{seen} ({hint})" if hint else seen
 
     async def _ask_here(self, query: str) -> Result | Fault:
         """Ask over the connection that there is, which may have been idle for long."""
@@ -195,7 +200,7 @@ class _Run:
         return await self._conversation.ask("the query of until", query, quiet=True)
 
     def _stranded(self, fault: Fault, lacking: str) -> Failed:
-        done = _done(len(self._action.statements))
+        done = _done(self._action.statements)
         text = f"connection lost while waiting, after {done} ran: a new one would lack {lacking} ({fault.message})"
         return Failed(FailureReason.CONNECTION_FAILED, self._conversation.clean(text), fault.code)
 
@@ -228,8 +233,10 @@ def _label(field: str, statements: int) -> str:
     return f"the query of {field.removesuffix('.query')}" if field.endswith(".query") else field
 
 
-def _done(statements: int) -> str:
-    return "1 statement" if statements == 1 else f"{statements} statements"
+def _done(statements: list[str]) -> str:
+    count = "1 statement" if len(statements) == 1 else f"{len(statements)} statements"
+    nothing = hints.comments_alone(statements)
+    return f"{count}; {nothing}" if nothing else count
 
 
 def _short(expression: str) -> str:
