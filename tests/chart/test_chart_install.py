@@ -69,7 +69,7 @@ def test_the_operators_account_may_do_its_work_and_no_more(control_plane: Contro
             return False
 
     granted = {("list", "obtasks"), ("patch", "obtasks"), ("create", "leases"), ("get", "secrets"), ("create", "events")}
-    denied = {("list", "secrets"), ("create", "obtasks"), ("delete", "jobs"), ("delete", "pods"), ("delete", "configmaps")}
+    denied = {("list", "secrets"), ("create", "obtasks"), ("delete", "jobs"), ("delete", "pods"), ("delete", "secrets")}
 
     with release(control_plane, namespace, small(namespace)):
         assert {(verb, what) for verb, what in granted | denied if may(verb, what, namespace)} == granted

@@ -138,7 +138,7 @@ def operator_may_do_its_work_and_no_more(cluster: ControlPlane) -> None:
     operator = Kubectl(cluster.kubectl.program, cluster.operator_kubeconfig)
     operator.run(["get", "leases", "--all-namespaces"])
     operator.run(["create", "configmap", "log"])
-    for denied in (["get", "secrets"], ["delete", "pod", "any"], ["delete", "configmap", "log"], ["delete", "namespace", "default"]):
+    for denied in (["get", "secrets"], ["delete", "pod", "any"], ["delete", "secret", "any"], ["delete", "namespace", "default"]):
         with pytest.raises(DevClusterError, match=r'\(Forbidden\).* User "obtask-operator" cannot'):
             operator.run(denied)
 

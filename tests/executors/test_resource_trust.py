@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from tests.executors.workplace import Body, Workplace, apply, config_map, patch
 
 from obtask.executors.resource.kept import name_of, text_of
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed, Succeeded
-from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import FailureReason
 from obtask.rules.ownership import owner_reference, subtask_annotations, task_labels
 
@@ -183,18 +183,17 @@ async def test_what_an_older_operator_kept_is_put_back(workplace: Workplace) -> 
         assert live(workplace) == {"size": "1"}
 
 
-async def test_what_a_name_leads_to_counts(workplace: Workplace) -> None:
-    """A Secret is not kept, also where the action says it is something else."""
+async def test_a_secret_is_not_kept(workplace: Workplace) -> None:
+    """Nothing of it is stored, and no name of another kind leads to it: what a path could be made of is no name."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2-again"}}
     workplace.put(secret)
-    actions: list[ResourceAction] = [
-        patch({"metadata": {"labels": {"a": "b"}}}, name="s", kind="Secret"),
-        patch({"metadata": {"labels": {"a": "b"}}}, name=f"{workplace.namespace}/secrets/s", kind="Namespace"),
-    ]
+    change = {"metadata": {"labels": {"a": "b"}}}
 
-    ends = [await workplace.bench().run(workplace.forward(action)) for action in actions]
+    end = await workplace.bench().run(workplace.forward(patch(change, name="s", kind="Secret")))
+    with pytest.raises(ValidationError, match="patch.name"):
+        patch(change, name=f"{workplace.namespace}/secrets/s", kind="Namespace")
 
-    assert all(isinstance(end, Failed) for end in ends)
+    assert isinstance(end, Failed)
     assert not workplace.kept_names()
     assert workplace.kept == NOTHING_KEPT
 
