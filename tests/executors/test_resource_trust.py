@@ -190,7 +190,7 @@ async def test_a_secret_is_not_kept(workplace: Workplace) -> None:
     change = {"metadata": {"labels": {"a": "b"}}}
 
     end = await workplace.bench().run(workplace.forward(patch(change, name="s", kind="Secret")))
-    with pytest.raises(ValidationError, match="patch.name"):
+    with pytest.raises(ValidationError, match=r"patch\.name"):
         patch(change, name=f"{workplace.namespace}/secrets/s", kind="Namespace")
 
     assert isinstance(end, Failed)
