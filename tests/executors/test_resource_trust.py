@@ -183,6 +183,22 @@ async def test_what_an_older_operator_kept_is_put_back(workplace: Workplace) -> 
         assert live(workplace) == {"size": "1"}
 
 
+async def test_what_an_older_operator_did_not_keep(mallory: Workplace) -> None:
+    """Without a digest the label counts, which the chart's policies keep for the operator: what lacks it is named and left alone."""
+    mallory.put(config_map(size="1"))
+    await mallory.bench().run(mallory.forward(CHANGE))
+    older = replace(mallory.backward(CHANGE), kept=None)
+    fake = forged(older, name_of(older), evil(mallory))
+    del fake["metadata"]["labels"]
+    made_by(MALLORY, mallory, fake)
+
+    end = await mallory.bench().run(older)
+
+    assert isinstance(end, Failed)
+    assert end.message.startswith(f"ConfigMap {name_of(older)} does not hold what this step has kept")
+    assert live(mallory) == {"size": "2"}
+
+
 async def test_a_secret_is_not_kept(workplace: Workplace) -> None:
     """Nothing of it is stored, and no name of another kind leads to it: what a path could be made of is no name."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"password": "hunter2-again"}}

@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from obtask import names
 from obtask.executors.resource.target import Target
 from obtask.kube.api import Json
 from obtask.model.attempt import Attempt
@@ -70,9 +71,13 @@ def manifest(attempt: Attempt, text: str, digest: str) -> Json:
 
 
 def stored_text(stored: Json, attempt: Attempt) -> str | None:
-    """Return the text in a ConfigMap that belongs to the attempt's task; None if there is none, or if it does not belong to it."""
-    text = (stored.get("data") or {}).get(KEY)
-    return text if isinstance(text, str) and is_owned(stored["metadata"], attempt.id.uid) else None
+    """Return the text in a ConfigMap that belongs to the attempt's task; None if there is none, or if it does not belong to it.
+
+    What older operators kept has no digest in the status: the label, which the chart's policies keep for the operator, has to do.
+    """
+    text, meta = (stored.get("data") or {}).get(KEY), stored["metadata"]
+    own = is_owned(meta, attempt.id.uid) and (meta.get("labels") or {}).get(names.TASK_UID_LABEL) == attempt.id.uid
+    return text if isinstance(text, str) and own else None
 
 
 def read(text: str) -> Kept | None:
