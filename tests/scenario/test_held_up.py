@@ -83,10 +83,10 @@ def test_locks_that_cannot_be_freed_keep_nobody_else(tasks: TaskClient, no_way_b
     for name in names:
         tasks.create(name, maintenance="Global", cluster=name, steps=[wait_step("s")])
     for name in names:
-        tasks.wait_phase(name, "Succeeded")
+        tasks.wait_phase(name, "Succeeded", seconds=120)
 
     tasks.create("neighbour", maintenance="None", steps=[wait_step("s")])
-    tasks.wait_phase("neighbour", "Succeeded", seconds=10)
+    tasks.wait_phase("neighbour", "Succeeded")
     events = tasks.wait_events(names[0], "HeldUp")
     assert "cannot free lease" in events["HeldUp"]["message"]
     before = len(requests(tasks.cluster, tasks.namespace))
