@@ -22,7 +22,15 @@ def sql_faults(action: SqlAction) -> Iterator[tuple[str, str]]:
             yield from ((field, fault) for fault in _variable_faults(text))
     if action.args:
         for field, text in sql_texts(action):
-            yield from ((field, fault) for fault in _binding_faults(text, action))
+            yield from ((field, fault) for fault in _binding_faults(text))
+
+
+def missing_args(action: SqlAction) -> Iterator[tuple[str, str]]:
+    """Yield the placeholders that args have no value for as (field path below the action, which)."""
+    for field, text in sql_texts(action):
+        unknown = ", ".join(f"%({name})s" for name in unknown_names(text, action.args))
+        if unknown:
+            yield field, f"{unknown} not in args"
 
 
 def session_state(action: SqlAction) -> str | None:
@@ -46,12 +54,9 @@ def _variable_faults(text: str) -> Iterator[str]:
             yield f"{name} is a variable of the session, and the connection may be a new one: use args, or ask for what the server keeps"
 
 
-def _binding_faults(text: str, action: SqlAction) -> Iterator[str]:
+def _binding_faults(text: str) -> Iterator[str]:
     for found in misplaced(text):
         yield f"%({found.name})s {found.advice}"
-    unknown = ", ".join(f"%({name})s" for name in unknown_names(text, action.args))
-    if unknown:
-        yield f"{unknown} not in args"
     if changes_charset(text):
         yield "args are bound in the character set utf8mb4; without args another one can be set"
 

@@ -20,7 +20,7 @@ from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary
-from obtask.rules.sql_faults import session_state, sql_faults
+from obtask.rules.sql_faults import missing_args, session_state, sql_faults
 
 SHOWN_EXPRESSION = 160
 SHOWN_STATEMENT = 80
@@ -221,7 +221,7 @@ class _Run:
 
 def _invalid(action: SqlAction) -> Failed | None:
     """Return what is wrong with the action itself, before anything runs."""
-    for field, fault in sql_faults(action):
+    for field, fault in (*sql_faults(action), *missing_args(action)):
         return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{_label(field, len(action.statements))}: {fault}; nothing was run"))
     return None
 
