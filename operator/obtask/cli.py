@@ -42,6 +42,7 @@ def build() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # the image has no rich
     )
     app.command("run", help="Run the operator until it is told to stop.")(run)
     app.command("check", help="Check that the API server answers, that the CRDs fit, and that this user has every right.")(check)

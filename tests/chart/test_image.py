@@ -74,7 +74,7 @@ def test_an_operator_without_a_name_works(control_plane: ControlPlane, tasks: Ta
 
 @pytest.mark.timeout(400)
 def test_what_the_image_leaves_out_is_not_missed(control_plane: ControlPlane, tasks: TaskClient, seekdb: SqlServer, tmp_path: Path) -> None:
-    """Installed and cut as the Dockerfile does it, the operator starts and carries out SQL with an expression."""
+    """Installed and cut as the Dockerfile does it, the operator explains itself, starts, and carries out SQL with an expression."""
     if subprocess.call([*NAMELESS, "true"]):  # noqa: S603 - our own words
         pytest.skip("this machine does not let us have a user without a name")
     place, port = tmp_path / "opt", free_port()
@@ -82,6 +82,10 @@ def test_what_the_image_leaves_out_is_not_missed(control_plane: ControlPlane, ta
     words = ["sync", "--locked", "--no-dev", "--no-editable", "--quiet", "--python", sys.executable]
     subprocess.run([uv, *words], cwd=ROOT, env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(place), "UV_LINK_MODE": "copy"}, check=True)  # noqa: S603
     subprocess.run([ROOT / "deploy/slim-image.sh", place], cwd="/", check=True)  # noqa: S603 - our own words
+    for words, code in ((["--help"], 0), (["run", "--help"], 0), (["run", "--nonsense"], 2)):
+        said = subprocess.run([place / "bin/obtask", *words], cwd="/", capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+        assert (said.returncode, "Usage: obtask" in said.stdout + said.stderr) == (code, True), said.stderr
+
     connection = {"secretName": tasks.create_connection(seekdb)}
     verb = ("run", "--kubeconfig", str(control_plane.operator_kubeconfig), "--namespace", tasks.namespace)
     addresses = {"OBTASK_HEALTH_ADDRESS": f"127.0.0.1:{port}", "OBTASK_ALLOWED_HOSTS": seekdb.host}
