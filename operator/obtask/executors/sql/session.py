@@ -176,20 +176,27 @@ async def connect(
             except NoTls as without:
                 tell(f"{_where(target)}: {without}; going on without TLS")
                 wire = await _opened(wires(replace(target, tls=Tls.DISABLED), None))
-    except HostRefused as refused:
-        return Fault(FaultKind.FORBIDDEN, str(refused))
-    except (NotGiven, TooLong) as refused:
-        return Fault(FaultKind.CONNECT, f"cannot connect to {_where(target)}: {refused}")
-    except TimeoutError:
-        return Fault(FaultKind.CONNECT, f"{_where(target)} did not let us in within {seconds:g} s")
-    except OSError as error:
-        why = (error.strerror or type(error).__name__).lower()
-        return Fault(FaultKind.CONNECT, f"cannot connect to {_where(target)}: {why}", str(CR.CR_CONN_HOST_ERROR))
-    except err.Error as error:
-        return Fault(FaultKind.CONNECT, _refusal(error, target), _code(error))
     except Exception as error:  # noqa: BLE001 - the driver trips over odd answers in any way it likes
-        return Fault(FaultKind.CONNECT, f"{_where(target)} does not speak the MySQL protocol ({type(error).__name__})")
+        return _no_session(error, target, seconds)
     return Session(wire, target, tell, hosts, part)
+
+
+def _no_session(error: Exception, target: Connection, seconds: float) -> Fault:
+    """Return why there is no session."""
+    match error:
+        case HostRefused():
+            return Fault(FaultKind.FORBIDDEN, str(error))
+        case NotGiven() | TooLong():
+            return Fault(FaultKind.CONNECT, f"cannot connect to {_where(target)}: {error}")
+        case TimeoutError():
+            return Fault(FaultKind.CONNECT, f"{_where(target)} did not let us in within {seconds:g} s")
+        case OSError():
+            why = (error.strerror or type(error).__name__).lower()
+            return Fault(FaultKind.CONNECT, f"cannot connect to {_where(target)}: {why}", str(CR.CR_CONN_HOST_ERROR))
+        case err.Error():
+            return Fault(FaultKind.CONNECT, _refusal(error, target), _code(error))
+        case _:
+            return Fault(FaultKind.CONNECT, f"{_where(target)} does not speak the MySQL protocol ({type(error).__name__})")
 
 
 async def _opened(wires: list[Wire]) -> Wire:
