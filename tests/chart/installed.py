@@ -16,7 +16,7 @@ from tests.chart.rendering import CHART, ROOT, Body, Values
 
 from obtask.devcluster.controlplane import ControlPlane
 
-WAIT_SECONDS = 120
+WAIT_SECONDS = 400  # a busy API server takes its time to compile the policies of several releases
 PAUSE_SECONDS = 0.05
 
 
