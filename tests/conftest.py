@@ -4,6 +4,7 @@ import fcntl
 import json
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ from obtask.devcluster.sqlserver import SqlServer, sql_server
 settings.register_profile("obtask", deadline=None)
 settings.load_profile("obtask")
 
+# The API server's policies that change objects learn of a new kind some seconds after its definition, and refuse it until then.
+LEARNING_SECONDS = 60
 RUN_FOLDER = pytest.StashKey[Path]()
 LEASH = pytest.StashKey[ExitStack]()
 
@@ -77,10 +80,13 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     """Return kubectl with the admin's rights."""
 
     def run(*words: str, manifest: Mapping[str, Any] | None = None) -> str:
-        try:
-            return control_plane.kubectl.run(words, json.dumps(manifest) if manifest else "")
-        except DevClusterError as error:
-            raise KubectlError(str(error)) from error
+        deadline = time.monotonic() + LEARNING_SECONDS
+        while True:
+            try:
+                return control_plane.kubectl.run(words, json.dumps(manifest) if manifest else "")
+            except DevClusterError as error:
+                if "There can be a delay between" not in str(error) or time.monotonic() > deadline:
+                    raise KubectlError(str(error)) from error
 
     return run
 

@@ -103,8 +103,6 @@ def people(control_plane: ControlPlane, kubectl: Kubectl, module_namespace: str)
         found.allow("nobody")
         for role in ("view", "edit", "admin"):
             found.bind(f"{role}or", role)
-        # The API server's policies learn of new kinds every half minute.
-        eventually(lambda: "created" in found.creates(found.manifest("first", {})), "the policies' knowledge of tasks")
         task = found.task(*ALL, lock=LOCK)
         dry = ("--dry-run=server", "-o", "json")
         eventually(lambda: "unknown command" in found.says("alice", "annotate", "obtask", task, "action=x", *dry), "the policy of commands")
