@@ -119,7 +119,8 @@ def wait_for_policies(town: Town) -> None:
     """Return when every policy of the release says what it says."""
     eventually_says(CREATOR, lambda: town.tries("carol", town.task(), "-o", "json"), "the stamp")
     task = town.locked()
-    no_skip, ending = "needs the verb skip", {"metadata": {"finalizers": []}}
+    no_skip = "needs the verb skip"
+    ending: Body = {"metadata": {"finalizers": []}}
     eventually_says(no_skip, lambda: town.says("carol", "delete", "obtask", task, "--dry-run=server"), "deletions")
     eventually_says(no_skip, lambda: town.patch("carol", f"obtask {task}", ending), "locked tasks")
     eventually_says(no_skip, lambda: town.says("carol", "delete", "lease", LEASE, "--dry-run=server"), "locks")
