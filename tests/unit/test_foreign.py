@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obtask.kube.api import BadName, path_of
+from obtask.kube.api import BadName, Response, path_of, read_answer
 from obtask.kube.foreign import DEEPEST, ListReader, TooDeep, lines_of, metadata_of, parse, parse_shallow, parse_task, slim_task
 from obtask.model.constraints import is_path_segment
 from obtask.model.limits import DEEPEST_SPEC, SPEC_BYTES
@@ -160,3 +160,14 @@ def test_a_name_that_is_no_path_segment_makes_no_path(name: str) -> None:
 def test_any_other_name_is_quoted(name: str) -> None:
     """Nothing in it has a meaning in a URL."""
     assert set(path_of(name)[1:]).isdisjoint("/?# ")
+
+
+def test_a_list_of_tasks_is_returned_whole() -> None:
+    """However long: what makes one large task small would take the first and the last of many for one."""
+    one = json.loads(text_with('{"steps":[]}'))
+    text = json.dumps({"kind": "OBTaskList", "items": [one] * 2000}, separators=(",", ":"))
+
+    answer = read_answer("GET", "/apis/task.oceanbase.com/v1alpha1/namespaces/ns/obtasks", Response(200, text.encode()))
+
+    assert len(text) > SPEC_BYTES
+    assert answer == json.loads(text)

@@ -222,7 +222,8 @@ def read_answer(method: str, path: str, response: Response) -> Json | Refusal:
     if refusal is not None:
         return refusal
     try:
-        return _object((parse_task if path.startswith(OWN_OBJECTS) else parse)(response.data))
+        listed = method == "GET" and path.endswith(f"/{names.PLURAL}")
+        return _object((parse_task if path.startswith(OWN_OBJECTS) and not listed else parse)(response.data))
     except TooDeep as error:
         # What was written is written; what was read must not be taken for the whole.
         if method == "GET":
