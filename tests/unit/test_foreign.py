@@ -162,6 +162,16 @@ def test_any_other_name_is_quoted(name: str) -> None:
     assert set(path_of(name)[1:]).isdisjoint("/?# ")
 
 
+def test_a_task_whose_name_is_that_of_the_list_is_bounded_like_any_other() -> None:
+    """What is one task and what is a list is told by the place of the name, not by what it is."""
+    text = text_with('{"steps":"' + "x" * SPEC_BYTES + '"}')
+
+    answer = read_answer("GET", "/apis/task.oceanbase.com/v1alpha1/namespaces/ns/obtasks/obtasks", Response(200, text))
+
+    assert answer == parse_task(text)
+    assert answer != json.loads(text)
+
+
 def test_a_list_of_tasks_is_returned_whole() -> None:
     """However long: what makes one large task small would take the first and the last of many for one."""
     one = json.loads(text_with('{"steps":[]}'))

@@ -103,7 +103,7 @@ ANSWER_BYTES = 16 * 1024 * 1024
 PIECE_BYTES = 64 * 1024
 SILENCE_SECONDS = 60.0  # after which a long answer will not go on any more
 LONGEST_SHOWN = 64  # of a name that is none
-OWN_OBJECTS = f"/apis/{names.GROUP}/"
+OWN_OBJECTS, NAME = f"/apis/{names.GROUP}/", 7  # the place of the name in the path of one object; that of a list ends before
 
 
 class Api:
@@ -222,8 +222,7 @@ def read_answer(method: str, path: str, response: Response) -> Json | Refusal:
     if refusal is not None:
         return refusal
     try:
-        listed = method == "GET" and path.endswith(f"/{names.PLURAL}")
-        return _object((parse_task if path.startswith(OWN_OBJECTS) and not listed else parse)(response.data))
+        return _object((parse_task if path.startswith(OWN_OBJECTS) and path.split("/")[NAME:] else parse)(response.data))
     except TooDeep as error:
         # What was written is written; what was read must not be taken for the whole.
         if method == "GET":
