@@ -15,7 +15,6 @@ import yaml
 from tests.chart.rendering import CHART, ROOT, Body, Values
 
 from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.errors import DevClusterError
 
 WAIT_SECONDS = 120  # a busy API server takes its time to compile the policies of several releases
 PAUSE_SECONDS = 0.05
@@ -75,41 +74,12 @@ def release(cluster: ControlPlane, namespace: str, values: Values) -> Iterator[R
     """Have the chart installed, beside the namespace of the tasks, as long as the block lasts."""
     found = Release(cluster, home(namespace))
     cluster.kubectl.run(["create", "namespace", found.namespace])
-    teach(cluster, found.namespace)
     try:
         found.install(values)
         yield found
     finally:
         found.uninstall()
         cluster.kubectl.run(["delete", "namespace", found.namespace, "--wait=false"])
-
-
-def teach(cluster: ControlPlane, namespace: str) -> None:
-    """Return when the API server's policies know what a task is.
-
-    They learn of new kinds every half minute, and answer until then that there is no such kind; before a policy is at work, nothing
-    shows whether they know. So one that refuses every task of this namespace is put to work, and removed.
-    """
-    said, group = "policies know tasks", "task.oceanbase.com"
-    rules = [{"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["obtasks"]}]
-    here = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": [namespace]}]}
-    head = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": f"{namespace}-known"}}
-    policy = {"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": "false", "message": said}]}
-    binding = {"policyName": f"{namespace}-known", "validationActions": ["Deny"], "matchResources": {"namespaceSelector": here}}
-    wait = {"type": "Cluster", "cluster": "x", "maintenance": "None", "steps": [{"name": "a", "wait": {"seconds": 0}}]}
-    task = {"apiVersion": f"{group}/v1alpha1", "kind": "OBTask", "metadata": {"name": "t", "namespace": namespace}, "spec": wait}
-    kinds = {"ValidatingAdmissionPolicy": policy, "ValidatingAdmissionPolicyBinding": binding}
-
-    def answer() -> str:
-        try:
-            return cluster.kubectl.run(["create", "--dry-run=server", "-f", "-"], json.dumps(task))
-        except DevClusterError as refusal:
-            return str(refusal)
-
-    cluster.kubectl.apply([{"kind": kind, "spec": spec} | head for kind, spec in kinds.items()])
-    eventually_says(said, answer, "the policies' knowledge of tasks")
-    for kind in kinds:
-        cluster.kubectl.run(["delete", kind, f"{namespace}-known"])
 
 
 def eventually(holds: Callable[[], object], what: str) -> None:
@@ -122,13 +92,7 @@ def eventually(holds: Callable[[], object], what: str) -> None:
 
 def eventually_says(words: str, answer: Callable[[], str], what: str) -> None:
     """Ask until the answer has these words; else show what it was."""
-    last = [""]
-
-    def has() -> bool:
-        last[0] = answer()
-        return words in last[0]
-
-    try:
-        eventually(has, what)
-    except AssertionError as late:
-        raise AssertionError(f"{late}: {last[0]}") from None
+    deadline = time.monotonic() + WAIT_SECONDS
+    while words not in (said := answer()):
+        assert time.monotonic() < deadline, f"{what} did not come in {WAIT_SECONDS} s: {said}"
+        time.sleep(PAUSE_SECONDS)
