@@ -100,7 +100,7 @@ def test_what_a_pod_waits_for() -> None:
 @pytest.mark.parametrize(
     ("refusal", "reason"),
     [
-        (Refusal(403, "Forbidden", "exceeded quota: compute"), FailureReason.FORBIDDEN),
+        (Refusal(403, "Forbidden", "exceeded quota: compute"), None),
         (Refusal(422, "Invalid", "spec.template: bad"), FailureReason.POD_FAILED),
         (Refusal(400, "BadRequest", 'unknown field "x"'), FailureReason.POD_FAILED),
         (Refusal(403, "Forbidden", "namespace x is being terminated"), None),

@@ -80,7 +80,7 @@ async def test_why_a_secret_cannot_be_used_is_passed_on(database: Connection) ->
     """The reason of the one who reads Secrets is the reason of the attempt."""
     end = await sql_bench(database).run(attempt(sql(), connection="nope"))
 
-    assert end == Failed(FailureReason.NOT_FOUND, "Secret nope not found")
+    assert end == Failed(FailureReason.NOT_FOUND, "Secret nope not found", untouched=True)
 
 
 async def test_the_actions_database_comes_before_the_secrets(database: Connection) -> None:
@@ -180,7 +180,7 @@ async def test_an_unknown_arg_is_found_before_anything_runs(database: Connection
 
     end = await sql_bench(database).run(attempt(action))
 
-    assert end == Failed(FailureReason.INVALID_EXPRESSION, "statement 2 of 2: %(b)s not in args; nothing was run")
+    assert end == Failed(FailureReason.INVALID_EXPRESSION, "statement 2 of 2: %(b)s not in args; nothing was run", untouched=True)
     assert await ask(admin, "show tables") == ()
 
 
@@ -193,7 +193,7 @@ async def test_unless_makes_a_second_run_harmless(database: Connection) -> None:
     )
 
     assert await on.run(attempt(action)) == Succeeded("1 statement")
-    assert await on.run(attempt(action, number=2)) == Succeeded("already done")
+    assert await on.run(attempt(action, number=2)) == Succeeded("already done", untouched=True)
     assert on.log.lines[-1] == "succeeded: already done"
 
 

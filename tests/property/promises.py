@@ -132,7 +132,7 @@ def check_change(task: Task, record: Record) -> None:
     before, after = task.status, record.status
     assert after != before, "a write that changes nothing"
     if before.phase.finished:
-        assert after.model_copy(update={"last_action": before.last_action}) == before
+        assert after.model_copy(update={"last_action": before.last_action, "history": before.history}) == before
     assert before.started_at in {None, after.started_at}
     assert not (before.direction is Direction.ROLLBACK and after.direction is Direction.FORWARD)
     action = after.last_action
@@ -154,6 +154,12 @@ def _check_attempts(task: Task, record: Record) -> None:
     assert {attempt.id for attempt in record.cancel} <= had
     for attempt in started:
         _check_order(task, after, attempt)
+        if attempt.direction is Direction.ROLLBACK:
+            assert _changed(before, attempt) is not False, "what changed nothing is undone"
+    for step in after.steps:
+        for sub in step.subtasks:
+            assert (sub.changed is None) == (sub.attempts == 0)
+            assert sub.changed or sub.phase is not SubtaskPhase.RUNNING
 
 
 def _check_order(task: Task, after: TaskStatus, attempt: AttemptId) -> None:
@@ -167,6 +173,11 @@ def _check_order(task: Task, after: TaskStatus, attempt: AttemptId) -> None:
         assert attempt.direction is Direction.ROLLBACK
         assert not any(progress.to_undo(step) for step in after.steps[position + 1 :])
         assert before not in {SubtaskPhase.ROLLED_BACK, SubtaskPhase.PENDING}
+
+
+def _changed(before: TaskStatus, attempt: AttemptId) -> bool | None:
+    step = next((step for step in before.steps if step.name == attempt.step), None)
+    return next((sub.changed for sub in step.subtasks if sub.name == attempt.subtask), None) if step else None
 
 
 def _counts(steps: tuple[StepStatus, ...]) -> dict[tuple[str, str], tuple[int, int]]:

@@ -39,12 +39,13 @@ FAILURES = st.builds(
     st.sampled_from(FailureReason),
     st.sampled_from(["exit code 3", "", "two\nlines", "租" * 600, "x after: y"]),
     st.sampled_from([None, "3"]),
+    untouched=st.booleans(),
 )
 
 
 def outcomes() -> st.SearchStrategy[Outcome]:
     """Return how an attempt can end; success is as likely as failure."""
-    return st.one_of(st.just(Succeeded("done")), FAILURES)
+    return st.one_of(st.sampled_from([Succeeded("done"), Succeeded("already done", untouched=True)]), FAILURES)
 
 
 def blockers() -> st.SearchStrategy[tuple[Blocker, ...]]:

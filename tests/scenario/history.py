@@ -144,7 +144,7 @@ def _holds(task: Body) -> bool:
 def _changed_after_the_end(before: Body | None, after: Body | None) -> Iterator[str]:
     if before is None or after is None or not before.get("status", {}).get("finishedAt"):
         return
-    old, new = ({key: value for key, value in body["status"].items() if key != "lastAction"} for body in (before, after))
+    old, new = ({key: value for key, value in body["status"].items() if key not in {"lastAction", "history"}} for body in (before, after))
     if old != new:
         yield f"{before['metadata']['name']} changed after its end: {old} became {new}"
 

@@ -24,7 +24,7 @@ def annotations(task: Body) -> set[str]:
 
 def without_answer(task: Body) -> Body:
     """Return a status without what answers a command."""
-    return {key: value for key, value in task["status"].items() if key != "lastAction"}
+    return {key: value for key, value in task["status"].items() if key not in {"lastAction", "history"}}
 
 
 @pytest.mark.usefixtures("operator")

@@ -27,8 +27,8 @@ def last(world: World) -> LastAction:
 
 
 def without_action(status: TaskStatus) -> TaskStatus:
-    """Return all of the status but the last action."""
-    return status.model_copy(update={"last_action": None})
+    """Return all of the status but what it says of commands."""
+    return status.model_copy(update={"last_action": None, "history": ()})
 
 
 @pytest.mark.parametrize("key", ["action", "_action"])
@@ -261,3 +261,31 @@ def test_refused_command_costs_one_status_write() -> None:
 
     assert len(world.stored) == stored + 1
     assert [type(intent) for intent in world.intents[turns:]] == [TakeCommand, Record, Rest]
+
+
+def test_history_tells_every_command_and_what_became_of_it() -> None:
+    """Accepted and refused ones alike, in their order, with who asked and why."""
+    world = failed_one()
+    world.command("restart")
+    world.api.annotate(action="retry", _action_reason="disk is back", _action_requested_by="alice")
+    world.run()
+
+    told = [(entry.verb, entry.result, entry.reason) for entry in world.status.history]
+    assert told == [("restart", ActionResult.REJECTED, None), ("retry", ActionResult.ACCEPTED, "disk is back")]
+    assert world.status.history[-1].handled_at == last(world).handled_at
+    assert world.status.history[-1].requested_by == last(world).requested_by
+
+
+@pytest.mark.parametrize("text", ["x", "长" * 600, "\u202e" * 600, '"<&' * 300])
+def test_history_keeps_the_newest_in_its_bounds(text: str) -> None:
+    """At most 20 commands and 6 KiB as stored, whatever people write."""
+    world = failed_one()
+    for number in range(25):
+        world.api.annotate(action=f"no-{number}", _action_reason=text)
+        world.run()
+
+    kept = world.status.history
+    assert kept[-1].verb == "no-24"
+    assert [entry.verb for entry in kept] == [f"no-{number}" for number in range(25 - len(kept), 25)]
+    assert len(kept) == 20 or text != "x"
+    assert len(json.dumps(world.status.dump()["history"], ensure_ascii=False).encode()) <= 6 * 1024

@@ -68,21 +68,26 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The attempt did what it should."""
+    """The attempt did what it should. ``untouched``: it found that done, and changed nothing."""
 
     message: str | None = None
     external: str | None = None
+    untouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The attempt ended otherwise; ``message`` is one line without secrets. ``permanent``: trying again without a person is in vain."""
+    """The attempt ended otherwise; ``message`` is one line without secrets. ``permanent``: trying again without a person is in vain.
+
+    ``untouched``: nothing of it can have reached the target.
+    """
 
     reason: FailureReason
     message: str
     code: str | None = None
     permanent: bool = False
     external: str | None = None
+    untouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

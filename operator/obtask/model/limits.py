@@ -29,6 +29,13 @@ KEPT_BYTES: Final = 16 * 1024 * 1024
 # Each operator that has to make what another one only recorded adds its own.
 NONCE_DIGESTS: Final = 8
 
+# What is remembered of the commands of a task: how many, in how many bytes, and how much of each text.
+HISTORY_ENTRIES: Final = 20
+HISTORY_BYTES: Final = 6 * 1024
+HISTORY_VERB_CHARACTERS: Final = 32
+HISTORY_USER_CHARACTERS: Final = 253
+HISTORY_REASON_CHARACTERS: Final = 128
+
 CUT: Final = "…"
 
 

@@ -197,6 +197,17 @@ class LastAction(Stored):
     id: str | None = Field(default=None, description="Identifies the command, so that it is carried out once.")
 
 
+class HandledCommand(Stored):
+    """A command of the past, and what became of it."""
+
+    verb: str = Field(description="The command as given.")
+    requested_by: str | None = Field(default=None, description="Who asked, as in lastAction.")
+    requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
+    handled_at: Moment = Field(description="When the command was carried out or refused.")
+    result: ActionResult = Field(description="Accepted or Rejected.")
+    reason: str | None = Field(default=None, description="Why it was given: the beginning of what the person wrote.")
+
+
 class Failure(Stored):
     """Why the last attempt of a subtask failed."""
 
@@ -214,6 +225,12 @@ class SubtaskStatus(Stored):
     rollback_attempts: int = Field(default=0, exclude_if=not_, description="How many attempts to undo it were started.")
     auto_retries: int = Field(default=0, exclude_if=not_, description="Automatic retries since a person last acted.")
     next_attempt_at: Moment | None = Field(default=None, description="When the awaited automatic retry starts.")
+    changed: bool | None = Field(
+        default=None,
+        description="Whether an attempt forward may have touched its target: true from the start of one, and false again if that one "
+        "ends without having done so. Only what may be changed is undone.",
+    )
+    changed_in: int = Field(default=0, exclude_if=not_, description="The first attempt forward that may have changed the target.")
     runner: str | None = Field(default=None, description="The operator process that recorded the current or last attempt.")
     started_at: Moment | None = Field(default=None, description="When the current or last attempt started.")
     finished_at: Moment | None = Field(default=None, description="When the last attempt ended.")
@@ -268,6 +285,9 @@ class TaskStatus(Stored):
     failed_subtask: FailedSubtask | None = Field(default=None, description="The first failed subtask.")
     failed_subtasks: int | None = Field(default=None, description="How many subtasks failed in this step.")
     last_action: LastAction | None = Field(default=None, description="The last command and what became of it.")
+    history: tuple[HandledCommand, ...] = Field(
+        default=(), exclude_if=not_, description="The last 20 commands and what became of them, the newest last; at most 6 KiB."
+    )
     steps: tuple[StepStatus, ...] = Field(default=(), description="What has happened to each step.")
     conditions: tuple[Condition, ...] = Field(default=(), description="Finished, Ready, Reconciling, Stalled, LockHeld.")
 

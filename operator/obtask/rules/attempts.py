@@ -87,8 +87,13 @@ def live(status: SubtaskStatus) -> bool:
 
 def begin(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
     """Return the subtask with its next attempt forward; its rollback comes first if the step says so."""
-    undo_first = place.step.undo_before_retry and status.attempts > 0 and place.subtask.rollback is not None and not _is_undone(status)
+    undo_first = place.step.undo_before_retry and has_changed(status) and place.subtask.rollback is not None and not _is_undone(status)
     return begin_undo(place, status, now) if undo_first else _begin_forward(place, status, now)
+
+
+def has_changed(status: SubtaskStatus) -> bool:
+    """Return whether there may be something to undo; operators that did not record it are believed to have changed something."""
+    return status.attempts > 0 and status.changed is not False
 
 
 def _is_undone(status: SubtaskStatus) -> bool:
@@ -97,7 +102,10 @@ def _is_undone(status: SubtaskStatus) -> bool:
 
 
 def _begin_forward(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
-    return _begin(place, status, now, {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1})
+    change: dict[str, object] = {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1, "changed": True}
+    if not has_changed(status):
+        change["changed_in"] = status.attempts + 1
+    return _begin(place, status, now, change)
 
 
 def begin_undo(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
@@ -155,6 +163,7 @@ def settle(
             ended = ended.model_copy(update={"external": None, "previous_external": None})
             if undoing:
                 return ended.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK})
+            ended = ended.model_copy(update={"changed": False})
             if stopping:
                 return _cancelled(ended, Direction.FORWARD, now, UNDONE)
             if draining:
@@ -254,7 +263,10 @@ def _direction(status: SubtaskStatus) -> Direction:
 
 def _end(place: Place, status: SubtaskStatus, report: Report, now: datetime, message: str | None) -> SubtaskStatus:
     text = one_line(message, room=place.room) if message else None
-    change = {"finished_at": now, "message": text, "log_tail": report.log_tail, "log_ref": report.log_ref}
+    change: dict[str, object] = {"finished_at": now, "message": text, "log_tail": report.log_tail, "log_ref": report.log_ref}
+    untouched = isinstance(report.seen, Succeeded | Failed) and report.seen.untouched
+    if untouched and status.phase is SubtaskPhase.RUNNING and status.changed_in == status.attempts:
+        change |= {"changed": False, "changed_in": 0}
     return status.model_copy(update=change | _NO_LONGER_LIVE)
 
 

@@ -1,14 +1,24 @@
 """Owns which commands are accepted, and what an accepted one makes of the status. API.md section 5."""
 
+import json
 from datetime import datetime
 from typing import assert_never
 
 from obtask.model.command import Command
-from obtask.model.limits import one_line
+from obtask.model.limits import (
+    HISTORY_BYTES,
+    HISTORY_ENTRIES,
+    HISTORY_REASON_CHARACTERS,
+    HISTORY_USER_CHARACTERS,
+    HISTORY_VERB_CHARACTERS,
+    one_line,
+    stored_bytes,
+)
 from obtask.model.spec import Forbidden, TaskSpec
 from obtask.model.status import (
     ActionResult,
     Direction,
+    HandledCommand,
     LastAction,
     Phase,
     Reason,
@@ -94,7 +104,23 @@ def answered(status: TaskStatus, command: Command, result: ActionResult, message
         reason=command.reason,
         id=command.id,
     )
-    return status.model_copy(update={"last_action": last})
+    return status.model_copy(update={"last_action": last, "history": remembered(status.history, last)})
+
+
+def remembered(history: tuple[HandledCommand, ...], last: LastAction) -> tuple[HandledCommand, ...]:
+    """Return the history with one more command; the oldest give way, so that it stays in its bounds (API.md section 3)."""
+    entry = HandledCommand(
+        verb=one_line(last.verb, HISTORY_VERB_CHARACTERS),
+        requested_by=one_line(last.requested_by, HISTORY_USER_CHARACTERS) if last.requested_by else None,
+        requested_at=last.requested_at,
+        handled_at=last.handled_at,
+        result=last.result,
+        reason=one_line(last.reason, HISTORY_REASON_CHARACTERS) if last.reason else None,
+    )
+    kept = (*history, entry)[-HISTORY_ENTRIES:]
+    while stored_bytes(json.dumps([one.dump() for one in kept], ensure_ascii=False)) > HISTORY_BYTES:
+        kept = kept[1:]
+    return kept
 
 
 def needs_lock_again(status: TaskStatus, verb: Verb) -> bool:

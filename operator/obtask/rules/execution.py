@@ -16,6 +16,7 @@ from obtask.rules.attempts import (
     begin,
     begin_undo,
     give_up_retry,
+    has_changed,
     live,
     places,
     settle,
@@ -144,8 +145,9 @@ def _opened(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool)
 def _undo_begun(place: Place, sub: SubtaskStatus, seen: Observation) -> SubtaskStatus:
     if sub.attempts == 0 or sub.phase is SubtaskPhase.ROLLED_BACK:
         return sub
-    if place.subtask.rollback is None:
-        return sub.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK, "message": "nothing to undo", "finished_at": seen.now})
+    if place.subtask.rollback is None or not has_changed(sub):
+        text = "nothing to undo" if has_changed(sub) else "nothing to undo: it changed nothing"
+        return sub.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK, "message": text, "finished_at": seen.now})
     return begin_undo(place, sub, seen.now)
 
 

@@ -15,6 +15,9 @@ DONE = frozenset({"Succeeded", "Failed"})
 # The container never ran: its command could not be started.
 NEVER_RAN = frozenset({"ContainerCannotRun", "StartError"})
 
+# What the API server says of a namespace that goes away, with its tasks, and of a quota that others use up for now.
+PASSES_BY_ITSELF = ("being terminated", "exceeded quota")
+
 
 def condition(item: Json, kind: str) -> Json | None:
     """Return a condition of a Job or a pod, if it is True."""
@@ -109,12 +112,11 @@ def foreign(name: str) -> str:
 def creation_refused(refusal: Refusal) -> Failed | None:
     """Return what it means that the API server does not take the Job; None: try again later."""
     if refusal.status == HTTPStatus.FORBIDDEN:
-        # Of a namespace that goes away: the task goes with it.
-        terminating = "being terminated" in refusal.message
-        return None if terminating else Failed(FailureReason.FORBIDDEN, f"the Job is refused: {refusal.message}")
+        passing = any(words in refusal.message for words in PASSES_BY_ITSELF)
+        return None if passing else Failed(FailureReason.FORBIDDEN, f"the Job is refused: {refusal.message}", untouched=True)
     if refusal.conflict or refusal.missing:
         return None
-    return Failed(FailureReason.POD_FAILED, f"the Job is not valid: {refusal.message}")
+    return Failed(FailureReason.POD_FAILED, f"the Job is not valid: {refusal.message}", untouched=True)
 
 
 def _said(what: str | None, more: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -77,7 +78,9 @@ class SqlWork:
             pause = self._sleep if session_state(action) else report.pausing(self._sleep, conversation.close)
             try:
                 holds = partial(self._expressions.holds, attempt.namespace)
-                end = await _Run(action, conversation, log, report, sleep=pause, holds=holds).carry_out()
+                run = _Run(action, conversation, log, report, sleep=pause, holds=holds)
+                end = await run.carry_out()
+                end = end if run.touched else replace(end, untouched=True)
             finally:
                 await conversation.close()
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
@@ -103,6 +106,7 @@ class _Run:
         self._tell = report
         self._sleep = sleep
         self._evaluate = holds
+        self.touched = False
 
     async def carry_out(self) -> Outcome:
         self._report("connecting")
@@ -141,6 +145,7 @@ class _Run:
         """Run them all; the list is never empty."""
         number = len(self._action.statements)
         last = Result((), (), 0, 0)
+        self.touched = True
         for position, statement in enumerate(self._action.statements, 1):
             label = f"statement {position} of {number}"
             answer = await self._ask(label, statement)
@@ -222,7 +227,8 @@ class _Run:
 def _invalid(action: SqlAction) -> Failed | None:
     """Return what is wrong with the action itself, before anything runs."""
     for field, fault in (*sql_faults(action), *missing_args(action)):
-        return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{_label(field, len(action.statements))}: {fault}; nothing was run"))
+        text = one_line(f"{_label(field, len(action.statements))}: {fault}; nothing was run")
+        return Failed(FailureReason.INVALID_EXPRESSION, text, untouched=True)
     return None
 
 
