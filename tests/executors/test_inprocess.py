@@ -9,6 +9,7 @@ import pytest
 from tests.executors.attempts import START, Bench, SetClock, attempt, bench, sql, until, wall_clock
 
 from obtask.executors.base import Log
+from obtask.executors.inprocess import Course
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running, Succeeded
 from obtask.model.status import FailureReason
 
@@ -134,7 +135,9 @@ async def test_the_deadline_counts_from_the_injected_clock() -> None:
     end = await on.run(attempt(sql(), seconds=60, started_at=START))
 
     assert isinstance(end, Failed)
-    assert end == Failed(FailureReason.TIMEOUT, "did not end within 60 s: its time was over before this operator could start it")
+    assert end == Failed(
+        FailureReason.TIMEOUT, "did not end within 60 s: its time was over before this operator could start it", untouched=True
+    )
     assert work.begun == 0
 
 
@@ -159,7 +162,7 @@ async def test_waiting_for_a_slot_is_said_and_counts() -> None:
     await on.bells.wait()
 
     message = "did not end within 0.1 s: it waited for a free slot in the operator all the time"
-    assert await on.end_of(second) == Failed(FailureReason.TIMEOUT, message)
+    assert await on.end_of(second) == Failed(FailureReason.TIMEOUT, message, untouched=True)
     assert work.begun == 1
     await on.executor.stop(0)
 
@@ -207,7 +210,7 @@ async def test_cancel_before_the_first_step_ends_the_attempt_too() -> None:
     await on.executor.cancel(one)
     await on.bells.wait()
 
-    assert await on.end_of(one) == Failed(FailureReason.CANCELLED, "cancelled")
+    assert await on.end_of(one) == Failed(FailureReason.CANCELLED, "cancelled", untouched=True)
     assert work.begun == 0
 
 
@@ -296,3 +299,58 @@ async def test_a_real_clock_gives_the_whole_time() -> None:
     on = ready(Scripted())
 
     assert await on.run(attempt(sql(), seconds=30, started_at=wall_clock())) == Succeeded("done")
+
+
+class Careful:
+    """Work that says when it may have changed its target: once it was told to go on."""
+
+    def __init__(self, *, touches: bool, end: Outcome | Exception = Succeeded("done")) -> None:  # noqa: B008 - a frozen value
+        self.at_work = False
+        self._touches = touches
+        self._end = end
+
+    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:  # noqa: ARG002 - the protocol's arguments
+        """Say it, then end, or wait for ever."""
+        report.touched = False
+        await asyncio.sleep(0)
+        report.touched = self._touches
+        self.at_work = True
+        if isinstance(self._end, Exception):
+            raise self._end
+        if self._end == Succeeded("never"):
+            await asyncio.Event().wait()
+        return self._end
+
+
+@pytest.mark.parametrize("touches", [True, False])
+async def test_an_end_says_whether_the_target_may_be_changed(touches: bool) -> None:
+    """Whatever the end is: by itself, or by a cancel in the middle."""
+    failed = await bench(Careful(touches=touches, end=Failed(FailureReason.SQL_ERROR, "no"))).run(attempt(sql()))
+    work, one = Careful(touches=touches, end=Succeeded("never")), attempt(sql())
+    on = bench(work)
+    await on.executor.start(one, on.log)
+    await until(lambda: work.at_work)
+    await on.executor.cancel(one)
+    await on.bells.wait()
+
+    assert failed == Failed(FailureReason.SQL_ERROR, "no", untouched=not touches)
+    assert await on.end_of(one) == Failed(FailureReason.CANCELLED, "cancelled", untouched=not touches)
+
+
+async def test_an_unexpected_error_may_have_changed_anything() -> None:
+    """Nobody knows how far it got, whatever was said before."""
+    end = await bench(Careful(touches=False, end=RuntimeError("boom"))).run(attempt(sql()))
+
+    assert isinstance(end, Failed)
+    assert (end.reason, end.untouched) == (FailureReason.INTERRUPTED, False)
+
+
+async def test_what_another_operator_began_may_have_changed_anything() -> None:
+    """An operator that finds the work of an older one done cannot know by whom."""
+    on = bench(Careful(touches=False))
+    one = attempt(sql())
+
+    await on.executor.start(one, on.log, resumed=True)
+    await on.bells.wait()
+
+    assert await on.end_of(one) == Succeeded("done")

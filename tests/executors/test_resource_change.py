@@ -2,13 +2,17 @@
 
 import asyncio
 import base64
+from collections.abc import Mapping
 
-from tests.executors.attempts import alone
+from tests.executors.attempts import alone, bench, evaluated
 from tests.executors.workplace import RUNNER, TASK, Workplace, apply, config_map, patch
 from tests.rights import grant
 
-from obtask.kube.api import Refusal
+from obtask.executors.resource.work import ResourceWork
+from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.discovery import Discovery, Served
+from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
+from obtask.kube.objects import Objects
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
@@ -24,7 +28,7 @@ async def test_apply_creates_then_changes_nothing_then_changes(workplace: Workpl
     more = await workplace.bench().run(workplace.attempt(apply(config_map(size="2"))))
 
     assert made == Succeeded(f'ConfigMap "settings" in namespace "{place}" created')
-    assert same == Succeeded(f'ConfigMap "settings" in namespace "{place}" unchanged')
+    assert same == Succeeded(f'ConfigMap "settings" in namespace "{place}" unchanged', untouched=True)
     assert more == Succeeded(f'ConfigMap "settings" in namespace "{place}" changed')
     live = workplace.get("configmap", "settings")
     assert live is not None
@@ -59,11 +63,64 @@ async def test_patch_merges_and_null_removes(workplace: Workplace) -> None:
     assert live["data"] == {"size": "2"}
 
 
+class Lossy(Impersonation):
+    """Loses the answer to the first change, and passes on that the next one is refused."""
+
+    changes = 0
+
+    async def send(
+        self,
+        account: ServiceAccount,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = {},
+        body: Json | None = None,
+        content_type: str | None = None,
+    ) -> Answer | Refusal:
+        """Send it."""
+        self.changes += method == "PATCH"
+        if method == "PATCH" and self.changes > 1:
+            return Refusal(403, "Forbidden", "not any more")
+        answer = await super().send(account, method, path, query=query, body=body, content_type=content_type)
+        if method == "PATCH":
+            raise Unavailable("cut")
+        return answer
+
+
+async def test_a_change_without_an_answer_may_be_there(workplace: Workplace) -> None:
+    """That the same change is refused when it is sent again says nothing of the first one."""
+    work = ResourceWork(
+        Lossy(workplace.acting),
+        Discovery(workplace.api),
+        Objects(workplace.api),
+        record=workplace.record,
+        confirmed=alone,
+        expressions=evaluated,
+    )
+
+    end = await bench(work).run(workplace.attempt(apply(config_map(size="1"))))
+
+    assert isinstance(end, Failed)
+    assert (end.reason, end.untouched) == (FailureReason.FORBIDDEN, False)
+    assert workplace.get("configmap", "settings") is not None
+
+
+async def test_what_is_waited_for_in_vain_after_no_change_leaves_nothing_to_undo(workplace: Workplace) -> None:
+    """The object was as wanted before; that it never becomes ready is no change."""
+    await workplace.bench().run(workplace.attempt(apply(config_map(size="1"))))
+
+    end = await workplace.bench().run(workplace.attempt(apply(config_map(size="1"), "object.data.size == '2'"), seconds=2))
+
+    assert isinstance(end, Failed)
+    assert (end.reason, end.untouched) == (FailureReason.TIMEOUT, True)
+
+
 async def test_a_missing_object_cannot_be_patched(workplace: Workplace) -> None:
     """The server's words name what is not there."""
     end = await workplace.bench().run(workplace.attempt(patch({"data": {}}, name="nothing")))
 
-    assert end == Failed(FailureReason.NOT_FOUND, 'configmaps "nothing" not found', "404")
+    assert end == Failed(FailureReason.NOT_FOUND, 'configmaps "nothing" not found', "404", untouched=True)
 
 
 async def test_an_unknown_kind_is_not_found(workplace: Workplace) -> None:
@@ -71,8 +128,8 @@ async def test_an_unknown_kind_is_not_found(workplace: Workplace) -> None:
     kind = await workplace.bench().run(workplace.attempt(apply(config_map() | {"kind": "Tenant"})))
     group = await workplace.bench().run(workplace.attempt(apply(config_map() | {"apiVersion": "no.such.group/v1"})))
 
-    assert kind == Failed(FailureReason.NOT_FOUND, 'the API server has no kind "Tenant" in v1', "404")
-    assert group == Failed(FailureReason.NOT_FOUND, 'the API server has no kind "ConfigMap" in no.such.group/v1', "404")
+    assert kind == Failed(FailureReason.NOT_FOUND, 'the API server has no kind "Tenant" in v1', "404", untouched=True)
+    assert group == Failed(FailureReason.NOT_FOUND, 'the API server has no kind "ConfigMap" in no.such.group/v1', "404", untouched=True)
 
 
 async def test_a_kind_that_comes_later_is_found(workplace: Workplace) -> None:
@@ -212,7 +269,7 @@ async def test_a_secret_that_the_server_quotes_is_not_shown(workplace: Workplace
     end = await on.run(workplace.attempt(patch({"dta": {"a": "b"}}, "s", "Secret")))
 
     words = "Invalid: the words of the API server are not shown, because they may quote the Secret"
-    assert end == Failed(FailureReason.HTTP_STATUS, words, "422")
+    assert end == Failed(FailureReason.HTTP_STATUS, words, "422", untouched=True)
     assert base64.b64encode(b"hunter2").decode().rstrip("=") not in on.log.text
 
 

@@ -67,7 +67,7 @@ async def test_what_was_not_there_is_deleted(workplace: Workplace) -> None:
     place = f'ConfigMap "settings" in namespace "{workplace.namespace}"'
     assert await on.end_of(one) == Succeeded(f"{place} deleted: it was not there before")
     assert workplace.get("configmap", "settings") is None
-    assert await workplace.bench().run(workplace.backward(action)) == Succeeded(f"{place} is gone, as before")
+    assert await workplace.bench().run(workplace.backward(action)) == Succeeded(f"{place} is gone, as before", untouched=True)
 
 
 async def test_what_was_deleted_meanwhile_is_made_again(workplace: Workplace) -> None:
@@ -90,9 +90,13 @@ async def test_a_step_that_changed_nothing_has_nothing_to_put_back(workplace: Wo
     """A forward step that failed before its change does not keep the task from rolling back."""
     action = patch({"data": {"size": "2"}}, name="nothing")
 
-    assert await workplace.bench().run(workplace.backward(action)) == Succeeded("nothing to put back: the step changed nothing")
+    assert await workplace.bench().run(workplace.backward(action)) == Succeeded(
+        "nothing to put back: the step changed nothing", untouched=True
+    )
     workplace.put(config_map("nothing", size="1"))
-    assert await workplace.bench().run(workplace.backward(action)) == Succeeded("nothing to put back: the step changed nothing")
+    assert await workplace.bench().run(workplace.backward(action)) == Succeeded(
+        "nothing to put back: the step changed nothing", untouched=True
+    )
 
 
 async def test_a_kept_object_that_was_deleted_by_hand_is_not_found(workplace: Workplace) -> None:
@@ -164,7 +168,7 @@ async def test_what_the_step_never_changed_is_left_alone(workplace: Workplace) -
     back = await workplace.bench().run(workplace.backward(action))
 
     place = f'ConfigMap "settings" in namespace "{workplace.namespace}"'
-    assert back == Succeeded(f"{place} was not changed by this step: left as it is")
+    assert back == Succeeded(f"{place} was not changed by this step: left as it is", untouched=True)
     live = workplace.get("configmap", "settings")
     assert live is not None
     assert live["data"] == {"size": "of a person"}

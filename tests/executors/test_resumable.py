@@ -7,6 +7,7 @@ from dataclasses import replace
 from tests.executors.attempts import attempt, bench, sql, until
 
 from obtask.executors.base import Log
+from obtask.executors.inprocess import Course
 from obtask.executors.recorded import Records
 from obtask.executors.resumable import Resumable
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running, Succeeded
@@ -47,6 +48,22 @@ async def test_an_attempt_of_an_operator_that_is_gone_goes_on() -> None:
     assert await executor.observe(ONE, on.log) == Succeeded("done")
     assert work.begun == 1
     assert on.log.lines[0].startswith("going on: ")
+
+
+async def test_what_is_gone_on_with_may_be_changed_already() -> None:
+    """The operator that is gone may have done what this one finds done."""
+
+    async def finds_it_done(attempt: Attempt, log: Log, report: Course) -> Outcome:  # noqa: ARG001 - the protocol's arguments
+        report.touched = False
+        return Succeeded("unchanged")
+
+    on = bench(finds_it_done)
+    executor = Resumable(on.executor, Records(on.bells))
+
+    await executor.observe(ONE, on.log)
+    await on.bells.wait()
+
+    assert await executor.observe(ONE, on.log) == Succeeded("unchanged")
 
 
 async def test_an_operator_that_stops_leaves_its_attempts_running() -> None:

@@ -13,6 +13,7 @@ from obtask.executors.connections import Connection
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session
 from obtask.executors.sql.work import SqlWork
+from obtask.model.actions import SqlAction
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
 
@@ -62,7 +63,7 @@ async def test_without_a_connection_the_message_says_where_to_set_one(database: 
     """A task and an action without connection fail with what to set."""
     end = await sql_bench(database).run(attempt(sql(), connection=None))
 
-    assert end == Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or sql.connection")
+    assert end == Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or sql.connection", untouched=True)
 
 
 async def test_the_actions_connection_comes_before_the_tasks(database: Connection) -> None:
@@ -195,6 +196,27 @@ async def test_unless_makes_a_second_run_harmless(database: Connection) -> None:
     assert await on.run(attempt(action)) == Succeeded("1 statement")
     assert await on.run(attempt(action, number=2)) == Succeeded("already done", untouched=True)
     assert on.log.lines[-1] == "succeeded: already done"
+
+
+@pytest.mark.parametrize(
+    ("fields", "untouched"),
+    [
+        ({"unless": {"query": "select * from no_such_table", "expect": "true"}}, True),
+        ({"unless": {"query": "select 1 as a", "expect": "rows[0].b == 1"}}, True),
+        ({"statements": ["select * from no_such_table"]}, False),
+        ({"statements": ["selekt 1"]}, False),
+        ({"statements": ["select 1"], "expect": "affected == 7"}, False),
+        ({"until": {"query": "select * from no_such_table", "expect": "true"}}, False),
+    ],
+)
+async def test_only_statements_change_something(database: Connection, fields: dict[str, Any], untouched: bool) -> None:
+    """What unless asks changes nothing; once a statement was sent, it may have, whatever the server says of it."""
+    action = SqlAction.model_validate({"statements": ["select 1"], **fields})
+
+    end = await sql_bench(database).run(attempt(action))
+
+    assert isinstance(end, Failed)
+    assert end.untouched is untouched
 
 
 @pytest.mark.parametrize(

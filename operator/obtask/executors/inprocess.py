@@ -5,7 +5,7 @@ import logging
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -23,13 +23,18 @@ logger = logging.getLogger(__name__)
 
 
 class Course:
-    """What a work tells of itself, and its slot. Called with a text, it tells people what is done just now, in one line without secrets."""
+    """What a work tells of itself, and its slot. Called with a text, it tells people what is done just now, in one line without secrets.
+
+    ``touched``: whether the work may have changed its target by now. A work that does not say counts as one that may; one that
+    knows sets it to False when it begins, and to True before it does anything that could have an effect.
+    """
 
     def __init__(self, tell: Callable[[str], None], slot: Slot, idle: Slot, turn: Callable[[], Awaitable[None]]) -> None:
         self._tell = tell
         self._turn = turn
         self._slot = slot
         self._idle = idle
+        self.touched = True
 
     def __call__(self, text: str) -> None:
         """Tell what is being done."""
@@ -77,10 +82,18 @@ class _Entry:
     progress: str | None = None
     awaits_slot: bool = False
     cancelled: bool = False
+    resumed: bool = False
+    course: Course | None = None
     end: Outcome | Lost | None = None
 
     def report(self, text: str) -> None:
         self.progress = text
+
+    def known(self, end: Outcome) -> Outcome:
+        """Return an end with what is known of the target: what another operator has begun, or an error has cut, may have changed it."""
+        begun = self.course is not None and self.course.touched
+        unknown = self.resumed or (isinstance(end, Failed) and end.reason is FailureReason.INTERRUPTED)
+        return replace(end, untouched=not begun and not unknown)
 
 
 class InProcess:
@@ -103,11 +116,11 @@ class InProcess:
         self._live: set[asyncio.Task[Outcome]] = set()
         self._stopping = False
 
-    async def start(self, attempt: Attempt, log: Log) -> None:
-        """Start the attempt, unless it was started before or the operator is stopping."""
+    async def start(self, attempt: Attempt, log: Log, *, resumed: bool = False) -> None:
+        """Start the attempt, unless it was started before or the operator is stopping. ``resumed``: another operator began it."""
         if attempt.id in self._entries or self._stopping:
             return
-        entry = self._entries[attempt.id] = _Entry()
+        entry = self._entries[attempt.id] = _Entry(resumed=resumed)
         entry.task = asyncio.create_task(self._within_deadline(attempt, log, entry), name=f"attempt {attempt.task}/{attempt.id.subtask}")
         self._live.add(entry.task)
         entry.task.add_done_callback(lambda task: self._ended(attempt, log, entry, task))
@@ -149,13 +162,14 @@ class InProcess:
         """Settle how it ended: a callback, because a task that is cancelled before its first step runs none of its own code."""
         self._live.discard(task)
         if entry.cancelled:
-            entry.end = Failed(FailureReason.CANCELLED, _with_progress("cancelled", entry))
-            log.write(entry.end.message)
+            text = _with_progress("cancelled", entry)
+            entry.end = entry.known(Failed(FailureReason.CANCELLED, text))
+            log.write(text)
         elif task.cancelled():
             entry.end = Lost()
             log.write("cut: the operator is stopping")
         else:
-            entry.end = task.result()
+            entry.end = entry.known(task.result())
         self._on_end(attempt.id)
 
     async def _within_deadline(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
@@ -179,7 +193,8 @@ class InProcess:
         async with self._slots.of(attempt.namespace) as slot:
             entry.awaits_slot = False
             entry.progress = None
-            return await self._work(attempt, log, self._course(attempt, entry, slot))
+            entry.course = self._course(attempt, entry, slot)
+            return await self._work(attempt, log, entry.course)
 
     def _course(self, attempt: Attempt, entry: _Entry, slot: Slot) -> Course:
         namespace = attempt.namespace

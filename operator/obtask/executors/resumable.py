@@ -34,7 +34,7 @@ class Resumable:
         if not self._stopping:
             log.write("going on: the operator that began this attempt is gone, and doing it again does no harm")
             self._inner.forget(attempt.id)
-            await self._inner.start(attempt, log)
+            await self._inner.start(attempt, log, resumed=True)
         return Running()
 
     async def cancel(self, attempt: Attempt) -> None:

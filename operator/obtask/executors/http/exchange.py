@@ -12,6 +12,7 @@ from obtask.executors.base import Log
 from obtask.executors.hosts import HostRefused
 from obtask.executors.http.answers import KEPT_BYTES, Answer, Refused, Unreached, status_line
 from obtask.executors.http.requests import Request, redirected
+from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import SMALL_BYTES, Share
 from obtask.executors.outbound import CONNECT_SECONDS, Disconnected
 from obtask.masking.body import without_json_secrets
@@ -39,7 +40,7 @@ class Exchange:
         session: aiohttp.ClientSession,
         *,
         log: Log,
-        report: Callable[[str], None],
+        report: Course,
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
         share: Share,
@@ -120,6 +121,7 @@ class Exchange:
                 await self._confirmed()
             self._sent = True
             if not quiet:
+                self._report.touched = True
                 self._report(f"{short}: sent, waiting for the answer")
 
         if not quiet:

@@ -68,6 +68,7 @@ class HttpWork:
         action = attempt.action
         if not isinstance(action, HttpAction):
             raise TypeError(f"not an http action: {type(action).__name__}")
+        report.touched = False
         share = self._large.of(attempt.namespace)
         session = open_session(share_of(self._hosts, attempt.namespace), self._tls, share, LONGEST_SENT)
         try:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from obtask.executors.base import Log
 from obtask.executors.inprocess import Course
-from obtask.executors.resource.refusals import FORBIDDEN, GONE, NOT_FOUND, failed
+from obtask.executors.resource.refusals import FORBIDDEN, GONE, INTERNAL_ERROR, NOT_FOUND, failed
 from obtask.executors.resource.target import Named, Target
 from obtask.kube.api import BadName, Json, Refusal, Unavailable
 from obtask.kube.discovery import Discovery
@@ -71,7 +71,11 @@ class Conversation:
 
         async def once() -> Answer | Refusal:
             await self._confirmed()
-            return await self._impersonation.send(self.account, method, path, query=query, body=body, content_type=content_type)
+            before, self.report.touched = self.report.touched, True
+            answer = await self._impersonation.send(self.account, method, path, query=query, body=body, content_type=content_type)
+            if isinstance(answer, Refusal) and answer.status < INTERNAL_ERROR:
+                self.report.touched = before  # what was sent earlier, and never answered, may have arrived
+            return answer
 
         answer = await self.persist(once)
         for warning in () if isinstance(answer, Refusal) else answer.warnings:

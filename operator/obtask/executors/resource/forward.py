@@ -9,6 +9,7 @@ from obtask.kube.impersonation import APPLY, Answer
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.kubernetes_actions import ResourceAction
 
+UNCHANGED = "unchanged"
 TRIES = 4  # a write between the server's read and its write refuses a change that asks for no particular version
 
 
@@ -25,7 +26,10 @@ async def change(conversation: Conversation, keeping: Keeping, attempt: Attempt,
     answer = await _send(conversation, attempt, action, target)
     if isinstance(answer, Refusal):
         return conversation.failed(answer, target)
-    did = f"{target} {_effect(before, answer)}"
+    effect = _effect(before, answer)
+    if effect == UNCHANGED:
+        conversation.report.touched = False
+    did = f"{target} {effect}"
     conversation.log.write(f"{did}, {version_of(answer.body)}")
     return did
 
@@ -60,4 +64,4 @@ def _effect(before: Json | Refusal, answer: Answer) -> str:
     if answer.created:
         return "created"
     same = not isinstance(before, Refusal) and before["metadata"]["resourceVersion"] == answer.body["metadata"]["resourceVersion"]
-    return "unchanged" if same else "changed"
+    return UNCHANGED if same else "changed"

@@ -8,7 +8,7 @@ from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 
-FORBIDDEN, NOT_FOUND, CONFLICT, GONE = 403, 404, 409, 410
+FORBIDDEN, NOT_FOUND, CONFLICT, GONE, INTERNAL_ERROR = 403, 404, 409, 410, 500
 
 _REASONS = {FORBIDDEN: FailureReason.FORBIDDEN, NOT_FOUND: FailureReason.NOT_FOUND, CONFLICT: FailureReason.EXPECTATION_NOT_MET}
 _PLAIN = frozenset({FORBIDDEN, NOT_FOUND, CONFLICT})  # these name the object, and quote nothing of it

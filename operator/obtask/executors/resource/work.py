@@ -57,6 +57,7 @@ class ResourceWork:
         action = attempt.action
         if not isinstance(action, ResourceAction):
             raise TypeError(f"not a resource action: {type(action).__name__}")
+        report.touched = False
         for secret in secrets_in(action):
             log.hide(secret)
         conversation = Conversation(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -58,6 +57,7 @@ class SqlWork:
         action = attempt.action
         if not isinstance(action, SqlAction):
             raise TypeError(f"not a sql action: {type(action).__name__}")
+        report.touched = False
         ref = action.connection or attempt.connection
         if ref is None:
             return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or sql.connection")
@@ -78,9 +78,7 @@ class SqlWork:
             pause = self._sleep if session_state(action) else report.pausing(self._sleep, conversation.close)
             try:
                 holds = partial(self._expressions.holds, attempt.namespace)
-                run = _Run(action, conversation, log, report, sleep=pause, holds=holds)
-                end = await run.carry_out()
-                end = end if run.touched else replace(end, untouched=True)
+                end = await _Run(action, conversation, log, report, sleep=pause, holds=holds).carry_out()
             finally:
                 await conversation.close()
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
@@ -95,7 +93,7 @@ class _Run:
         action: SqlAction,
         conversation: Conversation,
         log: Log,
-        report: Callable[[str], None],
+        report: Course,
         *,
         sleep: Callable[[float], Awaitable[None]],
         holds: Holds,
@@ -106,7 +104,6 @@ class _Run:
         self._tell = report
         self._sleep = sleep
         self._evaluate = holds
-        self.touched = False
 
     async def carry_out(self) -> Outcome:
         self._report("connecting")
@@ -145,9 +142,9 @@ class _Run:
         """Run them all; the list is never empty."""
         number = len(self._action.statements)
         last = Result((), (), 0, 0)
-        self.touched = True
         for position, statement in enumerate(self._action.statements, 1):
             label = f"statement {position} of {number}"
+            self._tell.touched = True
             answer = await self._ask(label, statement)
             if isinstance(answer, Fault):
                 return hints.of_failure(statement, self._conversation.failed(label, answer))
@@ -228,7 +225,7 @@ def _invalid(action: SqlAction) -> Failed | None:
     """Return what is wrong with the action itself, before anything runs."""
     for field, fault in (*sql_faults(action), *missing_args(action)):
         text = one_line(f"{_label(field, len(action.statements))}: {fault}; nothing was run")
-        return Failed(FailureReason.INVALID_EXPRESSION, text, untouched=True)
+        return Failed(FailureReason.INVALID_EXPRESSION, text)
     return None
 
 
