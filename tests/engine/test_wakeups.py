@@ -111,7 +111,7 @@ async def test_a_namespace_never_has_all_workers() -> None:
     workers = [asyncio.create_task(wakeups.next()) for _ in range(8)]
     await asyncio.sleep(0)
     busy = [worker.result() for worker in workers if worker.done()]
-    assert len(busy) == 2
+    assert len(busy) == 6
 
     wakeups.ring(A)
     await asyncio.sleep(0)
@@ -131,6 +131,23 @@ async def test_a_namespace_never_has_all_workers() -> None:
             wakeups.done(worker.result())
             workers.append(asyncio.create_task(wakeups.next()))
     assert wakeups.waiting == 0
+    for worker in workers:
+        worker.cancel()
+
+
+async def test_a_namespace_has_a_quarter_while_others_come_too() -> None:
+    """What one namespace may do at once is little while another has something due, and for a while after that."""
+    wakeups = Wakeups(workers=8)
+    for namespace in ("calm", "greedy"):
+        wakeups.ring(Key(namespace, "first"))
+    for _ in range(2):
+        wakeups.done(await wakeups.next())
+    for key in keys("greedy", 100):
+        wakeups.ring(key)
+
+    workers = [asyncio.create_task(wakeups.next()) for _ in range(8)]
+    await asyncio.sleep(0)
+    assert sum(worker.done() for worker in workers) == 2
     for worker in workers:
         worker.cancel()
 

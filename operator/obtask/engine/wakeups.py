@@ -7,6 +7,9 @@ from collections.abc import Callable, Container
 
 from obtask.model.task import Key
 
+# A namespace that was alone for so long has most of the workers. One that comes back then finds a free worker at once, and the turns
+# that are too many are over in a fraction of a second.
+ALONE_AFTER_SECONDS = 10.0
 # Of so many turns one goes to a task that is not urgent, however many are.
 URGENT_IN_A_ROW = 3
 MOST_LEFT_BEHIND = 64  # alarms of no use any more: one that is replaced a week before its time would stay for that week
@@ -53,15 +56,41 @@ class _Lines:
         return self._count
 
 
+class _Share:
+    """How many turns a namespace may have at once: most while it is alone, a quarter while others come too.
+
+    A quarter, and no more than are left for the others: a namespace whose turns take long does not keep all workers, and one with many
+    turns does not fill the loop.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        # Who came last, and who came last apart from that one.
+        self._newest = ("", -ALONE_AFTER_SECONDS)
+        self._newest_other = ("", -ALONE_AFTER_SECONDS)
+
+    def came(self, namespace: str, now: float) -> None:
+        """Remember that the namespace had something due."""
+        if namespace != self._newest[0]:
+            self._newest_other = self._newest
+        self._newest = (namespace, now)
+
+    def of(self, namespace: str, now: float, busy: int) -> int:
+        """Return the number of turns that the namespace may have at once, while so many are under way."""
+        _, others_came = self._newest_other if namespace == self._newest[0] else self._newest
+        if now - others_came >= ALONE_AFTER_SECONDS:
+            return max(1, self._workers - self._workers // 4)
+        return max(1, min(self._workers // 4, self._workers - busy))
+
+
 class Wakeups:
     """Rings and alarms of tasks. A ring during a task's turn leads to one more turn; rings before a turn are one.
 
-    ``workers`` is how many turns there can be at once. A namespace has a quarter of them, and no more than are left for the others:
-    one whose turns take long does not keep all workers, and one with many does not fill the loop.
+    ``workers`` is how many turns there can be at once, shared among the namespaces.
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        self._workers = workers
+        self._share = None if workers is None else _Share(workers)
         self._due = _Lines()
         self._urgent = _Lines()
         self._in_a_row = 0
@@ -78,6 +107,8 @@ class Wakeups:
 
     def ring(self, key: Key, *, urgent: bool = False) -> None:
         """Have the task looked at soon; urgent ones (an attempt ended, a lock is free) go first, also if they were rung before."""
+        if self._share is not None:
+            self._share.came(key.namespace, asyncio.get_running_loop().time())
         if key in self._busy:
             self._again.add(key)
             return
@@ -162,9 +193,10 @@ class Wakeups:
         return None
 
     def _may_have_a_turn(self, namespace: str) -> bool:
-        if self._workers is None:
+        if self._share is None:
             return True
-        return self._turns_of.get(namespace, 0) < max(1, min(self._workers // 4, self._workers - len(self._busy)))
+        now = asyncio.get_running_loop().time()
+        return self._turns_of.get(namespace, 0) < self._share.of(namespace, now, len(self._busy))
 
     def _wake(self) -> None:
         """Have one worker look: one key needs no more."""
