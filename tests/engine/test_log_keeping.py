@@ -55,10 +55,26 @@ def clock() -> datetime:
     return BEGIN + timedelta(minutes=1)
 
 
+def beginning() -> datetime:
+    """Return when the attempt began."""
+    return BEGIN
+
+
+async def test_an_attempt_that_begins_late_is_not_shown_early() -> None:
+    """On a busy day an attempt begins long after it was recorded: what takes a second is not stored because of that."""
+    server = SlowServer()
+    keeping, log = keeper_of(server), AttemptLog(clock=clock)
+    log.write("begun")
+
+    await keeping.show([(ATTEMPT, log)], lambda _: True)
+
+    assert not server.stored
+
+
 async def test_the_whole_log_comes_after_what_was_shown() -> None:
     """A store of a running attempt's log that takes long does not land on top of the final one."""
     server = SlowServer()
-    keeping, log = keeper_of(server), AttemptLog(clock=clock)
+    keeping, log = keeper_of(server), AttemptLog(clock=beginning)
     log.write("begun")
     showing = asyncio.create_task(keeping.show([(ATTEMPT, log)], lambda _: True))
     await server.begun.wait()
@@ -77,7 +93,7 @@ async def test_the_whole_log_comes_after_what_was_shown() -> None:
 async def test_an_attempt_that_has_ended_is_not_shown_any_more() -> None:
     """Whoever comes late with what an attempt had written leaves the whole log alone."""
     server = SlowServer()
-    keeping, log = keeper_of(server), AttemptLog(clock=clock)
+    keeping, log = keeper_of(server), AttemptLog(clock=beginning)
     log.write("begun")
 
     await keeping.show([(ATTEMPT, log)], lambda _: False)
@@ -88,7 +104,7 @@ async def test_an_attempt_that_has_ended_is_not_shown_any_more() -> None:
 async def test_nobody_waits_for_the_logs_of_others() -> None:
     """While a store takes long, those that are due later are shown all the same, and none is stored twice at once."""
     server = SlowServer()
-    keeping, slow, quick = keeper_of(server), AttemptLog(clock=clock), AttemptLog(clock=clock)
+    keeping, slow, quick = keeper_of(server), AttemptLog(clock=beginning), AttemptLog(clock=beginning)
     neighbour = replace(ATTEMPT, id=replace(ID, uid="another"), namespace="team-b")
     slow.write("slow")
     first = asyncio.create_task(keeping.show([(ATTEMPT, slow)], lambda _: True))
@@ -105,7 +121,7 @@ async def test_nobody_waits_for_the_logs_of_others() -> None:
 async def test_an_attempt_that_is_forgotten_while_it_is_shown_leaves_nothing() -> None:
     """Its store may end after its task has gone."""
     server = SlowServer()
-    keeping, log = keeper_of(server), AttemptLog(clock=clock)
+    keeping, log = keeper_of(server), AttemptLog(clock=beginning)
     log.write("begun")
     showing = asyncio.create_task(keeping.show([(ATTEMPT, log)], lambda _: True))
     await server.begun.wait()

@@ -35,6 +35,11 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+def a_minute_ago() -> datetime:
+    """Return when the attempts of these tests began to write."""
+    return clock() - timedelta(minutes=1)
+
+
 @pytest.fixture
 def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
     """Return the tasks of the test's namespace; no operator runs."""
@@ -69,7 +74,7 @@ def recorded(attempt: Attempt, nonces: Nonces) -> Attempt:
 
 def written(*lines: str) -> AttemptLog:
     """Return a log with these lines."""
-    log = AttemptLog(clock=clock)
+    log = AttemptLog(clock=a_minute_ago)
     for line in lines:
         log.write(line)
     return log
@@ -120,7 +125,7 @@ async def test_made_beforehand(tasks: TaskClient, kubectl: Kubectl, api: Api, on
 
 async def test_what_somebody_else_made_is_not_recalled(tasks: TaskClient, kubectl: Kubectl, api: Api, one: Attempt) -> None:
     """The next operator begins the log anew rather than with lines that a stranger wrote."""
-    attempt, log = recorded(one, Nonces(b"before")), AttemptLog(clock=clock)
+    attempt, log = recorded(one, Nonces(b"before")), AttemptLog(clock=a_minute_ago)
     kubectl("create", "-n", tasks.namespace, "-f", "-", manifest=forged(attempt, owner=True, immutable=False))
 
     await keeper(api, Nonces(b"after")).recall(attempt, log)
@@ -134,11 +139,11 @@ async def test_a_log_goes_on_with_the_next_operator(tasks: TaskClient, api: Api,
     nonces = Nonces(b"before")
     attempt = one if by_older else recorded(one, nonces)
     await keeper(api, nonces).show([(attempt, written("early"))], lambda _: True)
-    log, keeping = AttemptLog(clock=clock), keeper(api, Nonces(b"after"))
+    log, keeping = AttemptLog(clock=a_minute_ago), keeper(api, Nonces(b"after"))
     await keeping.recall(attempt, log)
     log.write("late")
     await keeping.show([(attempt, log)], lambda _: True)
-    third = AttemptLog(clock=clock)
+    third = AttemptLog(clock=a_minute_ago)
 
     await keeper(api, Nonces(b"third")).recall(attempt, third)
 

@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 # What ends sooner is read once it has ended. With a look each half second a log is there after 3 s, and at most 2 s old.
 FIRST_SHOWN_AFTER = timedelta(seconds=1.5)
+# On a busy day an attempt begins long after it was recorded: one that takes a second is not shown because of that.
+FIRST_LINE_SHOWN_AFTER = timedelta(seconds=1)
 SHOW_PAUSE = timedelta(seconds=1)
 SHOW_PAUSE_PER_KIB = timedelta(seconds=0.1)
 SHOWN_AT_ONCE = 8
@@ -136,7 +138,9 @@ class LogKeeping:
         if attempt.id in self._under_way:
             return False
         place = self._place(attempt)
-        return log.written > place.lines and self._clock() >= (place.next_at or attempt.started_at + FIRST_SHOWN_AFTER)
+        if log.begun_at is None or log.written <= place.lines:
+            return False
+        return self._clock() >= (place.next_at or max(attempt.started_at + FIRST_SHOWN_AFTER, log.begun_at + FIRST_LINE_SHOWN_AFTER))
 
     async def _show(self, attempt: Attempt, log: AttemptLog, is_running: Callable[[AttemptId], bool], share: int) -> None:
         slot = Slot(self._slots, attempt.namespace)

@@ -35,15 +35,23 @@ class AttemptLog:
         self._lines = BoundedLines(self._limits)
         self._secrets = Secrets()
         self._written = 0
+        self._begun_at: datetime | None = None
 
     @property
     def written(self) -> int:
         """How many lines were written so far; it only grows."""
         return self._written
 
+    @property
+    def begun_at(self) -> datetime | None:
+        """When the first line came here, which may be after it was written; None before that."""
+        return self._begun_at
+
     def write(self, text: str, at: str | None = None) -> None:
         """Add text; each line gets the time it was written at, or ``at`` if it brings one. The end of the text ends a line."""
-        at = at if at and _TIME.fullmatch(at) else rfc3339(self._clock())
+        now = self._clock()
+        self._begun_at = self._begun_at or now
+        at = at if at and _TIME.fullmatch(at) else rfc3339(now)
         for line in _split(text):
             self._add(at, printable(line))
             self._written += 1
