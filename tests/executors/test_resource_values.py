@@ -104,7 +104,7 @@ def test_secrets_are_the_values_of_a_secret_only() -> None:
 )
 def test_a_refusal_has_a_reason_and_its_status_as_code(status: int, reason: FailureReason) -> None:
     """People find the server's words, machines the code."""
-    end = failed(Refusal(status, "Any", "the server's words"), RUNNER)
+    end = failed(Refusal(status, "Any", "the server's words"))
 
     assert (end.reason, end.code, end.message) == (reason, str(status), "the server's words")
 
@@ -114,6 +114,6 @@ def test_an_operator_that_may_not_impersonate_says_so() -> None:
     lacks = 'User "op" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "prod"'
     words = f'serviceaccounts "runner" is forbidden: {lacks}'
 
-    end = failed(Refusal(403, "Forbidden", words), RUNNER)
+    end = failed(Refusal(403, "Forbidden", words))
 
     assert end.message == f"{words}; the operator may not act as this service account: grant it the verb impersonate on serviceaccounts"

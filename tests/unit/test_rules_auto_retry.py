@@ -1,5 +1,6 @@
 """Automatic retries: when, how often, and what is shown meanwhile."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -178,3 +179,14 @@ def test_awaited_retry_survives_a_crash() -> None:
     world.wait(5)
 
     assert (world.live, world.subtask("load").runner) == (["load"], "operator-2")
+
+
+@pytest.mark.parametrize("passing", [True, False])
+def test_what_is_forbidden_is_tried_again_only_if_that_may_pass(passing: bool) -> None:
+    """A full quota is emptied by others; a missing right or a policy waits for a person."""
+    world = loading(limit=1, backoff=5)
+
+    world.fail("load", replace(failed("exceeded quota", FailureReason.FORBIDDEN, "403"), passing=passing))
+
+    assert world.phase is (Phase.RUNNING if passing else Phase.FAILED)
+    assert (world.subtask("load").next_attempt_at is not None) is passing

@@ -15,6 +15,7 @@ from obtask.kube.api import Denied, Json, Refusal
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Lease
 from obtask.kube.namespaces import OptIn
+from obtask.kube.refusals import explained
 from obtask.kube.tasks import Tasks
 from obtask.locks.board import Board
 from obtask.metrics import Metrics
@@ -135,7 +136,7 @@ class Engine:
         answer = await self.tasks.get(key)
         if isinstance(answer, Refusal):
             if not answer.missing:
-                raise Denied(f"cannot read {key}: {answer.message}")
+                raise Denied(f"cannot read {key}: {explained(answer)}")
             return None
         return self.learn(answer) or read_object(answer)
 
@@ -276,14 +277,14 @@ class Engine:
             self.learn(answer)
             return True
         if not (answer.conflict or answer.missing):
-            raise Denied(f"write to {task.key} refused: {answer.message}")
+            raise Denied(f"write to {task.key} refused: {explained(answer)}")
         return await self._refresh(task)
 
     async def _refresh(self, task: Task | Unreadable) -> bool:
         """Read a task again, and take note if it, or a namesake in its place, is gone. Return whether there is one."""
         fresh = await self.tasks.get(task.key)
         if isinstance(fresh, Refusal) and not fresh.missing:
-            raise Denied(f"cannot read {task.key}: {fresh.message}")
+            raise Denied(f"cannot read {task.key}: {explained(fresh)}")
         if isinstance(fresh, Refusal) or fresh["metadata"]["uid"] != task.metadata.uid:
             self.depart(task.key, task.metadata.uid)
             await self._bury(task.key)

@@ -9,6 +9,7 @@ from obtask.executors.connections import AgentConnection, Connection, HttpSecret
 from obtask.executors.credentials import Data, agent_connection, http_secret, sql_connection
 from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.objects import Objects
+from obtask.kube.refusals import explained
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
 
@@ -45,7 +46,7 @@ class SecretConnections:
         if isinstance(answer, Refusal):
             if answer.missing:
                 return Failed(FailureReason.NOT_FOUND, f'Secret "{secret_name}" not found in namespace "{namespace}"')
-            return Failed(FailureReason.FORBIDDEN, f'Secret "{secret_name}" cannot be read: {answer.message}')
+            return Failed(FailureReason.FORBIDDEN, f'Secret "{secret_name}" cannot be read: {explained(answer)}')
         found = answer.get("type") or "none"
         if found != wanted:
             text = f'Secret "{secret_name}" has type {found}; only {wanted} may be used {USES[wanted]}'

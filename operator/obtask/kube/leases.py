@@ -7,6 +7,7 @@ from typing import Any
 
 from obtask import names
 from obtask.kube.api import Denied, Json, Refusal, Requests, path_of
+from obtask.kube.refusals import explained
 
 LARGEST_TRANSITIONS = 2**31 - 1
 LARGEST_TOKEN = 2**63 - 1
@@ -85,7 +86,7 @@ class Leases:
         """
         answer = await self._api.send("GET", _path(namespace), query={"labelSelector": f"{names.DOMAIN_LABEL}={domain}"})
         if isinstance(answer, Refusal):
-            raise Denied(f"cannot list leases in {namespace}: {answer.message}")
+            raise Denied(f"cannot list leases in {namespace}: {explained(answer)}")
         return [read_lease(item) for item in answer.get("items") or []]
 
     async def create(self, lease: Lease, now: datetime) -> Lease | Refusal:

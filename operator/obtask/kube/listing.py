@@ -10,6 +10,7 @@ from obtask import names
 from obtask.kube.api import Busy, Denied, Json, Refusal, Streams, Unavailable, path_of
 from obtask.kube.foreign import ListReader, items_of, off_loop, parse_shallow, parse_task
 from obtask.kube.leases import Lease, read_lease
+from obtask.kube.refusals import explained
 from obtask.model.status import Phase
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Listing:
                 async with AsyncExitStack() as stack:
                     answer = await self._page(stack, path_of("apis", group, version, *place, plural), page)
                     if isinstance(answer, Refusal):
-                        raise Denied(f"cannot list {plural}.{group}: {answer.message}")
+                        raise Denied(f"cannot list {plural}.{group}: {explained(answer)}")
                     async for item in items_of(reader, answer):
                         yield item
                 token = _continued(reader)

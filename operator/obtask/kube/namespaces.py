@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from obtask import names
 from obtask.kube.api import Denied, Refusal, Requests, path_of
+from obtask.kube.refusals import explained
 
 REMEMBERED_SECONDS = 10.0
 REMEMBERED_MOST = 10_000
@@ -26,7 +27,7 @@ class OptIn:
             return is_open
         answer = await self.api.send("GET", path_of("api", "v1", "namespaces", namespace))
         if isinstance(answer, Refusal) and not answer.missing:
-            raise Denied(f"cannot read namespace {namespace}: {answer.message}")
+            raise Denied(f"cannot read namespace {namespace}: {explained(answer)}")
         labels = {} if isinstance(answer, Refusal) else answer["metadata"].get("labels") or {}
         if len(self._read_at) >= REMEMBERED_MOST:
             self._read_at.clear()

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from obtask.kube.api import Denied, Refusal
 from obtask.kube.leases import Lease, Leases, micro_time
+from obtask.kube.refusals import explained
 from obtask.locks.board import Board, is_marked, key_of
 from obtask.model.status import LockStatus, Phase
 from obtask.model.task import Task
@@ -102,7 +103,7 @@ class Locks:
                 self._board.see_lease(answer)
                 return
             if not (answer.conflict or answer.missing):
-                raise Denied(f"cannot free lease {lock.lease_name}: {answer.message}")
+                raise Denied(f"cannot free lease {lock.lease_name}: {explained(answer)}")
             found = await self._read(task, lock)
         raise Denied(f"cannot free lease {lock.lease_name}: somebody else changes it all the time")
 
@@ -127,7 +128,7 @@ class Locks:
         answer = await self._leases.get(task.metadata.namespace, lock.lease_name)
         if isinstance(answer, Refusal):
             if not answer.missing:
-                raise Denied(f"cannot read lease {lock.lease_name}: {answer.message}")
+                raise Denied(f"cannot read lease {lock.lease_name}: {explained(answer)}")
             gone = self._board.lease(task.metadata.namespace, lock)
             if gone is not None:
                 self._board.forget_lease(gone)
@@ -162,7 +163,7 @@ class Locks:
         if not isinstance(answer, Refusal):
             self._board.see_lease(answer)
         elif not (answer.conflict or answer.missing):
-            raise Denied(f"cannot claim lease {lock.lease_name}: {answer.message}")
+            raise Denied(f"cannot claim lease {lock.lease_name}: {explained(answer)}")
         return answer
 
     async def _others(self, task: Task, lock: LockKey) -> list[Contender]:

@@ -79,7 +79,7 @@ class Succeeded:
 class Failed:
     """The attempt ended otherwise; ``message`` is one line without secrets. ``permanent``: trying again without a person is in vain.
 
-    ``untouched``: nothing of it can have reached the target.
+    ``passing``: what is in the way may go away by itself, whatever the reason is. ``untouched``: nothing of it can have reached the target.
     """
 
     reason: FailureReason
@@ -88,6 +88,7 @@ class Failed:
     permanent: bool = False
     external: str | None = None
     untouched: bool = False
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,7 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
     failure = Failure(reason=failed.reason, code=failed.code, direction=_direction(status))
     ended = _end(place, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
     retry = place.step.auto_retry
-    hopeless = failed.permanent or failed.reason in NEVER_AUTOMATIC
+    hopeless = failed.permanent or (failed.reason in NEVER_AUTOMATIC and not failed.passing)
     if not may_retry or retry is None or status.auto_retries >= retry.limit or hopeless:
         return ended
     pause = min(retry.backoff_seconds * 2**status.auto_retries, retry.max_backoff_seconds)

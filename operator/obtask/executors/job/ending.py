@@ -1,12 +1,13 @@
 """Owns how the end of a Job and its pod is told: what it is called, and with which code. Pure. API.md section 3.2."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 from obtask import names
 from obtask.kube.api import Refusal
+from obtask.kube.refusals import Cause, explained, finding
 from obtask.model.attempt import Failed, Outcome, Succeeded
+from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 
 Json = Mapping[str, Any]
@@ -14,9 +15,6 @@ Json = Mapping[str, Any]
 DONE = frozenset({"Succeeded", "Failed"})
 # The container never ran: its command could not be started.
 NEVER_RAN = frozenset({"ContainerCannotRun", "StartError"})
-
-# What the API server says of a namespace that goes away, with its tasks, and of a quota that others use up for now.
-PASSES_BY_ITSELF = ("being terminated", "exceeded quota")
 
 
 def condition(item: Json, kind: str) -> Json | None:
@@ -111,12 +109,13 @@ def foreign(name: str) -> str:
 
 def creation_refused(refusal: Refusal) -> Failed | None:
     """Return what it means that the API server does not take the Job; None: try again later."""
-    if refusal.status == HTTPStatus.FORBIDDEN:
-        passing = any(words in refusal.message for words in PASSES_BY_ITSELF)
-        return None if passing else Failed(FailureReason.FORBIDDEN, f"the Job is refused: {refusal.message}", untouched=True)
-    if refusal.conflict or refusal.missing:
+    found = finding(refusal)
+    # A namespace that ends takes the task with it.
+    if found.passes or found.cause is Cause.ENDING or refusal.conflict or refusal.missing:
         return None
-    return Failed(FailureReason.POD_FAILED, f"the Job is not valid: {refusal.message}", untouched=True)
+    if found.cause is Cause.OTHER:
+        return Failed(FailureReason.POD_FAILED, f"the Job is not valid: {refusal.message}", untouched=True)
+    return Failed(FailureReason.FORBIDDEN, one_line(f"the Job is refused: {explained(refusal)}"), untouched=True)
 
 
 def _said(what: str | None, more: str | None) -> str:

@@ -17,6 +17,7 @@ from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.job.waiting import Hold, no_pod_hold, pod_hold
 from obtask.kube.api import Denied, Json, Refusal, Unavailable
 from obtask.kube.jobs import JOB_NAME_LABEL, Jobs
+from obtask.kube.refusals import explained
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -159,7 +160,7 @@ class JobExecutor:
         if refused is not None:
             entry.log.write(refused.message)
         elif not answer.conflict:
-            entry.say(f"the Job cannot be made yet: {answer.message}")
+            entry.say(f"the Job cannot be made yet: {explained(answer)}")
         return refused or Running(one_line(entry.said) or None, wake_at=now + (SOON if answer.conflict else POD_PAUSE))
 
     async def _hide(self, entry: Entry, job: Json, *, again: bool = False) -> None:
@@ -277,10 +278,8 @@ class JobExecutor:
 
     def _wait(self, entry: Entry, message: str | None, pause: timedelta) -> Running:
         now, deadline = self._clock(), entry.attempt.deadline
-        moments = [now + pause]
-        if deadline is not None:
-            moments += [moment for moment in (deadline - FOLLOW_LEAD, deadline) if moment > now]
-        return Running(message, min(moments))
+        ends = () if deadline is None else (deadline - FOLLOW_LEAD, deadline)
+        return Running(message, min([now + pause, *(moment for moment in ends if moment > now)]))
 
     async def _stop(self, entry: Entry, job: Json, reason: FailureReason, message: str) -> Running:
         pods = await self._read.pods(entry)

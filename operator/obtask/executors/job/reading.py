@@ -7,6 +7,7 @@ from obtask.executors.job.entry import Entry, Json
 from obtask.executors.job.manifest import is_adopted, is_left_of, is_pod_of
 from obtask.kube.api import Denied, Refusal
 from obtask.kube.jobs import Jobs
+from obtask.kube.refusals import explained
 
 RELOOK = timedelta(seconds=60)
 
@@ -30,7 +31,7 @@ class Reading:
             entry.learn(answer, now)
             return entry.job
         if not answer.missing:
-            raise Denied(f"cannot read Job {entry.name}: {answer.message}")
+            raise Denied(f"cannot read Job {entry.name}: {explained(answer)}")
         entry.fresh = False
         return None
 
@@ -50,7 +51,7 @@ class Reading:
         """Return the Events about the Job, the newest last."""
         answer = await self._jobs.events(*entry.place, entry.uid)
         if isinstance(answer, Refusal):
-            raise Denied(f"cannot list the Events of Job {entry.name}: {answer.message}")
+            raise Denied(f"cannot list the Events of Job {entry.name}: {explained(answer)}")
         return answer
 
     async def _named(self, entry: Entry) -> list[Json]:
@@ -59,5 +60,5 @@ class Reading:
 
 def _told(entry: Entry, answer: list[Json] | Refusal) -> list[Json]:
     if isinstance(answer, Refusal):
-        raise Denied(f"cannot list the pods of Job {entry.name}: {answer.message}")
+        raise Denied(f"cannot list the pods of Job {entry.name}: {explained(answer)}")
     return answer

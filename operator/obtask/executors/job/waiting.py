@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from obtask.executors.job.ending import container_statuses
+from obtask.kube.refusals import Cause, finding_of, with_advice
 from obtask.model.status import FailureReason
 
 Json = Mapping[str, Any]
@@ -48,4 +49,7 @@ def no_pod_hold(events: Sequence[Json]) -> Hold | None:
     refused = [event for event in events if event.get("reason") == "FailedCreate"]
     if not refused:
         return None
-    return Hold(f"no pod can be made: {refused[-1].get('message')}", FailureReason.FORBIDDEN)
+    words = str(refused[-1].get("message"))
+    found = finding_of(words)
+    lasts = found.passes or found.cause is Cause.ENDING
+    return Hold(f"no pod can be made: {with_advice(words, found)}", None if lasts else FailureReason.FORBIDDEN)

@@ -123,7 +123,7 @@ class Conversation:
 
     def failed(self, refusal: Refusal, target: Target | None = None) -> Failed:
         """Return a refusal, of a request about this object, as the end of an attempt."""
-        return failed(refusal, self.account, about_secret=target is not None and target.is_secret)
+        return failed(refusal, about_secret=target is not None and target.is_secret)
 
     async def _changes(self, target: Target, version: str | None) -> AsyncGenerator[Json | Refusal]:
         watch = self._impersonation.watch(self.account, target.collection, target.name, version=version, seconds=self._watch_seconds)

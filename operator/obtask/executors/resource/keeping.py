@@ -10,6 +10,7 @@ from obtask.executors.resource.kept import Kept
 from obtask.executors.resource.target import Target, identity_of
 from obtask.kube.api import Json, Refusal
 from obtask.kube.objects import Objects
+from obtask.kube.refusals import explained, finding
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -54,7 +55,7 @@ class Keeping:
         for name in dict.fromkeys((kept.name_of(attempt, attempt.kept), kept.name_of(attempt))):
             stored = await conversation.persist(partial(self._objects.config_map, attempt.namespace, name))
             if isinstance(stored, Refusal) and not stored.missing:
-                message = one_line(f"the operator cannot read what was kept in ConfigMap {name}: {stored.message}")
+                message = one_line(f"the operator cannot read what was kept in ConfigMap {name}: {explained(stored)}")
                 return Failed(FailureReason.FORBIDDEN, message, str(stored.status))
             if isinstance(stored, Refusal):
                 continue
@@ -80,8 +81,8 @@ class Keeping:
         name = kept.name_of(attempt, digest)
         made = await conversation.persist(lambda: self._objects.create_config_map(kept.manifest(attempt, text, digest)))
         if isinstance(made, Refusal) and not made.conflict:
-            message = one_line(f"what is there now cannot be kept for restore, so {UNCHANGED}: {made.message}")
-            return Failed(FailureReason.FORBIDDEN, message, str(made.status))
+            message = one_line(f"what is there now cannot be kept for restore, so {UNCHANGED}: {explained(made)}")
+            return Failed(FailureReason.FORBIDDEN, message, str(made.status), passing=finding(made).passes)
         if isinstance(made, Refusal):
             # By this operator before it was killed, or by somebody who knew what would be kept.
             found = await self.find(conversation, replace(attempt, kept=digest), target)
