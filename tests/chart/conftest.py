@@ -16,4 +16,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give what waits for the policies of a release the time to do so; `pytest` hands over the tests of all suites."""
     for item in items:
         if item.path.parent.name == "chart":
-            item.add_marker(pytest.mark.timeout(900), append=False)
+            item.add_marker(pytest.mark.timeout(300))

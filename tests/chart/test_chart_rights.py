@@ -13,8 +13,6 @@ from tests.kubectl import Kubectl, KubectlError
 
 from obtask.devcluster.controlplane import ControlPlane
 
-# The API server takes its time to learn of policies and roles, and there are many of both.
-pytestmark = pytest.mark.timeout(300)
 GROUP = "task.oceanbase.com"
 CREATOR, UID = f"{GROUP}/created-by", f"{GROUP}/task-uid"
 LEASE = "obt-global-0123456789abcdef"
