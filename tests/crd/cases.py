@@ -139,6 +139,27 @@ GOOD: dict[str, Json] = {
     ),
     "job-image-in-template": cluster({"name": "run", "job": {"podTemplate": {"spec": {"containers": [{"image": "busybox"}]}}}}),
     "sql-args": cluster(sql(args={"text": "x", "integer": 9007199254740993, "number": 1.5, "flag": True, "nothing": None})),
+    "sql-args-from": cluster(sql(argsFrom={"pw": {"secretKeyRef": {"name": "new-root", "key": "password"}}})),
+    "sql-ignore-errors": cluster(sql(ignoreErrors=[1094, 1, 1999, 3000, 65535])),
+    "sql-until-all": cluster(
+        sql(
+            until={
+                "query": "select 1",
+                "expect": "true",
+                "failWhen": "false",
+                "message": "'half'",
+                "intervalSeconds": 5,
+                "maxIntervalSeconds": 5,
+            }
+        )
+    ),
+    "http-until-all": cluster(
+        http(until={"url": "http://svc/", "expect": "true", "failWhen": "false", "message": "'half'", "maxIntervalSeconds": 3600})
+    ),
+    "resource-until-all": cluster(
+        resource(patch=PATCH, until={"expect": "true", "failWhen": "false", "message": "'half'", "maxIntervalSeconds": 60})
+    ),
+    "secret-until": cluster(resource(apply=MAP | {"kind": "Secret"}, until={"expect": "true", "failWhen": "false"})),
     "sql-args-64": cluster(sql(args={f"a{number}": number for number in range(64)})),
     "obshell": cluster(obshell(body={"force": True, "nested": [{"any": None}]})),
     "obshell-all-options": cluster(obshell(connection={"secretName": "agent"}, method="DELETE", path="/api/v1/tenant/租户")),
@@ -307,6 +328,31 @@ ACTIONS: dict[str, Bad] = {
     "sql-empty-expect": Bad(cluster(sql(expect="")), f"{STEP}.sql.expect", "at least 1 chars"),
     "sql-empty-database": Bad(cluster(sql(database="")), f"{STEP}.sql.database", "at least 1 chars"),
     "sql-unless-without-expect": Bad(cluster(sql(unless={"query": "select 1"})), f"{STEP}.sql.unless.expect", "Required"),
+    "sql-args-from-without-key": Bad(
+        cluster(sql(argsFrom={"pw": {"secretKeyRef": {"name": "n"}}})), f"{STEP}.sql.argsFrom.pw.secretKeyRef.key", "Required"
+    ),
+    "sql-args-from-a-value": Bad(cluster(sql(argsFrom={"pw": "x"})), f"{STEP}.sql.argsFrom.pw"),
+    "sql-ignore-error-of-the-client": Bad(cluster(sql(ignoreErrors=[1094, 2013])), f"{STEP}.sql.ignoreErrors", "the client's own"),
+    "sql-ignore-error-0": Bad(cluster(sql(ignoreErrors=[0])), f"{STEP}.sql.ignoreErrors[0]"),
+    "sql-ignore-error-text": Bad(cluster(sql(ignoreErrors=["1094"])), f"{STEP}.sql.ignoreErrors[0]"),
+    "sql-until-short-limit": Bad(
+        cluster(sql(until={"query": "select 1", "expect": "true", "maxIntervalSeconds": 4})),
+        f"{STEP}.sql.until",
+        "must not be less than intervalSeconds",
+    ),
+    "http-until-short-limit": Bad(
+        cluster(http(until={"url": "http://svc/", "expect": "true", "intervalSeconds": 60, "maxIntervalSeconds": 59})),
+        f"{STEP}.http.until",
+        "must not be less than intervalSeconds",
+    ),
+    "resource-until-limit-0": Bad(
+        cluster(resource(patch=PATCH, until={"expect": "true", "maxIntervalSeconds": 0})), f"{STEP}.resource.until.maxIntervalSeconds"
+    ),
+    "secret-until-message": Bad(
+        cluster(resource(apply=MAP | {"kind": "Secret"}, until={"expect": "true", "message": "object.data.password"})),
+        f"{STEP}.resource",
+        "what is in a Secret",
+    ),
     "sql-until-without-query": Bad(cluster(sql(until={"expect": "true"})), f"{STEP}.sql.until.query", "Required"),
     "sql-until-interval-0": Bad(
         cluster(sql(until={"query": "select 1", "expect": "true", "intervalSeconds": 0})),
@@ -414,6 +460,8 @@ def _named(name: str) -> dict[str, Json]:
         f"{STEP}.obshell.connection.secretName": cluster(obshell(connection={"secretName": name})),
         f"{STEP}.http.headersFrom[0].secretKeyRef.name": cluster(http(**reference)),
         f"{STEP}.http.headersFrom[0].secretKeyRef.key": cluster(http(**key)),
+        f"{STEP}.sql.argsFrom.a.secretKeyRef.name": cluster(sql(argsFrom={"a": {"secretKeyRef": {"name": name, "key": "k"}}})),
+        f"{STEP}.sql.argsFrom.a.secretKeyRef.key": cluster(sql(argsFrom={"a": {"secretKeyRef": {"name": "n", "key": name}}})),
         f"{STEP}.resource.patch.name": cluster(resource(patch=PATCH | {"name": name})),
         f"{STEP}.resource.apply.metadata.name": cluster(resource(apply=MAP | {"metadata": {"name": name}})),
         f"{STEP}.resource.apply.metadata.namespace": cluster(resource(apply=MAP | {"metadata": {"name": "n", "namespace": name}})),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from obtask.executors.connections import Connection
 from obtask.executors.evaluation.evaluator import Variables
-from obtask.executors.evaluation.language import fault, holds
+from obtask.executors.evaluation.language import fault, holds, shown
 from obtask.executors.inprocess import InProcess, Work
 from obtask.model.actions import Action, ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running
@@ -24,11 +24,15 @@ class Evaluated:
 
     async def fault(self, namespace: str, question: Question) -> ExpressionFault | None:  # noqa: ARG002 - the protocol's argument
         """Return why the expression does not compile."""
-        return fault(question.vocabulary, question.text)
+        return fault(question.vocabulary, question.text, question.gives)
 
     async def holds(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> bool | ExpressionFault:  # noqa: ARG002
         """Return whether the expression holds."""
         return holds(vocabulary, text, variables() if callable(variables) else variables)
+
+    async def shown(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> str | ExpressionFault:  # noqa: ARG002
+        """Return the text that the expression gives."""
+        return shown(vocabulary, text, variables() if callable(variables) else variables)
 
 
 evaluated = Evaluated()
@@ -88,12 +92,18 @@ class Secrets:
     """Connection Secrets by name; every other name is not found."""
 
     known: Mapping[str, Connection]
+    values: Mapping[tuple[str, str], str] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
 
     async def connection(self, namespace: str, secret_name: str) -> Connection | Failed:
         """Return the connection of that name."""
         self.asked.append((namespace, secret_name))
         return self.known.get(secret_name) or Failed(FailureReason.NOT_FOUND, f"Secret {secret_name} not found")
+
+    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+        """Return the value of that Secret and key."""
+        self.asked.append((namespace, secret_name))
+        return self.values.get((secret_name, key)) or Failed(FailureReason.NOT_FOUND, f"Secret {secret_name} not found")
 
 
 def attempt(

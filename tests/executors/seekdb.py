@@ -1,7 +1,7 @@
 """Looks at a real seekdb from outside of the attempts, and makes executors that reach it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from tests.executors.attempts import SECRET_NAME, Bench, Secrets, alone, bench, evaluated, wall_clock
@@ -13,10 +13,15 @@ from obtask.executors.sql.session import Session
 from obtask.executors.sql.work import SqlWork
 
 
-def sql_bench(target: Connection, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> Bench:
-    """Return an executor of sql actions that reaches this server."""
+def sql_bench(
+    target: Connection,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    values: Mapping[tuple[str, str], str] = {},
+) -> Bench:
+    """Return an executor of sql actions that reaches this server; ``values`` are those of other Secrets, by name and key."""
     return bench(
-        SqlWork(Secrets({SECRET_NAME: target}), clock=wall_clock, confirmed=alone, expressions=evaluated, sleep=sleep, hosts=LOCAL)
+        SqlWork(Secrets({SECRET_NAME: target}, values), clock=wall_clock, confirmed=alone, expressions=evaluated, sleep=sleep, hosts=LOCAL)
     )
 
 

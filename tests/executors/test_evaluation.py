@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from tests.executors.attempts import until
 
-from obtask.executors.evaluation.evaluator import TOO_DEEP, TOO_LARGE, TOO_LONG, Evaluator
+from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.executors.evaluation.language import holds
+from obtask.executors.evaluation.limits import TOO_DEEP, TOO_LARGE, TOO_LONG
 from obtask.executors.http.answers import Answer, variables
 from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
 

@@ -7,15 +7,19 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.executors.attempts import Evaluated
 from tests.unit.builders import START
 
 from obtask.executors.inprocess import Course
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.target import Target
 from obtask.executors.resource.until import until_holds
+from obtask.executors.waiting import Judge
 from obtask.kube.discovery import Served
 from obtask.kube.impersonation import Answer, Change, ServiceAccount
 from obtask.logs.text import AttemptLog
+from obtask.model.kubernetes_actions import ResourceUntil
+from obtask.rules.expressions import Vocabulary
 from obtask.shares import Slot, Slots
 
 
@@ -67,10 +71,13 @@ async def test_what_is_waited_for_is_not_kept() -> None:
     )
     target = Target(Served("v1", "ConfigMap", "configmaps", namespaced=True), "ns", "large")
 
-    async def never(*_: object) -> bool:
-        return False
+    class Never(Evaluated):
+        async def holds(self, *_: object) -> bool:
+            """Return that nothing holds."""
+            return False
 
-    waiting = asyncio.create_task(until_holds(conversation, target, "object.x == 1", never))
+    wanted, judge = ResourceUntil(expect="object.x == 1"), Judge(Never(), "ns", Vocabulary.RESOURCE)
+    waiting = asyncio.create_task(until_holds(conversation, target, wanted, judge))
     await asyncio.wait_for(server.silent.wait(), 5)
     gc.collect()
 

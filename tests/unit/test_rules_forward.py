@@ -8,8 +8,9 @@ from tests.unit.world import World
 
 from obtask import names
 from obtask.model.status import Direction, Phase, Reason, SubtaskPhase
-from obtask.rules.attempts import PROGRESS_SHOWN_AFTER
+from obtask.rules.attempts import PROGRESS_SHOWN_AFTER, PROGRESS_SHOWN_EVERY
 from obtask.rules.decision import Adopt, Finish, Record, Rest, TakeLock
+from obtask.rules.validation import unchecked
 
 
 def three_steps() -> World:
@@ -148,6 +149,42 @@ def test_progress_of_a_longer_attempt_is_shown() -> None:
     world.wait(60)
 
     assert (world.subtask("check").message, len(world.stored)) == ("statement 2 of 5", stored + 1)
+
+
+def a_talking_step() -> World:
+    """Return a task whose step waits and tells how far it is, after it has told so for the first time."""
+    until = {"query": "select 1", "expect": "false", "message": "'40 %'"}
+    world = World(a_task().with_steps({"name": "wait", "sql": {"statements": ["select 1"], "until": until}}))
+    world.verdicts = dict.fromkeys(unchecked(world.task, {}))
+    world.run()
+    world.executors.say("wait", "40 %")
+    world.wait(PROGRESS_SHOWN_AFTER.total_seconds())
+    return world
+
+
+def test_a_message_of_the_task_is_renewed_now_and_then() -> None:
+    """Whoever tells how far it is gets asked again, without anything that rings."""
+    world = a_talking_step()
+
+    assert world.subtask("wait").message == "40 %"
+    assert world.run() == Rest(world.now + PROGRESS_SHOWN_EVERY)
+
+
+def test_progress_that_changes_often_is_not_written_often() -> None:
+    """However often a task is looked at, other progress is shown when it is time for it, and the rules ask to be woken then."""
+    world = a_talking_step()
+    stored = len(world.stored)
+    world.progress_at = world.now + PROGRESS_SHOWN_EVERY
+    for percent in range(41, 60):
+        world.executors.say("wait", f"{percent} %")
+        world.later(0.5)
+        assert world.run() == Rest(world.progress_at)
+    assert (len(world.stored), world.subtask("wait").message) == (stored, "40 %")
+
+    world.now = world.progress_at
+    world.run()
+
+    assert (len(world.stored), world.subtask("wait").message) == (stored + 1, "59 %")
 
 
 def test_message_of_a_success_is_kept() -> None:

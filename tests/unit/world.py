@@ -4,7 +4,7 @@ A test lets things happen, lets the task have its turns, and looks at what was s
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import assert_never
 
@@ -47,6 +47,7 @@ class World:
         self.in_the_way: tuple[Blocker, ...] = ()
         self.rivals: tuple[Blocker, ...] = ()
         self.refresh_due = True
+        self.progress_at: datetime | None = None
         self.draining = False
         self.bounds, self.opted_in = NO_BOUNDS, True
         self.verdicts: dict[Question, ExpressionFault | None] = {}
@@ -146,6 +147,7 @@ class World:
             obstacle=obstacle(in_the_way) if in_line else Obstacle(),
             lock_in_doubt=locked and task.status.lock is not None and not self.holds_lease,
             refresh_due=self.refresh_due,
+            progress_at=self.progress_at,
             draining=self.draining,
             nonces=self.nonces,
             bounds=self.bounds,

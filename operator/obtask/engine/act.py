@@ -1,6 +1,6 @@
 """Owns the effects of a turn on attempts: starting, looking, stopping."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
 from obtask.model.limits import tail_room
 from obtask.model.task import Key, Task
-from obtask.rules.attempts import running_attempts
+from obtask.rules.attempts import PROGRESS_SHOWN_EVERY, running_attempts
 from obtask.rules.observation import Report
 
 ELSEWHERE_PAUSE = timedelta(seconds=3)
@@ -43,6 +43,8 @@ class Attempts:
         self._live_of: dict[Key, set[AttemptId]] = {}  # all that there is under a task's name
         self._intended: set[AttemptId] = set()
         self._reports: dict[AttemptId, Report] = {}
+        self._shown: dict[AttemptId, str] = {}
+        self._shown_at: dict[str, datetime] = {}  # by uid of the task
 
     def intend(self, attempts: tuple[Attempt, ...]) -> None:
         """Remember attempts that are about to be recorded: if the answer gets lost, they are known not to have started."""
@@ -76,12 +78,29 @@ class Attempts:
         for attempt in attempts:
             await self._executor(attempt).cancel(attempt)
 
+    def progress_at(self, task: Task) -> datetime | None:
+        """Return when other progress of a task may be shown than what is: what polls every second must not be written every second."""
+        shown = self._shown_at.get(task.metadata.uid)
+        return shown and shown + PROGRESS_SHOWN_EVERY
+
     def settle(self, task: Task) -> None:
         """Forget the attempts of a task that have ended by its stored status; a report that is not recorded yet stays."""
-        alive = {attempt.id for attempt in running_attempts(task)}
+        running = running_attempts(task)
+        alive = {attempt.id for attempt in running}
+        self._note_progress(task, running)
         mine = self._live_of.get(task.key, ())
         for name in [name for name in mine if name.uid == task.metadata.uid and name not in alive]:
             self._forget(name)
+
+    def _note_progress(self, task: Task, running: Sequence[Attempt]) -> None:
+        uid = task.metadata.uid
+        said = {(step.name, sub.name): sub.message for step in task.status.steps for sub in step.subtasks}
+        now_shown = {one.id: text for one in running if (text := said.get((one.id.step, one.id.subtask))) and one.id in self._live}
+        if any(self._shown.get(name) != text for name, text in now_shown.items()):
+            self._shown_at[uid] = self._clock()
+        self._shown |= now_shown
+        if not running:
+            self._shown_at.pop(uid, None)
 
     def key_of(self, name: AttemptId) -> Key | None:
         """Return the task that an attempt belongs to, if it is taken care of here."""
@@ -100,6 +119,7 @@ class Attempts:
     def _forget(self, name: AttemptId) -> None:
         entry = self._live.pop(name, None)
         self._reports.pop(name, None)
+        self._shown.pop(name, None)
         self._logs.forget(name)
         if entry is None:
             return
@@ -107,6 +127,7 @@ class Attempts:
         self._live_of[key].discard(name)
         if not self._live_of[key]:
             del self._live_of[key]
+            self._shown_at.pop(name.uid, None)
         self._executor(entry.attempt).forget(name)
 
     async def _report(self, task: Task, attempt: Attempt) -> Report:

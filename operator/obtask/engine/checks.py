@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from obtask.model.limits import one_line
@@ -91,10 +92,10 @@ class Checks:
             del self._asking[key]
 
     def _remember(self, question: Question, fault: ExpressionFault | None) -> None:
-        self._verdicts[_digest(question)] = fault and ExpressionFault(one_line(fault.message, SHOWN_FAULT), fault.exceeded)
+        self._verdicts[_digest(question)] = fault and replace(fault, message=one_line(fault.message, SHOWN_FAULT))
         while len(self._verdicts) > MOST_VERDICTS:
             self._verdicts.popitem(last=False)
 
 
 def _digest(question: Question) -> bytes:
-    return hashlib.sha256(f"{question.vocabulary.value}\0{question.text}".encode(errors="surrogatepass")).digest()
+    return hashlib.sha256(f"{question.vocabulary.value}\0{question.gives.value}\0{question.text}".encode(errors="surrogatepass")).digest()

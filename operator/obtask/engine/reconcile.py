@@ -149,7 +149,7 @@ class Engine:
 
     async def _observe(self, task: Task) -> Observation:
         reports = {} if isinstance(task.spec, InvalidSpec) else await self.attempts.look(task)
-        seen = self.locking.observe(task, reports, self.clock())
+        seen = replace(self.locking.observe(task, reports, self.clock()), progress_at=self.attempts.progress_at(task))
         if task.status.phase is not Phase.PENDING:
             return seen
         is_open = self.opt_in is None or await self.opt_in.includes(task.metadata.namespace)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from obtask import names
 from obtask.executors.connections import AgentConnection, Connection, HttpSecret
-from obtask.executors.credentials import Data, agent_connection, http_secret, sql_connection
+from obtask.executors.credentials import Data, agent_connection, http_secret, secret_value, sql_connection
 from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.objects import Objects
 from obtask.kube.refusals import explained
@@ -15,7 +16,7 @@ from obtask.model.status import FailureReason
 
 # An API server that is away for a moment is no reason to fail a maintenance: nothing of the attempt has been executed yet.
 PAUSES_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
-USES = {names.CONNECTION_SECRET_TYPE: "as a connection", names.HTTP_SECRET_TYPE: "for the headers of HTTP requests"}
+USES = {names.CONNECTION_SECRET_TYPE: "as a connection, or for argsFrom", names.HTTP_SECRET_TYPE: "for the headers of HTTP requests"}
 
 T = TypeVar("T")
 
@@ -34,6 +35,10 @@ class SecretConnections:
     async def agent(self, namespace: str, secret_name: str) -> AgentConnection | Failed:
         """Return what the Secret says of an obshell agent, or why it cannot be used."""
         return await self._read(namespace, secret_name, names.CONNECTION_SECRET_TYPE, agent_connection)
+
+    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+        """Return the text under a key of a connection Secret, or why it cannot be used."""
+        return await self._read(namespace, secret_name, names.CONNECTION_SECRET_TYPE, partial(secret_value, key=key))
 
     async def http(self, namespace: str, secret_name: str) -> HttpSecret | Failed:
         """Return the values that the Secret has for HTTP headers, or why it cannot be used."""

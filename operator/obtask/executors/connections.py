@@ -84,6 +84,13 @@ class ConnectionSource(Protocol):
         """Return what the Secret says, or why it cannot be used."""
 
 
+class SqlSource(ConnectionSource, Protocol):
+    """Reads connection Secrets, and single values of them."""
+
+    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+        """Return the text under a key of a connection Secret, or why it cannot be used."""
+
+
 class HttpSecretSource(Protocol):
     """Reads Secrets for HTTP headers."""
 

@@ -152,6 +152,14 @@ def http_secret(name: str, data: Data) -> HttpSecret | Failed:
     return keys.failed() or HttpSecret(values, hosts)
 
 
+def secret_value(name: str, data: Data, key: str) -> str | Failed:
+    """Return the text under one key of a Secret, without the one line break at its end, or why it cannot be used."""
+    keys = _Keys(name, data)
+    value = keys.password(key)
+    missing = Failed(FailureReason.NOT_FOUND, one_line(f'Secret "{name}" has no key "{key}", or an empty one'))
+    return keys.failed() or value or missing
+
+
 def _hosts(keys: _Keys) -> tuple[Entry, ...]:
     entries = [part for text in _BETWEEN.split(keys.raw(HOSTS_KEY, LONGEST_HOSTS)) if (part := text.strip())]
     if len(entries) > MOST_HOSTS:

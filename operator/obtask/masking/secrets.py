@@ -18,6 +18,8 @@ LIGHT_BYTES = 512
 
 UNMASKED = f"not shown: there are more than {MOST_VALUES} secret values, or {MOST_BYTES // 1024} KiB of them, which is too much to mask"
 
+PART = 6  # characters of a secret that chance does not put into a text
+
 _NOTHING: Sequence[tuple[int, int]] = ()
 
 
@@ -124,6 +126,20 @@ def masked(text: str, secrets: Iterable[str]) -> str:
         if len(secret) >= SHORT:
             text = text.replace(secret, MASK)
     return _without_words(text, [secret for secret in known if len(secret) < SHORT])
+
+
+class Parts:
+    """Finds parts of secrets: where a server gives back only the beginning of a value, the whole of it is not found."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._parts = {secret[at : at + PART] for secret in secrets for at in range(len(secret) - PART + 1)}
+
+    def mask(self, text: str) -> str:
+        """Return the text without anything from the first part of a secret to the last one."""
+        if not self._parts:
+            return text
+        found = [at for at in range(len(text) - PART + 1) if text[at : at + PART] in self._parts]
+        return f"{text[: found[0]]}{MASK}{text[found[-1] + PART :]}" if found else text
 
 
 def without_end(text: str, secrets: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from obtask.model.base import Value
 from obtask.model.constraints import (
@@ -21,6 +21,11 @@ from obtask.model.constraints import (
     User,
 )
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
+from obtask.model.until import PollingUntil, Until
+
+ErrorNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
+CLIENT_ERRORS = range(2000, 3000)
+CLIENT_ERROR = "errors 2000 to 2999 are the client's own: nobody knows what became of the statement"
 
 
 class AgentRef(Value):
@@ -68,16 +73,26 @@ class SqlUnless(Value):
     expect: Expression = Field(description="CEL over rows and affected. If it holds, nothing is run and the subtask succeeds.")
 
 
-class SqlUntil(Value):
+class SqlUntil(PollingUntil):
     """Tells when the effect of the statements has arrived."""
 
     query: Statement = Field(
         description="A query that is repeated until expect holds; without user variables (@x), as the connection may be a new one."
     )
-    expect: Expression = Field(description="CEL over rows and affected of the query.")
-    interval_seconds: int = Field(
-        strict=True, default=5, ge=1, le=3600, description="Pause between two queries, in seconds: 1 to 3600. Default 5."
-    )
+    expect: Expression = Field(description="CEL over rows and affected of the query: true ends the waiting, and the attempt succeeds.")
+
+
+class SecretKeyRef(Value):
+    """A key of a Secret in the task's namespace."""
+
+    name: ObjectName = Field(description="Name of the Secret.")
+    key: ObjectName = Field(description="Key in the Secret.")
+
+
+class ArgFrom(Value):
+    """A value for a placeholder that is in a Secret."""
+
+    secret_key_ref: SecretKeyRef = Field(description="Where it is: in a Secret of type task.oceanbase.com/connection.")
 
 
 class SqlAction(Value):
@@ -98,9 +113,28 @@ class SqlAction(Value):
         "Put in quotes what JSON or YAML would change: integers beyond 64 bits with a sign and numbers of more than 15 digits (refused), "
         "dates, leading zeros, and words such as on, yes and no. true and false are bound as 1 and 0.",
     )
+    args_from: dict[str, ArgFrom] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="Up to 64 more values for %(name)s, from Secrets of type task.oceanbase.com/connection: bound as texts, without a line "
+        "break at the end, and masked in logs and messages. A name is in args or in argsFrom, not in both.",
+    )
+    ignore_errors: list[ErrorNumber] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Up to 64 error numbers of the server that count as success of a statement, such as 1094; not 2000 to 2999, which "
+        "are the client's own. The log says so each time. What follows the error in the same text is not run. Not for unless and until.",
+    )
     unless: SqlUnless | None = Field(default=None, description="When this holds beforehand, nothing is run.")
     expect: Expression | None = Field(default=None, description="CEL over rows and affected of the last statement; must hold.")
     until: SqlUntil | None = Field(default=None, description="Must come true before the step's timeout.")
+
+    @field_validator("ignore_errors")
+    @classmethod
+    def _of_the_server(cls, codes: list[int]) -> list[int]:
+        if any(code in CLIENT_ERRORS for code in codes):
+            raise ValueError(CLIENT_ERROR)
+        return codes
 
 
 class HttpMethod(StrEnum):
@@ -114,27 +148,19 @@ class HttpMethod(StrEnum):
     DELETE = "DELETE"
 
 
-class SecretKeyRef(Value):
-    """A key of a Secret in the task's namespace."""
-
-    name: ObjectName = Field(description="Name of the Secret, of type task.oceanbase.com/http.")
-    key: ObjectName = Field(description="Key in the Secret.")
-
-
 class HeaderFrom(Value):
     """A header whose value is a secret."""
 
     name: HeaderName = Field(description="Name of the header.")
-    secret_key_ref: SecretKeyRef = Field(description="Where its value is.")
+    secret_key_ref: SecretKeyRef = Field(description="Where its value is: in a Secret of type task.oceanbase.com/http.")
 
 
-class HttpUntil(Value):
+class HttpUntil(PollingUntil):
     """Tells when the effect of a request has arrived."""
 
     url: Url = Field(description="What is asked with GET, and the same headers, until expect holds.")
-    expect: Expression = Field(description="CEL over status, headers and body of the answer.")
-    interval_seconds: int = Field(
-        strict=True, default=5, ge=1, le=3600, description="Pause between two requests, in seconds: 1 to 3600. Default 5."
+    expect: Expression = Field(
+        description="CEL over status, headers and body of the answer: true ends the waiting, and the attempt succeeds."
     )
 
 
@@ -188,22 +214,28 @@ class ObshellAction(Value):
 Action = WaitAction | SqlAction | JobAction | HttpAction | ResourceAction | ObshellAction
 
 
+def until_of(action: Action) -> Until | None:
+    """Return what the action waits for after its work, if it does."""
+    return action.until if isinstance(action, SqlAction | HttpAction | ResourceAction) else None
+
+
 def expressions(action: Action) -> list[tuple[str, str]]:
     """Return the CEL expressions of an action as (field path below the action, expression)."""
-    match action:
-        case SqlAction():
-            found = {
-                "expect": action.expect,
-                "unless.expect": action.unless.expect if action.unless else None,
-                "until.expect": action.until.expect if action.until else None,
-            }
-        case HttpAction():
-            found = {"expect": action.expect, "until.expect": action.until.expect if action.until else None}
-        case ResourceAction():
-            found = {"until.expect": action.until.expect if action.until else None}
-        case WaitAction() | JobAction() | ObshellAction():
-            found = {}
+    found: dict[str, str | None] = {}
+    if isinstance(action, SqlAction | HttpAction):
+        found["expect"] = action.expect
+    if isinstance(action, SqlAction) and action.unless is not None:
+        found["unless.expect"] = action.unless.expect
+    until = until_of(action)
+    if until is not None:
+        found |= {"until.expect": until.expect, "until.failWhen": until.fail_when, "until.message": until.message}
     return [(path, text) for path, text in found.items() if text]
+
+
+def tells_progress(action: Action) -> bool:
+    """Return whether what an attempt says of itself changes often enough to be asked for now and then."""
+    until = until_of(action)
+    return until is not None and until.message is not None
 
 
 def works_on_what_it_undoes(action: Action) -> bool:

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field, StringConstraints, ValidationError, fiel
 
 from obtask.model.base import Value
 from obtask.model.constraints import ApiVersion, Expression, FreeForm, KindName, NamespaceName, ObjectName, Text
+from obtask.model.until import Pause, Until
 
 
 class EnvVar(Value):
@@ -93,10 +94,18 @@ class ManifestHead(Value):
     metadata: ManifestMetadata = Field(description="Metadata of the object.")
 
 
-class ResourceUntil(Value):
-    """Tells when the effect of a change has arrived."""
+class ResourceUntil(Until):
+    """Tells when the effect of a change has arrived. The object is watched: a change is seen at once."""
 
-    expect: Expression = Field(description="CEL over object, the live object.")
+    expect: Expression = Field(description="CEL over object, the live object: true ends the waiting, and the attempt succeeds.")
+    max_interval_seconds: Pause | None = Field(
+        default=None,
+        description="Longest pause, in seconds: 1 to 3600. Matters only to an object that is not watched because the operator watches "
+        "as many as it may: it is read every 15 seconds, and the pause doubles up to this. Default 15.",
+    )
+
+
+INDISCREET = "until.message would show what is in a Secret"
 
 
 class ResourceAction(Value):
@@ -123,6 +132,8 @@ class ResourceAction(Value):
             raise ValueError("exactly one of apply, patch, restore is required")
         if self.restore is False:
             raise ValueError("restore is true or absent")
+        if self.changes_secret and self.until is not None and self.until.message is not None:
+            raise ValueError(INDISCREET)
         return self
 
     @field_validator("apply")

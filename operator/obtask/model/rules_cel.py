@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from obtask.model.actions import ObshellAction
-from obtask.model.kubernetes_actions import JobAction, ResourceAction
+from obtask.model.actions import CLIENT_ERROR, HttpUntil, ObshellAction, SqlAction, SqlUntil
+from obtask.model.kubernetes_actions import INDISCREET, JobAction, ResourceAction
 from obtask.model.spec import (
     MAX_SUBTASKS,
     OPERATOR_IN_ROLLBACK,
@@ -18,6 +18,7 @@ from obtask.model.spec import (
     TaskSpec,
     Work,
 )
+from obtask.model.until import SHORT_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ RESTORE = [
     _forbidden(f"{_NO_RESTORE} || !has(self.resource) || !({_SECRET})", RESTORE_SECRET, "rollback"),
 ]
 
+GROWING = Rule("!has(self.maxIntervalSeconds) || self.maxIntervalSeconds >= self.intervalSeconds", SHORT_LIMIT, "maxIntervalSeconds")
+
 TARGET = [
     _required("self.type != 'Cluster' || has(self.cluster)", "a Cluster task requires spec.cluster", "cluster"),
     _forbidden("self.type != 'Cluster' || !has(self.agent)", "a Cluster task must not have spec.agent", "agent"),
@@ -112,7 +115,18 @@ RULES: Mapping[str, list[Rule]] = {
     ResourceAction.__name__: [
         _exactly_one(["apply", "patch", "restore"]),
         Rule("!has(self.restore) || self.restore", "restore is true or absent", "restore"),
+        _forbidden(
+            "!has(self.until) || !has(self.until.message) || !((has(self.apply) && self.apply.kind == 'Secret') "
+            "|| (has(self.patch) && self.patch.kind == 'Secret'))",
+            INDISCREET,
+            "until",
+        ),
     ],
+    SqlAction.__name__: [
+        Rule("!has(self.ignoreErrors) || self.ignoreErrors.all(code, code < 2000 || code > 2999)", CLIENT_ERROR, "ignoreErrors"),
+    ],
+    SqlUntil.__name__: [GROWING],
+    HttpUntil.__name__: [GROWING],
     ObshellAction.__name__: [_exactly_one(["path", "operator"])],
     Subtask.__name__: [_exactly_one(ACTIONS), OPERATOR, *RESTORE],
     Rollback.__name__: [_exactly_one(ACTIONS)],

@@ -17,6 +17,7 @@ from obtask.rules.observation import Report
 
 CREATOR_LENGTH = 512
 PROGRESS_SHOWN_AFTER = timedelta(seconds=10)
+PROGRESS_SHOWN_EVERY = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +145,26 @@ def _taken_up(place: Place, status: SubtaskStatus, phase: object) -> str | None:
 
 
 def settle(
-    place: Place, status: SubtaskStatus, report: Report, now: datetime, *, undoing: bool, stopping: bool, draining: bool = False
+    place: Place,
+    status: SubtaskStatus,
+    report: Report,
+    now: datetime,
+    *,
+    undoing: bool,
+    stopping: bool,
+    draining: bool = False,
+    progress_at: datetime | None = None,
 ) -> SubtaskStatus:
     """Return what the subtask becomes by what is seen of its live attempt.
 
     ``undoing``: the task is being rolled back. ``stopping``: nothing new may start, an end is a cancel.
-    ``draining``: nothing new may start here; another operator goes on.
+    ``draining``: nothing new may start here; another operator goes on. ``progress_at``: not before this other progress is shown.
     """
     status = _with_references(status, report.seen)
     match report.seen:
         case Running(message=message):
-            return _with_progress(place, status, message, now)
+            held_back = status.message is not None and progress_at is not None and now < progress_at
+            return status if held_back else _with_progress(place, status, message, now)
         case Succeeded(message=message):
             ended = _end(place, status, report, now, message)
             if status.phase is SubtaskPhase.RUNNING:

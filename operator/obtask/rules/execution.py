@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from obtask.model.actions import tells_progress, until_of
 from obtask.model.attempt import Attempt, Running
 from obtask.model.limits import last_lines, tail_room
 from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
@@ -10,6 +11,7 @@ from obtask.model.task import Task
 from obtask.rules import progress
 from obtask.rules.attempts import (
     PROGRESS_SHOWN_AFTER,
+    PROGRESS_SHOWN_EVERY,
     Place,
     abandon,
     awaits_retry,
@@ -91,6 +93,7 @@ def _settled(task: Task, seen: Observation, status: TaskStatus, *, undoing: bool
             undoing=undoing,
             stopping=stopping,
             draining=seen.draining,
+            progress_at=seen.progress_at,
         )
         if live(sub)
         else sub
@@ -264,7 +267,16 @@ def _wake_at(stage: _Stage, seen: Observation) -> datetime | None:
     for attempt in stage.alive:
         report = seen.report(attempt.id).seen
         if isinstance(report, Running):
-            moments.append(report.wake_at)
-            if report.message and (shown_at := attempt.started_at + PROGRESS_SHOWN_AFTER) > seen.now:
-                moments.append(shown_at)
+            moments += [report.wake_at, _progress_at(attempt, report, seen)]
     return progress.earliest(moments)
+
+
+def _progress_at(attempt: Attempt, report: Running, seen: Observation) -> datetime | None:
+    """Return when to ask again what an attempt is doing; nothing rings for that."""
+    shown_at = attempt.started_at + PROGRESS_SHOWN_AFTER
+    if shown_at > seen.now:
+        return shown_at if report.message or until_of(attempt.action) is not None else None
+    if not tells_progress(attempt.action):
+        return None
+    due = seen.progress_at
+    return due if due is not None and due > seen.now else seen.now + PROGRESS_SHOWN_EVERY

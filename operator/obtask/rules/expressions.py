@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from obtask.model.actions import Action, kind
+
 
 class Vocabulary(Enum):
     """The set of variables that an expression may use."""
@@ -16,21 +18,69 @@ class Vocabulary(Enum):
     RESOURCE = "resource"
 
 
+class Gives(Enum):
+    """What an expression is asked for: whether something holds, or a text for people."""
+
+    CONDITION = "condition"
+    TEXT = "text"
+
+
+class FaultKind(Enum):
+    """What is wrong with an expression. docs/expressions.md has the same table for people.
+
+    =========== ============================================== ==========================================
+    kind        such as                                        can it be otherwise with what is seen later
+    =========== ============================================== ==========================================
+    INVALID     it does not compile                            never
+    TYPE        a text plus a number; not true or false        never, unless another kind of answer comes
+    EXCEEDED    too much time, memory or elements; a crash     never
+    MISSING     no such key, field, row or element; null       yes
+    VALUE       division by zero; a text that is no number     yes
+    UNAVAILABLE nobody could evaluate it just now              yes
+    =========== ============================================== ==========================================
+    """
+
+    INVALID = "invalid"
+    TYPE = "type"
+    EXCEEDED = "exceeded"
+    MISSING = "missing"
+    VALUE = "value"
+    UNAVAILABLE = "unavailable"
+
+
+HOPELESS = frozenset({FaultKind.INVALID, FaultKind.EXCEEDED})
+PASSING = frozenset({FaultKind.MISSING, FaultKind.VALUE, FaultKind.UNAVAILABLE})
+
+
 @dataclass(frozen=True, slots=True)
 class ExpressionFault:
-    """Why an expression does not compile or cannot be evaluated, in one line. ``exceeded``: it takes too much, and will the next time."""
+    """Why an expression does not compile or cannot be evaluated, in one line."""
 
     message: str
-    exceeded: bool = False
+    kind: FaultKind = FaultKind.INVALID
+
+    def is_final(self, *, as_expected: bool = True) -> bool:
+        """Return whether it will be the same whatever comes.
+
+        ``as_expected``: what was seen is of the kind that the expression is about. The error page of a proxy is not: it says nothing of
+        the type of the answer that is waited for.
+        """
+        return self.kind in HOPELESS or (as_expected and self.kind not in PASSING)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether a text compiles with these variables."""
+    """Whether a text compiles with these variables, and gives what is asked for."""
 
     vocabulary: Vocabulary
     text: str
+    gives: Gives = Gives.CONDITION
 
 
 Verdicts = Mapping[Question, ExpressionFault | None]
 """Answers to questions: None for an expression that compiles. A question without an entry has not been answered yet."""
+
+
+def question_about(action: Action, path: str, text: str) -> Question:
+    """Return what to ask about an expression of an action, which stands in the field at this path below it."""
+    return Question(Vocabulary(kind(action)), text, Gives.TEXT if path == "until.message" else Gives.CONDITION)

@@ -34,7 +34,7 @@ class Observation:
 
     ``draining``: the operator is stopping; ends are recorded, nothing new is started. ``nonces`` are those of this operator; without
     them attempts are recorded without a proof, as older operators did. ``verdicts``: what is known of the expressions of a task that
-    is Pending. ``opted_in``: its namespace is open to tasks.
+    is Pending. ``opted_in``: its namespace is open to tasks. ``progress_at``: when other progress may be shown than what is; None: now.
     """
 
     now: datetime
@@ -43,6 +43,7 @@ class Observation:
     obstacle: Obstacle = Obstacle()
     lock_in_doubt: bool = False
     refresh_due: bool = True
+    progress_at: datetime | None = None
     draining: bool = False
     nonces: Nonces | None = None
     verdicts: Verdicts = field(default_factory=dict)

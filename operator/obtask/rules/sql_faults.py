@@ -17,10 +17,11 @@ CERTAIN_DIGITS = 15  # IEEE 754: a decimal of so many digits is the same after i
 def sql_faults(action: SqlAction) -> Iterator[tuple[str, str]]:
     """Yield what is wrong as (field path below the action, what and what to write instead)."""
     yield from ((f"args.{name}", fault) for name, value in action.args.items() if (fault := _value_fault(value)) is not None)
+    yield from ((f"argsFrom.{name}", "is in args, too: a name has one value") for name in action.args_from if name in action.args)
     for field, text in sql_texts(action):
         if not field.startswith("statements"):
             yield from ((field, fault) for fault in _variable_faults(text))
-    if action.args:
+    if action.args or action.args_from:
         for field, text in sql_texts(action):
             yield from ((field, fault) for fault in _binding_faults(text))
 
@@ -28,9 +29,9 @@ def sql_faults(action: SqlAction) -> Iterator[tuple[str, str]]:
 def missing_args(action: SqlAction) -> Iterator[tuple[str, str]]:
     """Yield the placeholders that args have no value for as (field path below the action, which)."""
     for field, text in sql_texts(action):
-        unknown = ", ".join(f"%({name})s" for name in unknown_names(text, action.args))
+        unknown = ", ".join(f"%({name})s" for name in unknown_names(text, action.args.keys() | action.args_from.keys()))
         if unknown:
-            yield field, f"{unknown} not in args"
+            yield field, f"{unknown} not in args{' or argsFrom' if action.args_from else ''}"
 
 
 def session_state(action: SqlAction) -> str | None:

@@ -4,7 +4,7 @@ Every function is linear in the text's length. Where a server's sql_mode or vers
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 PLACEHOLDER = re.compile(r"%%|%\(([^()]*)\)s")
@@ -106,11 +106,16 @@ def misplaced(statement: str) -> Iterator[Misplaced]:
             yield Misplaced(match[1], ADVICE[kind].replace("{name}", match[1]))
 
 
-def unknown_names(statement: str, args: Mapping[str, object]) -> list[str]:
+def placeholders(statement: str) -> set[str]:
+    """Return the names of a statement's placeholders."""
+    return {name for name in PLACEHOLDER.findall(statement) if name}
+
+
+def unknown_names(statement: str, args: Collection[str]) -> list[str]:
     """Return the names that the statement wants and args do not have; without args nothing is a placeholder."""
     if not args:
         return []
-    return sorted({name for name in PLACEHOLDER.findall(statement) if name and name not in args})
+    return sorted(placeholders(statement).difference(args))
 
 
 def changes_charset(text: str) -> bool:

@@ -6,7 +6,7 @@ from obtask.model.actions import Action, SqlAction, expressions, kind
 from obtask.model.limits import EXPRESSIONS_BYTES, one_line
 from obtask.model.spec import Work
 from obtask.model.task import InvalidSpec, Task
-from obtask.rules.expressions import Question, Verdicts, Vocabulary
+from obtask.rules.expressions import Question, Verdicts, question_about
 from obtask.rules.sql_faults import sql_faults
 
 SHOWN_EXPRESSION = 160
@@ -37,7 +37,7 @@ def unchecked(task: Task, verdicts: Verdicts) -> tuple[Question, ...]:
 def _questions(task: Task) -> Iterator[tuple[str, Question]]:
     for where, action in _actions(task):
         for field, text in expressions(action):
-            yield f"{where}.{field}", Question(Vocabulary(kind(action)), text)
+            yield f"{where}.{field}", question_about(action, field, text)
 
 
 def _actions(task: Task) -> Iterator[tuple[str, Action]]:

@@ -6,18 +6,18 @@ import pickle
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from obtask.executors.evaluation.limits import CPU_SECONDS, LENGTH, MEBIBYTES, OUT_OF_MEMORY, PROCESSES, WALL_SECONDS
-from obtask.model.actions import Action, kind
+from obtask.executors.evaluation.limits import LENGTH, OUT_OF_MEMORY, PROCESSES, TOO_DEEP, TOO_LARGE, TOO_LONG, WALL_SECONDS
+from obtask.model.actions import Action
 from obtask.model.actions import expressions as texts_of
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
+from obtask.rules.expressions import ExpressionFault, FaultKind, Gives, Question, Vocabulary, question_about
 from obtask.shares import Slots
 
 Variables = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
@@ -33,34 +33,31 @@ class Expressions(Protocol):
     async def holds(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> bool | ExpressionFault:
         """Return whether the expression holds for the variables, or why that cannot be told."""
 
-
-Holds = Callable[[Vocabulary, str, Variables], Awaitable[bool | ExpressionFault]]
-"""Says whether an expression holds: ``Expressions.holds`` for one namespace."""
+    async def shown(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> str | ExpressionFault:
+        """Return the text of at most 4,096 characters that the expression gives for the variables, or why it gives none."""
 
 
 async def first_fault(expressions: Expressions, namespace: str, action: Action) -> Failed | None:
     """Return the first expression of an action that does not compile, as the end of an attempt that has done nothing."""
     for path, text in texts_of(action):
         try:
-            wrong = await expressions.fault(namespace, Question(Vocabulary(kind(action)), text))
+            wrong = await expressions.fault(namespace, question_about(action, path, text))
         except OSError as error:
             return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"{path} cannot be checked now: {error}; nothing was done"))
         if wrong is not None:
             message = f"{path}: {wrong.message}: {one_line(text, SHOWN_EXPRESSION)}; nothing was done"
-            return Failed(FailureReason.INVALID_EXPRESSION, one_line(message), permanent=wrong.exceeded)
+            return Failed(FailureReason.INVALID_EXPRESSION, one_line(message), permanent=wrong.is_final())
     return None
 
 
 # Isolated: neither the current folder nor the environment of the operator, with its credentials, is any of its business.
 COMMAND = (sys.executable, "-I", "-m", "obtask.executors.evaluation.process")
 
-TOO_LONG = ExpressionFault(f"takes more than {CPU_SECONDS} s of CPU", exceeded=True)
-TOO_LARGE = ExpressionFault(f"takes more than {MEBIBYTES} MiB of memory", exceeded=True)
-TOO_DEEP = ExpressionFault("what it looks at is nested too deeply", exceeded=True)
-
 SHOWN_EXPRESSION = 160
+NO_ANSWER = ExpressionFault("has no answer", FaultKind.TYPE)
+KILLED = frozenset({-signal.SIGKILL, -signal.SIGTERM})  # by the kernel, short of memory, or by a person: not what an expression does
 
-_Answer = bool | ExpressionFault | None
+_Answer = bool | str | ExpressionFault | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +76,28 @@ class Evaluator:
 
     async def fault(self, namespace: str, question: Question) -> ExpressionFault | None:
         """Return why the expression does not compile, or None: too much time or memory, too. Raises OSError when nobody can tell now."""
-        answer = await self._asked(namespace, pickle.dumps((question.vocabulary.value, question.text)))
+        answer = await self._asked(namespace, pickle.dumps((question.vocabulary, question.gives, question.text)))
         return answer if isinstance(answer, ExpressionFault) else None
 
     async def holds(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> bool | ExpressionFault:
         """Return whether the expression holds for the variables, or why that cannot be told: too much time or memory, too."""
+        answer = await self._evaluated(namespace, vocabulary, Gives.CONDITION, text, variables)
+        return answer if isinstance(answer, bool | ExpressionFault) else NO_ANSWER
+
+    async def shown(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> str | ExpressionFault:
+        """Return the text that the expression gives for the variables, or why it gives none: too much time or memory, too."""
+        answer = await self._evaluated(namespace, vocabulary, Gives.TEXT, text, variables)
+        return answer if isinstance(answer, str | ExpressionFault) else NO_ANSWER
+
+    async def _evaluated(self, namespace: str, vocabulary: Vocabulary, gives: Gives, text: str, variables: Variables) -> _Answer:
         try:
-            question = pickle.dumps((vocabulary.value, text, variables))
+            question = pickle.dumps((vocabulary, gives, text, variables))
         except RecursionError:
             return TOO_DEEP
         try:
-            answer = await self._asked(namespace, question)
+            return await self._asked(namespace, question)
         except OSError as error:
-            return ExpressionFault(f"cannot be evaluated now: {error}")
-        return ExpressionFault("has no answer") if answer is None else answer
+            return ExpressionFault(f"cannot be evaluated now: {error}", FaultKind.UNAVAILABLE)
 
     async def close(self) -> None:
         """End the processes."""
@@ -130,7 +135,9 @@ def _blamed(code: int) -> ExpressionFault:
     # A library that gets no memory aborts.
     if code in (OUT_OF_MEMORY, -signal.SIGABRT):
         return TOO_LARGE
-    return ExpressionFault(f"the evaluation ended with code {code}", exceeded=True)
+    if code in KILLED:
+        return ExpressionFault(f"cannot be evaluated now: the evaluation was ended by somebody (signal {-code})", FaultKind.UNAVAILABLE)
+    return ExpressionFault(f"the evaluation ended with code {code}", FaultKind.EXCEEDED)
 
 
 async def _started() -> Process:
@@ -145,7 +152,7 @@ async def _ask(process: Process, question: bytes) -> _Answer:
     await process.stdin.drain()
     size = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))[0]
     said = json.loads(await process.stdout.readexactly(size))
-    return said if isinstance(said, bool | None) else ExpressionFault(said["fault"])
+    return ExpressionFault(said[0], FaultKind(said[1])) if isinstance(said, list) else said
 
 
 async def _end(process: Process) -> None:

@@ -2,18 +2,33 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel
+from cel_expr_python.ext.ext_bindings import ExtBindings
 from cel_expr_python.ext.ext_encoders import ExtEncoders
+from cel_expr_python.ext.ext_math import ExtMath
+from cel_expr_python.ext.ext_optional import ExtOptional
+from cel_expr_python.ext.ext_strings import ExtStrings
 
-from obtask.rules.expressions import ExpressionFault, Vocabulary
+from obtask.executors.evaluation.functions import extension
+from obtask.executors.evaluation.limits import ELEMENTS
+from obtask.rules.expressions import ExpressionFault, FaultKind, Gives, Vocabulary
 
 # A program takes up to 0.5 MiB. A condition that is waited for is compiled once; a few tasks at once are waited for.
 PROGRAMS = 32
+SHOWN_FAULT = 400
+
+TOO_MANY_ELEMENTS = (
+    f"goes through more than {ELEMENTS:,} elements (all, exists, filter and map count each one): look at fewer, or have the other side "
+    "count or filter them"
+)
+_SHOWN = (cel.Type.STRING, cel.Type.INT, cel.Type.UINT, cel.Type.DOUBLE, cel.Type.BOOL)
 
 
 @lru_cache(maxsize=3)
@@ -27,34 +42,76 @@ def _environment(vocabulary: Vocabulary) -> cel.Env:
             variables = {"status": cel.Type.INT, "headers": headers, "body": cel.Type.DYN}
         case Vocabulary.RESOURCE:
             variables = {"object": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
-    return cel.NewEnv(variables=variables, extensions=[ExtEncoders()])
+    libraries = [ExtBindings(), ExtEncoders(), ExtMath(), ExtOptional(), ExtStrings(), extension()]
+    return cel.NewEnv(variables=variables, extensions=libraries)
 
 
 @lru_cache(maxsize=PROGRAMS)
-def _compile(vocabulary: Vocabulary, text: str) -> cel.Expression | ExpressionFault:
+def _compile(vocabulary: Vocabulary, gives: Gives, text: str) -> cel.Expression | ExpressionFault:
     try:
         compiled = _environment(vocabulary).compile(text)
     except (RuntimeError, TypeError, ValueError) as error:
         return ExpressionFault(_one_line(error))
-    if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
-        return ExpressionFault(f"must be true or false, not {compiled.return_type().name()}")
+    found = compiled.return_type()
+    if gives is Gives.CONDITION and found not in (cel.Type.BOOL, cel.Type.DYN):
+        return ExpressionFault(f"must be true or false, not {found.name()}")
+    if gives is Gives.TEXT and found not in (*_SHOWN, cel.Type.DYN):
+        return ExpressionFault(f"must be a text or a number, not {found.name()}")
     return compiled
 
 
-def fault(vocabulary: Vocabulary, text: str) -> ExpressionFault | None:
+def fault(vocabulary: Vocabulary, text: str, gives: Gives = Gives.CONDITION) -> ExpressionFault | None:
     """Return why the expression does not compile, or None."""
-    compiled = _compile(vocabulary, text)
+    compiled = _compile(vocabulary, gives, text)
     return compiled if isinstance(compiled, ExpressionFault) else None
 
 
 def holds(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> bool | ExpressionFault:
     """Return whether the expression holds for the variables, or why that cannot be told."""
-    compiled = _compile(vocabulary, text)
+    found = _value(vocabulary, Gives.CONDITION, text, variables)
+    if isinstance(found, bool | ExpressionFault):
+        return found
+    return ExpressionFault(f"must be true or false, not {type(found).__name__}", FaultKind.MISSING if found is None else FaultKind.TYPE)
+
+
+def shown(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> str | ExpressionFault:
+    """Return the text, or the number as text, that the expression gives for the variables, or why it gives none."""
+    found = _value(vocabulary, Gives.TEXT, text, variables)
+    match found:
+        case ExpressionFault() | str():
+            return found
+        case bool():
+            return "true" if found else "false"
+        case int() | float():
+            return str(found)
+        case _:
+            kind = FaultKind.MISSING if found is None else FaultKind.TYPE
+            return ExpressionFault(f"must be a text or a number, not {type(found).__name__}", kind)
+
+
+def _value(vocabulary: Vocabulary, gives: Gives, text: str, variables: Mapping[str, Any]) -> Any:
+    """Return what the expression gives, or an ExpressionFault."""
+    found = _evaluated(vocabulary, gives, text, variables)
+    if isinstance(found, ExpressionFault) and found.kind is FaultKind.MISSING and vocabulary is Vocabulary.SQL:
+        return replace(found, kind=FaultKind.TYPE) if _lacks_column(found, text, variables.get("rows", ())) else found
+    if not isinstance(found, ExpressionFault) or found.kind is not FaultKind.TYPE or not _NAMES_NO_TYPE.search(found.message):
+        return found
+    # The library does not say what it could not use. If that was null, something else in its place leads further.
+    stand_ins: tuple[Any, ...] = ({}, False, [])
+    for stand_in in stand_ins:
+        changed = {name: _with(stand_in, value) for name, value in variables.items()}
+        if changed != variables and _evaluated(vocabulary, gives, text, changed) != found:
+            return ExpressionFault("a value is null", FaultKind.MISSING)
+    return replace(found, message="a field is asked for of what is no map") if _SELECT in found.message else found
+
+
+def _evaluated(vocabulary: Vocabulary, gives: Gives, text: str, variables: Mapping[str, Any]) -> Any:
+    compiled = _compile(vocabulary, gives, text)
     if isinstance(compiled, ExpressionFault):
         return compiled
     boxed = _columns_to_box(variables.get("rows", ()))
     if boxed:
-        compiled = _compile(vocabulary, _opening(text, tuple(variables["rows"][0]), boxed))
+        compiled = _compile(vocabulary, gives, _opening(text, gives, tuple(variables["rows"][0]), boxed))
         if isinstance(compiled, ExpressionFault):
             return compiled
         variables = {**variables, "rows": [_boxed(row, boxed) for row in variables["rows"]]}
@@ -62,15 +119,54 @@ def holds(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> bo
         value = compiled.eval(data=variables)
         result = value.plain_value()
     except (RuntimeError, TypeError, ValueError) as error:
-        return ExpressionFault(_one_line(error))
-    if value.type() == cel.Type.ERROR:
-        return ExpressionFault(" ".join(str(result).split())[:400])
-    return result if isinstance(result, bool) else ExpressionFault(f"must be true or false, not {type(result).__name__}")
+        return _fault_of(_one_line(error))
+    return _fault_of(" ".join(str(result).split())[:SHOWN_FAULT]) if value.type() == cel.Type.ERROR else result
+
+
+def _lacks_column(found: ExpressionFault, text: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the text names a column that the rows do not have: the same query never has another one."""
+    key = _KEY.fullmatch(found.message)
+    return key is not None and bool(rows) and key[1] not in rows[0] and key[1] in text
+
+
+def _with(stand_in: Any, value: Any) -> Any:
+    """Return the value with something else in the place of each null."""
+    match value:
+        case None:
+            return stand_in
+        case list():
+            return [_with(stand_in, item) for item in value]
+        case dict():
+            return {name: _with(stand_in, item) for name, item in value.items()}
+        case _:
+            return value
+
+
+# What the library says, up to the value that it names: of a fault at run time there is nothing else to go by.
+_SELECT = "Applying SELECT to non-message type"
+_MISSING = re.compile(r"NOT_FOUND: Key not found|UNKNOWN: Index error: index=|FAILED_PRECONDITION: optional\.none|[^\"]*\bnull(?:_type)?\b")
+_VALUE = re.compile(
+    r"OUT_OF_RANGE:|INVALID_ARGUMENT: (?:(?:divide|modulus) by zero|<string>\.|cannot convert |\w+ to \w+ conversion failed|invalid base64)"
+    r"|[^\"]*(?:UTF-8|out of range|overflow)"
+)
+_NAMES_NO_TYPE = re.compile(rf"{_SELECT}|No matching overloads found : (?:<jump_condition>|!_|_&&_|_\|\|_|@in)$")
+_KEY = re.compile(r'NOT_FOUND: Key not found in map : "(.+)"')
+_BUDGET = "Iteration budget exceeded"
+
+
+def _fault_of(message: str) -> ExpressionFault:
+    """Return a fault at run time with its kind."""
+    if _BUDGET in message:
+        return ExpressionFault(TOO_MANY_ELEMENTS, FaultKind.EXCEEDED)
+    for form, kind in ((_MISSING, FaultKind.MISSING), (_VALUE, FaultKind.VALUE)):
+        if form.match(message):
+            return ExpressionFault(message, kind)
+    return ExpressionFault(message, FaultKind.TYPE)
 
 
 def _one_line(error: Exception) -> str:
     text = str(error).replace("INVALID_ARGUMENT: ERROR: <input>:", "at ").removesuffix(" [INVALID_ARGUMENT]")
-    return " ".join(text.split("\n |")[0].split())[:400]
+    return " ".join(text.split("\n |")[0].split())[:SHOWN_FAULT]
 
 
 # The CEL library takes times only where a type says so, and the values of a row have any type; and it cuts texts and
@@ -106,10 +202,11 @@ def _box(value: Any) -> dict[str, str] | None:
             return None
 
 
-def _opening(text: str, columns: tuple[str, ...], boxed: frozenset[str]) -> str:
+def _opening(text: str, gives: Gives, columns: tuple[str, ...], boxed: frozenset[str]) -> str:
     """Return the expression with ``rows`` bound to rows out of their boxes; ``text`` compiles on its own, so it cannot break out."""
     cells = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {_cell(name, boxed=name in boxed)}" for name in columns)
-    return f"[rows.map(row, {{{cells}}})].exists(rows, ({text}\n))"
+    opened = f"[rows.map(row, {{{cells}}})]"
+    return f"{opened}.map(rows, ({text}\n))[0]" if gives is Gives.TEXT else f"{opened}.exists(rows, ({text}\n))"
 
 
 def _cell(name: str, *, boxed: bool) -> str:

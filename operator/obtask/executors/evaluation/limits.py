@@ -2,14 +2,22 @@
 
 import struct
 
+from obtask.rules.expressions import ExpressionFault, FaultKind
+
 # An expression that people write takes milliseconds, and a few times the memory of what it looks at.
 MEBIBYTES = 128
 CPU_SECONDS = 1  # counted by the kernel in whole seconds: up to 2 may pass
 # Only for a process that hangs without using its CPU.
 WALL_SECONDS = 60.0
 PROCESSES = 2
+ELEMENTS = 10_000  # of the library, which has no setting for it
 FILES = 4  # the three pipes, and one more at a time
 NICENESS = 5
+LONGEST_TEXT = 4096  # characters of a text for people
 
 LENGTH = struct.Struct(">I")
 OUT_OF_MEMORY = 3
+
+TOO_LONG = ExpressionFault(f"takes more than {CPU_SECONDS} s of CPU", FaultKind.EXCEEDED)
+TOO_LARGE = ExpressionFault(f"takes more than {MEBIBYTES} MiB of memory", FaultKind.EXCEEDED)
+TOO_DEEP = ExpressionFault("what it looks at is nested too deeply", FaultKind.EXCEEDED)

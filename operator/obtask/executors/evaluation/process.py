@@ -9,9 +9,9 @@ import signal
 import sys
 from typing import BinaryIO
 
-from obtask.executors.evaluation.language import fault, holds
-from obtask.executors.evaluation.limits import CPU_SECONDS, FILES, LENGTH, MEBIBYTES, NICENESS, OUT_OF_MEMORY
-from obtask.rules.expressions import ExpressionFault, Vocabulary
+from obtask.executors.evaluation.language import fault, holds, shown
+from obtask.executors.evaluation.limits import CPU_SECONDS, FILES, LENGTH, LONGEST_TEXT, MEBIBYTES, NICENESS, OUT_OF_MEMORY, TOO_DEEP
+from obtask.rules.expressions import ExpressionFault, Gives, Vocabulary
 
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> int:
@@ -22,23 +22,26 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> int:
             answer = _answer(questions.read(LENGTH.unpack(head)[0]))
         except MemoryError:
             return OUT_OF_MEMORY
-        said = json.dumps({"fault": answer.message} if isinstance(answer, ExpressionFault) else answer).encode()
+        said = json.dumps([answer.message, answer.kind.value] if isinstance(answer, ExpressionFault) else answer).encode()
         answers.write(LENGTH.pack(len(said)) + said)
         answers.flush()
     return 0
 
 
-def _answer(question: bytes) -> bool | ExpressionFault | None:
-    """Return whether an expression holds, or, without variables, why it does not compile."""
+def _answer(question: bytes) -> bool | str | ExpressionFault | None:
+    """Return what an expression gives, or, without variables, why it does not compile."""
     # The operator is the only one who writes here.
-    name, text, *rest = pickle.loads(question)  # noqa: S301
+    vocabulary, gives, text, *rest = pickle.loads(question)  # noqa: S301
     if not rest:
-        return fault(Vocabulary(name), text)
+        return fault(vocabulary, text, gives)
     try:
         variables = rest[0]() if callable(rest[0]) else rest[0]
     except RecursionError:
-        return ExpressionFault("what it looks at is nested too deeply")
-    return holds(Vocabulary(name), text, dict(variables))
+        return TOO_DEEP
+    if gives is Gives.CONDITION:
+        return holds(vocabulary, text, dict(variables))
+    found = shown(vocabulary, text, dict(variables))
+    return found if isinstance(found, ExpressionFault) else found[:LONGEST_TEXT]
 
 
 def _limit_memory() -> None:

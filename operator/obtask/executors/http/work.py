@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -10,7 +11,7 @@ from yarl import URL
 
 from obtask.executors.base import Log
 from obtask.executors.connections import HttpSecretSource
-from obtask.executors.evaluation.evaluator import Expressions, Holds, first_fault
+from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.hosts import HostPolicy, share_of
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
 from obtask.executors.http.exchange import Exchange
@@ -20,6 +21,7 @@ from obtask.executors.http.secret_headers import PLAIN_WARNING, secret_headers
 from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.outbound import close_session, open_session
+from obtask.executors.waiting import Arrived, Judge, pauses, short, waiting_for
 from obtask.masking import http as redaction
 from obtask.masking.body import secrets_of
 from obtask.masking.words import SHORT
@@ -29,7 +31,6 @@ from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary
 
-SHOWN_EXPRESSION = 160
 POLL_SECONDS = 30.0
 LONGEST_SENT = 4 * 1024 * 1024  # of which a megabyte is kept: chunks, headers and interim answers count, too
 
@@ -101,8 +102,8 @@ class HttpWork:
         poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)
         for url, asked in zip((usable[0], usable[-1]), (first, poll), strict=True):
             exchange.hide(*redaction.url_secrets(url), *redaction.header_secrets(dict(asked.headers)))
-        holds = partial(self._expressions.holds, attempt.namespace)
-        run = _Run(action, exchange, log, report, sleep=report.pausing(self._sleep), holds=holds, poll_seconds=self._poll_seconds)
+        judge = Judge(self._expressions, attempt.namespace, Vocabulary.HTTP)
+        run = _Run(action, exchange, log, report, sleep=report.pausing(self._sleep), judge=judge, poll_seconds=self._poll_seconds)
         return await run.carry_out(first, poll)
 
     def _forbidden(self, action: HttpAction, urls: Sequence[URL]) -> Failed | None:
@@ -123,7 +124,7 @@ class _Run:
         report: Callable[[str], None],
         *,
         sleep: Callable[[float], Awaitable[None]],
-        holds: Holds,
+        judge: Judge,
         poll_seconds: float,
     ) -> None:
         self._action = action
@@ -131,7 +132,7 @@ class _Run:
         self._log = log
         self._report = report
         self._sleep = sleep
-        self._holds = holds
+        self._judge = judge
         self._poll_seconds = poll_seconds
 
     async def carry_out(self, first: Request, poll: Request) -> Outcome:
@@ -156,55 +157,56 @@ class _Run:
         code, expression = str(answer.status), self._action.expect
         if expression is None:
             return None if answer.ok else Failed(FailureReason.HTTP_STATUS, self._shown(answer), code)
-        met = await self._holds(Vocabulary.HTTP, expression, partial(variables, answer))
+        met = await self._judge.holds(expression, partial(variables, answer))
         if met is True:
             return None
         why = f"{met.message}: " if isinstance(met, ExpressionFault) else "does not hold: "
-        message = self._clean(f"expect: {why}{_short(expression)}; saw {self._shown(answer)}")
+        message = self._clean(f"expect: {why}{short(expression)}; saw {self._shown(answer)}")
         if answer.stopped is not None:
             return Failed(FailureReason.HTTP_STATUS, self._shown(answer), code)
-        exceeded = isinstance(met, ExpressionFault) and met.exceeded
-        untold = isinstance(met, ExpressionFault) and (answer.ok or exceeded)
+        final = isinstance(met, ExpressionFault) and met.is_final(as_expected=answer.ok)
+        untold = isinstance(met, ExpressionFault) and (answer.ok or final)
         reason = FailureReason.INVALID_EXPRESSION if untold else FailureReason.EXPECTATION_NOT_MET
-        return Failed(reason, message, code, permanent=exceeded)
+        return Failed(reason, message, code, permanent=final)
 
     async def _until(self, until: HttpUntil, poll: Request, done: str) -> Outcome:
         place = self._exchange.clean(redaction.shown_url(poll.url))
         self._log.write(f"waiting until {until.expect}: asking every {until.interval_seconds} s: GET {place}")
         before = ""
-        while True:
-            seen = await self._look(until, poll)
+        for pause in pauses(until.interval_seconds, until.max_interval_seconds):
+            looked = await self._look(until, poll)
             self._exchange.forget()
-            if isinstance(seen, Failed):
-                return seen
-            if isinstance(seen, Succeeded):
-                return Succeeded(one_line(f"{done}; {seen.message}"))
+            if isinstance(looked, Failed):
+                return looked
+            if isinstance(looked, Succeeded):
+                return Succeeded(one_line(f"{done}; {looked.message}"))
+            seen, told = looked
             if seen != before:
                 self._log.write(f"not yet: {seen}")
-            self._report(self._clean(f"waiting until {_short(until.expect)}: last saw {seen}"))
+            self._report(self._clean(waiting_for(until, seen, told=told)))
             before = seen
-            await self._sleep(until.interval_seconds)
+            await self._sleep(pause)
+        raise AssertionError("pauses have no end")
 
-    async def _look(self, until: HttpUntil, poll: Request) -> Outcome | str:
-        """Ask once; return the end of the attempt, or what was seen instead."""
+    async def _look(self, until: HttpUntil, poll: Request) -> Outcome | tuple[str, str | None]:
+        """Ask once; return the end of the attempt, or what was seen instead, and what the task says of it."""
         try:
             async with asyncio.timeout(self._poll_seconds):
                 answer = await self._exchange.ask(poll, quiet=True)
         except TimeoutError:
-            return f"no answer within {self._poll_seconds:g} s"
+            return f"no answer within {self._poll_seconds:g} s", None
         if isinstance(answer, Refused):
             return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
         if isinstance(answer, Unreached):
-            return self._clean(answer.message)
-        arrived = await self._holds(Vocabulary.HTTP, until.expect, partial(variables, answer))
+            return self._clean(answer.message), None
         seen = self._shown(answer)
-        if arrived is True:
+        found = await self._judge.look(until, partial(variables, answer), seen, as_expected=answer.ok)
+        if isinstance(found, Arrived):
             return Succeeded(seen)
-        if isinstance(arrived, ExpressionFault) and arrived.exceeded:
-            text = f"until.expect: {arrived.message}: {_short(until.expect)}"
-            return Failed(FailureReason.INVALID_EXPRESSION, self._clean(text), permanent=True)
+        if isinstance(found, Failed):
+            return replace(found, message=self._clean(found.message))
         # What is asked for may not be there yet: no reason to give up on a request that has been carried out.
-        return self._clean(f"{seen} ({arrived.message})") if isinstance(arrived, ExpressionFault) and answer.ok else seen
+        return self._clean(f"{seen} ({found.note})") if found.note and answer.ok else seen, found.text
 
     def _shown(self, answer: Answer) -> str:
         return self._clean(shown(answer, self._exchange.beginning))
@@ -221,7 +223,3 @@ def _own_headers(action: HttpAction) -> Failed | None:
         if name.lower() in OWN_HEADERS:
             return Failed(FailureReason.FORBIDDEN, one_line(f'header "{name}" is the HTTP client\'s own business; nothing was sent'))
     return None
-
-
-def _short(expression: str) -> str:
-    return one_line(expression, SHOWN_EXPRESSION)

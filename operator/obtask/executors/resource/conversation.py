@@ -8,6 +8,7 @@ from obtask.executors.base import Log
 from obtask.executors.inprocess import Course
 from obtask.executors.resource.refusals import FORBIDDEN, GONE, INTERNAL_ERROR, NOT_FOUND, failed
 from obtask.executors.resource.target import Named, Target
+from obtask.executors.waiting import pauses
 from obtask.kube.api import BadName, Json, Refusal, Unavailable
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
@@ -93,12 +94,14 @@ class Conversation:
             await self._sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    async def follow(self, target: Target) -> AsyncGenerator[Json | Refusal]:
+    async def follow(self, target: Target, longest: float | None = None) -> AsyncGenerator[Json | Refusal]:
         """Yield the object as it is, then at each change; a Refusal is the last thing, ``missing`` if the object is gone.
 
+        What cannot be watched is read again after pauses that grow up to ``longest`` seconds.
         Nothing is kept of an object while the next change is waited for: it may have megabytes, and thousands may wait.
         """
         too_old = ""
+        unwatched = pauses(min(ASK_AGAIN_SECONDS, longest or ASK_AGAIN_SECONDS), longest)
         while True:
             live = await self.read(target)
             yield live
@@ -119,7 +122,7 @@ class Conversation:
                                 return
                             del change
                             await self.report.turn()
-            await self._sleep(FIRST_PAUSE_SECONDS if connected else ASK_AGAIN_SECONDS)
+            await self._sleep(FIRST_PAUSE_SECONDS if connected else next(unwatched))
 
     def failed(self, refusal: Refusal, target: Target | None = None) -> Failed:
         """Return a refusal, of a request about this object, as the end of an attempt."""

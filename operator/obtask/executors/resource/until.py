@@ -1,39 +1,38 @@
 """Owns waiting for a live object to be as wanted: woken by its changes, and telling what it looks like meanwhile."""
 
 from contextlib import aclosing
+from dataclasses import replace
 
-from obtask.executors.evaluation.evaluator import Holds
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.seen import shown, version_of
 from obtask.executors.resource.target import Target
-from obtask.kube.api import Json, Refusal
+from obtask.executors.waiting import Arrived, Judge, short, waiting_for
+from obtask.kube.api import Refusal
 from obtask.model.attempt import Failed
+from obtask.model.kubernetes_actions import ResourceUntil
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, Vocabulary
-
-SHOWN_EXPRESSION = 160
 
 
-async def until_holds(conversation: Conversation, target: Target, expression: str, holds: Holds) -> str | Failed:
-    """Return what was seen when the expression held, or why that cannot come."""
-    wanted = one_line(expression, SHOWN_EXPRESSION)
-    conversation.log.write(f"watching until {wanted}")
-    conversation.report(f"waiting until {wanted}")
+async def until_holds(conversation: Conversation, target: Target, until: ResourceUntil, judge: Judge) -> str | Failed:
+    """Return what was seen when ``expect`` held, or why that cannot come."""
+    conversation.log.write(f"watching until {short(until.expect)}")
+    conversation.report(f"waiting until {short(until.expect)}")
     before = ""
-    async with aclosing(conversation.follow(target)) as states:
+    async with aclosing(conversation.follow(target, until.max_interval_seconds)) as states:
         async for live in states:
             if isinstance(live, Refusal):
                 return conversation.failed(live, target)
-            seen, arrived = await _look(target, live, expression, holds)
-            if arrived is True:
+            seen = version_of(live) if target.is_secret else shown(live, until.expect)
+            found = await judge.look(until, {"object": live}, seen)
+            if isinstance(found, Arrived):
                 return seen
-            if isinstance(arrived, ExpressionFault):
-                return Failed(FailureReason.INVALID_EXPRESSION, one_line(f"until.expect: {arrived.message}: {wanted}"), permanent=True)
-            if seen != before:
-                conversation.log.write(f"not yet: {seen}")
-                conversation.report(f"waiting until {wanted}: last saw {seen}")
-            before = seen
+            if isinstance(found, Failed):
+                return replace(found, message=one_line(found.message))
+            noted = f"{seen} ({found.note})" if found.note else seen
+            if noted != before:
+                conversation.log.write(f"not yet: {noted}")
+            conversation.report(one_line(waiting_for(until, noted, told=found.text)))
+            before = noted
             del live
     raise AssertionError("an object is followed until it is refused")
 
@@ -48,14 +47,3 @@ async def until_gone(conversation: Conversation, target: Target) -> Failed | Non
             conversation.report(f"waiting until {target} is gone; held by {held}")
             del live
     raise AssertionError("an object is followed until it is refused")
-
-
-async def _look(target: Target, live: Json, expression: str, holds: Holds) -> tuple[str, bool | ExpressionFault]:
-    """Return what is seen, and whether that is what is wanted, or why it never can be. A field that is not there yet is no mistake."""
-    seen = version_of(live) if target.is_secret else shown(live, expression)
-    answer = await holds(Vocabulary.RESOURCE, expression, {"object": live})
-    if isinstance(answer, ExpressionFault) and answer.exceeded:
-        return seen, answer
-    if isinstance(answer, ExpressionFault):
-        return (seen if target.is_secret else f"{seen} ({answer.message})"), False
-    return seen, answer

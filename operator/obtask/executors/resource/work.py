@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from obtask.executors.base import Log
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
@@ -13,6 +12,7 @@ from obtask.executors.resource.forward import change
 from obtask.executors.resource.keeping import Keeping, Record
 from obtask.executors.resource.target import Target, named, secrets_in
 from obtask.executors.resource.until import until_holds
+from obtask.executors.waiting import Judge
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation, ServiceAccount
 from obtask.kube.objects import Objects
@@ -20,6 +20,7 @@ from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
+from obtask.rules.expressions import Vocabulary
 
 DEFAULT_ACCOUNT = "default"
 WATCH_SECONDS = 300  # one watch; then the object is read again, should a silent connection have lost an event
@@ -89,5 +90,6 @@ class ResourceWork:
             return did
         if action.until is None or isinstance(target, Failed):
             return Succeeded(did)
-        seen = await until_holds(conversation, target, action.until.expect, partial(self._expressions.holds, attempt.namespace))
+        judge = Judge(self._expressions, attempt.namespace, Vocabulary.RESOURCE, discreet=target.is_secret)
+        seen = await until_holds(conversation, target, action.until, judge)
         return seen if isinstance(seen, Failed) else Succeeded(one_line(f"{did}; {seen}"))

@@ -1,6 +1,6 @@
 """Owns what an attempt says to its server: connecting as this attempt, asking, the log of it, and text without secrets."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 
@@ -12,17 +12,19 @@ from obtask.executors.large_answers import Share
 from obtask.executors.overrides import sql_target
 from obtask.executors.sql import results, session
 from obtask.executors.sql.answers import Fault, FaultKind, Result
-from obtask.executors.sql.binding import bind
+from obtask.executors.sql.binding import bind, literal_text
 from obtask.executors.sql.dialing import dial
 from obtask.executors.sql.hints import doubled_columns
 from obtask.executors.sql.identity import identify, program
 from obtask.executors.sql.zones import Zone, zone_of
 from obtask.masking import sql as redaction
-from obtask.masking.secrets import masked, without_end
+from obtask.masking.secrets import Parts, masked, without_end
 from obtask.model.actions import ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, Failed
+from obtask.model.constraints import Scalar
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
+from obtask.rules.sql_text import placeholders
 
 LONGEST_SECONDS = 8 * 24 * 3600  # for an attempt without a deadline
 LONGEST_TEXT = 4096  # what a server says is cut before it is looked through
@@ -39,6 +41,7 @@ class Conversation:
         attempt: Attempt,
         action: SqlAction,
         ref: ConnectionRef,
+        secret_args: Mapping[str, str],
         *,
         source: ConnectionSource,
         log: Log,
@@ -57,9 +60,15 @@ class Conversation:
         self._hosts = hosts
         self._share = share
         self._session: session.Session | None = None
+        self._args: Mapping[str, Scalar] = {**action.args, **secret_args}
+        self._secret_names = frozenset(secret_args)
         self._secrets: set[str] = set()
         for text in _texts(action):
-            self._hide(*redaction.secrets_in(text, action.args))
+            self._hide(*redaction.secrets_in(text, self._args))
+        for value in secret_args.values():
+            # A server gives back what it was given: a literal, in which quotes and backslashes are doubled.
+            self._hide(value, *(literal_text(value, backslash_escapes=escapes)[1:-1] for escapes in (True, False)))
+        self._parts = Parts(secret_args.values())
 
     @property
     def lost(self) -> bool:
@@ -108,7 +117,7 @@ class Conversation:
             self._log.write(f"{label}: {redaction.masked_statement(statement)}")
         await self._confirmed()
         began = self._clock()
-        answer = await self._session.execute(bind(statement, self._action.args, self._session.escape))
+        answer = await self._session.execute(bind(statement, self._args, self._session.escape))
         took = f"{(self._clock() - began).total_seconds() * 1000:.0f} ms"
         if isinstance(answer, Fault):
             answer = self._cleaned(answer, statement)
@@ -124,7 +133,7 @@ class Conversation:
 
     def clean(self, text: str) -> str:
         """Return the text on one line, without secrets; of a longer one than 4 KiB its beginning."""
-        shown = masked(redaction.masked_statement(text[:LONGEST_TEXT]), self._secrets)
+        shown = self._parts.mask(masked(redaction.masked_statement(text[:LONGEST_TEXT]), self._secrets))
         return one_line(shown if len(text) <= LONGEST_TEXT else without_end(shown, self._secrets))
 
     def failed(self, label: str, fault: Fault, *, asking: bool = False) -> Failed:
@@ -158,7 +167,8 @@ class Conversation:
 
     def _cleaned(self, fault: Fault, statement: str) -> Fault:
         """A syntax error quotes the statement, from anywhere and up to anywhere: half a secret is not recognised as one."""
-        message = redaction.without_echo(fault.message) if redaction.secrets_in(statement, self._action.args) else fault.message
+        secret = redaction.secrets_in(statement, self._args) or placeholders(statement) & self._secret_names
+        message = redaction.without_echo(fault.message) if secret else fault.message
         return Fault(fault.kind, self.clean(message), fault.code)
 
     def _hide(self, *secrets: str) -> None:

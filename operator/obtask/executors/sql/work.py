@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 from obtask.executors.base import Log
-from obtask.executors.connections import ConnectionSource
-from obtask.executors.evaluation.evaluator import Expressions, Holds, first_fault
+from obtask.executors.connections import SqlSource
+from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.hosts import ANYWHERE, HostPolicy, share_of
 from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.sql import hints, results
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.conversation import Conversation
+from obtask.executors.sql.secret_args import secret_args
+from obtask.executors.waiting import Arrived, Judge, NotYet, pauses, short, untold, waiting_for
 from obtask.masking.sql import masked_statement
 from obtask.model.actions import SqlAction, SqlUnless, SqlUntil
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
@@ -22,7 +24,6 @@ from obtask.model.status import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary
 from obtask.rules.sql_faults import missing_args, session_state, sql_faults
 
-SHOWN_EXPRESSION = 160
 SHOWN_STATEMENT = 80
 UNCOMMITTED = "transaction left open: the server rolls back what it changed when the connection is closed; end the statements with COMMIT"
 
@@ -35,7 +36,7 @@ class SqlWork:
 
     def __init__(
         self,
-        connections: ConnectionSource,
+        connections: SqlSource,
         *,
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
@@ -61,10 +62,15 @@ class SqlWork:
         ref = action.connection or attempt.connection
         if ref is None:
             return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or sql.connection")
+        secrets = await secret_args(action, attempt.namespace, self._connections)
+        if isinstance(secrets, Failed):
+            log.write(f"failed: {secrets.message}")
+            return secrets
         conversation = Conversation(
             attempt,
             action,
             ref,
+            secrets,
             source=self._connections,
             log=log,
             clock=self._clock,
@@ -77,8 +83,8 @@ class SqlWork:
             # A connection whose state is needed is never closed for others: its attempt keeps its slot instead.
             pause = self._sleep if session_state(action) else report.pausing(self._sleep, conversation.close)
             try:
-                holds = partial(self._expressions.holds, attempt.namespace)
-                end = await _Run(action, conversation, log, report, sleep=pause, holds=holds).carry_out()
+                judge = Judge(self._expressions, attempt.namespace, Vocabulary.SQL)
+                end = await _Run(action, conversation, log, report, sleep=pause, judge=judge).carry_out()
             finally:
                 await conversation.close()
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
@@ -96,14 +102,15 @@ class _Run:
         report: Course,
         *,
         sleep: Callable[[float], Awaitable[None]],
-        holds: Holds,
+        judge: Judge,
     ) -> None:
         self._action = action
         self._conversation = conversation
         self._log = log
         self._tell = report
         self._sleep = sleep
-        self._evaluate = holds
+        self._judge = judge
+        self._ignored: list[str] = []
 
     async def carry_out(self) -> Outcome:
         self._report("connecting")
@@ -124,7 +131,7 @@ class _Run:
                 return unmet
         if self._action.until is not None:
             return await self._until(self._action.until)
-        return Succeeded(_done(self._action.statements))
+        return Succeeded(self._done())
 
     async def _unless(self, unless: SqlUnless) -> Outcome | None:
         answer = await self._ask("the query of unless", unless.query)
@@ -146,35 +153,44 @@ class _Run:
             label = f"statement {position} of {number}"
             self._tell.touched = True
             answer = await self._ask(label, statement)
-            if isinstance(answer, Fault):
+            if isinstance(answer, Fault) and not self._is_ignored(answer):
                 return hints.of_failure(statement, self._conversation.failed(label, answer))
+            if isinstance(answer, Fault):
+                self._ignored.append(f"error {answer.code} of {label} counts as success")
+                self._log.write(f"{self._ignored[-1]}: it is in ignoreErrors")
+                answer = Result((), (), 0, 0)
             last = answer
         return Failed(FailureReason.SQL_ERROR, UNCOMMITTED, permanent=True) if self._conversation.in_transaction else last
+
+    def _is_ignored(self, fault: Fault) -> bool:
+        return fault.kind is FaultKind.STATEMENT and not self._conversation.lost and int(fault.code or 0) in self._action.ignore_errors
 
     async def _expect(self, expression: str, last: Result) -> Failed | None:
         met = await self._holds("expect", expression, last)
         if isinstance(met, Failed):
             return met
-        message = f"expect does not hold: {_short(expression)}; saw {results.shown(last)}"
+        message = f"expect does not hold: {short(expression)}; saw {results.shown(last)}"
         failed = Failed(FailureReason.EXPECTATION_NOT_MET, self._conversation.clean(message))
         return None if met else hints.with_hint(failed, hints.of_expression(expression, last))
 
     async def _until(self, until: SqlUntil) -> Outcome:
         self._log.write(f"waiting until {until.expect}: asking every {until.interval_seconds} s: {masked_statement(until.query)}")
         before = ""
-        while True:
-            seen = await self._look(until)
+        for pause in pauses(until.interval_seconds, until.max_interval_seconds):
+            looked = await self._look(until)
             self._conversation.forget()
-            if isinstance(seen, Succeeded | Failed):
-                return seen
+            if isinstance(looked, Succeeded | Failed):
+                return looked
+            seen, told = looked
             if seen != before:
                 self._log.write(f"not yet: {seen}")
-            self._report(f"waiting until {_short(until.expect)}: last saw {seen}")
+            self._report(waiting_for(until, seen, told=told))
             before = seen
-            await self._sleep(until.interval_seconds)
+            await self._sleep(pause)
+        raise AssertionError("pauses have no end")
 
-    async def _look(self, until: SqlUntil) -> Outcome | str:
-        """Ask once; return the end of the attempt, or what was seen instead."""
+    async def _look(self, until: SqlUntil) -> Outcome | tuple[str, str | None]:
+        """Ask once; return the end of the attempt, or what was seen instead, and what the task says of it."""
         answer: Result | Fault | Failed = await self._ask_here(until.query)
         if isinstance(answer, Fault) and answer.kind is FaultKind.LOST:
             lacking = session_state(self._action)
@@ -182,18 +198,23 @@ class _Run:
                 return self._stranded(answer, lacking)
             answer = await self._conversation.open() or await self._ask_here(until.query)
         if isinstance(answer, Failed):
-            return answer if answer.reason is FailureReason.FORBIDDEN else answer.message
+            return answer if answer.reason is FailureReason.FORBIDDEN else (answer.message, None)
         if isinstance(answer, Fault):
-            lost = answer.kind is FaultKind.LOST
-            failed = self._conversation.failed("the query of until", answer, asking=True)
-            return self._conversation.clean(answer.message) if lost else failed
+            if answer.kind is FaultKind.LOST:
+                return self._conversation.clean(answer.message), None
+            return self._conversation.failed("the query of until", answer, asking=True)
         seen = self._conversation.clean(results.shown(answer))
-        arrived = await self._holds("until.expect", until.expect, answer)
-        if isinstance(arrived, Failed):
-            # rows[0] of no rows: nothing there yet, which is no mistake
-            return arrived if answer.total or arrived.permanent else seen
+        found = await self._judge.look(until, await self._conversation.variables(answer), seen)
         hint = hints.of_expression(until.expect, answer)
-        return Succeeded(f"{_done(self._action.statements)}; {seen}") if arrived else f"{seen} ({hint})" if hint else seen
+        match found:
+            case Arrived():
+                return Succeeded(f"{self._done()}; {seen}")
+            case Failed():
+                return hints.with_hint(replace(found, message=self._conversation.clean(found.message)), hint)
+            case NotYet(note=note, text=told):
+                # rows[0] of no rows: nothing is there yet, which needs no explanation
+                notes = "; ".join(filter(None, (note if answer.total else None, hint)))
+                return self._conversation.clean(f"{seen} ({notes})" if notes else seen), told
 
     async def _ask_here(self, query: str) -> Result | Fault:
         """Ask over the connection that there is, which may have been idle for long."""
@@ -202,8 +223,7 @@ class _Run:
         return await self._conversation.ask("the query of until", query, quiet=True)
 
     def _stranded(self, fault: Fault, lacking: str) -> Failed:
-        done = _done(self._action.statements)
-        text = f"connection lost while waiting, after {done} ran: a new one would lack {lacking} ({fault.message})"
+        text = f"connection lost while waiting, after {self._done()} ran: a new one would lack {lacking} ({fault.message})"
         return Failed(FailureReason.CONNECTION_FAILED, self._conversation.clean(text), fault.code)
 
     async def _ask(self, label: str, statement: str) -> Result | Fault:
@@ -211,11 +231,14 @@ class _Run:
         return await self._conversation.ask(label, statement)
 
     async def _holds(self, field: str, expression: str, result: Result) -> bool | Failed:
-        answer = await self._evaluate(Vocabulary.SQL, expression, await self._conversation.variables(result))
+        answer = await self._judge.holds(expression, await self._conversation.variables(result))
         if not isinstance(answer, ExpressionFault):
             return answer
-        message = f"{field}: {answer.message}: {_short(expression)}; saw {results.shown(result)}"
-        return Failed(FailureReason.INVALID_EXPRESSION, self._conversation.clean(message), permanent=answer.exceeded)
+        failed = untold(field, answer, expression, results.shown(result))
+        return replace(failed, message=self._conversation.clean(failed.message))
+
+    def _done(self) -> str:
+        return "; ".join([_counted(self._action.statements), *self._ignored])
 
     def _report(self, text: str) -> None:
         self._tell(self._conversation.clean(text))
@@ -236,11 +259,7 @@ def _label(field: str, statements: int) -> str:
     return f"the query of {field.removesuffix('.query')}" if field.endswith(".query") else field
 
 
-def _done(statements: list[str]) -> str:
+def _counted(statements: list[str]) -> str:
     count = "1 statement" if len(statements) == 1 else f"{len(statements)} statements"
     nothing = hints.comments_alone(statements)
     return f"{count}; {nothing}" if nothing else count
-
-
-def _short(expression: str) -> str:
-    return one_line(expression, SHOWN_EXPRESSION)

@@ -1,0 +1,104 @@
+"""Owns how the answers of an `until`, and of every other expression, are judged, and how long the pauses are: alike for every action."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from obtask.executors.evaluation.evaluator import Expressions, Variables
+from obtask.model.attempt import Failed
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
+from obtask.model.until import Until
+from obtask.rules.expressions import ExpressionFault, FaultKind, Vocabulary
+
+SHOWN_EXPRESSION = 160
+
+# What can be said of a fault without what it says of the values.
+IN_GENERAL = {
+    FaultKind.INVALID: "does not compile",
+    FaultKind.TYPE: "a value has a type that does not fit",
+    FaultKind.EXCEEDED: "takes too much time or memory, or goes through too many elements",
+    FaultKind.MISSING: "a key, an element or a value is missing",
+    FaultKind.VALUE: "a value does not fit",
+    FaultKind.UNAVAILABLE: "cannot be evaluated now",
+}
+
+
+class Arrived:
+    """What is waited for is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """It is not there. ``note`` says why that cannot be told, ``text`` is what the task says of it; nothing in them is masked yet."""
+
+    note: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Asks about the expressions of one attempt's action. ``discreet``: nothing of what it looks at may be shown."""
+
+    expressions: Expressions
+    namespace: str
+    vocabulary: Vocabulary
+    discreet: bool = False
+
+    async def holds(self, text: str, variables: Variables) -> bool | ExpressionFault:
+        """Return whether an expression holds."""
+        answer = await self.expressions.holds(self.namespace, self.vocabulary, text, variables)
+        return ExpressionFault(IN_GENERAL[answer.kind], answer.kind) if self.discreet and isinstance(answer, ExpressionFault) else answer
+
+    async def look(self, until: Until, variables: Variables, seen: str, *, as_expected: bool = True) -> Arrived | NotYet | Failed:
+        """Return what is to be said of an answer. A failure's message is not masked yet.
+
+        ``seen`` is the answer in short; ``as_expected``: it is of the kind that the expressions are about, and no error of the other side.
+        """
+        notes = []
+        for field, text in (("failWhen", until.fail_when), ("expect", until.expect)):
+            answer = text is not None and await self.holds(text, variables)
+            if isinstance(answer, ExpressionFault):
+                if answer.is_final(as_expected=as_expected):
+                    return untold(f"until.{field}", answer, text or "", seen)
+                notes.append(answer.message)
+            elif answer:
+                return Arrived() if field == "expect" else given_up(until, seen, await self._shown(until, variables))
+        told = await self._shown(until, variables)
+        if isinstance(told, ExpressionFault):
+            notes.append(f"until.message: {told.message}")
+        return NotYet("; ".join(dict.fromkeys(notes)) or None, told if isinstance(told, str) else None)
+
+    async def _shown(self, until: Until, variables: Variables) -> str | ExpressionFault | None:
+        if until.message is None or self.discreet:
+            return None
+        return await self.expressions.shown(self.namespace, self.vocabulary, until.message, variables)
+
+
+def given_up(until: Until, seen: str, told: str | ExpressionFault | None) -> Failed:
+    """Return that failWhen holds, as the end of an attempt."""
+    words = f"{told}; " if isinstance(told, str) and told.strip() else ""
+    return Failed(FailureReason.EXPECTATION_NOT_MET, f"{words}until.failWhen holds: {short(until.fail_when or '')}; saw {seen}")
+
+
+def untold(field: str, fault: ExpressionFault, expression: str, seen: str) -> Failed:
+    """Return that an expression has no answer, as the end of an attempt; its message is not masked yet."""
+    text = f"{field}: {fault.message}: {short(expression)}; saw {seen}"
+    return Failed(FailureReason.INVALID_EXPRESSION, text, permanent=fault.is_final())
+
+
+def waiting_for(until: Until, seen: str, *, told: str | None) -> str:
+    """Return the progress of an attempt that waits: the task's own words, if it has some."""
+    return told if told and told.strip() else f"waiting until {short(until.expect)}: last saw {seen}"
+
+
+def pauses(first: float, longest: float | None) -> Iterator[float]:
+    """Yield the pauses between the questions of an `until`, in seconds: each is twice the one before, up to the longest."""
+    pause = first
+    while True:
+        yield pause
+        pause = pause if longest is None else min(pause * 2, longest)
+
+
+def short(expression: str) -> str:
+    """Return an expression as it fits into a message."""
+    return one_line(expression, SHOWN_EXPRESSION)
