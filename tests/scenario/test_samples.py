@@ -17,7 +17,7 @@ from tests.scenario.apiserver import Body
 from tests.scenario.beside import beside
 from tests.scenario.journal import Journal
 from tests.scenario.scene import happens
-from tests.scenario.tasks import TaskClient
+from tests.scenario.tasks import FAILING, TaskClient, sql_step
 
 from obtask.devcluster.sqlserver import SqlServer
 
@@ -71,6 +71,26 @@ def test_statements(tasks: TaskClient, sample: str) -> None:
     tasks.create("again", **task["spec"])
 
     assert tasks.wait_let_go("again", "Succeeded", seconds=120)["progress"].split("/")[0] == str(len(task["spec"]["steps"]))
+
+
+@pytest.mark.usefixtures("sys")
+@pytest.mark.parametrize("sample", ["create-user"], indirect=True)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_user_that_was_there_before_stays(tasks: TaskClient, sample: str, journal: Journal, known: bool) -> None:
+    """Rolling it back drops the user that it has created, and no other."""
+    journal.run("drop user if exists reader")
+    if known:
+        journal.run("create user reader")
+    spec = yaml.safe_load(sample)["spec"]
+    tasks.create("users", **spec | {"steps": [*spec["steps"], sql_step("last", FAILING)]})
+    tasks.wait_phase("users", "Failed")
+
+    tasks.command("users", "rollback")
+
+    status = tasks.wait_let_go("users", "RolledBack")
+    assert [sub["changed"] for step in status["steps"] for sub in step["subtasks"]] == [True, not known, True, True]
+    assert len(journal.run("select user from mysql.user where user = 'reader'")) == known
+    journal.run("drop user if exists reader")
 
 
 @pytest.fixture

@@ -135,7 +135,9 @@ class Subtask(Work):
     """One of the subtasks of a parallel step."""
 
     name: DnsLabel = Field(description="Name, unique in its step: a DNS label.")
-    rollback: Rollback | None = Field(default=None, description="Undoes this subtask; absent: there is nothing to undo.")
+    rollback: Rollback | None = Field(
+        default=None, description="Undoes this subtask if it may have changed something; absent: there is nothing to undo."
+    )
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:
@@ -160,7 +162,9 @@ class Step(Work):
     parallel: list[Subtask] | None = Field(
         default=None, min_length=1, max_length=64, description="1 to 64 subtasks that run at the same time; all end before the step ends."
     )
-    rollback: Rollback | None = Field(default=None, description="Undoes this step; absent: there is nothing to undo.")
+    rollback: Rollback | None = Field(
+        default=None, description="Undoes this step if it may have changed something; absent: there is nothing to undo."
+    )
     forbid: list[Forbidden] = Field(
         default_factory=list,
         max_length=5,
@@ -170,7 +174,9 @@ class Step(Work):
         default=Interrupted.FAIL, description="What to do with an attempt whose outcome nobody knows: Fail (default) or Rerun."
     )
     undo_before_retry: bool = Field(
-        strict=True, default=False, description="Run the subtask's rollback before its next attempt. Default false."
+        strict=True,
+        default=False,
+        description="Run the subtask's rollback before its next attempt, if the last ones may have changed something. Default false.",
     )
 
     @property

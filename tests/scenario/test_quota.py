@@ -1,0 +1,62 @@
+"""What a full quota refuses is not the end of it: others make room. API.md sections 2 and 3.2."""
+
+import pytest
+from tests.kubectl import Kubectl
+from tests.rights import grant
+from tests.scenario.apiserver import Body
+from tests.scenario.jobs import job_step, jobs
+from tests.scenario.tasks import TaskClient
+
+QUOTAS = "/api/v1/namespaces/{}/resourcequotas"
+
+
+def quota(tasks: TaskClient, resource: str, used: int) -> None:
+    """Let the namespace have one more, or no more, of a resource: nobody counts here but the API server."""
+    hard = {f"count/{resource}": "1000"}
+    path = f"{QUOTAS.format(tasks.namespace)}/few"
+    if used:
+        tasks.api.send("POST", QUOTAS.format(tasks.namespace), {"metadata": {"name": "few"}, "spec": {"hard": hard}})
+    tasks.api.send("PATCH", f"{path}/status", {"status": {"hard": hard, "used": {f"count/{resource}": str(used)}}})
+
+
+def only(task: Body) -> Body:
+    """Return the status of the first subtask; nothing if there is none yet."""
+    steps = task.get("status", {}).get("steps") or [{"subtasks": [{}]}]
+    found: Body = steps[0]["subtasks"][0]
+    return found
+
+
+@pytest.mark.usefixtures("operator", "node")
+def test_a_job_waits_for_a_place_in_the_quota(tasks: TaskClient) -> None:
+    """The message says which quota is full and what to do; the same attempt goes on when there is room."""
+    quota(tasks, "jobs.batch", 1000)
+    tasks.create("load", steps=[job_step("s", "true")])
+    waiting = only(tasks.wait("load", lambda task: "quota" in only(task).get("message", "")))
+    assert 'free some of ResourceQuota "few", or raise it' in waiting["message"]
+    assert (waiting["phase"], jobs(tasks)) == ("Running", [])
+
+    quota(tasks, "jobs.batch", 0)
+
+    ended = tasks.wait_let_go("load", "Succeeded")
+    assert only({"status": ended})["attempts"] == 1
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_changed_object_is_tried_again(tasks: TaskClient, kubectl: Kubectl) -> None:
+    """A full quota is Forbidden, too, but not for ever: automatic retries apply to it, and not to a missing right."""
+    grant(kubectl, tasks.namespace, "runner")
+    quota(tasks, "configmaps", 1000)
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"a": "b"}}
+    retry = {"limit": 20, "backoffSeconds": 1, "maxBackoffSeconds": 1}
+    step = {"name": "s", "resource": {"apply": manifest}, "autoRetry": retry}
+    tasks.create("allowed", serviceAccountName="runner", steps=[step])
+    tasks.create("not-allowed", serviceAccountName="default", steps=[step])
+    tasks.wait("allowed", lambda task: 'ResourceQuota "few"' in only(task).get("message", ""))
+    assert tasks.status("allowed")["phase"] == "Running"
+
+    quota(tasks, "configmaps", 0)
+
+    tasks.wait_let_go("allowed", "Succeeded")
+    refused = tasks.wait_phase("not-allowed", "Failed")
+    assert only({"status": refused})["attempts"] == 1
+    assert "grant patch on configmaps" in refused["failedSubtask"]["message"]
