@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from tests.executors.attempts import SECRET_NAME, Bells, PlainLog, alone, attempt, until, wall_clock
+from tests.executors.attempts import SECRET_NAME, Bells, PlainLog, alone, attempt, evaluated, until, wall_clock
 from tests.local import LOCAL
 from tests.obshell_agent.agent import FakeAgent
 from tests.obshell_agent.dags import Node, Step
@@ -51,7 +51,7 @@ class ObshellBench:
     def __post_init__(self) -> None:
         """Make the executor."""
         client, pace = Client(clock=wall_clock, hosts=LOCAL), Pace(1000, burst=1000)
-        tools = Tools(self.secrets, client, self.clock, self.confirmed, self.slots, pace, poll_seconds=0.02, stop_seconds=5)
+        tools = Tools(self.secrets, client, self.clock, self.confirmed, self.slots, pace, evaluated, poll_seconds=0.02, stop_seconds=5)
         self.executor = Obshell(tools, on_news=self.bells)
 
     async def run(self, one: Attempt) -> Outcome | Lost:

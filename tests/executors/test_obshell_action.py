@@ -14,7 +14,7 @@ from tests.obshell_agent.dags import Step
 from obtask.executors.obshell.speech import KEY_WARNING
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import ObshellAction
-from obtask.model.attempt import Failed, Lost, Running, Succeeded
+from obtask.model.attempt import Failed, Running, Succeeded
 from obtask.model.status import FailureReason
 
 
@@ -160,10 +160,38 @@ async def test_rollback_that_obshell_does_not_allow(agent: FakeAgent) -> None:
 
     assert isinstance(end, Failed)
     assert "obshell does not allow ROLLBACK: HTTP 400: Task.Dag.Operator.RollbackNotAllowed" in end.message
+    assert end.message.endswith("; nothing was changed")
+    assert end.refused
+
+
+async def test_rollback_of_what_has_succeeded_is_not_asked_for(agent: FakeAgent) -> None:
+    """Obshell rolls back only what failed: the attempt says so, and that nothing was changed."""
+    on, one = bench_for(agent), attempt(operation())
+    await on.run(one)
+
+    end = await on.run(replace(attempt(ObshellAction.model_validate({"operator": "Rollback"}), number=2), previous_external="11"))
+
+    assert isinstance(end, Failed)
+    assert "has succeeded: obshell rolls back only what failed; nothing was changed" in end.message
+    assert end.refused
+    assert agent.operated() == []
+
+
+async def test_started_afresh(agent: FakeAgent) -> None:
+    """A retry that was asked to be fresh does not go on with the DAG that is there, and sends it nothing."""
+    failing(agent)
+    on, one = bench_for(agent), attempt(operation())
+    await on.run(one)
+    agent.operations["POST", STOP] = stages(Step("prepare"))
+
+    end = await on.run(replace(follow_up(one, "11"), fresh=True))
+
+    assert end == Succeeded('obshell task 12 "Operation 2" succeeded', external="12")
+    assert (agent.starts(), agent.operated()) == ([STOP, STOP], [])
 
 
 async def test_a_new_operator_follows_the_same_dag(agent: FakeAgent) -> None:
-    """With the DAG on record another executor goes on, sends no POST and has the whole log; without it the attempt is lost."""
+    """With the DAG on record another executor goes on, sends no POST and has the whole log."""
     agent.operations["POST", STOP] = stages(Step("prepare"), Step("kill", held=True))
     first, one = bench_for(agent), attempt(operation())
     await first.executor.start(one, first.log)
@@ -172,14 +200,12 @@ async def test_a_new_operator_follows_the_same_dag(agent: FakeAgent) -> None:
     still = await first.executor.observe(one, first.log)
     second = bench_for(agent)
 
-    lost = await second.executor.observe(one, second.log)
     await second.until_running(replace(one, external="11"), "2/2")
     agent.release()
     end = await second.end_of(replace(one, external="11"))
 
     assert isinstance(still, Running)
     assert still.external == "11"
-    assert lost == Lost()
     assert end == Succeeded('obshell task 11 "Operation 1" succeeded', external="11")
     assert agent.starts() == [STOP]
     assert next(line for line in second.log.lines if "10.0.0.1" in line) == "prepare (10.0.0.1:2886): doing prepare"
@@ -187,11 +213,11 @@ async def test_a_new_operator_follows_the_same_dag(agent: FakeAgent) -> None:
 
 async def test_a_refused_post_is_not_sent_again(agent: FakeAgent) -> None:
     """The refusal is the end: HttpStatus, the status as code, obshell's own error in the message."""
-    agent.operations["POST", STOP] = Answered(500, error="Agent.UnderMaintenance")
+    agent.operations["POST", STOP] = Answered(500, error="Gorm.Error")
 
     end = await bench_for(agent).run(attempt(operation()))
 
-    text = "POST /api/v1/ob/stop: obshell refused: HTTP 500: Agent.UnderMaintenance: told: Agent.UnderMaintenance"
+    text = "POST /api/v1/ob/stop: obshell refused: HTTP 500: Gorm.Error: told: Gorm.Error"
     assert end == Failed(FailureReason.HTTP_STATUS, text, "500")
     assert agent.starts() == [STOP]
 
@@ -321,6 +347,6 @@ async def test_without_a_connection_nothing_is_asked(agent: FakeAgent) -> None:
     none = await bench_for(agent).run(attempt(operation(), connection=None))
     missing = await bench_for(agent).run(attempt(operation(), connection="other"))
 
-    assert none == Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or obshell.connection")
-    assert missing == Failed(FailureReason.NOT_FOUND, "Secret other not found")
+    assert none == Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or obshell.connection", untouched=True)
+    assert missing == Failed(FailureReason.NOT_FOUND, "Secret other not found", untouched=True)
     assert agent.asked == []

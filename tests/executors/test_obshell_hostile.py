@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from tests.executors.attempts import SECRET_NAME, PlainLog, alone, attempt, wall_clock
+from tests.executors.attempts import SECRET_NAME, PlainLog, alone, attempt, evaluated, wall_clock
 from tests.local import LOCAL
 from tests.support.hostile.agent import AGENTS
 from tests.support.hostile.targets import running
@@ -53,7 +53,7 @@ async def test_fifty_looks_at_every_one_of_them(name: str, ports: dict[str, int]
     """However often it is looked at, what is remembered stays small, and the loop is held for milliseconds."""
     rung = asyncio.Event()
     client, pace = Client(clock=wall_clock, hosts=LOCAL), Pace(1000, burst=1000)
-    tools = Tools(OneAgent(ports[name]), client, wall_clock, alone, Slots(8), pace, poll_seconds=0.01, stop_seconds=1)
+    tools = Tools(OneAgent(ports[name]), client, wall_clock, alone, Slots(8), pace, evaluated, poll_seconds=0.01, stop_seconds=1)
     executor, log = Obshell(tools, on_news=lambda _: rung.set()), ShortLog()
     one = attempt(ObshellAction(path="/api/v1/ob/start"), seconds=3)
 

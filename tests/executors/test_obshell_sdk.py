@@ -17,8 +17,9 @@ from tests.obshell_agent.dags import Step
 
 from obtask.executors.connections import AgentConnection
 from obtask.executors.obshell.answers import Answer
-from obtask.executors.obshell.client import Client, Session
+from obtask.executors.obshell.client import Client
 from obtask.executors.obshell.dag import Dag, State, read_dag
+from obtask.executors.obshell.passwords import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK and what it needs are not written for warnings as errors
 

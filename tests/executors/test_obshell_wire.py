@@ -21,8 +21,9 @@ from obtask.devcluster.certificates import Authority
 from obtask.devcluster.ports import free_port
 from obtask.executors.connections import AgentConnection
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
-from obtask.executors.obshell.client import LONGEST_ANSWER, Client, Session
+from obtask.executors.obshell.client import LONGEST_ANSWER, Client
 from obtask.executors.obshell.dag import read_dag
+from obtask.executors.obshell.passwords import Session
 from obtask.executors.rsa import read_public_key
 from obtask.masking.body import masked, secrets_of
 from obtask.model.attempt import Failed, Succeeded

@@ -21,8 +21,10 @@ from obtask.devcluster.certificates import Authority
 from obtask.executors.connections import AgentConnection, Connection
 from obtask.executors.credentials import agent_connection, http_secret, sql_connection
 from obtask.executors.hosts import HostPolicy
-from obtask.executors.obshell.client import Client, Session
+from obtask.executors.obshell.client import Client
+from obtask.executors.obshell.passwords import Session
 from obtask.executors.obshell.speech import Speech, Tools
+from obtask.executors.obshell.transcript import Transcript
 from obtask.executors.overrides import agent_target, sql_target
 from obtask.executors.sql.work import SqlWork
 from obtask.model.actions import AgentRef, ConnectionRef
@@ -378,12 +380,13 @@ async def test_an_agent_elsewhere_is_not_asked(scheme: str) -> None:
             alone,
             Slots(8),
             Pace(1000, burst=1000),
+            evaluated,
             poll_seconds=0.02,
             stop_seconds=5,
         )
         for host in ("127.0.0.1", "127.1", "localhost", "::ffff:127.0.0.1"):
             own = AgentRef.model_validate({"secretName": SECRET_NAME, "host": host, "port": port})
-            refused = await Speech(attempt(operation(connection=own.dump())), own, tools, log).open()
+            refused = await Speech(attempt(operation(connection=own.dump())), own, tools, Transcript(log)).open()
             assert isinstance(refused, Failed)
             assert refused.reason is FailureReason.FORBIDDEN
 

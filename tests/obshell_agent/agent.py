@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from tests.obshell_agent.dags import Dag, Node, Refused
+from tests.obshell_agent.dags import GLOBAL, NO_MAINTENANCE, Dag, Node, Refused, wall_clock
 
 PASSWORD = "o'brien\"s p@ss"  # noqa: S105 - a password that needs care wherever it is quoted
 DAG_PATH = "/api/v1/task/dag/"
@@ -46,6 +47,7 @@ class Answered:
     status: int = 200
     data: Any = None
     error: str | None = None
+    message: str | None = None
     raw: bytes | None = None
     drop: bool = False
     silent: threading.Event | None = None
@@ -56,18 +58,42 @@ class Answered:
             return self.raw or b""
         document: dict[str, Any] = {"successful": self.error is None, "status": self.status, "traceId": "t", "data": self.data}
         if self.error:
-            document["error"] = {"code": 1000, "errCode": self.error, "message": f"told: {self.error}"}
+            document["error"] = {"code": 1000, "errCode": self.error, "message": self.message or f"told: {self.error}"}
         return json.dumps(document).encode()
 
 
 @dataclass
+class Operation:
+    """What a request starts: a DAG with this name, which takes the agent's lock if it is for maintenance."""
+
+    nodes: Callable[[], list[Node]]
+    name: str | None = None
+    maintenance: int = GLOBAL
+    lets_go: bool = False
+    sub_dags: dict[str, str] = field(default_factory=dict)
+
+
+Operations = dict[tuple[str, str], Callable[[], list[Node]] | Operation | Answered]
+
+
+@dataclass
 class FakeAgent:
-    """An agent of a cluster. A test says what its operations start; what it was asked is kept."""
+    """An agent of a cluster. A test says what its operations start; what it was asked is kept.
+
+    ``away`` is the error of its database, while it does not answer: then it knows none of its tasks. ``ahead`` is how far its clock is
+    before ours. ``frozen``: it takes requests and answers none until the event is set. ``lost``: what a fault keeps from being answered is
+    carried out all the same.
+    """
 
     password: str = PASSWORD
+    agent_password: str | None = None
     identity: str = "CLUSTER AGENT"
     security: bool = False
-    operations: dict[tuple[str, str], Callable[[], list[Node]] | Answered] = field(default_factory=dict)
+    away: str | None = None
+    ahead: timedelta = timedelta()
+    frozen: threading.Event | None = None
+    lost: bool = False
+    operations: Operations = field(default_factory=dict)
     faults: list[tuple[str, str, Answered]] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     dags: dict[str, Dag] = field(default_factory=dict)
@@ -101,6 +127,36 @@ class FakeAgent:
     def starts(self) -> list[str]:
         """Return the paths of the operations that were asked for."""
         return [one.path for one in self.sent("POST") if not one.path.startswith(DAG_PATH)]
+
+    def now(self) -> datetime:
+        """The time of day as the agent has it."""
+        return wall_clock() + self.ahead
+
+    def start(self, operation: Operation) -> Dag:
+        """Start a task by hand, as a person does in obshell."""
+        with self.lock:
+            number = len(self.dags) + 1
+            dag = Dag(
+                number,
+                operation.name or f"Operation {number}",
+                operation.nodes(),
+                self.kind,
+                maintenance=operation.maintenance,
+                lets_go=operation.lets_go,
+                sub_dags=operation.sub_dags,
+                clock=self.now,
+            )
+            self.dags[dag.id] = dag
+            return dag
+
+    def make_again(self) -> None:
+        """Forget all tasks, as an agent does whose meta data are lost: ids begin again."""
+        with self.lock:
+            self.dags.clear()
+
+    def in_the_way(self, but: Dag | None = None) -> Dag | None:
+        """Return the task that has the lock."""
+        return next((dag for dag in self.dags.values() if dag.keeps_others_out and dag is not but), None)
 
     def dag(self, number: int = 1) -> Dag:
         """Return a DAG by its number."""
@@ -143,6 +199,8 @@ class FakeAgent:
     def answer(self, method: str, target: str, headers: dict[str, str], octets: bytes) -> Answered:
         """Answer one request."""
         parts = urlsplit(target)
+        if self.frozen is not None:
+            return Answered(silent=self.frozen)
         if parts.path == "/api/v1/info":
             info = {"identity": self.identity, "version": "4.5.0.0", "supportedAuth": ["v2"], "security": self.security}
             return Answered(data=info)
@@ -172,8 +230,10 @@ class FakeAgent:
             return Answered(401, error="Security.Authentication.Header.UriMismatch")
         if self.identity == "SINGLE" and not self.security:
             return None
-        if asked.auth["auth"] != self.password:
-            return Answered(401, error="Security.Authentication.IncorrectOceanbasePassword")
+        by_agent = asked.header == "X-OCS-Agent-Header" and self.agent_password is not None
+        if asked.auth["auth"] != (self.agent_password if by_agent else self.password):
+            what = "Agent" if by_agent else "Oceanbase"
+            return Answered(401, error=f"Security.Authentication.Incorrect{what}Password")
         if not time.time() <= int(asked.auth["ts"]) <= time.time() + 120:
             return Answered(401, error="Security.Authentication.Expired")
         obproxy = asked.path.startswith(("/api/v1/obproxy", DAG_PATH + "4", DAG_PATH + "5"))
@@ -185,30 +245,68 @@ class FakeAgent:
     def _fault(self, asked: Asked) -> Answered | None:
         for index, (method, prefix, _) in enumerate(self.faults):
             if method == asked.method and asked.path.startswith(prefix):
-                return self.faults.pop(index)[2]
+                fault = self.faults.pop(index)[2]
+                if self.lost:
+                    self.lost = False
+                    self._served(asked)
+                return fault
         return None
 
     def _served(self, asked: Asked) -> Answered:
-        if asked.path.startswith(DAG_PATH):
-            dag = self.dags.get(asked.path.removeprefix(DAG_PATH))
-            if dag is None:
-                return Answered(404, error="Task.NotFound")
-            if asked.method == "GET":
-                return Answered(data=dag.document(details="show_details=False" not in asked.query))
-            try:
-                dag.operate(asked.body["operator"].upper())
-            except Refused as refused:
-                return Answered(400, error=str(refused))
-            return Answered()
+        if asked.path == "/api/v1/status":
+            state = {"underMaintenance": self.in_the_way() is not None, "obState": 1 if self.away else 3}
+            return Answered(data=state | {"identity": self.identity})
+        if asked.path.startswith("/api/v1/task/"):
+            return self._task(asked)
         operation = self.operations.get((asked.method, asked.path))
         if operation is None:
             return Answered(404, error="Request.NotFound")
         if isinstance(operation, Answered):
             return operation
-        number = len(self.dags) + 1
-        dag = Dag(number, f"Operation {number}", operation(), self.kind)
-        self.dags[dag.id] = dag
-        return Answered(data=dag.document(details=False))
+        if not isinstance(operation, Operation):
+            operation = Operation(operation, maintenance=NO_MAINTENANCE)
+        if operation.maintenance != NO_MAINTENANCE and self.in_the_way() is not None:
+            return _under_maintenance(f"Create task '{operation.name}' failed: 10.0.0.1:2886")
+        return Answered(data=self.start(operation).document(details=False))
+
+    def _task(self, asked: Asked) -> Answered:
+        name, details = asked.path.removeprefix("/api/v1/task/"), "show_details=False" not in asked.query
+        match name:
+            case "dag/unfinish" | "dag/agent/unfinish":
+                unfinished = [dag for dag in self.dags.values() if dag.state != "SUCCEED"]
+                return Answered(data={"contents": [dag.document(details=details) for dag in unfinished]})
+            case "dags/agent" | "dags/ob":
+                mine = [dag for dag in self.dags.values() if dag.kind.startswith("1") == (name == "dags/ob")]
+                return Answered(data={"contents": [dag.document(details=details) for dag in mine]})
+            case "dag/maintain/agent":
+                last = max((dag for dag in self.dags.values() if dag.maintenance != NO_MAINTENANCE), key=_number, default=None)
+                return Answered(404, error="Task.NotFound") if last is None else Answered(data=last.document(details=details))
+        dag = self.dags.get(asked.path.removeprefix(DAG_PATH))
+        if self.away is not None and self.kind.startswith("1"):
+            return Answered(404, error="Task.NotFound", message=f"Task not found: {self.away}")
+        if dag is None:
+            return Answered(404, error="Task.NotFound", message="Task not found: record not found")
+        if asked.method == "GET":
+            return Answered(data=dag.document(details=details))
+        return self._operated(dag, asked.body["operator"].upper())
+
+    def _operated(self, dag: Dag, operator: str) -> Answered:
+        back = operator in {"RETRY", "ROLLBACK"} and dag.state == "FAILED" and dag.lets_go
+        if back and self.in_the_way(dag) is not None:
+            return _under_maintenance("10.0.0.1:2886")
+        try:
+            dag.operate(operator)
+        except Refused as refused:
+            return Answered(400, error=str(refused))
+        return Answered()
+
+
+def _under_maintenance(what: str) -> Answered:
+    return Answered(500, error="Agent.UnderMaintenance", message=f"{what} is under maintenance")
+
+
+def _number(dag: Dag) -> int:
+    return dag.number
 
 
 class _Server(ThreadingHTTPServer):
@@ -238,6 +336,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - the names of http.server
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the agent's time."""
+        return super().date_time_string(self.agent.now().timestamp() if timestamp is None else timestamp)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -1,11 +1,19 @@
 """Owns the state machine of a fake agent's tasks: DAG, nodes, subtasks, operators and what each step allows, as in obshell 4.5."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 RUN, RETRY, ROLLBACK, CANCEL, PASS = "RUN", "RETRY", "ROLLBACK", "CANCEL", "PASS"
 PENDING, READY, RUNNING, FAILED, SUCCEED = "PENDING", "READY", "RUNNING", "FAILED", "SUCCEED"
-EPOCH = "1970-01-01T00:00:00Z"
+EPOCH = datetime.fromtimestamp(0, UTC)
+NO_MAINTENANCE, GLOBAL, TENANT, OBPROXY = 1, 2, 3, 4
+
+
+def wall_clock() -> datetime:
+    """Return the time of day."""
+    return datetime.now(UTC)
 
 
 @dataclass
@@ -13,6 +21,7 @@ class Step:
     """One subtask: what it allows, how often it fails, and whether the test holds it."""
 
     name: str
+    agent: str = "10.0.0.1:2886"
     fails: int = 0
     held: bool = False
     logs: tuple[str, ...] = ()
@@ -56,16 +65,37 @@ class Dag:
     state: str = READY
     operator: str = RUN
     stage: int = 1
+    maintenance: int = NO_MAINTENANCE
+    lets_go: bool = False  # when it fails, as DAGs with failure_exit_maintenance do
+    sub_dags: dict[str, str] = field(default_factory=dict)
+    clock: Callable[[], datetime] = wall_clock
+    started: datetime = EPOCH
+    ended: datetime = EPOCH
+
+    def __post_init__(self) -> None:
+        """Take the time it is made at for its start: a placeholder until it is started."""
+        self.started = self.clock()
 
     @property
     def id(self) -> str:
         """Its generic id."""
         return f"{self.kind}{self.number}"
 
+    @property
+    def keeps_others_out(self) -> bool:
+        """Whether it has the agent's lock."""
+        return self.maintenance != NO_MAINTENANCE and self.state != SUCCEED and not (self.lets_go and self.state == FAILED)
+
     def turn(self) -> None:
         """Do one pass."""
+        before = self.state
+        self._turn()
+        if self.state != before and self.state in {FAILED, SUCCEED}:
+            self.ended = self.clock()
+
+    def _turn(self) -> None:
         if self.state == READY:
-            self.state = RUNNING
+            self.state, self.started = RUNNING, self.clock()
         elif self.state == RUNNING:
             node = self.nodes[self.stage - 1]
             self._advance(node)
@@ -80,12 +110,17 @@ class Dag:
         if operator not in known:
             raise Refused("Task.Dag.Operator.NotSupport")
         known[operator]()
+        if operator != PASS:
+            self.started = self.ended = EPOCH
 
     def document(self, *, details: bool) -> dict[str, Any]:
         """Return it as the agent's API shows it."""
         nodes = [_node(node, self.id) for node in self.nodes] if details else None
         more = {"dag_id": self.number, "name": self.name, "stage": self.stage, "max_stage": len(self.nodes), "nodes": nodes}
-        return _status(self.id, self.state, self.operator) | more | {"maintenance_type": 1, "maintenance_key": ""}
+        times = {"start_time": self.started.isoformat(), "end_time": self.ended.isoformat()}
+        extra = {"sub_dags": self.sub_dags} if details and self.sub_dags else None
+        more |= times | {"maintenance_type": self.maintenance, "maintenance_key": "", "additional_data": extra}
+        return _status(self.id, self.state, self.operator) | more
 
     def _next(self) -> None:
         back = self.operator == ROLLBACK
@@ -178,7 +213,14 @@ def _finish(step: Step) -> None:
 
 
 def _status(name: str, state: str, operator: str) -> dict[str, Any]:
-    return {"id": name, "state": state, "operator": operator, "start_time": EPOCH, "end_time": EPOCH, "additional_data": None}
+    return {
+        "id": name,
+        "state": state,
+        "operator": operator,
+        "start_time": EPOCH.isoformat(),
+        "end_time": EPOCH.isoformat(),
+        "additional_data": None,
+    }
 
 
 def _node(node: Node, dag: str) -> dict[str, Any]:
@@ -189,4 +231,5 @@ def _node(node: Node, dag: str) -> dict[str, Any]:
 def _step(step: Step, prefix: str) -> dict[str, Any]:
     shown = [] if step.state in {PENDING, READY} else list(step.written)
     more = {"task_id": 1, "name": step.name, "execute_times": step.execute_times, "task_logs": shown}
-    return _status(f"{prefix}{step.name}", step.state, step.operator) | more | {"execute_agent": {"ip": "10.0.0.1", "port": 2886}}
+    ip, _, port = step.agent.rpartition(":")
+    return _status(f"{prefix}{step.name}", step.state, step.operator) | more | {"execute_agent": {"ip": ip, "port": int(port)}}

@@ -1,10 +1,9 @@
 """Connections that a task overrides, through the whole operator on the real API server. API.md section 2.1."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.obshell_agent.agent import Answered, FakeAgent
+from tests.obshell_agent.agent import FakeAgent, Operations
 from tests.obshell_agent.dags import Node, Step
 from tests.scenario.apiserver import ApiError
 from tests.scenario.operators import operator_thread
@@ -14,7 +13,6 @@ from obtask.devcluster.sqlserver import SqlServer
 from obtask.settings import Settings
 
 STOP = "/api/v1/ob/stop"
-Operations = dict[tuple[str, str], Callable[[], list[Node]] | Answered]
 
 
 @pytest.mark.usefixtures("operator")

@@ -86,6 +86,7 @@ def _taken(annotations: Json, command: Command) -> Json:
         names.ACTION_ANNOTATION,
         names.GROUP_ACTION_ANNOTATION,
         names.ACTION_REASON_ANNOTATION,
+        names.ACTION_OPTION_ANNOTATION,
         names.REQUESTED_BY_ANNOTATION,
     }
     kept = {key: value for key, value in annotations.items() if key not in command_keys}

@@ -122,9 +122,9 @@ class World:
         self.executors.end(subtask, outcome or failed(), tail, ref)
         self.run()
 
-    def command(self, verb: str) -> None:
+    def command(self, verb: str, option: str | None = None) -> None:
         """Give a command."""
-        self.api.annotate(action=verb)
+        self.api.annotate(action=verb, **({"_action_option": option} if option else {}))
         self.run()
 
     def wait(self, seconds: float) -> None:

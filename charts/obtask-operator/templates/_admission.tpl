@@ -71,8 +71,8 @@ matchResources:
     ["action", "task.oceanbase.com/action"].filter(key, key in variables.after).map(key, variables.after[key].trim())
 - name: commanded
   expression: >-
-    size(variables.given) > 0 && ["action", "task.oceanbase.com/action", "task.oceanbase.com/action-reason"]
-    .exists(key, variables.after[?key] != variables.before[?key])
+    size(variables.given) > 0 && ["action", "task.oceanbase.com/action", "task.oceanbase.com/action-reason",
+    "task.oceanbase.com/action-option"].exists(key, variables.after[?key] != variables.before[?key])
 {{- end }}
 
 {{- define "obtask-operator.constraints" -}}

@@ -60,6 +60,7 @@ class Tasks:
             names.ACTION_ANNOTATION,
             names.GROUP_ACTION_ANNOTATION,
             names.ACTION_REASON_ANNOTATION,
+            names.ACTION_OPTION_ANNOTATION,
             names.REQUESTED_BY_ANNOTATION,
         )
         note = command.model_dump_json(by_alias=True, exclude_none=True)

@@ -148,6 +148,9 @@ class HttpMethod(StrEnum):
     DELETE = "DELETE"
 
 
+SAFE_METHODS = frozenset({HttpMethod.GET, HttpMethod.HEAD})
+
+
 class HeaderFrom(Value):
     """A header whose value is a secret."""
 
@@ -188,6 +191,13 @@ class ObshellOperator(StrEnum):
     ROLLBACK = "Rollback"
 
 
+class WhenBusy(StrEnum):
+    """What to do while obshell is busy with a task of its own."""
+
+    WAIT = "Wait"
+    FAIL = "Fail"
+
+
 class ObshellAction(Value):
     """Starts an operation of obshell and follows the task (DAG) that it starts there."""
 
@@ -196,12 +206,24 @@ class ObshellAction(Value):
     )
     method: HttpMethod = Field(default=HttpMethod.POST, description="Method of the request. Default POST.")
     path: Annotated[str, StringConstraints(pattern=r"^/api/v1/[^\s?#]*$", max_length=1024)] | None = Field(
-        default=None, description="Path of the operation, such as /api/v1/ob/stop; not percent-encoded."
+        default=None,
+        description="Path of the operation, such as /api/v1/ob/stop; not percent-encoded. /api/v1/task/dag/ID with GET follows that task "
+        "and never commands it; with POST and an operator in the body it is followed until it has done that.",
     )
     body: FreeForm | None = Field(default=None, description="Body of the request, as obshell's API describes it.")
     operator: ObshellOperator | None = Field(
         default=None,
-        description="Only under rollback, instead of path: Rollback lets obshell roll back the task that the step started, if it can.",
+        description="Only under rollback, instead of path: Rollback lets obshell roll back the task that the step started. It can do so "
+        "only with a task that failed, and not with every one; where it cannot, nothing is changed and retry still goes forward.",
+    )
+    expect: Expression | None = Field(
+        default=None,
+        description="CEL over data, what obshell answered: of an operation that starts a task, that task at its end. Must hold.",
+    )
+    when_busy: WhenBusy = Field(
+        default=WhenBusy.WAIT,
+        description="What to do while obshell is under maintenance by a task of its own: Wait until that ends, within the step's timeout "
+        "(the subtask's message says which one, how far, since when), or Fail. Default Wait.",
     )
 
     @model_validator(mode="after")
@@ -222,7 +244,7 @@ def until_of(action: Action) -> Until | None:
 def expressions(action: Action) -> list[tuple[str, str]]:
     """Return the CEL expressions of an action as (field path below the action, expression)."""
     found: dict[str, str | None] = {}
-    if isinstance(action, SqlAction | HttpAction):
+    if isinstance(action, SqlAction | HttpAction | ObshellAction):
         found["expect"] = action.expect
     if isinstance(action, SqlAction) and action.unless is not None:
         found["unless.expect"] = action.unless.expect
@@ -241,6 +263,11 @@ def tells_progress(action: Action) -> bool:
 def works_on_what_it_undoes(action: Action) -> bool:
     """Return whether an undo has to know what the action that it undoes has started elsewhere."""
     return isinstance(action, ObshellAction) and action.operator is not None
+
+
+def only_looks(action: Action) -> bool:
+    """Return whether an obshell action only asks: the obshell task that it follows is somebody else's."""
+    return isinstance(action, ObshellAction) and action.path is not None and action.method in SAFE_METHODS
 
 
 def kind(action: Action) -> str:

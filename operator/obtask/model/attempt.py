@@ -1,11 +1,11 @@
 """Owns one attempt of a subtask and what can be seen of it. Executors and the engine speak in these values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from obtask.model.actions import Action, ConnectionRef
 from obtask.model.limits import KEPT_OBJECT_BYTES
-from obtask.model.status import Direction, FailureReason
+from obtask.model.status import Direction, FailureReason, Left
 
 NOTHING_KEPT = "none"
 
@@ -26,7 +26,8 @@ class Attempt:
     """Everything an executor needs to know of an attempt.
 
     ``external`` names what this attempt has started elsewhere, ``previous_external`` what the attempt before it had;
-    both as executors once told (in ``Running``, ``Succeeded`` or ``Failed``), also after a restart of the operator.
+    both as executors once told (in ``Running``, ``Succeeded`` or ``Failed``), also after a restart of the operator. Their marks tell them
+    from others that have the same name later. ``fresh``: a person wants it begun anew, whatever the attempt before has left.
     ``counterpart`` is what the subtask does in the other direction. ``nonce_digests`` tell which objects were made for the attempt;
     there are none if an older operator recorded it. ``kept`` is the digest of what was kept for restore, ``NOTHING_KEPT`` if
     nothing was yet, and None of a subtask that an older operator began; ``kept_room`` is how many bytes may be kept.
@@ -45,6 +46,9 @@ class Attempt:
     runner: str | None = None
     external: str | None = None
     previous_external: str | None = None
+    external_mark: str | None = None
+    previous_mark: str | None = None
+    fresh: bool = False
     counterpart: Action | None = None
     created_by: str | None = None
     nonce_digests: tuple[str, ...] = ()
@@ -56,7 +60,7 @@ class Attempt:
 class Running:
     """The attempt goes on; ``wake_at`` is when to look again at the latest, if nothing rings before.
 
-    ``nonce_digest`` and ``kept`` have to be in the status before the attempt can go on.
+    ``nonce_digest`` and ``kept`` have to be in the status before the attempt can go on. ``stage`` says in a few words how far it is.
     """
 
     message: str | None = None
@@ -64,6 +68,8 @@ class Running:
     external: str | None = None
     nonce_digest: str | None = None
     kept: str | None = None
+    external_mark: str | None = field(default=None, compare=False)
+    stage: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class Succeeded:
     message: str | None = None
     external: str | None = None
     untouched: bool = False
+    external_mark: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,7 @@ class Failed:
     """The attempt ended otherwise; ``message`` is one line without secrets. ``permanent``: trying again without a person is in vain.
 
     ``passing``: what is in the way may go away by itself, whatever the reason is. ``untouched``: nothing of it can have reached the target.
+    ``refused``: an undo that the target does not allow, now or later. ``left``: whether what it has started elsewhere keeps others out.
     """
 
     reason: FailureReason
@@ -89,11 +97,16 @@ class Failed:
     external: str | None = None
     untouched: bool = False
     passing: bool = False
+    refused: bool = False
+    external_mark: str | None = field(default=None, compare=False)
+    left: Left | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Nobody knows what became of the attempt: it is not alive and left no result."""
+    """Nobody knows what became of the attempt: it is not alive and left no result. ``message``: what a search for it has brought."""
+
+    message: str | None = field(default=None, compare=False)
 
 
 Outcome = Succeeded | Failed

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, ValidationError
@@ -13,12 +14,19 @@ from obtask.model.status import Line, Verb
 Short = Annotated[str, StringConstraints(max_length=63)]
 
 
+class Option(StrEnum):
+    """How a command is to be carried out (API.md section 5)."""
+
+    FRESH = "fresh"
+
+
 class Command(Stored):
     """One command; ``id`` makes it recognisable after a restart, so that it is carried out once."""
 
     id: Short
     verb: Short
     fault: Line | None = Field(default=None, description="Why it cannot be a command at all.")
+    option: Option | None = None
     reason: Line | None = None
     requested_by: Line | None = None
     requested_at: Moment
@@ -35,15 +43,26 @@ def given_command(annotations: Mapping[str, str], *, resource_version: str, now:
         fault = f"two different commands at once: {names.ACTION_ANNOTATION}={given[0]} and {names.GROUP_ACTION_ANNOTATION}={given[1]}"
     elif given[0] not in set(Verb):
         fault = f'unknown command "{given[0][:63]}": use one of {", ".join(Verb)}'
+    option = (annotations.get(names.ACTION_OPTION_ANNOTATION) or "").strip()
+    if fault is None and option:
+        fault = _option_fault(given[0], option)
     asker = annotations.get(names.REQUESTED_BY_ANNOTATION)
     return Command(
         id=resource_version,
         verb=given[0][:63],
         fault=fault,
+        option=Option(option) if option and fault is None else None,
         reason=reason[:512] if reason is not None else None,
         requested_by=asker[:512] if asker is not None else None,
         requested_at=now,
     )
+
+
+def _option_fault(verb: str, option: str) -> str | None:
+    shown = f"{names.ACTION_OPTION_ANNOTATION}={option[:63]}"
+    if option not in set(Option):
+        return f"unknown option {shown}: use one of {', '.join(Option)}"
+    return None if verb == Verb.RETRY else f"{shown} is for {Verb.RETRY} only, not for {verb}"
 
 
 def noted_command(annotations: Mapping[str, str]) -> Command | None:

@@ -15,6 +15,7 @@ EXPRESSIONS_BYTES: Final = 64 * 1024  # all expressions of a task together: abou
 SPEC_BYTES: Final = 256 * 1024  # as the API server sends it: API.md section 2.2
 DEEPEST_SPEC: Final = 64  # levels of objects and lists, the spec itself being the first
 STATUS_BYTES: Final = 2 * OBJECT_BYTES  # what no operator writes
+STAGE_CHARACTERS: Final = 64
 EXTERNAL_CHARACTERS: Final = 56  # an obshell task of an agent with an IPv6 address has 45 and its number
 
 # What all subtasks of a task may store together. The rest of the 512 KiB is for the names, times and
@@ -69,6 +70,15 @@ def one_line(text: str, characters: int = MESSAGE_CHARACTERS, room: int | None =
     if room is not None:
         end = bisect_right(range(end + 1), room - stored_bytes(CUT), key=lambda length: stored_bytes(line[:length])) - 1
     return line[: max(end, 0)] + CUT
+
+
+def cut_in_the_middle(text: str, characters: int) -> str:
+    """Return the text in at most that many characters: of a longer one its beginning, which says what failed, and its end: why."""
+    if len(text) <= characters:
+        return text
+    before = (characters - len(CUT)) * 2 // 5
+    after = characters - len(CUT) - before
+    return f"{text[:before]}{CUT}{text[len(text) - after :]}"
 
 
 def last_lines(text: str | None, room: int) -> str | None:

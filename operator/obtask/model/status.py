@@ -103,6 +103,13 @@ class FailureReason(StrEnum):
     INVALID_EXPRESSION = "InvalidExpression"
 
 
+class Left(StrEnum):
+    """Whether what a failed attempt has started elsewhere still keeps others out there."""
+
+    HOLDING = "Holding"
+    RELEASED = "Released"
+
+
 class Verb(StrEnum):
     """A command that a person gives (API.md section 5)."""
 
@@ -153,9 +160,7 @@ class Blocker(Stored):
     uid: str = Field(description="Its uid.")
     phase: Phase = Field(description="Its phase.")
     scope: str = Field(description="What it locks: Global, OBProxy or Tenant.")
-    since: Moment | None = Field(
-        default=None, description="Since when it is in that phase: since it failed, since it works with its lock, or since it waits."
-    )
+    since: Moment | None = Field(default=None, description="Since when it holds its lock, or waits.")
 
 
 class LockStatus(Stored):
@@ -216,6 +221,7 @@ class Failure(Stored):
     reason: FailureReason = Field(description="Why it failed.")
     code: str | None = Field(default=None, description="Exit code, SQL error number or HTTP status, if there is one.")
     direction: Direction = Field(description="Forward or Rollback.")
+    refused: bool = Field(default=False, exclude_if=not_, description="The target does not allow the undo: nothing was changed by it.")
 
 
 class SubtaskStatus(Stored):
@@ -241,6 +247,14 @@ class SubtaskStatus(Stored):
     job: str | None = Field(default=None, description="Name of the Job of the last attempt.")
     external: str | None = Field(default=None, description="What the current or last attempt started elsewhere: the id of an obshell task.")
     previous_external: str | None = Field(default=None, description="The same of the attempt before, until this one has its own.")
+    external_mark: str | None = Field(default=None, description="What tells the obshell task in external from another one of the same id.")
+    previous_mark: str | None = Field(default=None, description="The same for previousExternal.")
+    external_left: Left | None = Field(
+        default=None,
+        description="Of a failed attempt: Holding if the obshell task keeps obshell's maintenance, Released if not; absent: nobody knows.",
+    )
+    fresh: bool = Field(default=False, exclude_if=not_, description="The obshell task of the attempt before is not gone on with.")
+    stage: str | None = Field(default=None, description="How far what the attempt follows is, in a few words: 3/11 Start observer.")
     kept: str | None = Field(
         default=None,
         description="sha256 of the object that was kept for restore, and of what it is; recorded before it is changed. none: nothing yet.",
@@ -275,6 +289,7 @@ class TaskStatus(Stored):
     message: str | None = Field(default=None, description="Why the task is in its phase, for people.")
     progress: str | None = Field(default=None, description="Steps done / steps.")
     current_step: str | None = Field(default=None, description="The step that runs, failed or is being undone.")
+    step_summary: str | None = Field(default=None, description="The same, and how far what it follows is: go 3/11 Start observer.")
     started_at: Moment | None = Field(default=None, description="When the first attempt was recorded; never reset.")
     finished_at: Moment | None = Field(default=None, description="When the task ended.")
     allowed_actions: tuple[Verb, ...] = Field(default=(Verb.CANCEL,), description="The commands that would be accepted now.")

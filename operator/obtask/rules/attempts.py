@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from obtask import names
-from obtask.model.actions import WaitAction, works_on_what_it_undoes
+from obtask.model.actions import WaitAction
 from obtask.model.attempt import NOTHING_KEPT, Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
-from obtask.model.limits import NONCE_DIGESTS, kept_room, message_room, one_line
+from obtask.model.limits import NONCE_DIGESTS, STAGE_CHARACTERS, kept_room, message_room, one_line
 from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
 from obtask.model.task import InvalidSpec, Task
+from obtask.rules import elsewhere
 from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Report
@@ -67,6 +68,9 @@ class Place:
             runner=status.runner,
             external=status.external,
             previous_external=status.previous_external,
+            external_mark=status.external_mark,
+            previous_mark=status.previous_mark,
+            fresh=status.fresh,
             counterpart=counterpart,
             nonce_digests=status.nonce_digests,
             kept=status.kept,
@@ -116,12 +120,8 @@ def begin_undo(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskSta
 
 def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str, object]) -> SubtaskStatus:
     fresh = {"runner": place.runner, "started_at": now, "finished_at": None, "message": None, "failure": None, "next_attempt_at": None}
-    fresh |= {
-        "log_tail": None,
-        "log_ref": None,
-        "external": None,
-        "previous_external": _taken_up(place, status, change["phase"]),
-    }
+    fresh |= {"log_tail": None, "log_ref": None}
+    fresh |= elsewhere.begun(place.subtask, status, undoes=change["phase"] is SubtaskPhase.ROLLING_BACK)
     begun = status.model_copy(update=fresh | change)
     attempt = place.attempt(begun)
     job = job_name(attempt.task, attempt.id) if isinstance(attempt.action, JobAction) else None
@@ -133,15 +133,6 @@ def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str,
 def _is_restored(subtask: Subtask) -> bool:
     undo = subtask.rollback.action if subtask.rollback is not None else None
     return isinstance(undo, ResourceAction) and undo.restore is True
-
-
-def _taken_up(place: Place, status: SubtaskStatus, phase: object) -> str | None:
-    """Return what was started elsewhere and is the next attempt's business, too: an attempt takes up what one like it has left."""
-    undo, undoes = place.subtask.rollback, phase is SubtaskPhase.ROLLING_BACK
-    failed_undo = status.failure is not None and status.failure.direction is Direction.ROLLBACK
-    has_undone = status.phase is SubtaskPhase.ROLLING_BACK or failed_undo
-    on_the_same = undoes and undo is not None and works_on_what_it_undoes(undo.action)
-    return status.external or status.previous_external if undoes is has_undone or on_the_same else None
 
 
 def settle(
@@ -162,15 +153,14 @@ def settle(
     """
     status = _with_references(status, report.seen)
     match report.seen:
-        case Running(message=message):
+        case Running() as running:
             held_back = status.message is not None and progress_at is not None and now < progress_at
-            return status if held_back else _with_progress(place, status, message, now)
+            return status if held_back else _with_progress(place, status, running, now)
         case Succeeded(message=message):
             ended = _end(place, status, report, now, message)
             if status.phase is SubtaskPhase.RUNNING:
                 return ended.model_copy(update={"phase": SubtaskPhase.SUCCEEDED})
-            # What is undone is no longer there to be taken up again.
-            ended = ended.model_copy(update={"external": None, "previous_external": None})
+            ended = ended.model_copy(update=elsewhere.undone())
             if undoing:
                 return ended.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK})
             ended = ended.model_copy(update={"changed": False})
@@ -181,15 +171,14 @@ def settle(
             return _begin_forward(place, ended, now)
         case Failed() as failed:
             return _failed(place, status, report, failed, now, may_retry=not stopping)
-        case Lost():
+        case Lost(message=message):
             left_to_others = draining and not stopping and place.step.interrupted is Interrupted.RERUN
-            return status if left_to_others else _lost(place, status, report, now, stopping=stopping)
+            return status if left_to_others else _lost(place, status, report, now, message, stopping=stopping)
 
 
 def _with_references(status: SubtaskStatus, seen: Seen) -> SubtaskStatus:
     """Return the subtask with what the executor needs to have on record."""
-    name = None if isinstance(seen, Lost) else seen.external
-    change: dict[str, object] = {} if name is None else {"external": name, "previous_external": None}
+    change = elsewhere.known(status, seen)
     digest = seen.nonce_digest if isinstance(seen, Running) else None
     if digest is not None and digest not in status.nonce_digests:
         # Whoever recorded the attempt may still make what the older ones prove.
@@ -200,28 +189,30 @@ def _with_references(status: SubtaskStatus, seen: Seen) -> SubtaskStatus:
     return status.model_copy(update=change) if change else status
 
 
-def _with_progress(place: Place, status: SubtaskStatus, message: str | None, now: datetime) -> SubtaskStatus:
+def _with_progress(place: Place, status: SubtaskStatus, seen: Running, now: datetime) -> SubtaskStatus:
     # What a short attempt is doing is not worth a write to the API server.
-    if not message or status.started_at is None or now - status.started_at < PROGRESS_SHOWN_AFTER:
+    if not seen.message or status.started_at is None or now - status.started_at < PROGRESS_SHOWN_AFTER:
         return status
-    return status.model_copy(update={"message": one_line(message, room=place.room)})
+    stage = one_line(seen.stage, STAGE_CHARACTERS) if seen.stage else None
+    return status.model_copy(update={"message": one_line(seen.message, room=place.room), "stage": stage})
 
 
-def _lost(place: Place, status: SubtaskStatus, report: Report, now: datetime, *, stopping: bool) -> SubtaskStatus:
+def _lost(place: Place, status: SubtaskStatus, report: Report, now: datetime, why: str | None, *, stopping: bool) -> SubtaskStatus:
     if stopping:
         return abandon(_end(place, status, report, now, None), now)
     if place.step.interrupted is Interrupted.RERUN:
         return begin_undo(place, status, now) if status.phase is SubtaskPhase.ROLLING_BACK else begin(place, status, now)
-    failed = Failed(FailureReason.INTERRUPTED, "the operator stopped in the middle; nobody knows how far the attempt got")
+    failed = Failed(FailureReason.INTERRUPTED, why or "the operator stopped in the middle; nobody knows how far the attempt got")
     return _failed(place, status, report, failed, now, may_retry=False)
 
 
 def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed, now: datetime, *, may_retry: bool) -> SubtaskStatus:
     message = one_line(failed.message, room=place.room)
-    failure = Failure(reason=failed.reason, code=failed.code, direction=_direction(status))
+    refused = failed.refused and status.phase is SubtaskPhase.ROLLING_BACK
+    failure = Failure(reason=failed.reason, code=failed.code, direction=_direction(status), refused=refused)
     ended = _end(place, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
     retry = place.step.auto_retry
-    hopeless = failed.permanent or (failed.reason in NEVER_AUTOMATIC and not failed.passing)
+    hopeless = failed.permanent or refused or (failed.reason in NEVER_AUTOMATIC and not failed.passing)
     if not may_retry or retry is None or status.auto_retries >= retry.limit or hopeless:
         return ended
     pause = min(retry.backoff_seconds * 2**status.auto_retries, retry.max_backoff_seconds)
@@ -277,6 +268,7 @@ def _end(place: Place, status: SubtaskStatus, report: Report, now: datetime, mes
     untouched = isinstance(report.seen, Succeeded | Failed) and report.seen.untouched
     if untouched and status.phase is SubtaskPhase.RUNNING and status.changed_in == status.attempts:
         change |= {"changed": False, "changed_in": 0}
+    change |= elsewhere.ended(report.seen)
     return status.model_copy(update=change | _NO_LONGER_LIVE)
 
 

@@ -4,7 +4,8 @@ import json
 from datetime import datetime
 from typing import assert_never
 
-from obtask.model.command import Command
+from obtask import names
+from obtask.model.command import Command, Option
 from obtask.model.limits import (
     HISTORY_BYTES,
     HISTORY_ENTRIES,
@@ -29,6 +30,7 @@ from obtask.model.status import (
     Verb,
 )
 from obtask.rules import messages
+from obtask.rules.elsewhere import irreversible, left_behind
 
 FORBIDDEN_BY_CURRENT_STEP = {
     Verb.RETRY: Forbidden.RETRY,
@@ -46,7 +48,9 @@ def allowed_actions(spec: TaskSpec | None, status: TaskStatus) -> tuple[Verb, ..
     """Return exactly the commands that would be accepted now. ``spec`` is None when it cannot be read."""
     if spec is None:
         return tuple(verb for verb in _by_phase(status) if verb not in WORKING_ON)
-    return tuple(verb for verb in _by_phase(status) if forbidding_step(spec, status, verb) is None)
+    allowed = tuple(verb for verb in _by_phase(status) if forbidding_step(spec, status, verb) is None)
+    hopeless = Verb.ROLLBACK in allowed and status.direction is Direction.FORWARD and irreversible(spec, status) is not None
+    return tuple(verb for verb in allowed if verb is not Verb.ROLLBACK) if hopeless else allowed
 
 
 def _by_phase(status: TaskStatus) -> tuple[Verb, ...]:
@@ -84,12 +88,21 @@ def refusal(spec: TaskSpec | None, status: TaskStatus, command: Command) -> str 
     verb = Verb(command.verb)
     allowed = allowed_actions(spec, status)
     if verb in allowed:
-        return None
+        backward = command.option is not None and status.direction is Direction.ROLLBACK
+        return (
+            f"{names.ACTION_OPTION_ANNOTATION}={command.option} is for a retry forward, and the task is rolling back" if backward else None
+        )
     if verb in _by_phase(status):
         step = forbidding_step(spec, status, verb) if spec is not None else None
-        why = f'step "{step}" forbids {verb}' if step else f"{verb} needs a spec that this version can read"
+        why = f'step "{step}" forbids {verb}' if step else _why_not(spec, status, verb)
         return f"{why}; {messages.allowed_now(allowed)}"
     return messages.not_allowed(verb, status.phase, allowed)
+
+
+def _why_not(spec: TaskSpec | None, status: TaskStatus, verb: Verb) -> str:
+    if spec is None:
+        return f"{verb} needs a spec that this version can read"
+    return f"{verb} would change nothing: {irreversible(spec, status)}"
 
 
 def answered(status: TaskStatus, command: Command, result: ActionResult, message: str, now: datetime) -> TaskStatus:
@@ -128,35 +141,39 @@ def needs_lock_again(status: TaskStatus, verb: Verb) -> bool:
     return status.reason is Reason.LOCK_LOST and verb in WORKING_ON
 
 
-def carry_out(status: TaskStatus, verb: Verb, now: datetime) -> tuple[TaskStatus, str]:
+def carry_out(status: TaskStatus, verb: Verb, now: datetime, option: Option | None = None) -> tuple[TaskStatus, str]:
     """Return the status that an accepted command leads to, before any attempt is started, and what was done."""
     match verb:
         case Verb.RETRY:
-            return _retry(status)
+            return _retry(status, fresh=option is Option.FRESH)
         case Verb.ROLLBACK:
             return _roll_back(status), "rolling back"
         case Verb.SKIP:
             change = {"phase": Phase.SKIPPED, "reason": Reason.SKIPPED_BY_USER, "finished_at": now, "lock": None}
-            return status.model_copy(update=change | {"message": "skipped: nothing was executed or undone by that"}), "task skipped"
+            also = f"; {left}" if (left := left_behind(status)) else ""
+            text = one_line(f"skipped: nothing was executed or undone by that{also}")
+            return status.model_copy(update=change | {"message": text}), f"task skipped{also}"
         case Verb.SKIP_STEP:
-            return _resume(status, SubtaskPhase.SKIPPED), f'failed subtasks of step "{status.current_step}" skipped'
+            also = f"; {left}" if (left := left_behind(status)) else ""
+            return _resume(status, SubtaskPhase.SKIPPED), f'failed subtasks of step "{status.current_step}" skipped{also}'
         case Verb.CANCEL:
             return _cancel(status, now)
         case never:
             assert_never(never)
 
 
-def _retry(status: TaskStatus) -> tuple[TaskStatus, str]:
+def _retry(status: TaskStatus, *, fresh: bool) -> tuple[TaskStatus, str]:
     if status.direction is Direction.ROLLBACK:
         return _roll_back(status), "going on with the rollback"
-    return _resume(status, SubtaskPhase.PENDING), f'running step "{status.current_step}" again'
+    afresh = ", started afresh" if fresh else ""
+    return _resume(status, SubtaskPhase.PENDING, fresh=fresh), f'running step "{status.current_step}" again{afresh}'
 
 
 GOING_ON = {"failed_subtask": None, "failed_subtasks": None, "cancelling": False, "message": None}
 
 
-def _resume(status: TaskStatus, phase: SubtaskPhase) -> TaskStatus:
-    steps = tuple(_revive(step, phase) if step.name == status.current_step else step for step in status.steps)
+def _resume(status: TaskStatus, phase: SubtaskPhase, *, fresh: bool = False) -> TaskStatus:
+    steps = tuple(_revive(step, phase, fresh=fresh) if step.name == status.current_step else step for step in status.steps)
     return status.model_copy(update=GOING_ON | {"phase": Phase.RUNNING, "reason": Reason.EXECUTING, "steps": steps})
 
 
@@ -164,19 +181,19 @@ def _resume(status: TaskStatus, phase: SubtaskPhase) -> TaskStatus:
 NOT_DONE = frozenset({SubtaskPhase.FAILED, SubtaskPhase.PENDING})
 
 
-def _revive(step: StepStatus, phase: SubtaskPhase) -> StepStatus:
+def _revive(step: StepStatus, phase: SubtaskPhase, *, fresh: bool) -> StepStatus:
     return step.model_copy(
         update={
             "phase": SubtaskPhase.RUNNING,
             "finished_at": None,
-            "subtasks": tuple(_revived(subtask, phase) if subtask.phase in NOT_DONE else subtask for subtask in step.subtasks),
+            "subtasks": tuple(_revived(subtask, phase, fresh=fresh) if subtask.phase in NOT_DONE else subtask for subtask in step.subtasks),
         }
     )
 
 
-def _revived(subtask: SubtaskStatus, phase: SubtaskPhase) -> SubtaskStatus:
+def _revived(subtask: SubtaskStatus, phase: SubtaskPhase, *, fresh: bool) -> SubtaskStatus:
     tail = None if subtask.log_ref else subtask.log_tail
-    return subtask.model_copy(update={"phase": phase, "auto_retries": 0, "next_attempt_at": None, "log_tail": tail})
+    return subtask.model_copy(update={"phase": phase, "auto_retries": 0, "next_attempt_at": None, "log_tail": tail, "fresh": fresh})
 
 
 def _roll_back(status: TaskStatus) -> TaskStatus:

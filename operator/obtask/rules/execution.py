@@ -26,6 +26,7 @@ from obtask.rules.attempts import (
 )
 from obtask.rules.decision import Intent, Record, Rest, Stop
 from obtask.rules.observation import Observation
+from obtask.rules.turning_back import turned_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def advance(task: Task, seen: Observation, status: TaskStatus, before: TaskStatu
             stop = tuple(stage.alive)
             return Stop(stop) if moved == status else Record(moved, cancel=stop)
         return Record(stopped(moved, seen))
+    if undoing and (forward := turned_back(moved, stage.step, seen.now)) is not None:
+        return Record(forward)
     while not _unfinished(stage, undoing=undoing):
         failed = progress.failed_ones(stage.step)
         if failed:

@@ -16,6 +16,7 @@ class Vocabulary(Enum):
     SQL = "sql"
     HTTP = "http"
     RESOURCE = "resource"
+    OBSHELL = "obshell"
 
 
 class Gives(Enum):

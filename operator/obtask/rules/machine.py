@@ -180,7 +180,7 @@ def _obey(task: Task, spec: TaskSpec, seen: Observation, command: Command) -> In
 
 
 def _carried_out(task: Task, seen: Observation, status: TaskStatus, command: Command) -> Record:
-    moved, done = commands.carry_out(status, Verb(command.verb), seen.now)
+    moved, done = commands.carry_out(status, Verb(command.verb), seen.now, command.option)
     moved = commands.answered(moved, command, ActionResult.ACCEPTED, done, seen.now)
     locked = _with_status(task, moved)
     match moved.phase:
@@ -250,6 +250,7 @@ def _seal(task: Task, seen: Observation, record: Record) -> Record:
     derived: dict[str, object] = {"allowed_actions": commands.allowed_actions(spec, status)}
     if spec is not None:
         derived["progress"] = progress.progress(status) if status.steps else f"0/{len(spec.steps)}"
+    derived["step_summary"] = progress.step_summary(status)
     derived |= {} if status.phase is Phase.WAITING else _UNBLOCKED
     derived |= {"lock": None, "cancelling": False} if status.phase.finished else {}
     sealed = with_conditions(status.model_copy(update=derived), task.metadata, seen.now)

@@ -14,6 +14,7 @@ from obtask.model.status import (
     TaskStatus,
 )
 
+WORKING = frozenset({SubtaskPhase.RUNNING, SubtaskPhase.ROLLING_BACK})
 DONE = frozenset({SubtaskPhase.SUCCEEDED, SubtaskPhase.SKIPPED})
 
 
@@ -40,6 +41,14 @@ def position(status: TaskStatus, step: str) -> str:
     """Return where a step stands, as people read it: step 2/3 "resize"."""
     number = next((index for index, other in enumerate(status.steps, 1) if other.name == step), 0)
     return f'step {number}/{len(status.steps)} "{step}"'
+
+
+def step_summary(status: TaskStatus) -> str | None:
+    """Return the current step, and how far what its only running subtask follows is: ``go 3/11 Start observer``."""
+    step = next((step for step in status.steps if step.name == status.current_step), None)
+    working = [sub for sub in step.subtasks if sub.phase in WORKING] if step is not None else []
+    stage = working[0].stage if len(working) == 1 else None
+    return f"{status.current_step} {stage}" if stage else status.current_step
 
 
 def find_step(status: TaskStatus, name: str) -> StepStatus:

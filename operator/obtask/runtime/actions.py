@@ -93,7 +93,8 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     http_work = HttpWork(secrets, clock=clock, confirmed=confirmed, expressions=evaluator, hosts=hosts, tls=tls, large=large)
     sql, http = (InProcess(work, clock=clock, slots=slots, idle=idle, pace=pace, on_end=around.on_news) for work in (sql_work, http_work))
     obshell = Obshell(
-        Tools(secrets, Client(clock=clock, hosts=hosts, large=large), clock, confirmed, agent_slots, pace), on_news=around.on_news
+        Tools(secrets, Client(clock=clock, hosts=hosts, large=large), clock, confirmed, agent_slots, pace, evaluator),
+        on_news=around.on_news,
     )
     acting = api.apart()
     records = Records(around.on_news)

@@ -31,7 +31,7 @@ TOO_MANY_ELEMENTS = (
 _SHOWN = (cel.Type.STRING, cel.Type.INT, cel.Type.UINT, cel.Type.DOUBLE, cel.Type.BOOL)
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=len(Vocabulary))
 def _environment(vocabulary: Vocabulary) -> cel.Env:
     match vocabulary:
         case Vocabulary.SQL:
@@ -42,6 +42,8 @@ def _environment(vocabulary: Vocabulary) -> cel.Env:
             variables = {"status": cel.Type.INT, "headers": headers, "body": cel.Type.DYN}
         case Vocabulary.RESOURCE:
             variables = {"object": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
+        case Vocabulary.OBSHELL:
+            variables = {"data": cel.Type.DYN}
     libraries = [ExtBindings(), ExtEncoders(), ExtMath(), ExtOptional(), ExtStrings(), extension()]
     return cel.NewEnv(variables=variables, extensions=libraries)
 

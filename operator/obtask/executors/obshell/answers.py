@@ -1,13 +1,27 @@
 """Owns what an agent answers: an answer, or a fault. Values of our own, so that the HTTP library shows nowhere else."""
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from enum import Enum
+from http import HTTPStatus
 from typing import Any
+
+from obtask.model.limits import cut_in_the_middle
 
 OK = range(200, 300)
 SHOWN_CODE = 120
 SHOWN_MESSAGE = 4096
+SHOWN_REFUSAL = 320
+LONGEST_HINT = 200
+
+# Of any error of its database obshell says that the task is not found, and why behind a colon.
+_DATABASE_AWAY = re.compile(
+    r"dial |connect|i/o timeout|broken pipe|timed? ?out|bad conn|unavailable|not available|unreachable|\beof\b|error [0-9]{4}\b|"
+    r"database|db (is|not)|no leader|leader|not master|refused|denied",
+    re.IGNORECASE,
+)
+_PLAIN_TO_TLS = b"HTTP request to an HTTPS server"
 
 
 class FaultKind(Enum):
@@ -21,10 +35,11 @@ class FaultKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why there is no answer, in one line."""
+    """Why there is no answer, in one line. ``end`` is what came last of an answer that was too long."""
 
     kind: FaultKind
     message: str
+    end: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +59,24 @@ class Answer:
     @property
     def refusal(self) -> str:
         """Why it refused, for people."""
-        told = ": ".join(part for part in (self.error, self.message) if part)
+        told = cut_in_the_middle(": ".join(part for part in (self.error, self.message) if part), SHOWN_REFUSAL)
         return f"HTTP {self.status}{f': {told}' if told else ''}"
+
+    @property
+    def busy(self) -> bool:
+        """True if it refused because a task of its own is under way, or has failed and was left as it is."""
+        return not self.accepted and "UnderMaintenance" in (self.error or "")
+
+    @property
+    def wrong_password(self) -> bool:
+        """True if it refused because of the password: nothing was carried out."""
+        return self.status == HTTPStatus.UNAUTHORIZED and "Incorrect" in (self.error or "") and "Password" in (self.error or "")
+
+    @property
+    def unknown_task(self) -> bool:
+        """True if it says that there is no such task, and means it: it says the same of every task while its database is away."""
+        away = _DATABASE_AWAY.search((self.message or "").partition(":")[2] or (self.message or ""))
+        return self.status == HTTPStatus.NOT_FOUND and away is None
 
 
 def told(value: Any, limit: int) -> str:
@@ -69,6 +100,8 @@ def read_answer(status: int, octets: bytes) -> Answer | Fault:
         body = json.loads(octets)
     except (ValueError, RecursionError):
         body = None
+    if status not in OK and _PLAIN_TO_TLS in octets[:LONGEST_HINT]:
+        return Answer(status, message="it speaks TLS only: its url begins with https://")
     if not isinstance(body, dict):
         return Answer(status) if status not in OK else Fault(FaultKind.UNKNOWN, f"HTTP {status}, but the answer is not that of obshell")
     error = body.get("error")

@@ -3,17 +3,16 @@
 import asyncio
 import json
 import os
-import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from yarl import URL
 
 from obtask.executors.connections import AgentConnection
@@ -21,6 +20,7 @@ from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused, share_of
 from obtask.executors.large_answers import SMALL_BYTES, LargeAnswers
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer, told
 from obtask.executors.obshell.encryption import seal
+from obtask.executors.obshell.passwords import Session, session_for
 from obtask.executors.outbound import Disconnected, open_session
 from obtask.executors.rsa import read_public_key
 
@@ -31,28 +31,7 @@ LONGEST_ANSWER = 4 * 1024 * 1024
 LARGE_ANSWER = 256 * 1024  # read in a thread
 READ_BYTES = 64 * 1024
 
-OCS_HEADER = "X-OCS-Header"
-AGENT_HEADER = "X-OCS-Agent-Header"
-_OBPROXY = re.compile(r"/api/v1/obproxy(/|$)|/api/v1/task/(dag|node|sub_task)/[45]")
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What must be known of an agent before it is asked: its key, and whose password it wants."""
-
-    target: AgentConnection
-    key: RSAPublicKey = field(repr=False)
-    password: str = field(repr=False)
-    agent_password: bool = False
-
-    def header_name(self, path: str) -> str:
-        """Return the header for this path: what concerns OBProxy takes the agent's password, the rest that of root@sys."""
-        return AGENT_HEADER if self.agent_password or _OBPROXY.match(path) else OCS_HEADER
-
-    def password_for(self, path: str) -> str:
-        """Return the password that goes into the header for this path."""
-        own = self.target.agent_password if self.header_name(path) == AGENT_HEADER else None
-        return self.password if own is None else own
+END_BYTES = 64 * 1024  # of an answer that is too long
 
 
 class Client:
@@ -72,6 +51,8 @@ class Client:
         self._large = large or LargeAnswers()
         self._share = self._large.of(namespace)
         self.last_size = 0  # of the last answer, in bytes
+        self.ahead = timedelta()  # how much the clock of the agent that answered last is before ours
+        self._worked: str | None = None  # the password that was taken last
         self._tls = tls or ssl.create_default_context()
         self._clock = clock
         self._chance = chance
@@ -85,17 +66,17 @@ class Client:
         """Take note that nobody looks at the last answer any more: others may have the room that it takes."""
         self._share.leave()
 
-    async def open(self, target: AgentConnection) -> Session | Fault:
-        """Ask the agent who it is and for its key; of several, the first one that answers."""
+    async def open(self, target: AgentConnection, set_by_body: tuple[str, ...] = ()) -> Session | Fault:
+        """Ask the agent who it is and for its key; of several, the first that answers. ``set_by_body``: passwords that it may have now."""
         faults = []
         for url in (target.url, *target.others):
-            opened = await self._open(replace(target, url=url, others=()))
+            opened = await self._open(replace(target, url=url, others=()), set_by_body)
             if isinstance(opened, Session) or opened.kind is FaultKind.FORBIDDEN or not target.others:
                 return opened
             faults.append(opened.message)
         return Fault(FaultKind.NOT_SENT, f"none of {len(faults)} agents answers: {'; '.join(faults)}")
 
-    async def _open(self, target: AgentConnection) -> Session | Fault:
+    async def _open(self, target: AgentConnection, set_by_body: tuple[str, ...]) -> Session | Fault:
         info = await self._ask(target, "/api/v1/info")
         if isinstance(info, Fault):
             return info
@@ -111,9 +92,7 @@ class Client:
         methods = info.get("supportedAuth")
         if isinstance(methods, list) and methods and "v2" not in methods:
             return Fault(FaultKind.NOT_SENT, f"{target.url} is obshell {told(info.get('version'), 40)}: 4.2.3 or later is needed")
-        protected = info.get("security") is True
-        password = "" if info.get("identity") == "SINGLE" and not protected else target.password
-        return Session(target, key, password, protected and info.get("identity") != "CLUSTER AGENT")
+        return session_for(target, key, info, set_by_body)
 
     async def send(
         self,
@@ -125,11 +104,24 @@ class Client:
         body: Any = None,
         seconds: float = ASK_SECONDS,
     ) -> Answer | Fault:
-        """Send one encrypted request and return its answer."""
+        """Send one encrypted request and return its answer; one whose password is refused was not carried out, and is sent with another."""
         uri = quote(path) + (f"?{urlencode(query)}" if query else "")
+        passwords = session.passwords_for(path)
+        first: Answer | None = None
+        for password in sorted(passwords, key=lambda one: one != self._worked):
+            answer = await self._sealed(session, method, path, uri, password=password, body=body, seconds=seconds)
+            if not isinstance(answer, Answer) or not answer.wrong_password:
+                self._worked = password
+                return answer
+            first = first or answer
+        return first or Fault(FaultKind.NOT_SENT, "there is no password to ask with")
+
+    async def _sealed(
+        self, session: Session, method: str, path: str, uri: str, *, password: str, body: Any, seconds: float
+    ) -> Answer | Fault:
         sealed = seal(
             session.key,
-            password=session.password_for(path),
+            password=password,
             expires=int(self._clock().timestamp()) + LIFETIME_SECONDS,
             uri=uri,
             body=None if body is None else json.dumps(body),
@@ -165,7 +157,8 @@ class Client:
                 ) as response,
             ):
                 sent = True
-                octets = await self._read(response)
+                self._compare_clocks(response.headers.get("Date"))
+                octets, whole = await self._read(response)
         except HostRefused as refused:
             return Fault(FaultKind.FORBIDDEN, str(refused))
         except Disconnected as lost:
@@ -181,25 +174,41 @@ class Client:
             return Fault(FaultKind.UNKNOWN if sent else FaultKind.NOT_SENT, f"the url of the Secret is none ({type(error).__name__})")
         except (aiohttp.ClientError, OSError) as error:
             return Fault(FaultKind.UNKNOWN, f"{target.url} {'broke off its answer' if sent else 'gave no answer'} ({type(error).__name__})")
-        if octets is None:
-            return Fault(FaultKind.TOO_LONG, f"{target.url}: the answer is longer than {LONGEST_ANSWER // 1024} KiB")
+        if not whole:
+            return Fault(FaultKind.TOO_LONG, f"{target.url}: the answer is longer than {LONGEST_ANSWER // 1024} KiB", octets)
         if len(octets) <= LARGE_ANSWER:
             return read_answer(response.status, octets)
         return await self._share.run(partial(read_answer, response.status, octets))
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
-        """Return the body, or None if it is longer than anybody should send."""
+    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+        """Return the body and True, or the end of one that is longer than anybody should send and False."""
         self._share.leave()
         self.last_size = 0
-        octets = bytearray()
-        while piece := await self._piece(response):
-            octets += piece
-            if len(octets) > LONGEST_ANSWER:
-                return None
-            if len(octets) > SMALL_BYTES:
-                await self._share.enter()
-        self.last_size = len(octets)
-        return bytes(octets)
+        octets, whole = bytearray(), True
+        try:
+            while piece := await self._piece(response):
+                octets += piece
+                whole = whole and len(octets) <= LONGEST_ANSWER
+                if not whole:
+                    del octets[:-END_BYTES]
+                elif len(octets) > SMALL_BYTES:
+                    await self._share.enter()
+        except (aiohttp.ClientError, TimeoutError):
+            if whole:
+                raise
+        if whole:
+            self.last_size = len(octets)
+        else:
+            self._share.leave()
+        return bytes(octets), whole
+
+    def _compare_clocks(self, date: str | None) -> None:
+        """Take note of the agent's time of day, which its answers tell to the second."""
+        try:
+            at = parsedate_to_datetime(date[:64]) if date else None
+            self.ahead = at - self._clock() if at is not None else timedelta()
+        except (ValueError, TypeError):
+            self.ahead = timedelta()
 
     async def _piece(self, response: aiohttp.ClientResponse) -> bytes:
         async with asyncio.timeout(self._share.seconds_left):

@@ -1,16 +1,15 @@
 """Owns the attempts of obshell actions: what a new operator can go on with, because obshell does the work itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from obtask.executors.base import Log
 from obtask.executors.inprocess import unexpected
+from obtask.executors.obshell.context import context_of
 from obtask.executors.obshell.run import Run
-from obtask.executors.obshell.speech import Speech, Tools
-from obtask.model.actions import ObshellAction
+from obtask.executors.obshell.speech import Tools
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
-from obtask.model.status import FailureReason
 
 
 @dataclass(slots=True)
@@ -19,25 +18,31 @@ class _Entry:
 
     ring: Callable[[], None]
     external: str | None = None
+    mark: str | None = None
     progress: str | None = None
+    stage: str | None = None
     end: Outcome | Lost | None = None
     task: asyncio.Task[None] | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     told: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self, progress: str, external: str | None = None) -> None:
+    def tell(self, progress: str, *, external: str | None = None, mark: str | None = None, stage: str | None = None) -> None:
+        news = external not in {None, self.external} or (progress, stage) != (self.progress, self.stage)
+        self.progress, self.stage = progress, stage
         if external is not None:
-            self.external = external
+            self.external, self.mark = external, mark or self.mark
             self.told.set()
-        if progress != self.progress or external is not None:
-            self.progress = progress
+        if news:
             self.ring()
+
+    def ended_at(self, mark: str) -> None:
+        self.mark = mark
 
 
 class Obshell:
     """Starts operations in obshell and follows them. Implements ``Executor``.
 
-    An attempt whose obshell task is on record goes on with any operator; one that has none and was not started here is Lost.
+    An attempt whose obshell task is on record goes on with any operator; of one that has none the agent is asked what it has started.
     """
 
     def __init__(self, tools: Tools, *, on_news: Callable[[AttemptId], None]) -> None:
@@ -56,14 +61,17 @@ class Obshell:
         """Return what became of the attempt; take it up if another operator has left it."""
         entry = self._entries.get(attempt.id)
         if entry is None:
-            if attempt.external is None:
-                return Lost()
             if self._stopping:
                 return Running()
-            entry = self._launch(attempt, log)
-        if entry.end is None:
-            return Running(entry.progress, external=entry.external)
-        return entry.end if isinstance(entry.end, Lost) else replace(entry.end, external=entry.external)
+            entry = self._launch(attempt, log, found=True)
+        match entry.end:
+            case None:
+                return Running(entry.progress, external=entry.external, external_mark=entry.mark, stage=entry.stage)
+            case Lost():
+                # Cut in the middle: the next operator asks the agent what came of it.
+                return Running() if self._stopping else entry.end
+            case _:
+                return replace(entry.end, external=entry.external, external_mark=entry.mark)
 
     async def cancel(self, attempt: Attempt) -> None:
         """Ask the attempt to let obshell cancel its task."""
@@ -88,11 +96,12 @@ class Obshell:
             task.cancel()
         await asyncio.gather(*cut, return_exceptions=True)
 
-    def _launch(self, attempt: Attempt, log: Log) -> _Entry:
-        entry = self._entries[attempt.id] = _Entry(lambda: self._on_news(attempt.id), attempt.external)
+    def _launch(self, attempt: Attempt, log: Log, *, found: bool = False) -> _Entry:
+        entry = self._entries[attempt.id] = _Entry(lambda: self._on_news(attempt.id), attempt.external, attempt.external_mark)
         if attempt.external is not None:
             entry.told.set()
-        entry.task = asyncio.create_task(self._supervised(attempt, log, entry), name=f"obshell {attempt.task}/{attempt.id.subtask}")
+        work = self._supervised(attempt, log, entry, found=found)
+        entry.task = asyncio.create_task(work, name=f"obshell {attempt.task}/{attempt.id.subtask}")
         self._live.add(entry.task)
         entry.task.add_done_callback(lambda task: self._ended(entry, task))
         return entry
@@ -105,22 +114,17 @@ class Obshell:
         entry.told.set()
         entry.ring()
 
-    async def _supervised(self, attempt: Attempt, log: Log, entry: _Entry) -> None:
+    async def _supervised(self, attempt: Attempt, log: Log, entry: _Entry, *, found: bool) -> None:
         try:
-            entry.end = await self._outcome(attempt, log, entry)
+            entry.end = await self._outcome(attempt, log, entry, found=found)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must become a value: nobody awaits this task
             entry.end = unexpected(attempt, log, error)
 
-    def _outcome(self, attempt: Attempt, log: Log, entry: _Entry) -> Awaitable[Outcome]:
-        action = attempt.action
-        if not isinstance(action, ObshellAction):
-            raise TypeError(f"not an obshell action: {type(action).__name__}")
-        ref = action.connection or attempt.connection
-        if ref is None:
-            return _no_connection()
-        run = Run(attempt, action, Speech(attempt, ref, self._tools, log), tools=self._tools, log=log, watcher=entry)
-        return run.carry_out() if attempt.external is None else run.follow(attempt.external)
-
-
-async def _no_connection() -> Outcome:
-    return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or obshell.connection")
+    async def _outcome(self, attempt: Attempt, log: Log, entry: _Entry, *, found: bool) -> Outcome | Lost:
+        context = context_of(attempt, log, entry, self._tools)
+        if isinstance(context, Failed):
+            return context
+        run = Run(context)
+        if attempt.external is not None:
+            return await run.follow(attempt.external, attempt.external_mark)
+        return await (run.recover() if found else run.carry_out())

@@ -1,282 +1,236 @@
 """Owns the order of one obshell attempt: start an operation, or take up what the attempt before left; then follow to the end."""
 
-import asyncio
-import contextlib
 import json
-from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar
+from datetime import datetime
 
-from obtask.executors.base import Log
+from obtask.executors.evaluation.evaluator import first_fault
+from obtask.executors.obshell import others
+from obtask.executors.obshell.allowance import LONGEST_POST_SECONDS
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
-from obtask.executors.obshell.client import Session
-from obtask.executors.obshell.dag import Dag, Operator, State, read_dag
-from obtask.executors.obshell.speech import SAFE, Miss, Speech, Tools, shortened
-from obtask.masking.body import masked, secrets_of
-from obtask.model.actions import HttpMethod, ObshellAction
-from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
+from obtask.executors.obshell.busy import Busy
+from obtask.executors.obshell.context import LOOK_SECONDS, Context
+from obtask.executors.obshell.dag import Dag, State, read_dag
+from obtask.executors.obshell.marks import is_same, mark_of
+from obtask.executors.obshell.passwords import Session
+from obtask.executors.obshell.search import EARLIER, Found, started_since
+from obtask.executors.obshell.speech import Miss, shortened
+from obtask.executors.obshell.stopping import give_up
+from obtask.executors.obshell.takeup import GONE_AFTER, Again, Begun, TakeUp
+from obtask.executors.obshell.verdict import judge, succeeded
+from obtask.model.actions import only_looks
+from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
 from obtask.model.status import FailureReason
 
-LONGEST_POST_SECONDS = 600.0  # as the SDK has it
-LONGEST_LOOK_SECONDS = 10.0
-ANSWER_GRACE_SECONDS = 10.0  # for the answer that tells which task a cancelled attempt has started
-GONE_AFTER = 10  # misses in a row: an agent whose database is away may not know its own tasks for a moment
+ANSWER_GRACE_SECONDS = 4.0  # for the answer that tells which task a cancelled attempt has started
+SEARCH_SECONDS = 2.0
+TRIES = 10
 SLOWER_AFTER = 60  # looks
 SLOWER = 5
-
-
-T = TypeVar("T")
-
-
-class Watcher(Protocol):
-    """Who is told how the attempt goes, and tells it to stop."""
-
-    stop: asyncio.Event
-
-    def tell(self, progress: str, external: str | None = None) -> None:
-        """Take note of what the attempt is doing, and of what it has started."""
+SLOWEST = 30
+REFUSALS = range(400, 500)
 
 
 class Run:
     """One attempt on its way."""
 
-    def __init__(self, attempt: Attempt, action: ObshellAction, speech: Speech, *, tools: Tools, log: Log, watcher: Watcher) -> None:
-        self._attempt = attempt
-        self._action = action
-        self._tools = tools
-        self._log = log
-        self._watcher = watcher
-        self._speech = speech
-        for secret in secrets_of(action.body):
-            log.hide(secret)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._busy = Busy(context)
+        self._awaits_slot = False
 
     async def carry_out(self) -> Outcome:
         """Go from the beginning to the end."""
-        self._watcher.tell("connecting")
-        before = self._attempt.previous_external
-        if self._action.operator is not None:
-            begun = await self._undo(before)
-        else:
-            begun = await (self._take_up(before) if before else self._start(self._action.path or "/"))
-        return begun if isinstance(begun, Succeeded | Failed) else await self.follow(begun)
+        context = self._context
+        context.watcher.tell("connecting")
+        invalid = await first_fault(context.tools.expressions, context.attempt.namespace, context.action)
+        if invalid is not None:
+            return invalid
+        begun = await self._begin()
+        return begun if isinstance(begun, Succeeded | Failed) else await self.follow(begun.dag, begun.mark)
 
-    async def follow(self, dag: str) -> Outcome:
+    async def recover(self) -> Outcome | Lost:
+        """Go on with what an operator has started that is gone, if the agent tells what that was."""
+        context, attempt = self._context, self._context.attempt
+        if only_looks(context.action):
+            context.log.write("going on: the operator that began this attempt is gone, and asking again does no harm")
+            return await self.carry_out()
+        context.watcher.tell("looking for what was started before the operator was gone")
+        found: Begun | Found | None = None
+        for _ in range(TRIES):
+            found = await context.time.unless_over(self._look_for(attempt.started_at))
+            if isinstance(found, Begun):
+                return await self.follow(found.dag, found.mark)
+            if found is None or found.answered:
+                break
+            await context.time.pause(context.tools.poll_seconds)
+        told = found.told if isinstance(found, Found) else "there was no time to look for it"
+        return Lost(f"the operator stopped in the middle; nobody knows how far the attempt got: {told}")
+
+    async def follow(self, dag: str, mark: str | None = None) -> Outcome:
         """Go with a DAG to its end."""
-        self._watcher.tell(f"following obshell task {dag}", dag)
-        seen, misses, looks = f"obshell task {dag}", 0, 0
-        while (why := self._over()) is None:
+        context = self._context
+        context.watcher.tell(f"following obshell task {dag}", external=dag, mark=mark)
+        seen, misses, looks, refused = f"obshell task {dag}", 0, 0, 0
+        while (why := context.time.over) is None:
             looks += 1
-            found = await self._speech.look(dag, self._within(LONGEST_LOOK_SECONDS))
+            found = await context.time.unless_over(context.speech.look(dag, context.time.within(LOOK_SECONDS)))
+            if isinstance(found, Dag) and not is_same(mark, found):
+                found = Miss(f"its id is that of another task now, {found.title}", gone=True)
             if isinstance(found, Dag):
-                misses, seen = 0, found.progress
-                self._speech.write_news(found)
+                misses, refused, seen, mark = 0, 0, found.progress, mark_of(found)
                 if found.ended:
-                    return self._judge(found)
-                self._watcher.tell(found.progress)
-                del found  # it may be large, and the pause long
-            else:
+                    context.note_end(found)
+                    return await judge(context, found)
+                await self._show(found, looks)
+            elif found is not None:
                 misses = misses + 1 if found.gone else 0
+                refused = refused + 1 if found.wrong_password else 0
                 if misses >= GONE_AFTER:
-                    return self._failed(FailureReason.NOT_FOUND, f"obshell does not know task {dag} any more: how it ended is unknown")
-                self._watcher.tell(f"{found.message}; asking again; last seen: {seen}")
-            await self._pause(self._tools.poll_seconds * max(SLOWER if looks > SLOWER_AFTER else 1, self._speech.effort))
-        return await self._give_up(dag, why, seen)
+                    text = f"obshell does not know task {dag} any more: how it ended is unknown"
+                    return context.failed(FailureReason.NOT_FOUND, text)
+                context.watcher.tell(f"{found.message}; asking again; last seen: {seen}")
+            del found  # it may be large, and the pause long
+            slower = max(SLOWER if looks > SLOWER_AFTER else 1, context.speech.effort, min(2**refused, SLOWEST) if refused else 1)
+            await context.time.pause(context.tools.poll_seconds * slower)
+        return await give_up(context, dag, why, seen, mark)
 
-    async def _start(self, path: str) -> Outcome | str:
+    async def _show(self, dag: Dag, looks: int) -> None:
+        self._context.script.news(dag)
+        ids = others.ids_of(dag) if looks % SLOWER == 0 else ()
+        elsewhere = await self._context.time.unless_over(others.look_at(self._context, ids, SEARCH_SECONDS)) if ids else None
+        also = others.told(elsewhere) if elsewhere else ""
+        self._context.watcher.tell(dag.progress + also, stage=dag.stage_name)
+
+    async def _begin(self) -> Outcome | Begun:
+        attempt, purpose, taking_up = self._context.attempt, self._context.purpose, TakeUp(self._context, self._busy)
+        if self._context.action.operator is not None:
+            return await taking_up.undo(attempt.previous_external)
+        if purpose.takes_up and attempt.previous_external is not None and not attempt.fresh:
+            taken = await taking_up.retry(attempt.previous_external)
+            if not isinstance(taken, Again):
+                return taken
+            self._context.log.write(f"{taken.why}: starting the operation again")
+        elif attempt.fresh and attempt.previous_external is not None:
+            self._context.log.write(
+                f"starting the operation again, as it was asked for: obshell task {attempt.previous_external} is left as it is"
+            )
         try:
-            return await self._request(path)
+            return await self._start()
         finally:
-            self._speech.slot.give_back()
+            self._context.speech.slot.give_back()
 
-    async def _request(self, path: str) -> Outcome | str:
-        method, body = self._action.method, self._action.body
-        self._log.write(f"{method} {path}{'' if body is None else ' ' + shortened(json.dumps(masked(body), ensure_ascii=False))}")
-        session = await self._ready(method)
-        if (why := self._over()) is not None:
-            waited = "" if self._speech.slot.held else ": it waited for a free slot in the operator all the time"
-            return self._failed(why, f"{self._cause(why)}: {method} {path} was not sent{waited}")
-        if isinstance(session, Failed):
-            self._log.write(f"failed: {session.message}")
-            return session
-        if not isinstance(session, Session):
-            told = session.message if session else "no connection"
-            forbidden = session is not None and session.kind is FaultKind.FORBIDDEN
-            reason = FailureReason.FORBIDDEN if forbidden else FailureReason.CONNECTION_FAILED
-            return self._failed(reason, f"{method} {path} was not sent: {told}")
-        self._watcher.tell(f"waiting for the answer to {method} {path}")
-        sending = self._speech.request(session, method, path, body, self._within(LONGEST_POST_SECONDS))
-        answer = await self._unless_stopped(sending, ANSWER_GRACE_SECONDS)
-        if not isinstance(answer, Answer):
-            return self._unanswered(f"{method} {path}", answer)
+    async def _start(self) -> Outcome | Begun:
+        """Send the attempt's request; again, when obshell was busy and refused it."""
+        context, action = self._context, self._context.action
+        request = f"{action.method} {action.path}"
+        context.log.write(
+            f"{request}{'' if context.shown_body is None else ' ' + shortened(json.dumps(context.shown_body, ensure_ascii=False))}"
+        )
+        while True:
+            session = await self._ready()
+            if not isinstance(session, Session):
+                return self._not_sent(request, session)
+            context.watcher.tell(f"waiting for the answer to {request}")
+            sent_at = context.tools.clock()
+            sending = context.speech.request(
+                session, action.method, action.path or "/", action.body, context.time.within(LONGEST_POST_SECONDS)
+            )
+            answer = await context.time.unless_over(sending, ANSWER_GRACE_SECONDS)
+            if not isinstance(answer, Answer):
+                return await self._unanswered(request, answer, sent_at)
+            if not answer.busy:
+                return await self._answered(request, answer)
+            found = await self._busy.look(answer)
+            if not self._busy.waits or self._busy.is_own(found):
+                text = f"{request}: obshell refused: {answer.refusal}; in the way: {found.told()}"
+                return context.failed(FailureReason.HTTP_STATUS, text, str(answer.status))
+            await self._busy.wait(request, answer, found)
+            if (why := context.time.over) is not None:
+                text = f"{context.time.cause(why)}: {request} was refused while obshell is busy: waited for {found.told()}"
+                return context.failed(why, text)
+
+    async def _answered(self, request: str, answer: Answer) -> Outcome | Begun:
+        context = self._context
         if not answer.accepted:
-            return self._failed(FailureReason.HTTP_STATUS, f"{method} {path}: obshell refused: {answer.refusal}", str(answer.status))
+            text = f"{request}: obshell refused: {answer.refusal}"
+            return context.failed(FailureReason.HTTP_STATUS, text, str(answer.status), untouched=answer.status in REFUSALS)
         dag = read_dag(answer.data)
-        if dag is None:
-            return self._succeeded(f"accepted with HTTP {answer.status}; no obshell task was started")
-        self._log.write(f"HTTP {answer.status}: {dag.title} has {dag.max_stage} stages")
-        return dag.id
+        if dag is not None:
+            stages = f"has {dag.max_stage} stages" if dag.state is not State.SUCCEED else "is done"
+            context.log.write(f"HTTP {answer.status}: {dag.title} {stages}")
+            return Begun(dag.id, mark_of(dag))
+        if context.purpose.dag is not None:
+            return Begun(context.purpose.dag)
+        if answer.data is not None:
+            context.log.write(f"HTTP {answer.status}: {context.shown_data(answer.data)}")
+        return await succeeded(context, f"accepted with HTTP {answer.status}; no obshell task was started", answer.data)
 
-    async def _ready(self, method: HttpMethod) -> Session | Fault | Failed | None:
+    async def _ready(self) -> Session | Fault | Failed | None:
         """Connect, and make sure that nobody else has taken over; None if there was no time for it."""
 
         async def ready() -> Session | Fault | Failed:
-            await self._speech.slot.take()
-            session = await self._speech.open()
-            if method not in SAFE and isinstance(session, Session):
-                await self._tools.confirmed()
+            self._awaits_slot = True
+            await self._context.speech.take_slot()
+            self._awaits_slot = False
+            session = await self._context.speech.open()
+            if not only_looks(self._context.action) and isinstance(session, Session):
+                await self._context.tools.confirmed()
             return session
 
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(0, self._left())):
-                return await self._unless_stopped(ready(), 0)
-        return None
+        session = await self._context.time.unless_over(ready())
+        return session if self._context.time.over is None else None
 
-    async def _unless_stopped(self, work: Coroutine[Any, Any, T], grace: float) -> T | None:
-        """Return the result; None if the attempt was cancelled and it did not come within the grace."""
-        sending = asyncio.ensure_future(work)
-        stopping = asyncio.ensure_future(self._watcher.stop.wait())
-        both: list[asyncio.Future[Any]] = [sending, stopping]
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait({sending}, timeout=grace)
-            return sending.result() if sending.done() else None
-        finally:
-            sending.cancel()
-            stopping.cancel()
+    def _not_sent(self, request: str, why_not: Fault | Failed | None) -> Failed:
+        context = self._context
+        why = context.time.over
+        if why is not None:
+            waited = ": it waited for a free slot in the operator all the time" if self._awaits_slot else ""
+            return context.failed(why, f"{context.time.cause(why)}: {request} was not sent{waited}", untouched=True)
+        if isinstance(why_not, Failed):
+            return context.failed(why_not.reason, why_not.message, why_not.code, untouched=True)
+        forbidden = why_not is not None and why_not.kind is FaultKind.FORBIDDEN
+        reason = FailureReason.FORBIDDEN if forbidden else FailureReason.CONNECTION_FAILED
+        told = why_not.message if why_not else "no connection"
+        return context.failed(reason, f"{request} was not sent: {told}", untouched=True)
 
-    def _unanswered(self, request: str, fault: Fault | None) -> Failed:
-        if fault is None:
-            return self._failed(FailureReason.CANCELLED, f"cancelled while waiting for the answer to {request}: its outcome is unknown")
-        if fault.kind is FaultKind.FORBIDDEN:
-            return self._failed(FailureReason.FORBIDDEN, f"{request} was not sent: {fault.message}")
-        if fault.kind is FaultKind.NOT_SENT:
-            return self._failed(FailureReason.CONNECTION_FAILED, f"{request} was not sent: {fault.message}")
-        if self._action.method in SAFE:
-            return self._failed(FailureReason.CONNECTION_FAILED, f"{request}: {fault.message}")
+    async def _unanswered(self, request: str, fault: Fault | None, sent_at: datetime) -> Outcome | Begun:
+        if fault is not None and fault.kind in {FaultKind.FORBIDDEN, FaultKind.NOT_SENT}:
+            return self._not_sent(request, fault)
+        context = self._context
+        if only_looks(context.action) and fault is not None:
+            return context.failed(FailureReason.CONNECTION_FAILED, f"{request}: {fault.message}")
         # Interrupted is never tried again without a person: whatever it should start may run already.
-        reason = self._over() or FailureReason.INTERRUPTED
-        return self._failed(reason, f"the outcome of {request} is unknown: {fault.message}")
-
-    async def _take_up(self, before: str) -> Outcome | str:
-        """Let obshell retry the DAG of the attempt before, where that helps; start the operation again where it does not."""
-        found = await self._rest(before)
-        if isinstance(found, Failed):
+        reason = context.time.over or FailureReason.INTERRUPTED
+        told = f": {fault.message}" if fault else ""
+        found = await self._look_for(sent_at)
+        if isinstance(found, Begun):
             return found
-        if isinstance(found, Miss):
-            return await self._again(f"obshell does not know task {before} any more")
-        match found.state, found.operator:
-            case State.SUCCEED, Operator.ROLLBACK:
-                return await self._again(f"{found.title} was rolled back")
-            case State.SUCCEED, Operator.PASS:
-                return await self._again(f"{found.title} was passed in obshell")
-            case State.FAILED, Operator.ROLLBACK:
-                text = f"{found.failure()}; a retry there would leave out what is undone: finish that rollback in obshell first"
-                return self._failed(FailureReason.OBSHELL_TASK_FAILED, text)
-            case State.FAILED, _:
-                self._speech.write_news(found, silently=True)
-                refused = await self._speech.operate(before, Operator.RETRY)
-                if refused is None:
-                    return before
-                if refused.disallowed:
-                    return await self._again(refused.message)
-                return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{found.title}: {refused.message}")
-        return before
+        if fault is None:
+            cause = context.time.cause(reason)
+            return context.failed(reason, f"{cause} while waiting for the answer to {request}: its outcome is unknown; {found.told}")
+        return context.failed(reason, f"the outcome of {request} is unknown{told}; {found.told}")
 
-    async def _again(self, why: str) -> Outcome | str:
-        self._log.write(f"{why}: starting the operation again")
-        return await self._start(self._action.path or "/")
+    async def _look_for(self, since: datetime) -> Begun | Found:
+        """Look for what the attempt's request may have started; return that, or what was found instead."""
+        context, before = self._context, self._context.attempt.previous_external
+        if before is not None and not context.attempt.fresh and (context.purpose.takes_up or context.action.operator is not None):
+            seen = await context.speech.look(before, self._seconds())
+            if isinstance(seen, Dag) and is_same(context.attempt.previous_mark, seen) and self._goes_on(seen, since):
+                context.log.write(f"going on with {seen.title}: {seen.state} {seen.position}")
+                return Begun(before, mark_of(seen))
+        if context.action.operator is not None:
+            return Found(None, f"obshell task {before} does not show that it was commanded")
+        if context.purpose.dag is not None:
+            return Begun(context.purpose.dag)
+        found = await started_since(context, since, self._seconds())
+        context.log.write(found.told)
+        return Begun(found.dag.id, mark_of(found.dag)) if found.dag is not None else found
 
-    async def _undo(self, before: str | None) -> Outcome | str:
-        if before is None:
-            return self._succeeded("no obshell task of this step is known: nothing to roll back in obshell")
-        found = await self._rest(before)
-        if isinstance(found, Failed):
-            return found
-        if isinstance(found, Miss):
-            return self._failed(FailureReason.NOT_FOUND, f"obshell does not know task {before} any more")
-        if found.state is State.SUCCEED and found.operator is Operator.ROLLBACK:
-            return self._succeeded(f"{found.title} is rolled back already")
-        self._speech.write_news(found, silently=True)
-        refused = await self._speech.operate(before, Operator.ROLLBACK)
-        if refused is None:
-            return before
-        return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{found.title}: {refused.message}")
+    def _goes_on(self, dag: Dag, since: datetime) -> bool:
+        """Return whether a DAG that had failed before shows that it was commanded since then."""
+        by_agent = since + (self._context.speech.agent_now - self._context.tools.clock())
+        return dag.state is not State.FAILED or (dag.started_at is not None and dag.started_at >= by_agent - EARLIER)
 
-    async def _rest(self, dag: str) -> Dag | Miss | Failed:
-        """Return a DAG as the attempt before left it, once it does what was asked of it last, such as its cancellation."""
-        while (why := self._over()) is None:
-            found = await self._speech.look(dag, self._within(LONGEST_LOOK_SECONDS))
-            if isinstance(found, Miss):
-                return found if found.gone else self._failed(FailureReason.CONNECTION_FAILED, f"obshell task {dag}: {found.message}")
-            forward = found.operator in {Operator.RUN, Operator.RETRY} and self._action.operator is None
-            if found.ended or forward:
-                return found
-            self._watcher.tell(found.progress)
-            await self._pause(self._tools.poll_seconds)
-        return self._failed(why, f"waited for {dag} to come to rest")
-
-    async def _give_up(self, dag: str, why: FailureReason, seen: str) -> Outcome:
-        """Let obshell cancel the DAG, and wait for its end; what had ended before counts as it ended."""
-        end = self._tools.clock().timestamp() + self._tools.stop_seconds
-        self._watcher.tell(f"stopping: {seen}")
-        found = await self._speech.look(dag, LONGEST_LOOK_SECONDS)
-        if isinstance(found, Dag) and found.ended:
-            self._speech.write_news(found)
-            return self._judge(found)
-        refused = await self._speech.operate(dag, Operator.CANCEL)
-        while True:
-            found = await self._speech.look(dag, LONGEST_LOOK_SECONDS)
-            if isinstance(found, Dag):
-                self._speech.write_news(found)
-                if found.ended:
-                    break
-            if refused is not None or self._tools.clock().timestamp() >= end:
-                rest = refused.message if refused else "it was told to cancel it and has not yet"
-                return self._failed(why, f"{self._cause(why)}: {seen}; the obshell task goes on: {rest}")
-            await asyncio.sleep(self._tools.poll_seconds)
-        if found.state is State.FAILED and found.operator is Operator.CANCEL:
-            return self._failed(why, f"{self._cause(why)}: {seen}; obshell has cancelled its task")
-        return self._judge(found)
-
-    def _judge(self, dag: Dag) -> Outcome:
-        wanted = {Operator.RUN, Operator.RETRY} if self._action.operator is None else {Operator.ROLLBACK}
-        if dag.state is State.SUCCEED and dag.operator in wanted:
-            done = "is rolled back" if dag.operator is Operator.ROLLBACK else "succeeded"
-            return self._succeeded(f"{dag.title} {done}")
-        if dag.state is State.FAILED:
-            return self._failed(FailureReason.OBSHELL_TASK_FAILED, dag.failure())
-        told = {
-            Operator.ROLLBACK: "was rolled back in obshell",
-            Operator.PASS: "was passed in obshell: what was left of it was not executed",
-        }
-        return self._failed(FailureReason.OBSHELL_TASK_FAILED, f"{dag.title} {told.get(dag.operator, 'went on in obshell')}")
-
-    def _over(self) -> FailureReason | None:
-        """Return why the attempt must stop, if it must."""
-        if self._watcher.stop.is_set():
-            return FailureReason.CANCELLED
-        return FailureReason.TIMEOUT if self._left() <= 0 else None
-
-    def _cause(self, why: FailureReason) -> str:
-        if why is FailureReason.CANCELLED or self._attempt.deadline is None:
-            return "cancelled"
-        return f"did not end within {(self._attempt.deadline - self._attempt.started_at).total_seconds():g} s"
-
-    def _left(self) -> float:
-        deadline = self._attempt.deadline
-        return LONGEST_POST_SECONDS if deadline is None else (deadline - self._tools.clock()).total_seconds()
-
-    def _within(self, seconds: float) -> float:
-        return max(0.1, min(seconds, self._left()))
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._within(seconds)):
-                await self._watcher.stop.wait()
-
-    def _succeeded(self, message: str) -> Succeeded:
-        self._log.write(f"succeeded: {message}")
-        return Succeeded(message)
-
-    def _failed(self, reason: FailureReason, message: str, code: str | None = None) -> Failed:
-        self._log.write(f"failed: {message}")
-        return Failed(reason, message, code)
+    def _seconds(self) -> float:
+        time = self._context.time
+        return time.within(LOOK_SECONDS) if time.over is None else time.stopping(SEARCH_SECONDS)

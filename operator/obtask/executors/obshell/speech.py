@@ -1,17 +1,19 @@
 """Owns what one attempt says to its agent: reading the Secret, opening, asking, operating, and the log of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from obtask.executors.base import Log
 from obtask.executors.connections import AgentSource
+from obtask.executors.evaluation.evaluator import Expressions
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
-from obtask.executors.obshell.client import ASK_SECONDS, Client, Session
-from obtask.executors.obshell.dag import MOST_LINES, MOST_SUBTASKS, Dag, Operator, read_dag
+from obtask.executors.obshell.client import ASK_SECONDS, Client
+from obtask.executors.obshell.dag import Dag, Operator, read_dag, read_dags, short_line
+from obtask.executors.obshell.overlong import last_words
+from obtask.executors.obshell.passwords import Session
+from obtask.executors.obshell.transcript import Transcript
 from obtask.executors.overrides import agent_target
 from obtask.model.actions import AgentRef, HttpMethod
 from obtask.model.attempt import Attempt, Failed
@@ -19,11 +21,11 @@ from obtask.model.limits import one_line
 from obtask.shares import Pace, Slot, Slots
 
 NO_SLOT = "waiting for a free slot in the operator"
-BAD_REQUEST = 400
+BAD_REQUEST, NOT_FOUND, SERVER_ERROR = 400, 404, 500
 EASY_BYTES = 128 * 1024
 KEY_WARNING = "warning: the agent's key is taken on trust over http://; give its public-key, or https:// with ca.crt, in the Secret"
-NOT_FOUND = 404
-SAFE = frozenset({HttpMethod.GET, HttpMethod.HEAD})
+CLUSTER_TASK = "1"  # what the id of a task of the cluster begins with
+DATABASE_AVAILABLE = 3  # of obState: running, with a connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,59 +38,81 @@ class Tools:
     confirmed: Callable[[], Awaitable[None]]
     slots: Slots
     pace: Pace
+    expressions: Expressions
     poll_seconds: float = 1.0
-    stop_seconds: float = 30.0
+    stop_seconds: float = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """Why a DAG cannot be seen just now; ``gone``: the agent does not know it."""
+    """Why something cannot be seen just now.
+
+    ``gone``: the agent does not know the DAG. ``away``: it is its database that does not answer. ``wrong_password``: no password is right.
+    ``answered``: the agent did answer.
+    """
 
     message: str
     gone: bool = False
+    away: bool = False
+    wrong_password: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NotDone:
-    """Why an operator was not carried out; ``disallowed``: obshell does not allow it for that task, now or later."""
+    """Why an operator was not carried out.
+
+    ``disallowed``: obshell does not allow it for that task, now or later. ``busy``: it is busy with another one. ``uncertain``: it may have
+    arrived. ``refused``: nothing was changed by it, and asking again is in vain.
+    """
 
     message: str
     disallowed: bool = False
+    busy: Answer | None = None
+    uncertain: bool = False
+    refused: bool = False
 
 
 class Speech:
-    """One attempt's words with its agent. A fresh key and the Secret as it is now go before whatever changes something."""
+    """One attempt's words with its agent. A fresh key and the Secret as it is now go before whatever changes something.
 
-    def __init__(self, attempt: Attempt, ref: AgentRef, tools: Tools, log: Log) -> None:
+    Everything here takes at most as many seconds as it is given, however an agent behaves.
+    """
+
+    def __init__(self, attempt: Attempt, ref: AgentRef, tools: Tools, script: Transcript, set_by_body: tuple[str, ...] = ()) -> None:
         self._attempt = attempt
         self._ref = ref
         self._tools = tools
         self._client = tools.client.of(attempt.namespace)
-        self._log = log
+        self._script = script
+        self._set_by_body = set_by_body
         self.slot = Slot(tools.slots, attempt.namespace)
         self._session: Session | None = None
         self._details = True
-        self._written: dict[int, tuple[str, int]] = {}  # of the DAG looked at last, by the place of the subtask
-        self._written_of = ""
-        self._told: set[str] = set()
+        self.keeps_data = False
+        self.last_data: Any = None  # of the DAG looked at last, if it is kept
 
     @property
     def effort(self) -> int:
         """How many times longer than usual to wait before the next look, since reading what the last one brought took long."""
         return self._client.last_size // EASY_BYTES
 
+    @property
+    def agent_now(self) -> datetime:
+        """The time of day at the agent, to the second, as far as it has told."""
+        return self._tools.clock() + self._client.ahead
+
+    async def take_slot(self) -> None:
+        """Wait for a slot, unless there is one."""
+        if not self.slot.held:
+            await self.slot.take()
+
     async def open(self) -> Failed | Fault | Session:
         """Read the Secret and ask the agent for its key, in a slot."""
-        async with self._in_slot():
-            return await self._open()
-
-    @asynccontextmanager
-    async def _in_slot(self) -> AsyncGenerator[None]:
         held = self.slot.held
-        if not held:
-            await self.slot.take()
+        await self.take_slot()
         try:
-            yield
+            return await self._open()
         finally:
             if not held:
                 self.slot.give_back()
@@ -98,108 +122,142 @@ class Speech:
         target = found if isinstance(found, Failed) else agent_target(self._ref, found)
         if isinstance(target, Failed):
             return target
-        for secret in (target.password, target.agent_password, target.client_key):
-            if secret:
-                self._log.hide(secret)
-        opened = await self._client.open(target)
+        self._script.hide(target.password, target.agent_password, target.client_key)
+        opened = await self._client.open(target, self._set_by_body)
         if isinstance(opened, Session):
             self._session = opened
             if opened.target.url.startswith("http:") and target.public_key is None:
-                self._tell_once(KEY_WARNING)
+                self._script.once(KEY_WARNING)
         return opened
 
     async def request(self, session: Session, method: HttpMethod, path: str, body: Any, seconds: float) -> Fault | Answer:
         """Send the attempt's own request, once."""
         return await self._client.send(session, method.value, path, body=body, seconds=seconds)
 
-    async def operate(self, dag: str, operator: Operator) -> NotDone | None:
+    async def operate(self, dag: str, operator: Operator, seconds: float = ASK_SECONDS) -> NotDone | None:
         """Ask for something to be done with a DAG, once; return why it is not done, or None if it is."""
+        sending = False
+
+        async def ask() -> NotDone | None:
+            nonlocal sending
+            await self.take_slot()
+            session = await self.open()
+            if not isinstance(session, Session):
+                return NotDone(f"{operator} was not sent: {session.message}")
+            await self._tools.confirmed()
+            self._script.write(f"obshell task {dag}: sending {operator}")
+            sending = True
+            return self._done(operator, await self._client.send(session, "POST", path_of(dag), body={"operator": operator.value}))
+
         try:
-            async with asyncio.timeout(ASK_SECONDS):
-                await self.slot.take()
+            async with asyncio.timeout(seconds):
+                refused = await ask()
         except TimeoutError:
-            return NotDone(f"{operator} was not sent: {NO_SLOT}")
-        try:
-            return await self._operate(dag, operator)
+            waited = "the agent did not answer" if self.slot.held else NO_SLOT
+            refused = NotDone(f"{operator} {'may or may not have arrived' if sending else 'was not sent'}: {waited}", uncertain=sending)
         finally:
             self.slot.give_back()
-
-    async def _operate(self, dag: str, operator: Operator) -> NotDone | None:
-        session = await self.open()
-        if not isinstance(session, Session):
-            return NotDone(f"{operator} was not sent: {session.message}")
-        await self._tools.confirmed()
-        self._log.write(f"obshell task {dag}: sending {operator}")
-        answer = await self._client.send(session, "POST", _path(dag), body={"operator": operator.value})
-        if isinstance(answer, Fault):
-            sent = "was not sent" if answer.kind is FaultKind.NOT_SENT else "may or may not have arrived"
-            refused = NotDone(f"{operator} {sent}: {answer.message}")
-        elif answer.accepted:
-            return None
-        else:
-            refused = NotDone(f"obshell does not allow {operator}: {answer.refusal}", _for_good(answer))
-        self._log.write(refused.message)
+        if refused is not None:
+            self._script.write(refused.message)
         return refused
 
-    async def look(self, dag: str, seconds: float = ASK_SECONDS) -> Dag | Miss:
-        """Return what the agent says of a DAG now; after a miss the next look begins afresh, with the Secret as it is then."""
+    def _done(self, operator: Operator, answer: Answer | Fault) -> NotDone | None:
+        if isinstance(answer, Fault):
+            unsent = answer.kind is FaultKind.NOT_SENT
+            sent = "was not sent" if unsent else "may or may not have arrived"
+            return NotDone(f"{operator} {sent}: {answer.message}", uncertain=not unsent)
+        if answer.accepted:
+            return None
+        if answer.busy:
+            return NotDone(f"obshell is busy and did not accept {operator}: {answer.refusal}", busy=answer)
+        return NotDone(f"obshell does not allow {operator}: {answer.refusal}", disallowed=_for_good(answer), refused=not _may_pass(answer))
+
+    async def ask(self, path: str, query: Mapping[str, str], seconds: float = ASK_SECONDS) -> Answer | Fault | Miss:
+        """Return the answer to a question that changes nothing; after a fault the next one begins afresh, with the Secret as it is then."""
         try:
             async with asyncio.timeout(seconds):
                 await self._tools.pace.turn(self._attempt.namespace)
-                await self.slot.take()
+                await self.take_slot()
+                session = self._session or await self.open()
+                if not isinstance(session, Session):
+                    return Miss(session.message)
+                answer = await self._client.send(session, "GET", path, query=dict(query), seconds=seconds)
         except TimeoutError:
-            return Miss(NO_SLOT)
-        try:
-            return await self._look(dag, seconds)
+            self._session = None
+            return Miss(f"the agent did not answer within {seconds:.3g} s" if self.slot.held else NO_SLOT)
         finally:
             self.slot.give_back()
+        if not isinstance(answer, Answer) or not answer.accepted:
+            self._session = None
+        return answer
 
-    async def _look(self, dag: str, seconds: float) -> Dag | Miss:
-        session = self._session or await self.open()
-        if not isinstance(session, Session):
-            return Miss(session.message)
-        query = {"show_details": str(self._details)}
-        answer = await self._client.send(session, "GET", _path(dag), query=query, seconds=seconds)
+    async def look(self, dag: str, seconds: float = ASK_SECONDS) -> Dag | Miss:
+        """Return what the agent says of a DAG now."""
+        answer = await self.ask(path_of(dag), {"show_details": str(self._details)}, seconds)
+        if isinstance(answer, Miss):
+            return answer
         if isinstance(answer, Answer) and answer.accepted:
             found = read_dag(answer.data)
+            self.last_data = answer.data if self.keeps_data else None
             self._client.forget()
             return found if found is not None and found.id == dag else Miss("the answer does not describe that task")
-        self._session = None
         if isinstance(answer, Answer):
-            return Miss(f"obshell refused: {answer.refusal}", gone=answer.status == NOT_FOUND)
+            return await self._missed(dag, answer, seconds)
         if answer.kind is FaultKind.TOO_LONG and self._details:
             self._details = False
-            self._log.write(f"{answer.message}: going on without the logs of its subtasks")
+            self._script.write(f"{answer.message}: going on without the logs of its subtasks")
         return Miss(answer.message)
 
-    def write_news(self, dag: Dag, *, silently: bool = False) -> None:
-        """Write the lines of the subtasks' logs that are new."""
-        if dag.id != self._written_of:
-            self._written, self._written_of = {}, dag.id
-        if dag.cut:
-            self._tell_once(f"obshell tells more than is looked at: of up to {MOST_SUBTASKS} subtasks, {MOST_LINES} lines")
-        for sub in dag.subtasks():
-            who = f"{sub.id} {sub.name} {sub.agent}"
-            before, known = self._written.get(sub.place, (who, 0))
-            if before != who:
-                known = 0
-            self._written[sub.place] = who, max(known, len(sub.logs))
-            for line in () if silently else sub.logs[known:]:
-                self._log.write(f"{sub.name} ({sub.agent}): {line.rstrip()}")
+    async def _missed(self, dag: str, answer: Answer, seconds: float) -> Miss:
+        gone = answer.unknown_task
+        if gone and dag.startswith(CLUSTER_TASK):
+            # Tasks of the cluster are kept in OceanBase: an agent whose database is away knows none of them.
+            status = await self.ask("/api/v1/status", {}, seconds)
+            state = status.data.get("obState") if isinstance(status, Answer) and isinstance(status.data, dict) else None
+            gone = not isinstance(state, int) or state >= DATABASE_AVAILABLE
+        away = answer.status >= SERVER_ERROR or (answer.status == NOT_FOUND and not gone)
+        return Miss(f"obshell refused: {answer.refusal}", gone, away, wrong_password=answer.wrong_password, answered=True)
 
-    def _tell_once(self, text: str) -> None:
-        """Write what would be the same at every look."""
-        if text not in self._told:
-            self._told.add(text)
-            self._log.write(text)
+    async def last_words(self, dag: str, seconds: float = ASK_SECONDS) -> str | None:
+        """Return the last line of an error in the logs of a DAG that are too long to be read."""
+        if self._details:
+            return None
+        answer = await self.ask(path_of(dag), {"show_details": "True"}, seconds)
+        found = last_words(answer.end) if isinstance(answer, Fault) else None
+        return short_line(self._script.shown(found)) if found else None
+
+    async def dags(self, path: str, seconds: float = ASK_SECONDS) -> list[Dag] | Miss:
+        """Return the DAGs of a list of obshell, without their details."""
+        answer = await self.ask(f"/api/v1/task/{path}", {"show_details": "False"}, seconds)
+        if isinstance(answer, Answer) and answer.accepted:
+            return read_dags(answer.data)
+        if isinstance(answer, Answer):
+            return Miss(answer.refusal, answered=True)
+        return answer if isinstance(answer, Miss) else Miss(answer.message)
+
+    async def last_maintenance(self, seconds: float = ASK_SECONDS) -> Dag | None:
+        """Return the last task that the agent was under maintenance for, if it tells."""
+        answer = await self.ask("/api/v1/task/dag/maintain/agent", {"show_details": "False"}, seconds)
+        return read_dag(answer.data) if isinstance(answer, Answer) and answer.accepted else None
+
+    async def under_maintenance(self, seconds: float = ASK_SECONDS) -> bool | None:
+        """Return whether the agent says that it is under maintenance, if it tells."""
+        status = await self.ask("/api/v1/status", {}, seconds)
+        told = status.data.get("underMaintenance") if isinstance(status, Answer) and isinstance(status.data, dict) else None
+        return told if isinstance(told, bool) else None
 
 
 def _for_good(answer: Answer) -> bool:
     # Refusals of operators have status 400; one means only that the task is not in the state for it just now.
-    return answer.error == "Task.Expired" or (answer.status == BAD_REQUEST and not (answer.error or "").endswith("NotFailedDag"))
+    return answer.error == "Task.Expired" or (answer.status == BAD_REQUEST and not _may_pass(answer))
 
 
-def _path(dag: str) -> str:
+def _may_pass(answer: Answer) -> bool:
+    return answer.status != BAD_REQUEST or (answer.error or "").endswith("NotFailedDag")
+
+
+def path_of(dag: str) -> str:
+    """Return the path of a DAG."""
     return f"/api/v1/task/dag/{dag}"
 
 

@@ -1,0 +1,103 @@
+"""Owns what the parts of one obshell attempt share: its time, its words with the agent, and how its end is told."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from obtask.executors.base import Log
+from obtask.executors.obshell.allowance import Allowance
+from obtask.executors.obshell.dag import Dag
+from obtask.executors.obshell.marks import mark_of
+from obtask.executors.obshell.passwords import passwords_in
+from obtask.executors.obshell.purpose import Purpose, purpose_of
+from obtask.executors.obshell.speech import Speech, Tools, shortened
+from obtask.executors.obshell.transcript import Transcript
+from obtask.masking.body import masked, secrets_of
+from obtask.model.actions import ObshellAction
+from obtask.model.attempt import Attempt, Failed, Succeeded
+from obtask.model.status import FailureReason, Left
+
+LOOK_SECONDS = 10.0
+
+
+class Watcher(Protocol):
+    """Who is told how the attempt goes, and tells it to stop."""
+
+    stop: asyncio.Event
+
+    def tell(self, progress: str, *, external: str | None = None, mark: str | None = None, stage: str | None = None) -> None:
+        """Take note of what the attempt is doing, of what it has started and is known by, and, in a few words, how far that is."""
+
+    def ended_at(self, mark: str) -> None:
+        """Take note of what the obshell task is known by now that it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One attempt: what it is, and its means."""
+
+    attempt: Attempt
+    action: ObshellAction
+    purpose: Purpose
+    tools: Tools
+    log: Log
+    watcher: Watcher
+    speech: Speech
+    script: Transcript
+    time: Allowance
+
+    @property
+    def shown_body(self) -> Any:
+        """The body of the request as people may see it."""
+        return masked(self.action.body)
+
+    def shown_data(self, data: Any) -> str:
+        """Return what was answered as people may see it, on one line."""
+        if self.speech.effort:
+            return "a long answer"
+        return shortened(self.script.shown(json.dumps(masked(data), ensure_ascii=False)))
+
+    def tell(self, dag: Dag) -> None:
+        """Tell how far a task of obshell is."""
+        self.watcher.tell(dag.progress, stage=dag.stage_name)
+
+    def note_end(self, dag: Dag) -> None:
+        """Write what an ended DAG says last, and take note of what it is known by."""
+        self.watcher.ended_at(mark_of(dag))
+        self.script.end(dag)
+
+    def succeeded(self, message: str) -> Succeeded:
+        """Return the attempt's success, and write it."""
+        self.log.write(f"succeeded: {message}")
+        return Succeeded(message)
+
+    def failed(
+        self,
+        reason: FailureReason,
+        message: str,
+        code: str | None = None,
+        *,
+        untouched: bool = False,
+        refused: bool = False,
+        left: Left | None = None,
+    ) -> Failed:
+        """Return why the attempt failed, and write it; what the other arguments say is the same as in ``Failed``."""
+        self.log.write(f"failed: {message}")
+        return Failed(reason, message, code, untouched=untouched, refused=refused, left=left)
+
+
+def context_of(attempt: Attempt, log: Log, watcher: Watcher, tools: Tools) -> Context | Failed:
+    """Return what an attempt has to do and its means, or why it can do nothing."""
+    action = attempt.action
+    if not isinstance(action, ObshellAction):
+        raise TypeError(f"not an obshell action: {type(action).__name__}")
+    ref = action.connection or attempt.connection
+    if ref is None:
+        return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or obshell.connection", untouched=True)
+    script = Transcript(log)
+    script.hide(*secrets_of(action.body))
+    speech = Speech(attempt, ref, tools, script, tuple(passwords_in(action.body)))
+    speech.keeps_data = action.expect is not None
+    time = Allowance(attempt, tools.clock, watcher.stop, tools.stop_seconds)
+    return Context(attempt, action, purpose_of(action), tools, log, watcher, speech, script, time)

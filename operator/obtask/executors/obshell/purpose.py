@@ -1,0 +1,51 @@
+"""Owns what an action wants of a task (DAG) of obshell: how it must end, and whether the attempt may command it. Pure.
+
+A request with GET, or HEAD, only looks: the task that it names is somebody else's. One that commands a task by its path wants what it says.
+"""
+
+import re
+from dataclasses import dataclass
+
+from obtask.executors.obshell.dag import Dag, Operator, State
+from obtask.model.actions import ObshellAction, only_looks
+
+_FORWARD = frozenset({(State.SUCCEED, Operator.RUN), (State.SUCCEED, Operator.RETRY)})
+_ENDS = {
+    Operator.RETRY: _FORWARD,
+    Operator.ROLLBACK: frozenset({(State.SUCCEED, Operator.ROLLBACK)}),
+    Operator.CANCEL: frozenset({(State.FAILED, Operator.CANCEL)}),
+    Operator.PASS: frozenset({(State.SUCCEED, Operator.PASS)}),
+}
+_DAG_PATH = re.compile(r"/api/v1/task/dag/(?P<id>[0-9]{2,56})/?")
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """``ends``: (state, operator) of a success. ``may_cancel``: an attempt that stops cancels the task, too.
+
+    ``takes_up``: the next attempt lets obshell go on with it. ``dag``: the task that the action names itself.
+    """
+
+    ends: frozenset[tuple[State, Operator]] = _FORWARD
+    may_cancel: bool = True
+    takes_up: bool = True
+    dag: str | None = None
+
+    def reached(self, dag: Dag) -> bool:
+        """Return whether a task has ended as it should."""
+        return (dag.state, dag.operator) in self.ends
+
+
+def purpose_of(action: ObshellAction) -> Purpose:
+    """Return what an action wants."""
+    if action.operator is not None:
+        return Purpose(_ENDS[Operator.ROLLBACK])
+    named = _DAG_PATH.fullmatch(action.path or "")
+    dag = named["id"] if named else None
+    if only_looks(action):
+        return Purpose(may_cancel=False, takes_up=False, dag=dag)
+    operator = str((action.body or {}).get("operator", "")).upper()
+    if dag is None or operator not in _ENDS:
+        return Purpose()
+    wanted = Operator(operator)
+    return Purpose(_ENDS[wanted], may_cancel=wanted is Operator.RETRY, takes_up=False, dag=dag)

@@ -1,0 +1,135 @@
+"""Owns going on with what an earlier attempt has left in obshell: letting obshell retry its task (DAG) there, or roll it back."""
+
+from dataclasses import dataclass
+
+from obtask.executors.obshell.busy import Busy
+from obtask.executors.obshell.client import ASK_SECONDS
+from obtask.executors.obshell.context import LOOK_SECONDS, Context
+from obtask.executors.obshell.dag import Dag, Operator, State
+from obtask.executors.obshell.marks import is_same, mark_of
+from obtask.executors.obshell.speech import Miss, NotDone
+from obtask.model.actions import only_looks
+from obtask.model.attempt import Failed, Outcome
+from obtask.model.status import FailureReason
+
+GONE_AFTER = 10  # misses in a row: an agent whose database is away may not know its own tasks for a moment
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A DAG to be followed, and what it is known by."""
+
+    dag: str
+    mark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Why the operation has to be started anew."""
+
+    why: str
+
+
+class TakeUp:
+    """Goes on with a DAG that an attempt before has started."""
+
+    def __init__(self, context: Context, busy: Busy) -> None:
+        self._context = context
+        self._busy = busy
+
+    async def retry(self, before: str) -> Outcome | Begun | Again:
+        """Let obshell retry the DAG, where that helps; tell where it does not."""
+        found = await self._rest(before)
+        if isinstance(found, Failed):
+            return found
+        if isinstance(found, Miss):
+            return Again(found.message)
+        match found.state, found.operator:
+            case State.SUCCEED, Operator.ROLLBACK:
+                return Again(f"{found.title} was rolled back")
+            case State.SUCCEED, Operator.PASS:
+                return Again(f"{found.title} was passed in obshell")
+            case State.FAILED, Operator.ROLLBACK:
+                shown = found.failure(self._context.script.shown)
+                text = f"{shown}; a retry there would leave out what is undone: finish that rollback in obshell first"
+                return self._context.failed(FailureReason.OBSHELL_TASK_FAILED, text)
+            case State.FAILED, _:
+                refused = await self._operate(found, Operator.RETRY)
+                if isinstance(refused, NotDone) and refused.disallowed:
+                    return Again(refused.message)
+                return self._failed(found, refused) if isinstance(refused, NotDone) else refused
+        return Begun(before, mark_of(found))
+
+    async def undo(self, before: str | None) -> Outcome | Begun:
+        """Let obshell roll the DAG back."""
+        context = self._context
+        if before is None:
+            return context.succeeded("no obshell task of this step is known: nothing to roll back in obshell")
+        undone = context.attempt.counterpart
+        if undone is not None and only_looks(undone):
+            return context.succeeded(f"the step only followed obshell task {before}: nothing to roll back")
+        found = await self._rest(before)
+        if isinstance(found, Failed):
+            return found
+        if isinstance(found, Miss):
+            return context.failed(FailureReason.NOT_FOUND, f"{found.message}: nothing was changed", refused=True)
+        if found.state is State.SUCCEED and found.operator is Operator.ROLLBACK:
+            return context.succeeded(f"{found.title} is rolled back already")
+        if found.state is State.SUCCEED:
+            text = f"{found.title} has succeeded: obshell rolls back only what failed; nothing was changed"
+            return context.failed(FailureReason.OBSHELL_TASK_FAILED, text, refused=True)
+        refused = await self._operate(found, Operator.ROLLBACK)
+        return self._failed(found, refused) if isinstance(refused, NotDone) else refused
+
+    def _failed(self, dag: Dag, refused: NotDone) -> Failed:
+        unchanged = "; nothing was changed" if refused.refused else ""
+        text = f"{dag.title}: {refused.message}{unchanged}"
+        return self._context.failed(FailureReason.OBSHELL_TASK_FAILED, text, refused=refused.refused)
+
+    async def _operate(self, dag: Dag, operator: Operator) -> Begun | NotDone | Failed:
+        """Command a DAG that is at rest, once obshell is not busy with another one; return why it was not done, if it was not."""
+        context = self._context
+        context.script.news(dag, silently=True)
+        while (why := context.time.over) is None:
+            refused = await context.speech.operate(dag.id, operator, context.time.within(ASK_SECONDS))
+            if refused is None:
+                return Begun(dag.id)
+            if refused.uncertain:
+                return await self._has_begun(dag, refused)
+            if refused.busy is None:
+                return refused
+            found = await self._busy.look(refused.busy)
+            if not self._busy.waits:
+                return NotDone(f"{refused.message}; in the way: {found.told()}")
+            await self._busy.wait(str(operator), refused.busy, found)
+        return context.failed(why, f"{context.time.cause(why)}: {operator} of {dag.title} was not sent or not accepted")
+
+    async def _has_begun(self, before: Dag, refused: NotDone) -> Begun | NotDone:
+        """Return whether an operator that may have arrived has: the DAG is at work, or was."""
+        seen = await self._context.speech.look(before.id, self._context.time.within(LOOK_SECONDS))
+        if not isinstance(seen, Dag):
+            return refused
+        same = (seen.state, seen.operator, seen.started_at) == (before.state, before.operator, before.started_at)
+        return refused if same else Begun(before.id, mark_of(seen))
+
+    async def _rest(self, dag: str) -> Dag | Miss | Failed:
+        """Return a DAG as the attempt before left it, once it does what was asked of it last, such as its cancellation."""
+        context, misses = self._context, 0
+        while (why := context.time.over) is None:
+            found = await context.time.unless_over(context.speech.look(dag, context.time.within(LOOK_SECONDS)))
+            if isinstance(found, Dag):
+                if not is_same(context.attempt.previous_mark, found):
+                    return Miss(f"the obshell task {dag} of the attempt before is gone: its id is that of {found.title} now", gone=True)
+                forward = found.operator in {Operator.RUN, Operator.RETRY} and context.action.operator is None
+                if found.ended or forward:
+                    return found
+                context.tell(found)
+            elif found is not None:
+                misses = misses + 1 if found.gone else 0
+                if not found.gone and not found.away:
+                    return context.failed(FailureReason.CONNECTION_FAILED, f"obshell task {dag}: {found.message}")
+                if misses >= GONE_AFTER:
+                    return Miss(f"obshell does not know task {dag} any more", gone=True)
+                context.watcher.tell(f"{found.message}; asking again")
+            await context.time.pause(context.tools.poll_seconds)
+        return context.failed(why, f"{context.time.cause(why)}: waited for {dag} to come to rest")

@@ -1,0 +1,59 @@
+"""Owns the log of one obshell attempt: what obshell's subtasks say, each line once, and what nobody may read of it."""
+
+from obtask.executors.base import Log
+from obtask.executors.obshell.dag import MOST_LINES, MOST_SUBTASKS, Dag, State, shown_line
+from obtask.executors.obshell.table import table
+from obtask.masking.secrets import masked
+
+
+class Transcript:
+    """Writes what is new of a DAG."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._hidden: list[str] = []
+        self._written: dict[int, tuple[str, int]] = {}  # of the DAG written last, by the place of the subtask
+        self._written_of = ""
+        self._told: set[str] = set()
+
+    def write(self, text: str) -> None:
+        """Write a line of our own."""
+        self._log.write(text)
+
+    def once(self, text: str) -> None:
+        """Write what would be the same at every look."""
+        if text not in self._told:
+            self._told.add(text)
+            self._log.write(text)
+
+    def hide(self, *secrets: str | None) -> None:
+        """Keep these out of the log and of what is said of it."""
+        for secret in secrets:
+            if secret and secret not in self._hidden:
+                self._hidden.append(secret)
+                self._log.hide(secret)
+
+    def shown(self, line: str) -> str:
+        """Return a line of a log of obshell without what nobody may read."""
+        return masked(shown_line(line), self._hidden)
+
+    def news(self, dag: Dag, *, silently: bool = False) -> None:
+        """Write the lines of the subtasks' logs that are new; ``silently``: only take note of them."""
+        if dag.id != self._written_of:
+            self._written, self._written_of = {}, dag.id
+        if dag.cut:
+            self.once(f"obshell tells more than is looked at: of up to {MOST_SUBTASKS} subtasks, {MOST_LINES} lines")
+        for sub in dag.subtasks():
+            who = f"{sub.id} {sub.name} {sub.agent}"
+            before, known = self._written.get(sub.place, (who, 0))
+            if before != who:
+                known = 0
+            self._written[sub.place] = who, max(known, len(sub.logs))
+            for line in () if silently else sub.logs[known:]:
+                self._log.write(f"{sub.name} ({sub.agent}): {shown_line(line)}")
+
+    def end(self, dag: Dag) -> None:
+        """Write what a DAG says last; of a failed one first how far each agent is, so that the log ends with what went wrong."""
+        for line in table(dag) if dag.state is State.FAILED else ():
+            self._log.write(line)
+        self.news(dag)

@@ -1,0 +1,200 @@
+"""A request whose answer is lost: the agent is asked which task it has started, and with one match the attempt goes on with it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.executors.attempts import attempt, wall_clock
+from tests.executors.obshell_bench import STOP, ObshellBench, bench_for, dag_is, follow_up, operation, stages
+from tests.obshell_agent.agent import DAG_PATH, Answered, FakeAgent, Operation
+from tests.obshell_agent.dags import NO_MAINTENANCE, Step
+
+from obtask.executors.obshell.search import is_another
+from obtask.model.actions import ObshellAction
+from obtask.model.attempt import Attempt, Failed, Lost, Running, Succeeded
+from obtask.model.status import FailureReason
+
+STOP_OB = Operation(stages(Step("prepare"), Step("kill")), "Stop OB")
+
+
+@pytest.fixture
+def agent() -> Iterator[FakeAgent]:
+    """Return an agent whose clock is ahead of ours."""
+    with FakeAgent(operations={("POST", STOP): STOP_OB}, ahead=timedelta(minutes=7)).running() as running:
+        yield running
+
+
+def losing(agent: FakeAgent, *, carried_out: bool = True) -> None:
+    """Make the next POST get no answer."""
+    with agent.lock:
+        agent.faults.append(("POST", STOP, Answered(drop=True)))
+        agent.lost = carried_out
+
+
+async def test_the_task_that_was_started_is_found_and_followed(agent: FakeAgent) -> None:
+    """One POST, no second one, and the success is the attempt's."""
+    losing(agent)
+    on = bench_for(agent)
+
+    end = await on.run(attempt(operation()))
+
+    assert end == Succeeded('obshell task 11 "Stop OB" succeeded', external="11")
+    assert agent.starts() == [STOP]
+    assert 'obshell task 11 "Stop OB" was started at' in on.log.text
+
+
+async def test_where_nothing_was_started_it_says_so(agent: FakeAgent) -> None:
+    """Interrupted, never tried again without a person; what the search has brought is in the message."""
+    losing(agent, carried_out=False)
+
+    end = await bench_for(agent).run(attempt(operation()))
+
+    assert isinstance(end, Failed)
+    assert end.reason is FailureReason.INTERRUPTED
+    assert end.message.endswith("; obshell has started no task since then")
+
+
+async def test_what_was_there_before_is_not_taken_for_it(agent: FakeAgent) -> None:
+    """A task that was started earlier, by the agent's own clock, is none of ours."""
+    agent.ahead -= timedelta(seconds=10)
+    agent.start(STOP_OB)
+    await dag_is(agent, "SUCCEED")
+    agent.ahead += timedelta(seconds=10)
+    losing(agent, carried_out=False)
+
+    end = await bench_for(agent).run(attempt(operation()))
+
+    assert isinstance(end, Failed)
+    assert "obshell has started no task since then" in end.message
+
+
+async def test_what_is_known_to_be_another_operation_is_not_taken_for_it(agent: FakeAgent) -> None:
+    """Somebody has started something else at the same time: it is named, and not followed."""
+    losing(agent, carried_out=False)
+    agent.start(Operation(stages(Step("boot")), "Start OB", NO_MAINTENANCE))
+
+    end = await bench_for(agent).run(attempt(operation()))
+
+    assert isinstance(end, Failed)
+    assert 'but obshell task 11 "Start OB", which are not of it' in end.message
+
+
+async def test_of_two_that_it_may_be_none_is_followed(agent: FakeAgent) -> None:
+    """A person decides."""
+    losing(agent)
+    agent.start(replace(STOP_OB, maintenance=NO_MAINTENANCE))
+
+    end = await bench_for(agent).run(attempt(operation()))
+
+    assert isinstance(end, Failed)
+    assert end.reason is FailureReason.INTERRUPTED
+    assert "obshell has started 2 tasks since then" in end.message
+    assert agent.operated() == []
+
+
+async def test_a_new_operator_finds_what_the_last_one_has_started(agent: FakeAgent) -> None:
+    """Killed between the request and the record of its id: no second POST."""
+    one = attempt(operation())
+    agent.start(STOP_OB)
+
+    end = await bench_for(agent).end_of(one)
+
+    assert end == Succeeded('obshell task 11 "Stop OB" succeeded', external="11")
+    assert agent.starts() == []
+
+
+async def test_a_new_operator_that_finds_nothing(agent: FakeAgent) -> None:
+    """The attempt is lost, and says what was looked for."""
+    end = await bench_for(agent).end_of(attempt(operation()))
+
+    assert isinstance(end, Lost)
+    assert (end.message or "").endswith("nobody knows how far the attempt got: obshell has started no task since then")
+
+
+async def test_a_new_operator_that_cannot_ask(agent: FakeAgent) -> None:
+    """The same, and why."""
+    with FakeAgent().running() as gone:
+        on = bench_for(gone)
+
+    end = await on.end_of(attempt(operation()))
+
+    assert isinstance(end, Lost)
+    assert "obshell could not be asked which task it has started" in (end.message or "")
+    assert agent.asked == []
+
+
+async def failed_once(agent: FakeAgent, on: ObshellBench) -> Attempt:
+    """Return the attempt after one whose DAG failed."""
+    agent.operations["POST", STOP] = Operation(stages(Step("kill", fails=1)), "Stop OB")
+    one = attempt(operation())
+    await on.run(one)
+    return follow_up(one, "11")
+
+
+async def test_a_new_operator_sees_that_the_retry_had_arrived(agent: FakeAgent) -> None:
+    """Killed between RETRY and its record: the id was known, and the DAG shows that it was commanded."""
+    second = await failed_once(agent, bench_for(agent))
+    with agent.lock:
+        agent.dag().operate("RETRY")
+
+    end = await bench_for(agent).end_of(second)
+
+    assert end == Succeeded('obshell task 11 "Stop OB" succeeded', external="11")
+    assert agent.operated() == []
+
+
+async def test_a_new_operator_sees_that_the_rollback_had_arrived(agent: FakeAgent) -> None:
+    """The same for an undo."""
+    second = await failed_once(agent, bench_for(agent))
+    with agent.lock:
+        agent.dag().operate("ROLLBACK")
+
+    end = await bench_for(agent).end_of(replace(second, action=ObshellAction.model_validate({"operator": "Rollback"})))
+
+    assert end == Succeeded('obshell task 11 "Stop OB" is rolled back', external="11")
+
+
+async def test_a_retry_whose_answer_is_lost_is_looked_for(agent: FakeAgent) -> None:
+    """It was accepted: the DAG is at work, and it is followed."""
+    on = bench_for(agent)
+    second = await failed_once(agent, on)
+    with agent.lock:
+        agent.faults.append(("POST", DAG_PATH, Answered(drop=True)))
+        agent.lost = True
+
+    end = await on.run(second)
+
+    assert end == Succeeded('obshell task 11 "Stop OB" succeeded', external="11")
+    assert agent.operated() == ["RETRY"]
+
+
+async def test_a_question_is_asked_again_by_a_new_operator(agent: FakeAgent) -> None:
+    """GET changes nothing: there is nothing to be lost."""
+    agent.operations["GET", "/api/v1/tenants"] = Answered(data={"contents": []})
+    on, one = bench_for(agent), attempt(operation("/api/v1/tenants", method="GET"))
+
+    assert isinstance(await on.executor.observe(one, on.log), Running)
+    assert isinstance(await on.end_of(one), Succeeded)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "another"),
+    [
+        ("/api/v1/ob/stop", "Stop OB", False),
+        ("/api/v1/ob/stop", "Start OB", True),
+        ("/api/v1/ob/stop", "Stop observer", True),
+        ("/api/v1/ob/stop", "Whatever a newer obshell calls it", False),
+        ("/api/v1/tenant", "Create tenant orders", False),
+        ("/api/v1/tenant/orders", "Create tenant orders", True),
+        ("/api/v1/seekdb/restart", "Restart seekdb", False),
+    ],
+)
+def test_names_tell_operations_apart(path: str, name: str, another: bool) -> None:
+    """A name that is known to be another operation's excludes a task; an unknown name does not."""
+    assert is_another(path, name) is another
+
+
+def test_clocks_are_compared(agent: FakeAgent) -> None:
+    """The agent of these tests is ahead, or they would show nothing."""
+    assert agent.now() - wall_clock() > timedelta(minutes=6)
