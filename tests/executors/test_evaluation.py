@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.executors.evaluation.language import holds
 from obtask.executors.evaluation.limits import TOO_DEEP, TOO_LARGE, TOO_LONG
 from obtask.executors.http.answers import Answer, variables
-from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
+from obtask.rules.expressions import ExpressionFault, FaultKind, Question, Vocabulary
 
 HERE, THERE = "team-a", "team-b"
 LONG = {"rows": [{"x": "a" * 100_000} for _ in range(90)], "affected": 0}
@@ -34,8 +35,11 @@ async def evaluator() -> AsyncIterator[Evaluator]:
 
 def children() -> set[int]:
     """Return the processes that this one has started and that are still there."""
-    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
-    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+    found: set[int] = set()
+    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with suppress(OSError):  # the thread has ended
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return found
 
 
 def environment(pid: int) -> str:
@@ -88,6 +92,29 @@ async def test_a_process_that_was_ended_by_somebody_is_replaced(evaluator: Evalu
     os.kill(idle, signal.SIGTERM)
 
     assert await evaluator.holds(HERE, Vocabulary.SQL, "rows.size() == 90", LONG) is True
+
+
+async def test_what_somebody_ends_is_not_blamed_on_the_expression(evaluator: Evaluator) -> None:
+    """A kernel that is short of memory ends processes, too: the expression may be asked again."""
+    before = children()
+    asked = asyncio.ensure_future(evaluator.holds(HERE, Vocabulary.SQL, SLOW, LONG))
+    for _ in range(2):
+        await until(lambda: asked.done() or children() - before)
+        for pid in children() - before:
+            before.add(pid)
+            os.kill(pid, signal.SIGKILL)
+
+    found = await asked
+    assert isinstance(found, ExpressionFault)
+    assert found.kind is FaultKind.UNAVAILABLE
+
+
+async def test_a_process_that_crashes_is_the_end(evaluator: Evaluator) -> None:
+    """What brings the library down would do so the next time."""
+    found = await evaluator.holds(HERE, Vocabulary.HTTP, "[1].indexOf(optional.of(body)) == 0", {"status": 200, "headers": {}, "body": 1})
+
+    assert isinstance(found, ExpressionFault)
+    assert found.kind is FaultKind.EXCEEDED
 
 
 async def test_an_answer_that_is_nested_too_deeply(evaluator: Evaluator) -> None:

@@ -76,7 +76,7 @@ class Evaluator:
 
     async def fault(self, namespace: str, question: Question) -> ExpressionFault | None:
         """Return why the expression does not compile, or None: too much time or memory, too. Raises OSError when nobody can tell now."""
-        answer = await self._asked(namespace, pickle.dumps((question.vocabulary, question.gives, question.text)))
+        answer = await self._asked(namespace, (question.vocabulary, question.gives, question.text))
         return answer if isinstance(answer, ExpressionFault) else None
 
     async def holds(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> bool | ExpressionFault:
@@ -91,11 +91,9 @@ class Evaluator:
 
     async def _evaluated(self, namespace: str, vocabulary: Vocabulary, gives: Gives, text: str, variables: Variables) -> _Answer:
         try:
-            question = pickle.dumps((vocabulary, gives, text, variables))
+            return await self._asked(namespace, (vocabulary, gives, text, variables))
         except RecursionError:
             return TOO_DEEP
-        try:
-            return await self._asked(namespace, question)
         except OSError as error:
             return ExpressionFault(f"cannot be evaluated now: {error}", FaultKind.UNAVAILABLE)
 
@@ -104,9 +102,10 @@ class Evaluator:
         while self._idle:
             await _end(self._idle.pop())
 
-    async def _asked(self, namespace: str, question: bytes) -> _Answer:
+    async def _asked(self, namespace: str, parts: tuple[Any, ...]) -> _Answer:
         """Put a question to a process that may have answered others; only one that has not is blamed on the question when it ends."""
         async with self._slots.of(namespace):
+            question = pickle.dumps(parts)  # not before: those that wait for their turn would hold as many copies of what they look at
             answer = await self._put(self._idle.pop(), question) if self._idle else _Died(0)
             if isinstance(answer, _Died):
                 answer = await self._put(await _started(), question)
