@@ -5,7 +5,7 @@ import heapq
 import itertools
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -166,6 +166,32 @@ class Slots:
             return not line
         del self._waiting[namespace], self._turn_of[namespace]
         return True
+
+
+class Amount:
+    """An amount, such as of memory, that namespaces share. Nobody waits for it: whoever asks is told whether there is some left.
+
+    One may have half of what is left: alone a third of all, and there is always something for the next one.
+    """
+
+    def __init__(self, whole: int) -> None:
+        self._whole = whole
+        self._held: Counter[str] = Counter()
+
+    @property
+    def held(self) -> int:
+        """How much of it is taken."""
+        return self._held.total()
+
+    def has_room(self, namespace: str) -> bool:
+        """Return whether the namespace may have more."""
+        return self._held[namespace] < (self._whole - self.held) // 2
+
+    def keep(self, namespace: str, change: int) -> None:
+        """Take note that the namespace has so much more, or less."""
+        self._held[namespace] += change
+        if self._held[namespace] <= 0:
+            del self._held[namespace]
 
 
 class Pace:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from obtask.engine.log_keeping import LogKeeping
 from obtask.executors.base import Executor
+from obtask.logs.memory import LogMemory
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
@@ -33,7 +34,10 @@ class Attempts:
         clock: Callable[[], datetime],
         runner: str,
         works_elsewhere: Callable[[str], bool],
+        *,
+        memory: LogMemory | None = None,
     ) -> None:
+        self._memory = memory or LogMemory()
         self._runner = runner
         self._works_elsewhere = works_elsewhere
         self._executors = executors
@@ -123,6 +127,7 @@ class Attempts:
         self._logs.forget(name)
         if entry is None:
             return
+        entry.log.close()
         key = Key(entry.attempt.namespace, entry.attempt.task)
         self._live_of[key].discard(name)
         if not self._live_of[key]:
@@ -162,7 +167,8 @@ class Attempts:
     def _watched(self, attempt: Attempt) -> _Live:
         entry = self._live.get(attempt.id)
         if entry is None:
-            entry = self._live[attempt.id] = _Live(attempt, AttemptLog(clock=self._clock))
+            log = AttemptLog(clock=self._clock, room=self._memory.of(attempt.namespace))
+            entry = self._live[attempt.id] = _Live(attempt, log)
             self._live_of.setdefault(Key(attempt.namespace, attempt.task), set()).add(attempt.id)
         return entry
 

@@ -55,8 +55,7 @@ class _Pile:
 class BoundedLines:
     """The first lines up to a size, and the newest ones up to a size."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self) -> None:
         self._head, self._after_head, self._before_newest, self._newest = _Pile(), _Pile(), _Pile(), _Pile()
         self._head_full = False
         self.cut_lines = 0
@@ -87,14 +86,20 @@ class BoundedLines:
         """How many lines there are to show."""
         return len(self._head.lines) + len(self._newest.lines)
 
-    def add(self, line: Line) -> None:
+    @property
+    def kept(self) -> tuple[int, int]:
+        """How many bytes and how many lines are kept, to show or to look at."""
+        piles = (self._head, self._after_head, self._before_newest, self._newest)
+        return sum(pile.size for pile in piles), sum(len(pile.lines) for pile in piles)
+
+    def add(self, line: Line, limits: Limits) -> None:
         """Keep the line; the oldest ones after the first ones make room."""
-        if not self._head_full and self._head.size + line.size <= self._limits.head_bytes:
+        if not self._head_full and self._head.size + line.size <= limits.head_bytes:
             self._head.put(line)
             return
         self._head_full = True
         self._newest.put(line)
-        while self._newest.size > self._limits.newest_bytes and len(self._newest.lines) > 1:
+        while self._newest.size > limits.newest_bytes and len(self._newest.lines) > 1:
             self._cut(self._newest.take())
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from obtask.logs.bounded import CONTEXT_BYTES, BoundedLines, Limits, Line
+from obtask.logs.memory import LINE_BYTES, LogMemory, LogRoom
 from obtask.masking.forms import PIECE
 from obtask.masking.secrets import UNMASKED, Secrets
 from obtask.model.limits import CUT
@@ -29,10 +30,11 @@ class AttemptLog:
     Implements ``executors.base.Log``.
     """
 
-    def __init__(self, *, clock: Callable[[], datetime], limits: Limits | None = None) -> None:
+    def __init__(self, *, clock: Callable[[], datetime], limits: Limits | None = None, room: LogRoom | None = None) -> None:
         self._clock = clock
         self._limits = limits or Limits()
-        self._lines = BoundedLines(self._limits)
+        self._room = room or LogMemory().of("")
+        self._lines = BoundedLines()
         self._secrets = Secrets()
         self._written = 0
         self._begun_at: datetime | None = None
@@ -52,9 +54,16 @@ class AttemptLog:
         now = self._clock()
         self._begun_at = self._begun_at or now
         at = at if at and _TIME.fullmatch(at) else rfc3339(now)
+        limits = self._room.within(self._limits)
         for line in _split(text):
-            self._add(at, printable(line))
+            self._add(at, printable(line), limits)
             self._written += 1
+        octets, lines = self._lines.kept
+        self._room.hold(octets + lines * LINE_BYTES)
+
+    def close(self) -> None:
+        """Take note that nobody needs the log any more."""
+        self._room.close()
 
     def hide(self, secret: str) -> None:
         """Mask this value wherever it appears, in what was and what will be written."""
@@ -122,10 +131,10 @@ class AttemptLog:
     def _not_shown(self) -> str:
         return f"{rfc3339(self._clock())} {UNMASKED}"
 
-    def _add(self, at: str, text: str) -> None:
+    def _add(self, at: str, text: str, limits: Limits) -> None:
         width = self._limits.line_characters
         for start in range(0, max(len(text), 1), width):
-            self._lines.add(Line(at, text[start : start + width], continues=start > 0, goes_on=start + width < len(text)))
+            self._lines.add(Line(at, text[start : start + width], continues=start > 0, goes_on=start + width < len(text)), limits)
 
     def _shown(self, lines: Sequence[Line]) -> list[str]:
         masked = self._secrets.mask([line.text for line in lines])

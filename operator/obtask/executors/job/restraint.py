@@ -3,10 +3,9 @@
 What is not read while a container runs is read when it ends.
 """
 
-from collections import Counter
 from typing import Final
 
-from obtask.shares import Pace
+from obtask.shares import Amount, Pace
 
 # A container may write faster than the loop should read: the work of so many lines, or bytes, is one turn (2 to 3 ms).
 LINES_OF_A_TURN: Final = 256
@@ -26,23 +25,20 @@ def weight(octets: int, lines: int) -> int:
 
 
 class Restraint:
-    """What namespaces share. One may have half of what is left: alone a third of all, and there is always something for the next one."""
+    """What namespaces share."""
 
     def __init__(self, kept: int = KEPT_BYTES) -> None:
-        self._all = kept
-        self._held: Counter[str] = Counter()
+        self._kept = Amount(kept)
         self._of_each = Pace(TURNS_OF_A_NAMESPACE, burst=2 * TURNS_OF_A_NAMESPACE)
         self._of_all = Pace(TURNS_OF_ALL, burst=2 * TURNS_OF_ALL)
 
     def has_room(self, namespace: str) -> bool:
         """Return whether more of the namespace's logs may be kept in memory."""
-        return self._held[namespace] < (self._all - self._held.total()) // 2
+        return self._kept.has_room(namespace)
 
     def keep(self, namespace: str, change: int) -> None:
         """Take note that the namespace's logs take so many bytes more, or less."""
-        self._held[namespace] += change
-        if self._held[namespace] <= 0:
-            del self._held[namespace]
+        self._kept.keep(namespace, change)
 
     async def turn(self, namespace: str) -> None:
         """Wait until the namespace may read on."""

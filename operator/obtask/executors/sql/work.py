@@ -129,6 +129,7 @@ class _Run:
             unmet = await self._expect(self._action.expect, last)
             if unmet is not None:
                 return unmet
+        del last  # waiting may take long, and it may be large
         if self._action.until is not None:
             return await self._until(self._action.until)
         return Succeeded(self._done())
