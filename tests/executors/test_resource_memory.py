@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.executors.attempts import Evaluated
+from tests.executors.attempts import Evaluated, until
 from tests.unit.builders import START
 
 from obtask.executors.inprocess import Course
+from obtask.executors.large_answers import SMALL_BYTES
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.target import Target
 from obtask.executors.resource.until import until_holds
@@ -18,6 +19,7 @@ from obtask.executors.waiting import Judge
 from obtask.kube.discovery import Served
 from obtask.kube.impersonation import Answer, Change, ServiceAccount
 from obtask.logs.text import AttemptLog
+from obtask.model.attempt import Failed
 from obtask.model.kubernetes_actions import ResourceUntil
 from obtask.rules.expressions import Vocabulary
 from obtask.shares import Slot, Slots
@@ -54,9 +56,17 @@ async def no_turn() -> None:
     """Let everybody go on at once."""
 
 
-async def test_what_is_waited_for_is_not_kept() -> None:
-    """Neither the object as it was read nor as it was after a change is in memory while the next change is waited for."""
-    server, slots = Server(), Slots(4)
+class Never(Evaluated):
+    """Says of nothing that it holds, after a while."""
+
+    async def holds(self, *_: object) -> bool:
+        """Return that nothing holds."""
+        await asyncio.sleep(0.001)
+        return False
+
+
+async def waiting(server: Server, slots: Slots, rooms: Slots) -> asyncio.Task[str | Failed]:
+    """Return an attempt that waits for an object of the server."""
     slot = Slot(slots, "ns")
     await slot.take()
     conversation = Conversation(
@@ -64,23 +74,59 @@ async def test_what_is_waited_for_is_not_kept() -> None:
         server,  # type: ignore[arg-type]  # of which no more is needed
         None,  # type: ignore[arg-type]  # nothing is looked up
         log=AttemptLog(clock=lambda: START),
-        report=Course(lambda _: None, slot, Slot(slots, "ns"), no_turn),
+        report=Course(lambda _: None, slot, Slot(Slots(64), "ns"), no_turn),
         confirmed=no_turn,
         sleep=asyncio.sleep,
         watch_seconds=60,
+        rooms=rooms,
     )
     target = Target(Served("v1", "ConfigMap", "configmaps", namespaced=True), "ns", "large")
-
-    class Never(Evaluated):
-        async def holds(self, *_: object) -> bool:
-            """Return that nothing holds."""
-            return False
-
     wanted, judge = ResourceUntil(expect="object.x == 1"), Judge(Never(), "ns", Vocabulary.RESOURCE)
-    waiting = asyncio.create_task(until_holds(conversation, target, wanted, judge))
+    return asyncio.create_task(until_holds(conversation, target, wanted, judge))
+
+
+async def test_what_is_waited_for_is_not_kept() -> None:
+    """Neither the object as it was read nor as it was after a change is in memory while the next change is waited for."""
+    server = Server()
+    one = await waiting(server, Slots(4), Slots(4))
     await asyncio.wait_for(server.silent.wait(), 5)
     gc.collect()
 
     assert len(server.given) == 2
     assert [one() for one in server.given] == [None, None]
-    waiting.cancel()
+    one.cancel()
+
+
+class Busy(Server):
+    """An API server with a large object, of which it knows how many of those it gave are still held."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 0
+
+    def _object(self) -> Large:
+        made = super()._object()
+        alive = [one for one in self.given if one() is not None]
+        self.most = max(self.most, len(alive))
+        return made
+
+    async def watch(self, *_: object, **__: object) -> AsyncGenerator[Change]:
+        """Tell everybody at once of three changes."""
+        for _number in range(3):
+            yield Change("MODIFIED", self._object(), SMALL_BYTES + 1)
+        self.silent.set()
+        await asyncio.Event().wait()
+
+
+async def test_many_that_wait_for_large_objects_hold_few_of_them() -> None:
+    """However many are woken by the same change, only so many have the object at once; nobody waits for ever."""
+    server, rooms = Busy(), Slots(12)
+    several = [await waiting(server, Slots(64), rooms) for _ in range(40)]
+
+    await until(lambda: len(server.given) == 40 * (1 + 3 + 3))
+    await until(lambda: not any(one() is not None for one in server.given))
+
+    assert server.most <= 12 + 1
+    for one in several:
+        one.cancel()
+    await asyncio.wait(several)

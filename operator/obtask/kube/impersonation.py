@@ -47,10 +47,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One event of a watch: ADDED, MODIFIED, DELETED or BOOKMARK, and the object as it is then."""
+    """One event of a watch: ADDED, MODIFIED, DELETED or BOOKMARK, and the object as it is then; ``octets`` is how long that was as text."""
 
     kind: str
     body: Json
+    octets: int = 0
 
 
 class Impersonation:
@@ -123,7 +124,7 @@ def _read(line: bytes) -> Change | Refusal:
     body: Json = event["object"]
     if event["type"] == "ERROR":
         return Refusal(body.get("code") or _INTERNAL, body.get("reason") or "", body.get("message") or "")
-    return Change(event["type"], body)
+    return Change(event["type"], body, len(line))
 
 
 def _escaped(value: str) -> str:

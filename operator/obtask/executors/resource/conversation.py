@@ -1,11 +1,12 @@
 """Owns what an attempt says to the API server as its service account: asking again while nobody answers, warnings, following an object."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
 from obtask.executors.base import Log
 from obtask.executors.inprocess import Course
+from obtask.executors.large_answers import SMALL_BYTES
 from obtask.executors.resource.refusals import FORBIDDEN, GONE, INTERNAL_ERROR, NOT_FOUND, failed
 from obtask.executors.resource.target import Named, Target
 from obtask.executors.waiting import pauses
@@ -15,6 +16,7 @@ from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
+from obtask.shares import Slots
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
@@ -38,6 +40,7 @@ class Conversation:
         confirmed: Callable[[], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]],
         watch_seconds: int,
+        rooms: Slots,
     ) -> None:
         self.account = account
         self.log = log
@@ -45,8 +48,24 @@ class Conversation:
         self._impersonation = impersonation
         self._discovery = discovery
         self._confirmed = confirmed
-        self._sleep = sleep
+        self._sleep = report.pausing(sleep)
+        self._sleep_in_place = sleep
+        self._rooms = rooms
+        self._has_room = False
         self._watch_seconds = watch_seconds
+
+    @asynccontextmanager
+    async def room(self) -> AsyncGenerator[None]:
+        """Hold one of the few rooms for objects, which may have megabytes, as long as the block lasts.
+
+        Whoever has one gives its slot to nobody: those who have slots may wait for the room.
+        """
+        async with self._rooms.of(self.account.namespace):
+            self._has_room = True
+            try:
+                yield
+            finally:
+                self._has_room = False
 
     async def find(self, wanted: Named, namespace: str) -> Target | Failed:
         """Return where the object is; the kind may be one that the API server does not have."""
@@ -91,7 +110,7 @@ class Conversation:
                 return await request()
             except Unavailable as error:
                 self._say_unavailable(error)
-            await self._sleep(pause)
+            await (self._sleep_in_place if self._has_room else self._sleep)(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def follow(self, target: Target, longest: float | None = None) -> AsyncGenerator[Json | Refusal]:
@@ -103,12 +122,13 @@ class Conversation:
         too_old = ""
         unwatched = pauses(min(ASK_AGAIN_SECONDS, longest or ASK_AGAIN_SECONDS), longest)
         while True:
-            live = await self.read(target)
-            yield live
-            if isinstance(live, Refusal):
-                return
-            version = live["metadata"]["resourceVersion"]
-            del live
+            async with self.room():
+                live = await self.read(target)
+                yield live
+                if isinstance(live, Refusal):
+                    return
+                version = live["metadata"]["resourceVersion"]
+                del live
             # What waits for a change holds no slot, and only so many hold a connection to the API server: the others ask again.
             async with self.report.resting() as connected:
                 if connected:
@@ -117,7 +137,11 @@ class Conversation:
                             if isinstance(change, Refusal) and change.status not in {FORBIDDEN, NOT_FOUND}:
                                 too_old = version if change.status == GONE else too_old
                                 break
-                            yield change
+                            if change is None:
+                                async with self.room():
+                                    yield (change := await self.read(target))
+                            else:
+                                yield change
                             if isinstance(change, Refusal):
                                 return
                             del change
@@ -128,7 +152,8 @@ class Conversation:
         """Return a refusal, of a request about this object, as the end of an attempt."""
         return failed(refusal, about_secret=target is not None and target.is_secret)
 
-    async def _changes(self, target: Target, version: str | None) -> AsyncGenerator[Json | Refusal]:
+    async def _changes(self, target: Target, version: str | None) -> AsyncGenerator[Json | Refusal | None]:
+        """Yield what becomes of the object; None of one that is large: it is read where there is room for it."""
         watch = self._impersonation.watch(self.account, target.collection, target.name, version=version, seconds=self._watch_seconds)
         try:
             async with aclosing(watch) as changes:
@@ -137,6 +162,10 @@ class Conversation:
                         yield change
                     elif change.kind == "DELETED":
                         yield Refusal(NOT_FOUND, "NotFound", f"{target} was deleted")
+                    elif change.kind in {"ADDED", "MODIFIED"} and change.octets > SMALL_BYTES:
+                        del change
+                        yield None
+                        continue
                     elif change.kind in {"ADDED", "MODIFIED"}:
                         yield _meant(target, change.body)
                     del change

@@ -21,8 +21,10 @@ from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.rules.expressions import Vocabulary
+from obtask.shares import Slots
 
 DEFAULT_ACCOUNT = "default"
+ROOMS = 12  # for objects that are looked at or changed: each may have megabytes, and several times that as values
 WATCH_SECONDS = 300  # one watch; then the object is read again, should a silent connection have lost an event
 
 
@@ -52,6 +54,7 @@ class ResourceWork:
         self._expressions = expressions
         self._sleep = sleep
         self._watch_seconds = watch_seconds
+        self._rooms = Slots(ROOMS)
 
     async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
         """Change the attempt's object, or put it back, and return how that ended."""
@@ -68,8 +71,9 @@ class ResourceWork:
             log=log,
             report=report,
             confirmed=self._confirmed,
-            sleep=report.pausing(self._sleep),
+            sleep=self._sleep,
             watch_seconds=self._watch_seconds,
+            rooms=self._rooms,
         )
         end = await first_fault(self._expressions, attempt.namespace, action) or await self._carry_out(conversation, attempt, action)
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
@@ -83,7 +87,8 @@ class ResourceWork:
         if action.restore:
             did = await restore(conversation, self._keeping, attempt, target)
         elif isinstance(target, Target):
-            did = await change(conversation, self._keeping, attempt, action, target)
+            async with conversation.room():
+                did = await change(conversation, self._keeping, attempt, action, target)
         else:
             return target
         if isinstance(did, Failed):
