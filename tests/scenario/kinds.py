@@ -34,6 +34,10 @@ class Kind(ABC):
     def finish(self) -> None:
         """Let lasting actions end."""
 
+    @abstractmethod
+    def brief(self) -> Body:
+        """Return an action that changes something and ends well at once."""
+
     def begun(self) -> int:
         """Return how often the target began the lasting action."""
         return 1
@@ -112,6 +116,8 @@ class Sql(TargetKind):
     def undo(self) -> Body:
         return {"sql": {"statements": [self._journal.note]}}
 
+    brief = undo
+
     def telling(self) -> Body:
         return {"sql": {"statements": [f"select '{self.secret}' as told"], "expect": "rows.size() == 0"}}
 
@@ -167,6 +173,8 @@ class Http(TargetKind):
     def undo(self) -> Body:
         return {"http": {"method": "DELETE", "url": f"{self._site.url}/undo"}}
 
+    brief = undo
+
     def telling(self) -> Body:
         headers = [{"name": "X-Token", "secretKeyRef": {"name": "api", "key": "token"}}]
         return {"http": {"url": f"{self._site.url}/tell", "headersFrom": headers}}
@@ -202,6 +210,9 @@ class Wait(Kind):
 
     def finish(self) -> None:
         self._left = 0
+
+    def brief(self) -> Body:
+        return {"wait": {"seconds": 0}}
 
 
 @contextmanager

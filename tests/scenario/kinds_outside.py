@@ -49,6 +49,8 @@ class Job(TargetKind):
     def undo(self) -> Body:
         return _job(f"echo . >> {self._folder}/undone")
 
+    brief = undo
+
     def telling(self) -> Body:
         env = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "api", "key": "token"}}}]
         return _job("echo using $TOKEN; exit 3", env=env)
@@ -110,6 +112,9 @@ class Resource(TargetKind):
     def undo(self) -> Body:
         return {"resource": {"restore": True}}
 
+    def brief(self) -> Body:
+        return {"resource": {"apply": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "brief"}, "data": {"a": "b"}}}}
+
     def telling(self) -> Body:
         patch = {"apiVersion": "v1", "kind": "Secret", "name": "api", "patch": {"metadata": {"labels": {"a": "b"}}}}
         return {"resource": {"patch": patch, "until": {"expect": "int(object.data.token) == 1"}}}
@@ -163,6 +168,8 @@ class Obshell(TargetKind):
 
     def undo(self) -> Body:
         return {"obshell": {"path": "/api/v1/ob/start"}}
+
+    brief = undo
 
     def telling(self) -> Body:
         return {"obshell": {"path": "/api/v1/ob/tell"}}

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,8 +24,10 @@ from tests.scenario.scene import happens
 from tests.scenario.tasks import TaskClient
 from tests.scenario.verdicts import Fate, Strike
 
+from obtask.logs.store import unpacked
 from obtask.settings import Settings
 
+READABLE_AFTER = 3.5  # seconds: what API.md section 6 says, and some for the test itself
 WORKING = ("sql", "job", "http", "resource", "obshell")
 every_kind = pytest.mark.parametrize("kind", [*WORKING, "wait"], indirect=True)
 every_working_kind = pytest.mark.parametrize("kind", WORKING, indirect=True)
@@ -54,6 +57,9 @@ def create(tasks: TaskClient, kind: Kind, *actions: Body, **more: Any) -> None:
     """Create the task "main" with a step for each action."""
     steps = [{"name": f"s{number}", "timeoutSeconds": 60, **action, **more} for number, action in enumerate(actions)]
     tasks.create("main", maintenance="Global", **kind.spec, steps=steps)
+
+
+NOBODY = {"http": {"url": "http://127.0.0.1:9/"}}  # fails at once
 
 
 def only(status: Body) -> Body:
@@ -216,3 +222,58 @@ def test_rollback(tasks: TaskClient, kind: TargetKind) -> None:
     assert [step["phase"] for step in status["steps"]] == ["RolledBack", "RolledBack"]
     assert kind.undone() == 1
     assert tasks.log(only(status))
+
+
+def stored_log(tasks: TaskClient, direction: str, attempt: int) -> str:
+    """Return what can be read of the log of an attempt of the first step; nothing if there is no log yet."""
+    for stored in tasks.config_maps("main"):
+        notes = {key.removeprefix("task.oceanbase.com/"): value for key, value in stored["metadata"]["annotations"].items()}
+        if (notes["step"], notes["direction"], notes["attempt"]) == ("s0", direction, str(attempt)):
+            return unpacked(stored) or ""
+    return ""
+
+
+@every_kind
+@pytest.mark.parametrize("direction", ["Forward", "Rollback"])
+@pytest.mark.usefixtures("operator")
+def test_a_log_can_be_read_while_its_attempt_runs_and_after_the_next_one(tasks: TaskClient, kind: Kind, direction: str) -> None:
+    """It is there 3 s after the work was begun; that of a cancelled attempt stays, whatever comes after it."""
+    if direction == "Forward":
+        create(tasks, kind, kind.lasting())
+    else:
+        create(tasks, kind, {**kind.brief(), "rollback": kind.lasting()}, NOBODY)
+        tasks.wait_phase("main", "Failed")
+        tasks.command("main", "rollback")
+    happens(lambda: kind.works() or isinstance(kind, Wait), "the work")
+    began = time.monotonic()
+
+    happens(lambda: kind.trace in stored_log(tasks, direction, 1), "the log of the running attempt")
+    assert time.monotonic() - began < READABLE_AFTER
+
+    tasks.command("main", "cancel")
+    tasks.wait_phase("main", "Failed")
+    kind.finish()
+    tasks.command("main", "retry")
+    key = "attempts" if direction == "Forward" else "rollbackAttempts"
+    tasks.wait("main", lambda task: only(task["status"])[key] == 2)
+    if not isinstance(kind, Wait):  # whose next attempt takes as long
+        tasks.wait_phase("main", "Succeeded", "RolledBack")
+    log = stored_log(tasks, direction, 1)
+    assert kind.trace in log
+    assert "cancel" in log.lower()
+
+
+@every_working_kind
+@pytest.mark.usefixtures("operator")
+def test_a_failed_attempt_to_undo_leaves_its_log(tasks: TaskClient, kind: TargetKind) -> None:
+    """It is there when the next one has succeeded, and says why it failed."""
+    create(tasks, kind, {**kind.brief(), "rollback": kind.broken()}, NOBODY)
+    tasks.wait_phase("main", "Failed")
+    tasks.command("main", "rollback")
+    failed = tasks.wait("main", lambda task: task["status"]["reason"] == "RollbackFailed")["status"]["failedSubtask"]
+    kind.mend()
+
+    tasks.command("main", "retry")
+
+    tasks.wait_let_go("main", "RolledBack")
+    assert failed["message"] in stored_log(tasks, "Rollback", 1)

@@ -101,6 +101,25 @@ def test_a_condition_says_who_is_in_the_way_and_what_to_type(tasks: TaskClient) 
 
 
 @pytest.mark.usefixtures("operator")
+def test_failed_since_is_when_it_failed(tasks: TaskClient) -> None:
+    """Not when it took its lock, which may have been hours before; it is the same time wherever it is told."""
+    tasks.create("holder", maintenance="Global", connection=NOWHERE, steps=[wait_step("first", 2), *BROKEN])
+    failed = tasks.wait_phase("holder", "Failed")
+    tasks.create("waiter", maintenance="Tenant", tenant="t", steps=LONG)
+
+    status = tasks.wait_phase("waiter", "Waiting")
+
+    at = failed["failedSubtask"]["failedAt"]
+    [held] = [one for one in status["conditions"] if one["type"] == "LockHeld"]
+    assert at > failed["lock"]["acquiredAt"]
+    assert [blocker["since"] for blocker in status["blockedBy"]] == [at]
+    said = f"holder (Global, Failed since {at[:19]}Z)"
+    assert said in status["message"]
+    assert said in held["message"]
+    assert said in tasks.wait_events("waiter", "LockWaiting")["LockWaiting"]["message"]
+
+
+@pytest.mark.usefixtures("operator")
 def test_a_long_line_costs_little(tasks: TaskClient) -> None:
     """However often the line changes, each waiter writes its own blockedBy only, and that at most once every few seconds."""
     tasks.create("holder", maintenance="Global", steps=LONG)

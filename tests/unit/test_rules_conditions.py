@@ -9,6 +9,7 @@ from tests.unit.phases import IN_PHASE, cancelled, failed_one, running, succeede
 from tests.unit.world import World
 
 from obtask.model.status import Condition, Phase
+from obtask.rules.conditions import in_the_way_since
 
 
 def conditions(world: World) -> dict[str, Condition]:
@@ -84,6 +85,36 @@ def test_lock_held_names_the_lease() -> None:
 
     assert world.status.lock is not None
     assert conditions(world)["LockHeld"].message == f"Global lock held since 2026-11-23T08:00:00Z (Lease {world.status.lock.lease})"
+
+
+def test_since_when_others_meet_a_task() -> None:
+    """Since it failed, since a retry of it runs, since it rolls back, and before all that since it has its lock, or waits for it."""
+    world = World(a_task().step("load", undo=True).step("next"))
+
+    def since() -> float:
+        return (in_the_way_since(world.status, START - timedelta(hours=1)) - START).total_seconds()
+
+    assert since() == -3600
+    world.run()
+    assert since() == 0
+    world.later(60)
+    world.succeed("load")
+    assert since() == 0
+    world.later(60)
+    world.fail("next")
+    assert since() == 120
+    assert world.status.failed_subtask is not None
+    assert world.status.failed_subtask.failed_at == START + timedelta(seconds=120)
+    world.later(60)
+    assert since() == 120
+    world.command("retry")
+    assert since() == 180
+    world.later(60)
+    world.fail("next")
+    assert since() == 240
+    world.later(60)
+    world.command("rollback")
+    assert (world.phase, since()) == (Phase.ROLLING_BACK, 300)
 
 
 def test_lock_held_names_every_blocker() -> None:

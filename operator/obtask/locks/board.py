@@ -11,6 +11,7 @@ from obtask.locks.queues import Queues
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
 from obtask.model.task import Key, Task
+from obtask.rules.conditions import in_the_way_since
 from obtask.rules.exclusion import Contender, InTheWay, Line, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey, holder_identity, holder_name, holder_uid, task_lock_key
 
@@ -229,8 +230,9 @@ def _entry(task: Task, lock: LockKey) -> _Entry:
 
 
 def _contender(task: Task, lock: LockKey) -> Contender:
-    since: datetime = task.status.lock.acquired_at if task.status.lock else task.metadata.creation_timestamp
-    return Contender(task.metadata.name, task.metadata.uid, lock, task.status.phase, task.metadata.creation_timestamp, since)
+    created = task.metadata.creation_timestamp
+    since = in_the_way_since(task.status, created)
+    return Contender(task.metadata.name, task.metadata.uid, lock, task.status.phase, created, since)
 
 
 def _holder(lease: Lease, lock: LockKey, entries: dict[str, _Entry]) -> Contender:

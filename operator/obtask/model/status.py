@@ -160,7 +160,9 @@ class Blocker(Stored):
     uid: str = Field(description="Its uid.")
     phase: Phase = Field(description="Its phase.")
     scope: str = Field(description="What it locks: Global, OBProxy or Tenant.")
-    since: Moment | None = Field(default=None, description="Since when it holds its lock, or waits.")
+    since: Moment | None = Field(
+        default=None, description="Since when it is in that phase: since it failed, since it works with its lock, or since it waits."
+    )
 
 
 class LockStatus(Stored):

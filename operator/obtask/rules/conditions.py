@@ -38,6 +38,19 @@ def with_conditions(status: TaskStatus, metadata: Metadata, now: datetime) -> Ta
     return status.model_copy(update={"conditions": tuple(conditions), "observed_generation": metadata.generation})
 
 
+def in_the_way_since(status: TaskStatus, created: datetime) -> datetime:
+    """Return since when others meet the task as it is: since it failed, since it works with its lock, or since it waits for that."""
+    if status.lock is None:
+        return created
+    failed = status.phase is Phase.FAILED
+    turned = next((one.last_transition_time for one in status.conditions if one.type == ("Stalled" if failed else "Reconciling")), None)
+    if failed and turned is not None:
+        return turned
+    if failed and status.failed_subtask is not None:
+        return status.failed_subtask.failed_at
+    return max(status.lock.acquired_at, turned or status.lock.acquired_at)
+
+
 def _reconciling(phase: Phase) -> bool:
     match phase:
         case Phase.PENDING | Phase.WAITING | Phase.RUNNING | Phase.ROLLING_BACK:
