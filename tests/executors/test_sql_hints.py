@@ -5,7 +5,7 @@ from tests.executors.attempts import Bench, attempt, sql
 from tests.executors.seekdb import sql_bench
 
 from obtask.executors.connections import Connection
-from obtask.executors.sql.hints import comments_alone, of_failure
+from obtask.executors.sql.hints import BIT, BOOLEAN, PASTED, WORD, comments_alone, of_failure
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.limits import MESSAGE_CHARACTERS
 from obtask.model.status import FailureReason
@@ -24,6 +24,14 @@ def on(database: Connection) -> Bench:
         ("create table t (a int) //\ndelimiter ;", "DELIMITER is a command of the mysql client: leave it out"),
         ("source /tmp/x.sql", "SOURCE is a command of the mysql client: write the statements"),
         ("select 1 as a\\G", "\\G is a command of the mysql client: leave it out"),
+        ("create table t (a int) //", "// and $$ end a statement only after DELIMITER, a command of the mysql client: leave them out"),
+        ("create table t (a int)$$\n", "// and $$ end a statement only after DELIMITER, a command of the mysql client: leave them out"),
+        ("mysql> select 1", "the prompt of the mysql client is not SQL: leave it out"),
+        ("obclient [oceanbase]> select 1", "the prompt of the mysql client is not SQL: leave it out"),
+        ("obclient(root@sys)[oceanbase]> select 1", "the prompt of the mysql client is not SQL: leave it out"),
+        ("select \u2018a\u2019 from", "typographic quotes are no quotes: write ' or `"),
+        ("select 1\uff0c 2 from\uff1b", "full-width punctuation is not SQL: write , ; ( ) ="),
+        ("alter\u200b system major freeze", "it holds a space that cannot be seen and is none for the server: type it again"),
     ],
 )
 async def test_commands_of_the_client(on: Bench, statement: str, hint: str) -> None:
@@ -36,13 +44,16 @@ async def test_commands_of_the_client(on: Bench, statement: str, hint: str) -> N
     assert end.message.endswith(f"; {hint}")
 
 
-@pytest.mark.parametrize("statement", ["selec 1", "selec 'x\\ndelimiter //'", "selec delimiter"])
+@pytest.mark.parametrize(
+    "statement", ["selec 1", "selec 'x\\ndelimiter //'", "selec delimiter", "selec '//'", "selec '\u2019\uff0c\u00a0'", "selec a > b"]
+)
 async def test_other_syntax_errors_have_no_hint(on: Bench, statement: str) -> None:
     """A column of that name, or a text, is no command."""
     end = await on.run(attempt(sql(statement)))
 
     assert isinstance(end, Failed)
-    assert "mysql client" not in end.message
+    assert end.code == "1064"
+    assert not [hint for _, hint in PASTED if hint in end.message]
 
 
 def test_a_hint_is_whole_where_the_message_is_cut() -> None:
@@ -64,9 +75,6 @@ async def test_a_comment_alone_says_that_it_did_nothing(on: Bench) -> None:
 def test_what_is_more_than_a_comment(statement: str) -> None:
     """Comments beside code, and those that servers carry out, are no comments alone."""
     assert comments_alone([statement]) is None
-
-
-BOOLEAN = "a boolean of SQL is a number: compare with 1 or 0"
 
 
 @pytest.mark.parametrize("expect", ["rows[0].t == true", "rows.all(r, true == r.t)", "rows[0].t != true && rows[0].t != 1"])
@@ -108,3 +116,39 @@ async def test_columns_of_one_name(on: Bench) -> None:
     assert isinstance(end, Failed)
     assert end.message.endswith("several columns have one name, and rows has the last of them only: give them aliases")
     assert "several columns have one name" in on.log.text
+
+
+@pytest.mark.parametrize(
+    ("select", "expect", "hint"),
+    [
+        ("select true as t", "rows[0].t", BOOLEAN),
+        ("select true as t", "!rows[0].t", BOOLEAN),
+        ("select true as t", "rows[0].t && true", BOOLEAN),
+        ("select true as t", "rows[0].t ? true : false", BOOLEAN),
+        ("select b'1' as t", "rows[0].t == true", BIT),
+        ("select b'1' as t", "rows[0].t", BIT),
+        ("select 'NO' as t", "rows[0].t != false && false", WORD),
+        ("select 'YES' as t", "rows[0].t", WORD),
+    ],
+)
+async def test_what_stands_for_a_boolean(database: Connection, select: str, expect: str, hint: str) -> None:
+    """No server sends true or false: whoever compares with them, or takes a value for one, is told what to write, in every field."""
+    for fields in (
+        {"expect": expect},
+        {"until": {"query": select, "expect": "false", "failWhen": "true" if "==" in expect or "!=" in expect else expect}},
+    ):
+        end = await sql_bench(database).run(attempt(sql(select, **fields)))
+
+        assert isinstance(end, Failed)
+        if "until" not in fields or end.reason is FailureReason.INVALID_EXPRESSION:
+            assert end.message.endswith(f"; {hint}")
+
+
+@pytest.mark.parametrize("query", ["-- select 1", "/* select 1 */", "# nothing\n;", " ; "])
+@pytest.mark.parametrize("field", ["unless", "until"])
+async def test_a_comment_asks_nothing(on: Bench, query: str, field: str) -> None:
+    """A query that is a comment would never have a row to wait for: it is refused before anything runs."""
+    end = await on.run(attempt(sql("select 1", **{field: {"query": query, "expect": "rows.size() == 1"}})))
+
+    assert isinstance(end, Failed)
+    assert (end.untouched, end.message) == (True, f"the query of {field}: is a comment, and asks nothing; nothing was run")

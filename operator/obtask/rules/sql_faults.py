@@ -7,7 +7,7 @@ from decimal import Decimal
 from obtask.model.actions import SqlAction
 from obtask.model.constraints import Scalar
 from obtask.names import ATTEMPT_VARIABLES
-from obtask.rules.sql_text import changes_charset, misplaced, state_asked, state_left, unknown_names, user_variables
+from obtask.rules.sql_text import changes_charset, code, misplaced, state_asked, state_left, unknown_names, user_variables
 
 INT64 = range(-(2**63), 2**63)
 OWN_VARIABLES = frozenset(f"@OBTASK_{name}" for name in ATTEMPT_VARIABLES)  # every connection has them
@@ -20,6 +20,8 @@ def sql_faults(action: SqlAction) -> Iterator[tuple[str, str]]:
     yield from ((f"argsFrom.{name}", "is in args, too: a name has one value") for name in action.args_from if name in action.args)
     for field, text in sql_texts(action):
         if not field.startswith("statements"):
+            if not code(text).strip("; \t\r\n"):
+                yield field, "is a comment, and asks nothing"
             yield from ((field, fault) for fault in _variable_faults(text))
     if action.args or action.args_from:
         for field, text in sql_texts(action):

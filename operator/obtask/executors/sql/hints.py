@@ -12,30 +12,63 @@ SYNTAX_ERROR = "1064"
 _DELIMITER = re.compile(r"^[ \t]*+delimiter[ \t]++\S", re.IGNORECASE | re.MULTILINE)
 _SOURCE = re.compile(r"^[ \t]*+source[ \t]++\S", re.IGNORECASE | re.MULTILINE)
 _UPRIGHT = re.compile(r"\\g[\s;]*+\Z", re.IGNORECASE)
-CLIENT_COMMANDS = (
+_ENDING = re.compile(r"(?://|\$\$)[\s;]*+\Z")
+_PROMPT = re.compile(r"^[ \t]*+(?:mysql|obclient|mariadb)[ \t]*+(?:[(\[][^)\]\n]{0,200}[)\]]){0,2}+[ \t]*+>", re.IGNORECASE | re.MULTILINE)
+_QUOTES = re.compile("[\u2018\u2019\u201c\u201d]")
+_WIDE = re.compile("[\uff0c\uff1b\uff08\uff09\uff1d]")
+_UNSEEN = re.compile("[\u00a0\u200b\u200c\u200d\u2060\u3000\ufeff]")
+PASTED = (
     (_DELIMITER, "DELIMITER is a command of the mysql client: leave it out"),
     (_SOURCE, "SOURCE is a command of the mysql client: write the statements"),
     (_UPRIGHT, "\\G is a command of the mysql client: leave it out"),
+    (_ENDING, "// and $$ end a statement only after DELIMITER, a command of the mysql client: leave them out"),
+    (_PROMPT, "the prompt of the mysql client is not SQL: leave it out"),
+    (_QUOTES, "typographic quotes are no quotes: write ' or `"),
+    (_WIDE, "full-width punctuation is not SQL: write , ; ( ) ="),
+    (_UNSEEN, "it holds a space that cannot be seen and is none for the server: type it again"),
 )
 _WITH_BOOLEAN = re.compile(r"[=!]=\s*+(?:true|false)\b|\b(?:true|false)\s*+[=!]=")
+_UNTRUE = re.compile(
+    r"must be true or false, not (?:int|str|bytearray)\b|No matching overloads found : (?:<jump_condition>|!_|_&&_|_\|\|_)"
+)
 DOUBLED = "several columns have one name, and rows has the last of them only: give them aliases"
 BOOLEAN = "a boolean of SQL is a number: compare with 1 or 0"
+BIT = "a BIT of SQL is octets: compare with b'\\x01', or select the column + 0"
+WORD = "the column holds texts: compare with 'YES', 'NO' or the like"
+WORDS = frozenset({"yes", "no", "y", "n", "true", "false", "on", "off"})
 
 
 def of_failure(statement: str, failed: Failed) -> Failed:
-    """Return a failure of the statement, with what may be meant if the server took a command of the client for SQL."""
+    """Return a failure of the statement, with what may be meant if what the server refused was pasted from somewhere."""
     if failed.code != SYNTAX_ERROR:
         return failed
     plain = code(statement)
-    return with_hint(failed, next((hint for pattern, hint in CLIENT_COMMANDS if pattern.search(plain)), None))
+    return with_hint(failed, next((hint for pattern, hint in PASTED if pattern.search(plain)), None))
 
 
 def of_expression(expression: str, result: Result) -> str | None:
     """Return why an expression may not hold for a result although it seems to."""
     if doubled := doubled_columns(result):
         return doubled
-    values = (value for row in result.rows for value in row)
-    return BOOLEAN if _WITH_BOOLEAN.search(expression) and any(type(value) is int and value in (0, 1) for value in values) else None
+    return _no_boolean(result) if _WITH_BOOLEAN.search(expression) else None
+
+
+def of_fault(fault: str, result: Result) -> str | None:
+    """Return why an expression may have no answer for a result although it seems to: a value was taken for true or false."""
+    return _no_boolean(result) if _UNTRUE.search(fault) else None
+
+
+def _no_boolean(result: Result) -> str | None:
+    """Return what a result has in the place of booleans: no server sends any."""
+    for value in (value for row in result.rows for value in row):
+        match value:
+            case int() if value in (0, 1):
+                return BOOLEAN
+            case bytes() if len(value) == 1:
+                return BIT
+            case str() if value.lower() in WORDS:
+                return WORD
+    return None
 
 
 def doubled_columns(result: Result) -> str | None:

@@ -211,7 +211,8 @@ class _Run:
             case Arrived():
                 return Succeeded(f"{self._done()}; {seen}")
             case Failed():
-                return hints.with_hint(replace(found, message=self._conversation.clean(found.message)), hint)
+                failed = replace(found, message=self._conversation.clean(found.message))
+                return hints.with_hint(failed, hint or hints.of_fault(failed.message, answer))
             case NotYet(note=note, text=told):
                 # rows[0] of no rows: nothing is there yet, which needs no explanation
                 notes = "; ".join(filter(None, (note if answer.total else None, hint)))
@@ -236,7 +237,7 @@ class _Run:
         if not isinstance(answer, ExpressionFault):
             return answer
         failed = untold(field, answer, expression, results.shown(result))
-        return replace(failed, message=self._conversation.clean(failed.message))
+        return hints.with_hint(replace(failed, message=self._conversation.clean(failed.message)), hints.of_fault(failed.message, result))
 
     def _done(self) -> str:
         return "; ".join([_counted(self._action.statements), *self._ignored])
