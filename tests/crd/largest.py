@@ -3,7 +3,17 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from obtask.model.limits import EXTERNAL_CHARACTERS, MESSAGE_CHARACTERS, TAIL_BYTES, message_room, one_line, tail_room
+from obtask.logs.store import log_ref
+from obtask.model.limits import (
+    EXTERNAL_CHARACTERS,
+    HISTORY_ENTRIES,
+    MESSAGE_CHARACTERS,
+    STAGE_CHARACTERS,
+    TAIL_BYTES,
+    message_room,
+    one_line,
+    tail_room,
+)
 from obtask.model.status import (
     ActionResult,
     Blocker,
@@ -13,9 +23,10 @@ from obtask.model.status import (
     FailedSubtask,
     Failure,
     FailureReason,
+    HandledCommand,
     LastAction,
+    Left,
     LockStatus,
-    LogRef,
     Phase,
     Reason,
     StepStatus,
@@ -24,6 +35,7 @@ from obtask.model.status import (
     TaskStatus,
     Verb,
 )
+from obtask.rules.commands import remembered
 
 WHEN = datetime(2026, 11, 22, 19, 36, 52, 123456, UTC)
 CONDITIONS = ("Finished", "Ready", "Reconciling", "Stalled", "LockHeld")
@@ -45,8 +57,8 @@ def largest_spec(steps: int, subtasks: int) -> dict[str, Any]:
     return {"type": "Cluster", "cluster": "demo", "maintenance": "Tenant", "tenant": "租" * 253, "steps": parts}
 
 
-def largest_status(steps: int, subtasks: int) -> TaskStatus:
-    """Return the status of such a task, all of it failed."""
+def largest_status(steps: int, subtasks: int, action: str = "obshell") -> TaskStatus:
+    """Return the status of such a task, all of it failed; ``action``: what its subtasks are."""
     count = steps * subtasks
     return TaskStatus(
         observed_generation=1,
@@ -65,13 +77,14 @@ def largest_status(steps: int, subtasks: int) -> TaskStatus:
         failed_subtask=_failed_subtask(),
         failed_subtasks=count,
         last_action=_last_action(),
+        history=_history(),
         steps=tuple(
             StepStatus(
                 name=_name("s", step),
                 phase=SubtaskPhase.ROLLING_BACK,
                 started_at=WHEN,
                 finished_at=WHEN,
-                subtasks=tuple(_subtask(_name("t", number), count, live=not step) for number in range(subtasks)),
+                subtasks=tuple(_subtask(_name("t", number), count, action, live=not step) for number in range(subtasks)),
             )
             for step in range(steps)
         ),
@@ -79,22 +92,32 @@ def largest_status(steps: int, subtasks: int) -> TaskStatus:
     )
 
 
-def _subtask(name: str, count: int, *, live: bool) -> SubtaskStatus:
+LEFT_BY: dict[str, dict[str, Any]] = {
+    "job": {"job": "j" * 63},
+    "obshell": {"external": "e" * EXTERNAL_CHARACTERS, "external_mark": f"{'f' * 8}@{10**12}~", "external_left": Left.RELEASED},
+    "resource": {"kept": "k" * 43},
+}
+
+
+def _subtask(name: str, count: int, action: str, *, live: bool) -> SubtaskStatus:
     return SubtaskStatus(
         name=name,
         phase=SubtaskPhase.ROLLING_BACK,
         attempts=1000,
         rollback_attempts=1000,
         auto_retries=100,
+        changed=False,
+        changed_before=live,
         started_at=WHEN,
         finished_at=WHEN,
         message=one_line(LONG_TEXT, room=message_room(count)),
         failure=Failure(reason=FailureReason.EXPECTATION_NOT_MET, code="12345", direction=Direction.ROLLBACK),
-        job="j" * 63,
-        previous_external="e" * EXTERNAL_CHARACTERS,  # or external, never both
+        runner="r" * 90,
         log_tail="l" * min(TAIL_BYTES, tail_room(count)),
-        log_ref=LogRef(config_map="c" * 63, key="log.gz"),
+        log_ref=log_ref("c" * 48),
         nonce_digests=("d" * 22,) if live else (),
+        stage="s" * STAGE_CHARACTERS if live else None,
+        **LEFT_BY[action],
     )
 
 
@@ -109,7 +132,7 @@ def _failed_subtask() -> FailedSubtask:
         message=LONG_TEXT,
         failed_at=WHEN,
         log_tail="<" * TAIL_BYTES,
-        log_ref=LogRef(config_map="c" * 63, key="log.gz"),
+        log_ref=log_ref("c" * 48),
     )
 
 
@@ -124,6 +147,13 @@ def _last_action() -> LastAction:
         reason=LONG_TEXT,
         id="i" * MESSAGE_CHARACTERS,
     )
+
+
+def _history() -> tuple[HandledCommand, ...]:
+    found: tuple[HandledCommand, ...] = ()
+    for _ in range(HISTORY_ENTRIES):
+        found = remembered(found, _last_action())
+    return found
 
 
 def _condition(name: str) -> Condition:

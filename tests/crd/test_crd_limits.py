@@ -12,10 +12,11 @@ from obtask.model.printable import printable
 from obtask.model.status import FailureReason
 
 
-@pytest.mark.parametrize(("steps", "subtasks"), [(8, 64), (64, 8)])
-def test_largest_status_fits(steps: int, subtasks: int) -> None:
-    """512 subtasks, all of them failed with the longest of everything, take less than 512 KiB together with their spec."""
-    written = {"spec": largest_spec(steps, subtasks), "status": largest_status(steps, subtasks).dump()}
+@pytest.mark.parametrize("action", ["job", "obshell", "resource"])
+@pytest.mark.parametrize(("steps", "subtasks"), [(8, 64), (64, 8), (4, 64), (64, 5), (6, 64), (64, 7)])
+def test_largest_status_fits(steps: int, subtasks: int, action: str) -> None:
+    """512 subtasks, all of them failed with the longest of everything, take less than 512 KiB together with their spec; fewer do, too."""
+    written = {"spec": largest_spec(steps, subtasks), "status": largest_status(steps, subtasks, action).dump()}
 
     text = json.dumps(written, ensure_ascii=False, separators=(",", ":"))
     assert len(text.encode()) + 5 * (text.count("<") + text.count(">")) < OBJECT_BYTES

@@ -18,10 +18,12 @@ STATUS_BYTES: Final = 2 * OBJECT_BYTES  # what no operator writes
 STAGE_CHARACTERS: Final = 64
 EXTERNAL_CHARACTERS: Final = 56  # an obshell task of an agent with an IPv6 address has 45 and its number
 
-# What all subtasks of a task may store together. The rest of the 512 KiB is for the names, times and
-# references of 512 subtasks (260 KiB), and for the spec.
+# What all subtasks of a task may store together. The rest of the 512 KiB is for the spec, and for the names, times and
+# references of the subtasks, some 800 bytes each: of many subtasks they leave less.
 MESSAGES_BYTES: Final = 64 * 1024
 TAILS_BYTES: Final = 32 * 1024
+MANY: Final = 256
+MESSAGES_LESS, TAILS_LESS = 128, 112  # bytes for each subtask above that
 
 # What resource steps keep for restore: of one object, and of all of a task.
 KEPT_OBJECT_BYTES: Final = 256 * 1024
@@ -42,12 +44,12 @@ CUT: Final = "…"
 
 def message_room(subtasks: int) -> int:
     """Return how many bytes the message of each subtask may take in a task of that many subtasks."""
-    return MESSAGES_BYTES // subtasks
+    return (MESSAGES_BYTES - MESSAGES_LESS * max(0, subtasks - MANY)) // subtasks
 
 
 def tail_room(subtasks: int) -> int:
     """Return how many bytes the log tail of each subtask may take; what is longer belongs in a ConfigMap."""
-    return TAILS_BYTES // subtasks
+    return (TAILS_BYTES - TAILS_LESS * max(0, subtasks - MANY)) // subtasks
 
 
 def kept_room(subtasks: int) -> int:

@@ -240,7 +240,7 @@ class SubtaskStatus(Stored):
         description="Whether an attempt forward may have touched its target: true from the start of one, and false again if that one "
         "ends without having done so. Only what may be changed is undone.",
     )
-    changed_in: int = Field(default=0, exclude_if=not_, description="The first attempt forward that may have changed the target.")
+    changed_before: bool = Field(default=False, exclude_if=not_, description="Whether it was changed before the attempt that runs.")
     runner: str | None = Field(default=None, description="The operator process that recorded the current or last attempt.")
     started_at: Moment | None = Field(default=None, description="When the current or last attempt started.")
     finished_at: Moment | None = Field(default=None, description="When the last attempt ended.")

@@ -107,10 +107,8 @@ def _is_undone(status: SubtaskStatus) -> bool:
 
 
 def _begin_forward(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
-    change: dict[str, object] = {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1, "changed": True}
-    if not has_changed(status):
-        change["changed_in"] = status.attempts + 1
-    return _begin(place, status, now, change)
+    change: dict[str, object] = {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1}
+    return _begin(place, status, now, change | {"changed": True, "changed_before": has_changed(status)})
 
 
 def begin_undo(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
@@ -223,7 +221,7 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
 
 
 # Nothing more is looked for that was made for the attempt; the largest task has no room for what nobody needs.
-_NO_LONGER_LIVE: dict[str, object] = {"nonce_digests": ()}
+_NO_LONGER_LIVE: dict[str, object] = {"nonce_digests": (), "changed_before": False}
 AFTER = " after: "
 UNDONE = "cancelled before the next attempt; the last one is undone"
 NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION, FailureReason.FORBIDDEN})
@@ -266,8 +264,8 @@ def _end(place: Place, status: SubtaskStatus, report: Report, now: datetime, mes
     text = one_line(message, room=place.room) if message else None
     change: dict[str, object] = {"finished_at": now, "message": text, "log_tail": report.log_tail, "log_ref": report.log_ref}
     untouched = isinstance(report.seen, Succeeded | Failed) and report.seen.untouched
-    if untouched and status.phase is SubtaskPhase.RUNNING and status.changed_in == status.attempts:
-        change |= {"changed": False, "changed_in": 0}
+    if untouched and status.phase is SubtaskPhase.RUNNING and status.changed and not status.changed_before:
+        change["changed"] = False
     change |= elsewhere.ended(report.seen)
     return status.model_copy(update=change | _NO_LONGER_LIVE)
 
