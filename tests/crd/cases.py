@@ -138,6 +138,13 @@ GOOD: dict[str, Json] = {
         )
     ),
     "job-image-in-template": cluster({"name": "run", "job": {"podTemplate": {"spec": {"containers": [{"image": "busybox"}]}}}}),
+    "job-empty-words": cluster(job(command=["sh", "-c", "", ""], args=[""], env=[{"name": "A", "value": ""}], queueName="")),
+    "job-long-words": cluster(job(args=["x" * 131072, *(["--server=10.0.0.1"] * 1000)], env=[{"name": "A", "value": "y" * 65536}])),
+    "job-many-variables": cluster(job(env=[{"name": f"a.b-{number} c", "value": "1"} for number in range(500)])),
+    "job-template-with-nulls": cluster(job(podTemplate={"metadata": None, "spec": {"containers": None, "initContainers": None}})),
+    "job-empty-template": cluster(job(podTemplate={"spec": None}, resources={})),
+    "http-scheme-in-capitals": cluster(http(url="HTTP://svc/", until={"url": "Https://svc/", "expect": "true"})),
+    "http-long": cluster(http(url="http://svc/?q=" + "x" * 8000, headers={"Authorization": "Bearer " + "x" * 20000, "X-Empty": ""})),
     "sql-args": cluster(sql(args={"text": "x", "integer": 9007199254740993, "number": 1.5, "flag": True, "nothing": None})),
     "sql-args-from": cluster(sql(argsFrom={"pw": {"secretKeyRef": {"name": "new-root", "key": "password"}}})),
     "sql-ignore-errors": cluster(sql(ignoreErrors=[1094, 1, 1999, 3000, 65535])),

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.crd.cases import cluster, local, task, wait
+from tests.crd.cases import GOOD, cluster, local, task, wait
 from tests.kubectl import Kubectl
+
+from obtask.model.spec import TaskSpec
 
 COLUMNS = ["NAME", "TYPE", "MAINTENANCE", "PHASE", "PROGRESS", "STEP", "BLOCKED-BY", "AGE"]
 WIDE_COLUMNS = [*COLUMNS, "TARGET", "TENANT", "REASON", "MESSAGE", "STARTED", "FINISHED"]
@@ -124,19 +126,28 @@ def test_explain(path: str, text: str, kubectl: Kubectl) -> None:
 
 
 def test_unwritten_fields_get_their_defaults(kubectl: Kubectl, namespace: str) -> None:
-    """A stored task shows the defaults that it will be carried out with."""
-    kubectl("create", "-n", namespace, "-f", "-", manifest=task("x", cluster(wait(autoRetry={"limit": 1}))))
+    """A stored task shows the defaults of its own; what is in a list is stored as it was written, and carried out with its defaults."""
+    step = wait(autoRetry={"limit": 1})
+    kubectl("create", "-n", namespace, "-f", "-", manifest=task("x", cluster(step)))
 
     spec = json.loads(kubectl("get", "obtask", "x", "-n", namespace, "-o", "jsonpath={.spec}"))
 
     assert spec["onConflict"] == "Queue"
-    assert spec["steps"] == [
-        {
-            "name": "pause",
-            "wait": {"seconds": 1},
-            "timeoutSeconds": 3600,
-            "autoRetry": {"limit": 1, "backoffSeconds": 5, "maxBackoffSeconds": 300},
-            "interrupted": "Fail",
-            "undoBeforeRetry": False,
-        }
-    ]
+    assert spec["steps"] == [step]
+    [read] = TaskSpec.model_validate(spec).steps
+    assert (read.timeout_seconds, read.interrupted.value, read.undo_before_retry) == (3600, "Fail", False)
+    assert read.auto_retry is not None
+    assert (read.auto_retry.backoff_seconds, read.auto_retry.max_backoff_seconds) == (5, 300)
+
+
+@pytest.mark.parametrize("sample", ["all-options", "auto-retry", "sql-all-options", "http-all-options", "obshell-all-options", "job"])
+def test_two_appliers_of_one_manifest_agree(sample: str, kubectl: Kubectl, namespace: str) -> None:
+    """A task moves from one tool to another without force: whoever applies the same text has no conflict, and nothing changes."""
+    manifest = task("x", GOOD[sample])
+    apply = ("apply", "--server-side", "-n", namespace, "-f", "-")
+    kubectl(*apply, "--field-manager=first", manifest=manifest)
+    before = kubectl("get", "obtask", "x", "-n", namespace, "-o", "jsonpath={.spec}")
+
+    kubectl(*apply, "--field-manager=second", manifest=manifest)
+
+    assert kubectl("get", "obtask", "x", "-n", namespace, "-o", "jsonpath={.spec}") == before

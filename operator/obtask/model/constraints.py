@@ -7,8 +7,8 @@ from pydantic import Field, StringConstraints
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Statement = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
 Scalar = str | int | float | bool | None
-Text = Annotated[str, StringConstraints(min_length=1, max_length=16384)]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2048)]
+Word = Annotated[str, StringConstraints(max_length=131072)]  # of a command line: Linux' MAX_ARG_STRLEN; it may be empty
+Url = Annotated[str, StringConstraints(pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s]+$", max_length=8192)]
 # A host name (a final dot is allowed), or an IP address, in brackets or not. ASCII only and without a zone: what is to be found in a list
 # of hosts must be one thing for whoever reads it.
 _NAME = r"[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9_])?\.?"
@@ -19,7 +19,7 @@ _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]+$"
 User = Annotated[str, StringConstraints(strict=True, pattern=_NO_CONTROL, min_length=1, max_length=256)]
 Database = Annotated[str, StringConstraints(strict=True, pattern=_NO_CONTROL, min_length=1, max_length=128)]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", max_length=256)]
-HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=8192)]
+HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=65536)]
 FreeForm = dict[str, Any]
 # Kubernetes' IsValidPathSegmentName, in a dialect that knows no look-ahead.
 _SEGMENT = r"^([^./%][^/%]*|\.[^./%][^/%]*|\.\.[^/%]+)$"

@@ -5,15 +5,15 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from obtask.model.base import Value
-from obtask.model.constraints import ApiVersion, Expression, FreeForm, KindName, NamespaceName, ObjectName, Text
+from obtask.model.constraints import ApiVersion, Expression, FreeForm, KindName, NamespaceName, ObjectName, Word
 from obtask.model.until import Pause, Until
 
 
 class EnvVar(Value):
     """An environment variable of a container, as in a pod."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=253)] = Field(description="Name of the variable.")
-    value: Annotated[str, StringConstraints(max_length=16384)] | None = Field(default=None, description="Its value. Default: empty.")
+    name: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = Field(description="Name of the variable.")
+    value: Word | None = Field(default=None, description="Its value. Default: empty.")
     value_from: FreeForm | None = Field(default=None, description="Where its value comes from, as in a pod: secretKeyRef, fieldRef, ...")
 
 
@@ -23,11 +23,11 @@ class JobAction(Value):
     image: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
         default=None, description="Image of the container. Required unless the first container of podTemplate has one."
     )
-    command: list[Text] = Field(default_factory=list, max_length=64, description="Entry point. Default: the image's.")
-    args: list[Text] = Field(default_factory=list, max_length=256, description="Arguments of the entry point.")
-    env: list[EnvVar] = Field(default_factory=list, max_length=128, description="Environment variables, besides OBTASK_*.")
+    command: list[Word] = Field(default_factory=list, max_length=1024, description="Entry point. Default: the image's.")
+    args: list[Word] = Field(default_factory=list, max_length=4096, description="Arguments of the entry point; they may be empty.")
+    env: list[EnvVar] = Field(default_factory=list, max_length=1024, description="Environment variables, besides OBTASK_*.")
     env_from: list[FreeForm] = Field(
-        default_factory=list, max_length=32, description="Sources of environment variables, as in a pod: configMapRef, secretRef."
+        default_factory=list, max_length=256, description="Sources of environment variables, as in a pod: configMapRef, secretRef."
     )
     resources: FreeForm | None = Field(default=None, description="Requests and limits of the container, as in a pod.")
     pod_template: FreeForm | None = Field(
@@ -35,7 +35,7 @@ class JobAction(Value):
         description="Any fields of a PodTemplateSpec. The fields above are merged over its first container, what the operator sets "
         "over all of it; its securityContexts are merged over the operator's, which satisfy Pod Security's level restricted.",
     )
-    queue_name: Annotated[str, StringConstraints(min_length=1, max_length=63)] | None = Field(
+    queue_name: Annotated[str, StringConstraints(max_length=63)] | None = Field(
         default=None, description="Kueue queue: label kueue.x-k8s.io/queue-name of the Job."
     )
 
@@ -52,11 +52,13 @@ class JobAction(Value):
         for name in template:
             if name not in {"metadata", "spec"}:
                 raise ValueError(f"podTemplate.{name}: only metadata and spec are allowed")
-            if not isinstance(template[name], dict):
-                raise ValueError(f"podTemplate.{name} must be an object")  # noqa: TRY004 - pydantic reports ValueError
-        spec = template.get("spec", {})
+            if template[name] is not None and not isinstance(template[name], dict):
+                raise ValueError(f"podTemplate.{name} must be an object")
+        spec = template.get("spec") or {}
         for name in ("containers", "initContainers"):
-            listed = spec.get(name, [])
+            listed = spec.get(name)
+            if listed is None:
+                continue
             if not isinstance(listed, list) or not all(isinstance(container, dict) for container in listed):
                 raise ValueError(f"podTemplate.spec.{name} must be a list of objects")
         if self.image is None and not (spec.get("containers") or [{}])[0].get("image"):

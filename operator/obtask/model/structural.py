@@ -1,7 +1,7 @@
 """Owns the way from a pydantic model to a structural schema, the part of JSON Schema that a CRD may use. Knows no particular model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from obtask.model.base import Value
@@ -18,6 +18,8 @@ SCALAR: Schema = {
     "minItems": 1,
     "maxItems": 0,
 }
+
+ATOMIC: Schema = {"x-kubernetes-list-type": "atomic"}
 
 KEPT = ("format", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "maxProperties")
 
@@ -57,10 +59,14 @@ class _Conversion:
         if "type" not in found or source.get("additionalProperties") is True:
             return found | self.extensions.objects.get(place, {}) | {"x-kubernetes-preserve-unknown-fields": True} | self._members(source)
         if "items" in source:
-            found |= self.extensions.lists.get(place, {"x-kubernetes-list-type": "atomic"}) | {"items": self._item(source["items"])}
+            kind = self.extensions.lists.get(place, ATOMIC)
+            # What a list holds as a whole has one owner for whoever applies it: a stored default would be a difference, and a conflict.
+            inside = replace(self, extensions=replace(self.extensions, defaults=False)) if kind is ATOMIC else self
+            found |= kind | {"items": inside.item(source["items"])}
         return found | self._members(source)
 
-    def _item(self, source: Schema) -> Schema:
+    def item(self, source: Schema) -> Schema:
+        """Convert the schema of what a list holds."""
         item = self.node(source)
         if item["type"] != "object":
             item.pop("description", None)  # the list has said it
