@@ -16,7 +16,8 @@ from typing import Annotated, Any
 import typer
 from kubernetes.aio.config import ConfigException
 
-from obtask.kube.api import Denied, Unavailable, connect
+from obtask.kube.api import Denied, Unavailable
+from obtask.kube.client import connect
 from obtask.kube.kubeconfig import settings_in
 from obtask.kube.listing import Listing
 from obtask.model.printable import printable, printable_lines

@@ -17,7 +17,7 @@ from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.scale import Scale
 
 from obtask.devcluster.controlplane import ControlPlane, control_plane
-from obtask.kube.api import connect
+from obtask.kube.client import connect
 
 WRITES = re.compile(
     r'^apiserver_request_total\{.*resource="(obtasks|leases|events)".*verb="(POST|PUT|PATCH|DELETE)".*\} (\S+)$', re.MULTILINE

@@ -7,7 +7,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from obtask.kube.api import Api, Json, Refusal
+from obtask.kube.api import Json, Refusal
+from obtask.kube.client import Api
 
 CONCURRENT_CREATES = 16
 POLL_SECONDS = 0.25

@@ -18,7 +18,8 @@ from tests.scenario.tasks import TaskClient
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.devcluster.ports import LOOPBACK
 from obtask.devcluster.sqlserver import SqlServer, sql_server
-from obtask.kube.api import Api, Refusal, connect
+from obtask.kube.api import Refusal
+from obtask.kube.client import Api, connect
 
 GREEDY, NEIGHBOUR = "greedy", "neighbour"
 CONCURRENT_CREATES = 8

@@ -8,8 +8,8 @@ from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRec
 from tests.kubectl import Kubectl
 
 from obtask.devcluster.controlplane import ControlPlane
-from obtask.kube import api
-from obtask.kube.api import Api
+from obtask.kube import client as api
+from obtask.kube.client import Api
 from obtask.kube.election import ElectionLock
 
 NAME = "obtask-operator"

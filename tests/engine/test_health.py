@@ -9,8 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from obtask.devcluster.ports import free_port
+from obtask.runtime.evidence import SILENT_SECONDS, Evidence
 from obtask.runtime.health import Health
 from obtask.runtime.ports import listening
+from obtask.runtime.watching import watched_paths
 from obtask.settings import SettingsError
 
 HOST = "127.0.0.1"
@@ -21,7 +23,11 @@ PATHS = ("/healthz", "/readyz")
 class Watching:
     """Watches that are up, or not."""
 
-    up: bool = True
+    said: str = ""
+
+    def fault(self) -> str:
+        """Return what they do not tell of."""
+        return self.said
 
 
 async def get(port: int, path: str) -> tuple[int, str]:
@@ -49,15 +55,15 @@ async def test_an_operator_is_ready_from_when_it_knows_its_tasks_until_it_is_tol
         seen.append([await get(port, path) for path in PATHS])
         health.watching = Watching()
         seen.append([await get(port, path) for path in PATHS])
-        health.watching = Watching(up=False)
+        health.watching = Watching("nothing heard for 121 s of pods")
         seen.append([await get(port, path) for path in PATHS])
         health.stopping()
         seen.append([await get(port, path) for path in PATHS])
     part.cancel()
 
     alive = (200, "alive")
-    blind = (503, "not watching")
-    assert seen == [[alive, said] for said in ((503, "loading"), blind, (200, "leader"), blind, (503, "stopping"))]
+    blind, deaf = (503, "not watching: not begun"), (503, "not watching: nothing heard for 121 s of pods")
+    assert seen == [[alive, said] for said in ((503, "loading"), blind, (200, "leader"), deaf, (503, "stopping"))]
 
 
 async def test_an_operator_that_lost_a_part_is_dead() -> None:
@@ -89,3 +95,25 @@ async def test_without_an_address_there_is_no_server() -> None:
         health = Health(None).ready()
 
     assert health == (False, "loading")
+
+
+def test_evidence_is_a_list_of_everything_and_news_since() -> None:
+    """One list that is missing, or one watch that is silent, is enough: what it would tell of would not be done."""
+    now, complete = [1000.0], []
+    evidence = Evidence(watched_paths(("a", "b")), lambda: complete.append(True), lambda: now[0])
+    paths = watched_paths(("a", "b"))
+
+    assert "no list yet of obtasks in namespace a, obtasks in namespace b, leases in namespace a and 5 more" in evidence.fault()
+    for path in paths[:-1]:
+        evidence.listed(path)
+    assert (evidence.fault(), complete) == ("no list yet of pods in namespace b", [])
+    evidence.listed(paths[-1])
+    assert (evidence.fault(), complete) == ("", [True])
+
+    now[0] += SILENT_SECONDS + 1
+    for path in paths[1:]:
+        evidence.heard(path)
+    assert evidence.fault() == "nothing heard for 121 s of obtasks in namespace a"
+    evidence.heard(paths[0])
+    assert evidence.fault() == ""
+    assert Evidence(watched_paths(()), complete.clear, lambda: now[0]).fault().endswith("obtasks, leases, jobs and 1 more")

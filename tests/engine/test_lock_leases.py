@@ -9,8 +9,9 @@ from tests.kubectl import Kubectl
 from tests.unit.builders import TaskBuilder
 
 from obtask.devcluster.controlplane import ControlPlane
-from obtask.kube import api
-from obtask.kube.api import Api, Denied, Json, Refusal
+from obtask.kube import client as api
+from obtask.kube.api import Denied, Json, Refusal
+from obtask.kube.client import Api
 from obtask.kube.leases import LARGEST_TOKEN, LARGEST_TRANSITIONS, Lease, Leases, micro_time
 from obtask.kube.tasks import Tasks
 from obtask.locks.board import Board

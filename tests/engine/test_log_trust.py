@@ -14,7 +14,8 @@ from tests.scenario.tasks import TaskClient, wait_step
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.engine.log_keeping import NOT_KEPT, LogKeeping
 from obtask.engine.log_shelf import LogShelf
-from obtask.kube.api import Api, Json, Refusal, connect
+from obtask.kube.api import Json, Refusal
+from obtask.kube.client import Api, connect
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.objects import Objects
 from obtask.logs.retention import TASK_BYTES

@@ -11,8 +11,8 @@ from tests.scenario.tasks import TaskClient, wait_step
 
 from obtask import names
 from obtask.devcluster.controlplane import ControlPlane
-from obtask.kube import api
-from obtask.kube.api import Api
+from obtask.kube import client as api
+from obtask.kube.client import Api
 from obtask.model.task import Key
 from obtask.runtime.assembly import Operator, assemble
 from obtask.settings import Settings

@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import Configuration
 
 from obtask import names
-from obtask.kube.api import Api, Json, Refusal, Response
+from obtask.kube.api import Json, Refusal, Response
+from obtask.kube.client import Api
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.impersonation import Impersonation, ServiceAccount
+from obtask.kube.login import Login, Reading
 
 LARGE = b'{"kind":"Thing","items":[],"metadata":{"managedFields":[' + b",".join([b'{"a":{}}'] * 50_000) + b"]}}"
 PAGE_OF_STRANGERS = [
@@ -43,7 +45,8 @@ class OneAnswer(Api):
 
     def __init__(self, text: Text) -> None:
         """Take the text."""
-        super().__init__(ApiClient(Configuration(host="http://127.0.0.1:9")))
+        configuration = Configuration(host="http://127.0.0.1:9")
+        super().__init__(configuration, Login(Reading(configuration, None)))
         self._text = text
 
     async def exchange(self, *_: object, **__: object) -> Response:

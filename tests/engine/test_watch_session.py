@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -11,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from obtask.kube.foreign import DEEPEST
-from obtask.runtime.session import LISTED, TEXT, Session
+from obtask.runtime.evidence import Evidence
+from obtask.runtime.session import LISTED, TEXT, Ears, Session
 
 LIMIT = aiohttp.ClientTimeout(total=0.5)
 PIECES = 8
@@ -36,9 +38,24 @@ async def listed(pieces: Callable[[], AsyncIterator[bytes]], kind: str = "jobs",
         return response
 
     async with _served(answer) as url, aiohttp.ClientSession() as plain:
-        session = Session(plain, lambda *what: told.append(what), lambda: True, {"jobs", "obtasks"})
+        ears = Ears(lambda *what: told.append(what), lambda: True, Evidence([], told.clear))
+        session = Session(Plain(plain), url, ears, {"jobs", "obtasks"})
         async with await session.request(method="get", url=f"{url}/{kind}?limit=200", timeout=limit) as found:
             return await found.json(), told
+
+
+@dataclass
+class Plain:
+    """Sends requests as nobody in particular."""
+
+    session: aiohttp.ClientSession
+
+    async def open(self, method: str, url: str, *, headers: Mapping[str, str], limit: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """Send a request."""
+        return await self.session.request(method, url, headers=headers, timeout=limit)
+
+    async def close(self) -> None:
+        """Whoever made the session closes it."""
 
 
 @asynccontextmanager

@@ -1,20 +1,31 @@
 """Owns the real servers of the executor tests: a database per test; a namespace per test of the API server."""
 
+import secrets
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from tests.executors.attempts import alone, wall_clock
+from tests.executors.job_bench import Make
 from tests.executors.workplace import RUNNER, Workplace, furnished
 from tests.kubectl import Kubectl
 from tests.local import LOCAL
+from tests.scenario.tasks import TaskClient
 
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.devcluster.sqlserver import SqlServer
 from obtask.executors.connections import Connection
+from obtask.executors.job.course import Tools
+from obtask.executors.job.executor import JobExecutor
+from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session, connect
-from obtask.kube import api
+from obtask.kube.client import Api
+from obtask.kube.client import connect as connect_api
+from obtask.kube.jobs import Jobs
+from obtask.kube.objects import Objects
+from obtask.rules.nonces import Nonces
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +57,37 @@ async def database(server: Connection, admin: Session) -> AsyncIterator[Connecti
 async def workplace(control_plane: ControlPlane, kubectl: Kubectl, namespace: str) -> AsyncIterator[Workplace]:
     """Return a namespace with a task, and a service account that may change ConfigMaps, Secrets and Deployments there."""
     uid = furnished(kubectl, namespace, RUNNER)
-    client = await api.connect(str(control_plane.operator_kubeconfig))
+    client = await connect_api(str(control_plane.operator_kubeconfig))
     acting = client.apart()
     yield Workplace(kubectl, namespace, uid, client, acting)
     await acting.close()
     await client.close()
+
+
+@pytest.fixture
+def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
+    """Return the tasks of the test's namespace; no operator runs."""
+    return TaskClient(control_plane, namespace)
+
+
+@pytest.fixture
+async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
+    """Return the API as the operator's user."""
+    connected = await connect_api(str(control_plane.operator_kubeconfig))
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def make(api: Api) -> AsyncIterator[Make]:
+    """Return a maker of executors: each of them knows nothing of the others, like operators one after the other."""
+    made: list[JobExecutor] = []
+
+    def one(nonces: Nonces | None = None) -> JobExecutor:
+        tools = Tools(Jobs(api), PodSecrets(Objects(api)), wall_clock, alone, 1.0, nonces or Nonces(secrets.token_bytes()))
+        made.append(JobExecutor(tools))
+        return made[-1]
+
+    yield one
+    for executor in made:
+        await executor.close()

@@ -144,18 +144,27 @@ class Node:
         self._status(pod, "Running", conditions=ready, containerStatuses=running, startTime=now())
         done = threading.Event()
         threading.Thread(target=self._stop_when_asked, args=(pod, done), daemon=True).start()
-        codes = {spec["name"]: pod.containers[spec["name"]].wait() for spec in specs}
+        codes: dict[str, int] = {}
+        for spec in specs:
+            codes[spec["name"]] = pod.containers[spec["name"]].wait()
+            if len(codes) < len(specs):
+                self._tell_ended(pod, specs, codes)
         done.set()
         self._end(pod, specs, codes)
 
+    def _tell_ended(self, pod: _Pod, specs: list[Body], codes: Mapping[str, int]) -> None:
+        """Tell of the containers that have ended while others run."""
+        each = [
+            _ended(spec, container, codes[spec["name"]])
+            if spec["name"] in codes
+            else _container(spec, container, running={"startedAt": container.started_at})
+            for spec in specs
+            for container in [pod.containers[spec["name"]]]
+        ]
+        self._status(pod, "Running", containerStatuses=each)
+
     def _end(self, pod: _Pod, specs: list[Body], codes: dict[str, int]) -> None:
-        ends = []
-        for spec in specs:
-            code = 137 if spec["image"] == "node/oom" else codes[spec["name"]]
-            reason = "OOMKilled" if spec["image"] == "node/oom" else "Error" if code else "Completed"
-            container = pod.containers[spec["name"]]
-            end = {"exitCode": code, "reason": reason, "startedAt": container.started_at, "finishedAt": now(), "containerID": container.id}
-            ends.append(_container(spec, container, terminated=end))
+        ends = [_ended(spec, pod.containers[spec["name"]], codes[spec["name"]]) for spec in specs]
         failed = pod.evicted or any(end["state"]["terminated"]["exitCode"] for end in ends)
         why = {"reason": "Evicted", "message": "The node was low on resource: memory."} if pod.evicted else {}
         conditions = [{"type": "Ready", "status": "False", "reason": "PodCompleted"}]
@@ -245,6 +254,18 @@ def _answer(request: BaseHTTPRequestHandler, node: Node) -> None:
             request.wfile.write(line)
             if not left:
                 return
+
+
+def _ended(spec: Body, container: Container, code: int) -> Body:
+    out_of_memory = spec["image"] == "node/oom"
+    end = {
+        "exitCode": 137 if out_of_memory else code,
+        "reason": "OOMKilled" if out_of_memory else "Error" if code else "Completed",
+        "startedAt": container.started_at,
+        "finishedAt": now(),
+        "containerID": container.id,
+    }
+    return _container(spec, container, terminated=end)
 
 
 def _container(spec: Body, container: Container | None = None, **state: Any) -> Body:

@@ -1,95 +1,22 @@
 """Jobs as an executor makes and follows them, on the real API server: what a restart, a stranger or a refusal leads to."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.executors.attempts import PlainLog, alone, attempt, wall_clock
-from tests.executors.node import Node
-from tests.scenario.tasks import TaskClient, wait_step
+from tests.executors.attempts import PlainLog
+from tests.executors.job_bench import JOBS, LASTING, PODS, Make, a_node, imitation, jobs, of_task, recorded, watch
+from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.executors.job.executor import JobExecutor, Tools
 from obtask.executors.job.following import MOST_OF_A_NAMESPACE
-from obtask.executors.job.secrets import PodSecrets
-from obtask.kube.api import Api, connect
+from obtask.kube.client import Api
 from obtask.kube.jobs import Jobs
-from obtask.kube.objects import Objects
-from obtask.model.attempt import Attempt, Failed, Running, Seen, Succeeded
+from obtask.model.attempt import Attempt, Failed, Running, Succeeded
 from obtask.model.kubernetes_actions import JobAction
 from obtask.model.status import Direction, FailureReason
 from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
-from obtask.rules.ownership import attempt_annotations, owner_reference, task_labels
-
-JOBS = "/apis/batch/v1/namespaces/{}/jobs"
-LASTING = "trap 'echo asked to end; exit 0' TERM; echo begun; while true; do sleep 0.05; done"
-PODS = "/api/v1/namespaces/{}/pods"
-Make = Callable[..., JobExecutor]
-
-
-@pytest.fixture
-def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
-    """Return the tasks of the test's namespace; no operator runs."""
-    return TaskClient(control_plane, namespace)
-
-
-@pytest.fixture
-async def api(control_plane: ControlPlane) -> AsyncIterator[Api]:
-    """Return the API as the operator's user."""
-    connected = await connect(str(control_plane.operator_kubeconfig))
-    yield connected
-    await connected.close()
-
-
-@pytest.fixture
-async def make(api: Api) -> AsyncIterator[Make]:
-    """Return a maker of executors: each of them knows nothing of the others, like operators one after the other."""
-    made: list[JobExecutor] = []
-
-    def one(nonces: Nonces | None = None) -> JobExecutor:
-        tools = Tools(Jobs(api), PodSecrets(Objects(api)), wall_clock, alone, 1.0, nonces or Nonces(secrets.token_bytes()))
-        made.append(JobExecutor(tools))
-        return made[-1]
-
-    yield one
-    for executor in made:
-        await executor.close()
-
-
-@contextmanager
-def a_node(tasks: TaskClient) -> Iterator[Node]:
-    """Run a node for the test's namespace."""
-    with Node(tasks.cluster, tasks.namespace).running() as running:
-        yield running
-
-
-def of_task(tasks: TaskClient, script: str = "true", **fields: Any) -> Attempt:
-    """Return an attempt of a task that is there."""
-    uid = tasks.create("owner", steps=[wait_step("s")])["metadata"]["uid"]
-    action = JobAction.model_validate({"image": "node/any", "command": ["sh", "-c", script], **fields})
-    one = attempt(action)
-    return replace(one, id=replace(one.id, uid=uid), namespace=tasks.namespace, task="owner")
-
-
-def jobs(tasks: TaskClient) -> list[str]:
-    """Return the names of the Jobs of the namespace."""
-    return [job["metadata"]["name"] for job in tasks.api.get(JOBS.format(tasks.namespace))["items"]]
-
-
-async def watch(executor: JobExecutor, one: Attempt, log: PlainLog, until: Callable[[Seen], object] = lambda _: False) -> Seen:
-    """Look again and again, as the engine does when it is rung, until the end or until the condition holds."""
-    async with asyncio.timeout(40):
-        while True:
-            executor.doubt()
-            seen = await executor.observe(one, log)
-            if not isinstance(seen, Running) or until(seen):
-                return seen
-            await asyncio.sleep(0.1)
 
 
 async def test_starting_twice_makes_one_job(tasks: TaskClient, make: Make) -> None:
@@ -125,22 +52,6 @@ async def test_a_job_of_a_stranger(tasks: TaskClient, make: Make) -> None:
     assert "activeDeadlineSeconds" not in tasks.api.get(f"{JOBS.format(tasks.namespace)}/{name}")["spec"]
 
 
-def recorded(one: Attempt, *by: Nonces) -> Attempt:
-    """Return the attempt as operators with these nonces have recorded it."""
-    return replace(one, nonce_digests=tuple(nonces.digest(one.id) for nonces in by))
-
-
-def imitation(one: Attempt, **more: Any) -> dict[str, Any]:
-    """Return a Job as whoever may read the task can make it beforehand."""
-    annotations = attempt_annotations(one) | {"task.oceanbase.com/nonce": one.nonce_digests[0]} | more
-    meta = {"name": job_name(one.task, one.id), "labels": task_labels(one), "annotations": annotations}
-    pod = {
-        "metadata": {"annotations": annotations},
-        "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "attacker/true"}]},
-    }
-    return {"metadata": meta | {"ownerReferences": [owner_reference(one)]}, "spec": {"template": pod}}
-
-
 async def test_a_job_made_beforehand_with_all_that_can_be_read(tasks: TaskClient, make: Make) -> None:
     """Labels, annotations, owner and even the digest from the status do not make a Job the attempt's; it is named and left alone."""
     nonces = Nonces(b"this operator")
@@ -162,7 +73,7 @@ async def test_a_job_made_beforehand_with_all_that_can_be_read(tasks: TaskClient
 
 
 async def test_a_job_that_was_deleted_and_made_again(tasks: TaskClient, make: Make) -> None:
-    """Also with the nonce, which can be read from the Job that the operator had made."""
+    """Also with the nonce, which can be read from the Job that the operator had made. Since it shows it, it is stopped."""
     nonces = Nonces(b"this operator")
     one, log, executor = recorded(of_task(tasks), nonces), PlainLog(), make(nonces)
     await executor.start(one, log)
@@ -176,7 +87,8 @@ async def test_a_job_that_was_deleted_and_made_again(tasks: TaskClient, make: Ma
 
     assert isinstance(seen, Failed)
     assert seen.reason is FailureReason.NOT_FOUND
-    assert seen.message.startswith(f"Job {name} was deleted, not by the operator; another one of its name is there now")
+    assert seen.message == f"Job {name} was deleted, not by the operator; another one of its name is there now, which is stopped"
+    assert tasks.api.get(f"{JOBS.format(tasks.namespace)}/{name}")["spec"]["parallelism"] == 0
 
 
 async def test_an_operator_that_died_before_it_made_the_job(tasks: TaskClient, make: Make) -> None:

@@ -13,7 +13,7 @@ from tests.rights import grant
 
 from obtask.executors.resource.keeping import Record
 from obtask.executors.resource.work import WATCH_SECONDS, ResourceWork
-from obtask.kube.api import Api
+from obtask.kube.client import Api
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation
 from obtask.kube.objects import Objects

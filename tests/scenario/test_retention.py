@@ -17,7 +17,7 @@ from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.engine.cleaning import Cleaner
 from obtask.engine.finished import FinishedTasks
-from obtask.kube.api import connect
+from obtask.kube.client import connect
 from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics
 from obtask.rules.retention import Retention

@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from obtask.kube.api import RETRYABLE, Api, Json, Refusal, Response, Unavailable, read_answer, read_refusal
+from obtask.kube.api import RETRYABLE, Json, Refusal, Response, Unavailable, read_answer, read_refusal
+from obtask.kube.client import Api
 from obtask.kube.foreign import lines_of, off_loop, parse_shallow
 
 APPLY = "application/apply-patch+yaml"  # JSON is YAML, too

@@ -65,7 +65,14 @@ class Jobs:
 
     async def events(self, namespace: str, job: str, uid: str | None) -> list[Json] | Refusal:
         """Return the Events about a Job of this name, and this uid if it is known: the newest last, ``MOST_EVENTS`` at most."""
-        about = f"involvedObject.kind=Job,involvedObject.name={job}" + (f",involvedObject.uid={uid}" if uid else "")
+        which = f",involvedObject.uid={uid}" if uid else ""
+        return await self._events(namespace, f"involvedObject.kind=Job,involvedObject.name={job}{which}")
+
+    async def pod_events(self, namespace: str, pod: str) -> list[Json] | Refusal:
+        """Return the Events about a pod of this name: the newest last, ``MOST_EVENTS`` at most."""
+        return await self._events(namespace, f"involvedObject.kind=Pod,involvedObject.name={pod}")
+
+    async def _events(self, namespace: str, about: str) -> list[Json] | Refusal:
         query = {"fieldSelector": about, "limit": str(MOST_EVENTS)}
         answer = await self._api.send("GET", path_of("api", "v1", "namespaces", namespace, "events"), query=query)
         if isinstance(answer, Refusal):

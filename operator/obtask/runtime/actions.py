@@ -12,8 +12,8 @@ from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.executors.hosts import LOOKUP_THREADS, LOOKUPS_PER_NAMESPACE, Reach
 from obtask.executors.http.work import HttpWork
 from obtask.executors.inprocess import InProcess
+from obtask.executors.job.course import Tools as JobTools
 from obtask.executors.job.executor import JobExecutor
-from obtask.executors.job.executor import Tools as JobTools
 from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.obshell.client import Client
@@ -24,7 +24,7 @@ from obtask.executors.resource.work import ResourceWork
 from obtask.executors.resumable import Resumable
 from obtask.executors.sql.work import SqlWork
 from obtask.executors.wait import Wait
-from obtask.kube.api import Api
+from obtask.kube.client import Api
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation
 from obtask.kube.jobs import Jobs

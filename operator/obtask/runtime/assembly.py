@@ -20,7 +20,7 @@ from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
 from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
-from obtask.kube.api import Api
+from obtask.kube.client import Api
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Leases

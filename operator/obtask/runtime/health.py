@@ -10,9 +10,8 @@ from obtask.runtime.leader import Leadership
 class Watches(Protocol):
     """What tells the operator of changes."""
 
-    @property
-    def up(self) -> bool:
-        """True while it does."""
+    def fault(self) -> str:
+        """Return what it does not tell of; nothing if there is no such thing."""
 
 
 class Health:
@@ -44,6 +43,7 @@ class Health:
             return False, "stopping" if alive else said
         if not self._parts:
             return False, "loading"
-        if self.watching is None or not self.watching.up:
-            return False, "not watching"
+        fault = self.watching.fault() if self.watching is not None else "not begun"
+        if fault:
+            return False, f"not watching: {fault}"
         return True, "leader" if self._leadership is None or self._leadership.leads else "standby"

@@ -9,7 +9,8 @@ from itertools import groupby
 
 from obtask import names
 from obtask.kube.access import Right, refused
-from obtask.kube.api import Api, Refusal, Unavailable
+from obtask.kube.api import Refusal, Unavailable
+from obtask.kube.client import Api
 from obtask.kube.published import published_schema
 from obtask.model.compatibility import Schema, losses
 from obtask.model.schema import DISTRIBUTION, custom_resource_definitions

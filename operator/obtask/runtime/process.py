@@ -8,24 +8,25 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import kopf
-
 from obtask import names
-from obtask.kube.api import Denied, Unavailable, connect
+from obtask.kube.api import Denied, Unavailable
+from obtask.kube.client import connect
 from obtask.runtime.assembly import Operator, assemble
+from obtask.runtime.evidence import Evidence
 from obtask.runtime.health import Health
 from obtask.runtime.loop_errors import LoopErrors
 from obtask.runtime.ports import listening
 from obtask.runtime.preflight import check_cluster
-from obtask.runtime.session import LISTED
+from obtask.runtime.session import LISTED, Ears
 from obtask.runtime.watchdog import LoopWatchdog
-from obtask.runtime.watching import Watching, build_registry, build_settings
+from obtask.runtime.watching import Watching, build_registry, build_settings, watched_paths
 from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 WATCH_PAUSE_SECONDS = 2.0
 RECORD_SECONDS = 5.0
+EVIDENCE_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 0.5
@@ -65,9 +66,12 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
         async with ports, LoopWatchdog(operator.metrics.loop_held).watching():
             await check_cluster(api, settings)
             await load(operator)
-            async with _background(operator, health) as parts:
+            listed = asyncio.Event()
+            health.watching = evidence = Evidence(watched_paths(settings.namespaces), _from_afar(listed))
+            async with _background(operator, evidence) as parts:
                 health.loaded(parts)
-                ready()
+                if await _first(listed, stop) is listed:
+                    ready()
                 await stop.wait()
                 health.stopping()
                 # A standby has nothing to record, and must not be elected while it ends.
@@ -78,6 +82,28 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
             await operator.leadership.resign()
     finally:
         await asyncio.gather(operator.engine.checks.close(), operator.actions.close(), api.close())
+
+
+def _from_afar(event: asyncio.Event) -> Callable[[], None]:
+    """Return what sets the event from another thread."""
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
+            loop.call_soon_threadsafe(event.set)
+
+    return tell
+
+
+async def _first(*events: asyncio.Event) -> asyncio.Event:
+    """Return the first of the events that happens."""
+    waiting = {asyncio.create_task(event.wait()): event for event in events}
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+    return next(event for task, event in waiting.items() if task in done)
 
 
 async def _drain(operator: Operator) -> None:
@@ -97,9 +123,9 @@ async def _quiet(operator: Operator) -> None:
 
 
 @asynccontextmanager
-async def _background(operator: Operator, health: Health) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def _background(operator: Operator, evidence: Evidence) -> AsyncIterator[list[asyncio.Task[None]]]:
     listed = asyncio.Event()
-    jobs = [_watch(operator, health, listed), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
+    jobs = [_watch(operator, evidence, listed), _mind(evidence), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
     if operator.leadership is not None:
         jobs.append(operator.leadership.run())
     tasks = [asyncio.create_task(job) for job in jobs]
@@ -148,13 +174,13 @@ class _Handover:
             self._listed.set()
 
 
-async def _watch(operator: Operator, health: Health, listed: asyncio.Event) -> None:
+async def _watch(operator: Operator, evidence: Evidence, listed: asyncio.Event) -> None:
     """Pass on what kopf sees. ``listed`` is set when it has begun from a list: what was deleted before is told by nobody."""
-    handover = _Handover(operator, listed)
+    handover, loop = _Handover(operator, listed), asyncio.get_running_loop()
+    ears = Ears(handover.seen, handover.room, evidence)
     while True:
-        registry = build_registry(lambda: _login(operator), handover.seen, handover.room)
+        registry = build_registry(lambda: operator.api.apart(loop), ears)
         watching = Watching(registry, build_settings(), operator.settings.namespaces)
-        health.watching = watching
         watching.start()
         try:
             await watching.ended()
@@ -165,6 +191,19 @@ async def _watch(operator: Operator, health: Health, listed: asyncio.Event) -> N
             logger.warning("the watches ended, starting them again: %s", error)
         await asyncio.sleep(WATCH_PAUSE_SECONDS)
         listed.set()
+
+
+async def _mind(evidence: Evidence) -> None:
+    """Say when the operator does not hear of changes, and when it does again."""
+    told = ""
+    while True:
+        await asyncio.sleep(EVIDENCE_SECONDS)
+        fault = evidence.fault()
+        if fault and not told:
+            logger.warning("not ready, the watches: %s", fault)
+        elif told and not fault:
+            logger.info("the watches are up again")
+        told = fault
 
 
 async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:
@@ -196,23 +235,6 @@ async def _catch_up(operator: Operator) -> None:
     for lease in leases:
         if (lease.namespace, lease.name) not in listed:
             operator.inbox.lease_gone(lease)
-
-
-def _login(operator: Operator) -> kopf.ConnectionInfo | None:
-    if operator.settings.kubeconfig is None:
-        return None
-    client = operator.api.configuration
-    token = client.api_key.get("BearerToken")
-    scheme, _, bare = (token or "").rpartition(" ")
-    return kopf.ConnectionInfo(
-        server=client.host,
-        ca_path=client.ssl_ca_cert,
-        insecure=not client.verify_ssl,
-        certificate_path=client.cert_file,
-        private_key_path=client.key_file,
-        scheme=scheme or None,
-        token=bare or None,
-    )
 
 
 async def _work(operator: Operator) -> None:

@@ -8,16 +8,19 @@ What is listed does not take the way through kopf, which has a whole page of it 
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Callable, Container, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 import aiohttp
 import kopf
 from yarl import URL
 
 from obtask import names
+from obtask.kube.client import Api
 from obtask.kube.foreign import ListReader, items_of, lines_of, metadata_of, parse, parse_shallow, shallow, slim_task
+from obtask.runtime.evidence import Evidence
 
 logger = logging.getLogger(__name__)
 
@@ -59,44 +62,65 @@ def patient(url: str, limit: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, sock_connect=limit.sock_connect, sock_read=limit.total)
 
 
-class Session:
-    """What kopf takes for a session of aiohttp.
+class Opens(Protocol):
+    """Sends requests, with whatever credentials are good now."""
 
-    ``seen`` is told of what is listed of these ``kinds``; ``room`` tells whether what was handed over has been taken.
-    """
-
-    def __init__(self, session: aiohttp.ClientSession, seen: Seen, room: Callable[[], bool], kinds: Container[str]) -> None:
-        self._session = session
-        self._seen = seen
-        self._room = room
-        self._kinds = kinds
-        self.headers = session.headers
-
-    @property
-    def closed(self) -> bool:
-        """True once it is closed."""
-        return self._session.closed
+    async def open(self, method: str, url: str, *, headers: Mapping[str, str], limit: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """Return an answer that is still to be read; raises what aiohttp raises."""
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
 
-    async def request(self, *, method: str, url: str, timeout: aiohttp.ClientTimeout, **options: Any) -> "Answer":  # noqa: ASYNC109 - aiohttp's
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who is told of what comes: of objects; whether there is room for more of them; and that something came at all."""
+
+    seen: Seen
+    room: Callable[[], bool]
+    evidence: Evidence
+
+
+class Session:
+    """What kopf takes for a session of aiohttp with this server. Of what is listed of these ``kinds`` it tells by itself."""
+
+    def __init__(self, requests: Opens, server: str, ears: Ears, kinds: Container[str]) -> None:
+        self._requests = requests
+        self._server = server.rstrip("/")
+        self._ears = ears
+        self._kinds = kinds
+        self.closed = False
+        self.headers = {"User-Agent": names.FIELD_MANAGER}  # kopf would add its own
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self.closed = True
+        await self._requests.close()
+
+    async def request(
+        self,
+        *,
+        method: str,
+        url: str,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
+        headers: Mapping[str, str] | None = None,
+        json: None = None,  # noqa: ARG002 - kopf only reads here
+    ) -> "Answer":
         """Send a request; return the answer, the body of which is still to come."""
-        answer = await self._session.request(method=method, url=url, timeout=patient(url, timeout), **options)
-        kind = answer.url.path.rpartition("/")[2]
-        return Answer(answer, self._seen if kind in self._kinds else None, self._room, kind=kind)
+        answer = await self._requests.open(method, url, headers=headers or {}, limit=patient(url, timeout))
+        return Answer(answer, self._ears, path=url.removeprefix(self._server).partition("?")[0], tells=self._kinds)
 
 
 class Answer:
     """What kopf takes for a response of aiohttp."""
 
-    def __init__(self, response: aiohttp.ClientResponse, seen: Seen | None, room: Callable[[], bool], *, kind: str) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, ears: Ears, *, path: str, tells: Container[str]) -> None:
         self._response = response
-        self._seen = seen
-        self._room = room
-        self._kind = kind
-        self._task = kind == names.PLURAL
+        self._ears = ears
+        self._path = path
+        self._kind = path.rpartition("/")[2]
+        self._tells = self._kind in tells
+        self._task = self._kind == names.PLURAL
         self.status = response.status
         self.headers = response.headers
         self.content = self  # of which kopf knows iter_chunked
@@ -134,19 +158,24 @@ class Answer:
             rest = reader.ended()
         except ValueError as error:
             raise aiohttp.ClientPayloadError(f"a list broke off: {error}") from error
-        return rest | {"items": [item for item in items if item is not None]} if "items" in rest else rest
+        if "items" not in rest:
+            return rest
+        if not (rest.get("metadata") or {}).get("continue"):
+            self._ears.evidence.listed(self._path)
+        return rest | {"items": [item for item in items if item is not None]}
 
     def _told(self, listed: dict[str, Any] | None) -> dict[str, Any] | None:
-        if listed is None or self._seen is None:
+        if listed is None or not self._tells:
             return listed
         try:
-            self._seen(self._kind, LISTED, contents(listed))
+            self._ears.seen(self._kind, LISTED, contents(listed))
         except ValueError as error:
             logger.warning("left out %s that cannot be read: %s", self._kind, error)
         return {"metadata": listed["metadata"]}
 
     async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
         """Yield the events of a watch, each with an envelope instead of the object."""
+        self._ears.evidence.heard(self._path)  # the server has begun to answer
         async for line in lines_of(self._pieces()):
             event = next((event for event in EVENTS if line.startswith(event)), None)
             if event is None:  # a bookmark or an error
@@ -159,18 +188,12 @@ class Answer:
     async def _pieces(self) -> AsyncIterator[bytes]:
         """Yield the body as it comes, no faster than what it brings is taken."""
         async for piece in self._response.content.iter_chunked(PIECE_BYTES):
+            self._ears.evidence.heard(self._path)
             yield piece
-            while not self._room():  # noqa: ASYNC110 - the other side is another thread
+            while not self._ears.room():  # noqa: ASYNC110 - the other side is another thread
                 await asyncio.sleep(PAUSE_SECONDS)
 
 
-def with_envelopes(login: kopf.ConnectionInfo, seen: Seen, room: Callable[[], bool], kinds: Container[str]) -> kopf.AiohttpSession:
-    """Return a login that leads to the same server with the same rights. Needs the event loop of kopf."""
-    connector = aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context())
-    session = aiohttp.ClientSession(connector=connector, headers=login.as_http_headers(), proxy=login.proxy_url, trust_env=login.trust_env)
-    return kopf.AiohttpSession(
-        server=login.server,
-        default_namespace=login.default_namespace,
-        expiration=login.expiration,
-        aiohttp_session=cast("aiohttp.ClientSession", Session(session, seen, room, kinds)),
-    )
+def with_envelopes(api: Api, ears: Ears, kinds: Container[str]) -> kopf.AiohttpSession:
+    """Return a login that goes the way of this client, which is for the event loop of kopf."""
+    return kopf.AiohttpSession(server=api.server, aiohttp_session=cast("aiohttp.ClientSession", Session(api, api.server, ears, kinds)))

@@ -13,14 +13,15 @@ from typing import Any
 import kopf
 
 from obtask import names
-from obtask.kube.api import TLS_CLOSE_SECONDS
+from obtask.kube.client import TLS_CLOSE_SECONDS, Api
 from obtask.kube.listing import PAGE
-from obtask.runtime.session import Seen, contents, with_envelopes
+from obtask.runtime.session import Ears, Seen, contents, with_envelopes
 
 logger = logging.getLogger(__name__)
 
 CUT_SECONDS = 1.0
 LOGIN_PAUSE_SECONDS = 2.0
+WATCH_SECONDS, WATCH_SLACK_SECONDS = 60, 30
 # What is watched, and the label that an object must have.
 WATCHED = {
     (names.GROUP, names.VERSION, names.PLURAL): None,
@@ -30,27 +31,31 @@ WATCHED = {
 }
 
 
-def build_registry(login: Callable[[], kopf.ConnectionInfo | None], seen: Seen, room: Callable[[], bool]) -> kopf.OperatorRegistry:
-    """Return kopf's registry with our handlers; ``seen(kind, type, object)`` is called in kopf's thread.
+def watched_paths(namespaces: tuple[str, ...]) -> list[str]:
+    """Return the paths that kopf lists and watches: of some namespaces, or of all when none is named."""
+    roots = [(f"/apis/{group}/{version}" if group else f"/api/{version}", plural) for group, version, plural in WATCHED]
+    places = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
+    return [f"{root}/{place}{plural}" for root, plural in roots for place in places]
 
-    As long as ``room()`` is false, kopf is told of nothing new.
+
+def build_registry(client: Callable[[], Api], ears: Ears) -> kopf.OperatorRegistry:
+    """Return kopf's registry with our handlers; ``ears.seen(kind, type, object)`` is called in kopf's thread.
+
+    ``client`` makes a client of the API server for kopf's event loop.
     """
     registry = kopf.OperatorRegistry()
-    before: list[kopf.ConnectionInfo] = []
+    before: list[Api] = []
 
     @kopf.on.login(registry=registry)
-    async def log_in(**kwargs: Any) -> kopf.AiohttpSession | None:
-        found = login() or kopf.login_with_service_account(**kwargs)
-        if found is None:
-            return None
-        if found in before:
-            # It was refused. kopf tells by the session, which is another one each time, and would ask again at once.
+    async def log_in(**_: Any) -> kopf.AiohttpSession:
+        if before:
+            # It was refused with credentials that were renewed. kopf would ask again at once.
             await asyncio.sleep(LOGIN_PAUSE_SECONDS)
-        before[:] = [found]
-        return with_envelopes(found, seen, room, {plural for _, _, plural in WATCHED})
+        before[:] = [client()]
+        return with_envelopes(before[0], ears, {plural for _, _, plural in WATCHED})
 
     for group, version, plural in WATCHED:
-        _pass_on(registry, (group, version, plural), seen)
+        _pass_on(registry, (group, version, plural), ears.seen)
     return registry
 
 
@@ -80,8 +85,9 @@ def build_settings() -> kopf.OperatorSettings:
         if label is not None:
             settings.watching.label_selectors[resource] = label
     settings.watching.chunk_size = int(PAGE)
-    settings.watching.server_timeout = 600
-    settings.watching.client_timeout = 660
+    # A watch is begun again each minute, so that of a kind of which there is no news it is known that there would be.
+    settings.watching.server_timeout = WATCH_SECONDS
+    settings.watching.client_timeout = WATCH_SECONDS + WATCH_SLACK_SECONDS
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 30
     # kopf's own pauses grow to 21 s, which an API server that is back would have to wait for. When these are used up, kopf ends
@@ -112,13 +118,7 @@ class Watching:
         self._settings = settings
         self._namespaces = namespaces
         self._stop = threading.Event()
-        self._ready = threading.Event()
         self._end: Future[None] = Future()
-
-    @property
-    def up(self) -> bool:
-        """True while kopf watches."""
-        return self._ready.is_set() and not self._end.done()
 
     def start(self) -> None:
         """Start watching."""
@@ -140,9 +140,7 @@ class Watching:
     async def _operate(self, scope: dict[str, Any]) -> None:
         ours = asyncio.all_tasks()
         try:
-            roots = await kopf.spawn_tasks(
-                registry=self._registry, settings=self._settings, standalone=True, stop_flag=self._stop, ready_flag=self._ready, **scope
-            )
+            roots = await kopf.spawn_tasks(registry=self._registry, settings=self._settings, standalone=True, stop_flag=self._stop, **scope)
             done, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 if not task.cancelled() and (error := task.exception()) is not None:

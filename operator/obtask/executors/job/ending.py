@@ -125,7 +125,7 @@ def _said(what: str | None, more: str | None) -> str:
 def _bad_ends(pod: Json) -> Iterator[tuple[str, Json]]:
     """Yield the containers that ended badly, the step's own first: when it ends, its sidecars are killed, and that is no news."""
     status = pod.get("status") or {}
-    own = next((container.get("name") for container in (pod.get("spec") or {}).get("containers") or ()), None)
+    own = _main(pod)
     beside = sorted(status.get("containerStatuses") or (), key=lambda container: container["name"] != own)
     for container in (*beside, *(status.get("initContainerStatuses") or ())):
         end = (container.get("state") or {}).get("terminated")
@@ -136,6 +136,34 @@ def _bad_ends(pod: Json) -> Iterator[tuple[str, Json]]:
 def container_statuses(status: Json) -> list[Json]:
     """Return what is known of the containers, in the order in which they start."""
     return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def main_state(pod: Json) -> Json:
+    """Return the state of the pod's first container, which is the step's own; nothing if that is not known yet."""
+    own = _main(pod)
+    known = (pod.get("status") or {}).get("containerStatuses") or ()
+    return next((one.get("state") or {} for one in known if own in (None, one["name"])), {})
+
+
+def runs_main(pod: Json) -> bool:
+    """Return whether the step's own container runs."""
+    return "running" in main_state(pod)
+
+
+def ended_containers(pod: Json) -> list[str]:
+    """Return the containers of a pod that have ended."""
+    return [one["name"] for one in container_statuses(pod.get("status") or {}) if (one.get("state") or {}).get("terminated")]
+
+
+def cut_short(pod: str | None, cut: str | None) -> Failed | None:
+    """Return that a pod has succeeded only because its deletion told it to end, if it is the one that was deleted while it ran."""
+    if pod is None or pod != cut:
+        return None
+    return Failed(FailureReason.POD_FAILED, f"pod {pod} was deleted while it ran (exit code 0)", "0")
+
+
+def _main(pod: Json) -> str | None:
+    return next((container.get("name") for container in (pod.get("spec") or {}).get("containers") or ()), None)
 
 
 def _is_one_of_many(status: Json) -> bool:

@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from obtask.executors.base import Log
+from obtask.executors.job.ending import ended_containers, is_leaving, runs_main
 from obtask.executors.job.manifest import is_of
+from obtask.executors.job.once import has_begun
 from obtask.executors.job.podlog import Copy, started_containers
 from obtask.model.attempt import Attempt, Lost, Outcome, Running
 from obtask.rules.job_names import job_name
@@ -29,6 +31,10 @@ class Entry:
     last: Running | None = None
     end: Outcome | Lost | None = None
     started: bool = False
+    begun: str | None = None  # the pod that was the first to begin
+    cut: str | None = None  # a pod that was deleted while its main container ran
+    witnessed: bool = False  # no pod of the Job can have begun without a trace here
+    suspected: bool = False
     held_since: datetime | None = None
     last_pods: list[Json] = field(default_factory=list)  # the newest one, as it was last seen: it may be gone by now
     waits_for: str = ""
@@ -68,13 +74,23 @@ class Entry:
 
     def learn_pod(self, pod: Json) -> bool:
         """Take note of a version of a pod; return whether it is news: what a container says is read from its first second to its last."""
+        self.note(pod)
         news = [_turn(known) for known in self.last_pods] != [_turn(pod)]
         self.last_pods, self.changed = [pod], self.changed or news
         return news
 
-    def doubt(self) -> None:
-        """Have the Job read again at the next look."""
+    def note(self, pod: Json) -> None:
+        """Take note of whether the pod has begun, and of what is done to it."""
+        name = str(pod["metadata"]["name"])
+        if has_begun(pod):
+            self.begun = self.begun or name
+        if is_leaving(pod) and runs_main(pod):
+            self.cut = name
+
+    def doubt(self, *, missed: bool = False) -> None:
+        """Have the Job read again at the next look; ``missed``: changes may have passed unseen."""
         self.fresh, self.changed = False, True
+        self.witnessed = self.witnessed and not missed
 
     def rests(self, now: datetime) -> Running | None:
         """Return what was seen last, if there is nothing new to see."""
@@ -99,6 +115,6 @@ class Entry:
             self.log.write(text)
 
 
-def _turn(pod: Json) -> tuple[str, str | None, bool, list[str]]:
-    meta = pod["metadata"]
-    return meta["uid"], (pod.get("status") or {}).get("phase"), "deletionTimestamp" in meta, started_containers(pod)
+def _turn(pod: Json) -> tuple[str, str | None, bool, list[str], list[str]]:
+    meta, status = pod["metadata"], pod.get("status") or {}
+    return meta["uid"], status.get("phase"), "deletionTimestamp" in meta, started_containers(pod), ended_containers(pod)

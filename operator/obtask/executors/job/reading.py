@@ -47,6 +47,22 @@ class Reading:
         """Return the pods that count as the attempt's Job's, although somebody else made them."""
         return [pod for pod in _told(entry, await self._jobs.pods(*entry.place, entry.uid)) if is_adopted(pod, entry.attempt, entry.uid)]
 
+    async def pods_of(self, entry: Entry, uid: str) -> list[Json]:
+        """Return the pods of another Job of the attempt's name, made from the same template."""
+        found = _told(entry, await self._jobs.pods(*entry.place, uid, entry.attempt.id.uid))
+        return [pod for pod in found if is_pod_of(pod, entry.attempt, uid)]
+
+    async def events_of_name(self, entry: Entry) -> list[Json]:
+        """Return the Events about whatever Job has had the attempt's name, the newest last; none if the operator may not read them."""
+        answer = await self._jobs.events(*entry.place, None)
+        return [] if isinstance(answer, Refusal) else answer
+
+    async def has_begun(self, entry: Entry, pod: str, *, unknown: bool) -> bool:
+        """Return whether a pod that is gone has begun, ``unknown`` if its Events do not tell."""
+        answer = await self._jobs.pod_events(entry.attempt.namespace, pod)
+        told = [] if isinstance(answer, Refusal) else answer
+        return any(event.get("reason") == "Started" for event in told) or (unknown and not told)
+
     async def events(self, entry: Entry) -> list[Json]:
         """Return the Events about the Job, the newest last."""
         answer = await self._jobs.events(*entry.place, entry.uid)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from obtask.executors.job.ending import container_statuses
+from obtask.executors.job.ending import container_statuses, main_state
 from obtask.kube.refusals import Cause, finding_of, with_advice
 from obtask.model.status import FailureReason
 
@@ -41,7 +41,25 @@ def pod_hold(pod: Json) -> Hold | None:
             return Hold(text, FailureReason.IMAGE_PULL_FAILED, cause, hopeless=reason == "InvalidImageName")
         if reason in NO_CONTAINER:
             return Hold(f"container {container['name']} cannot be made: {detail or reason}", FailureReason.POD_FAILED)
+        if reason == "CrashLoopBackOff":
+            return Hold(f"container {container['name']} ends again and again: {detail or reason}")
     return None
+
+
+def has_run_main(pod: Json) -> bool:
+    """Return whether the step's own container runs or has run."""
+    return not main_state(pod).keys().isdisjoint({"running", "terminated"})
+
+
+def lingering(pod: Json) -> str:
+    """Return what keeps a pod from ending whose own container has ended: sidecars that go on; nothing if there is no such thing."""
+    end = main_state(pod).get("terminated")
+    known = (pod.get("status") or {}).get("containerStatuses") or ()
+    main = next((one["name"] for one in known if (one.get("state") or {}).get("terminated") is end), None)
+    others = [one["name"] for one in known if "running" in (one.get("state") or {})]
+    if end is None or not others:
+        return ""
+    return f"container {main} ended with exit code {end.get('exitCode')}; {', '.join(others)} still run{'s' if len(others) == 1 else ''}"
 
 
 def no_pod_hold(events: Sequence[Json]) -> Hold | None:

@@ -4,7 +4,8 @@ from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.keeping import Keeping
 from obtask.executors.resource.seen import version_of
 from obtask.executors.resource.target import Target, field_manager
-from obtask.kube.api import MERGE_PATCH, Json, Refusal
+from obtask.kube.api import Json, Refusal
+from obtask.kube.client import MERGE_PATCH
 from obtask.kube.impersonation import APPLY, Answer
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.kubernetes_actions import ResourceAction

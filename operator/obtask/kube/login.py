@@ -1,0 +1,186 @@
+"""Owns where and as whom the operator connects: read from a kubeconfig or the pod's own account, and read again before it is too late.
+
+Tokens of plugins expire, files of tokens and certificates are replaced; a client that has read them once is refused one day.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+from cryptography import x509
+from kubernetes.aio.client import Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+logger = logging.getLogger(__name__)
+
+FILES_SECONDS = 60.0  # client-go reads a file with a token again after so long
+PAUSE_SECONDS = 2.0  # between two readings that a refusal has caused
+FAILED_SECONDS = 10.0
+PLUGIN_SECONDS = 60.0
+# A plugin is asked for the next token when so much of the time of the last one is left: a tenth, but no more than a minute.
+LEAD, LONGEST_LEAD_SECONDS = 0.1, 60.0
+TOKEN = "BearerToken"  # noqa: S105 - the client's name for it
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a request shows: a header, a client certificate and its key. The number grows with each that differs."""
+
+    number: int
+    headers: Mapping[str, str] = field(repr=False)
+    certificate: tuple[str | None, str | None]
+
+
+class Credentials(Protocol):
+    """Says as whom to connect."""
+
+    async def ticket(self) -> Ticket:
+        """Return what to show now."""
+
+    async def renew(self, used: int) -> bool:
+        """Take note that the ticket of this number was refused; return whether there is another one to try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read once, and until when it is good (seconds since 1970); None: until it is refused."""
+
+    configuration: Configuration
+    until: float | None
+
+
+Read = Callable[[], Awaitable[Reading]]
+
+
+class Login:
+    """Credentials that are read again when their time is over, and when they are refused. For one event loop."""
+
+    def __init__(self, first: Reading, read: Read | None = None, *, clock: Callable[[], float] = time.time) -> None:
+        self.configuration = first.configuration
+        self._read = read
+        self._clock = clock
+        self._number = 0
+        self._read_at = float("-inf")
+        self._again_at = self._due(first)
+        self._lock = asyncio.Lock()
+
+    async def ticket(self) -> Ticket:
+        """Return what to show now."""
+        if self._again_at is not None and self._clock() >= self._again_at:
+            await self._renew(self._number, pause=0)
+        settings: Any = await self.configuration.auth_settings()
+        headers = {str(setting["key"]): str(setting["value"]) for setting in settings.values()}
+        return Ticket(self._number, headers, (self.configuration.cert_file, self.configuration.key_file))
+
+    async def renew(self, used: int) -> bool:
+        """Take note that the ticket of this number was refused; return whether there is another one to try."""
+        return await self._renew(used, pause=PAUSE_SECONDS)
+
+    async def _renew(self, used: int, *, pause: float) -> bool:
+        async with self._lock:
+            if used != self._number:
+                return True
+            if self._read is None or self._clock() < self._read_at + pause:
+                return False
+            self._read_at = self._clock()
+            try:
+                async with asyncio.timeout(PLUGIN_SECONDS):
+                    reading = await self._read()
+            except (ConfigException, OSError, TimeoutError) as error:
+                logger.warning("the credentials cannot be read again: %s", error or type(error).__name__)
+                self._again_at = self._read_at + FAILED_SECONDS
+                return False
+            self._again_at = self._due(reading)
+            return self._take(reading.configuration)
+
+    def _take(self, fresh: Configuration) -> bool:
+        mine = self.configuration
+        if fresh.host != mine.host:
+            logger.warning("the kubeconfig names another API server now, %s: it is not followed there without a restart", fresh.host)
+            return False
+        if (fresh.api_key.get(TOKEN), fresh.cert_file, fresh.key_file) == (mine.api_key.get(TOKEN), mine.cert_file, mine.key_file):
+            return False
+        mine.api_key.update(fresh.api_key)
+        mine.cert_file, mine.key_file = fresh.cert_file, fresh.key_file
+        self._number += 1
+        logger.debug("the credentials were renewed")
+        return True
+
+    def _due(self, reading: Reading) -> float | None:
+        if reading.until is None:
+            return None
+        left = reading.until - self._clock()
+        return self._clock() + max(left - min(left * LEAD, LONGEST_LEAD_SECONDS), 0)
+
+
+class Lent:
+    """Credentials for an event loop that runs beside the one that keeps them."""
+
+    def __init__(self, lender: Credentials, loop: asyncio.AbstractEventLoop) -> None:
+        self._lender = lender
+        self._loop = loop
+
+    async def ticket(self) -> Ticket:
+        """Return what to show now."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._lender.ticket(), self._loop))
+
+    async def renew(self, used: int) -> bool:
+        """Take note that the ticket of this number was refused; return whether there is another one to try."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._lender.renew(used), self._loop))
+
+
+async def load(kubeconfig: str | None, context: str | None = None) -> Login:
+    """Return the credentials of a kubeconfig, or of the pod's own service account when none is given.
+
+    Raises kubernetes.aio.config.ConfigException when they cannot be read.
+    """
+    if kubeconfig is None:
+        return Login(await _of_pod(), _of_pod)
+    first, name = await _of_file(kubeconfig, context)
+
+    async def read() -> Reading:
+        # Whoever makes another context the current one meanwhile means kubectl, not this operator.
+        return (await _of_file(kubeconfig, name))[0]
+
+    return Login(first, read)
+
+
+async def _of_pod() -> Reading:
+    configuration = Configuration()
+    load_incluster_config(client_configuration=configuration)
+    configuration.refresh_api_key_hook = None  # it would read the token behind our back
+    return Reading(configuration, time.time() + FILES_SECONDS)
+
+
+async def _of_file(kubeconfig: str, context: str | None) -> tuple[Reading, str]:
+    configuration = Configuration()
+    try:
+        loader = await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
+        name = str(loader.current_context["name"])
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
+        # The client takes what it has read to pieces without a look at it. The error's own text may hold credentials.
+        raise ConfigException(f"this is no kubeconfig ({type(error).__name__})") from error
+    return Reading(configuration, _until(loader, configuration)), name
+
+
+def _until(loader: Any, configuration: Configuration) -> float | None:
+    """Return until when what the loader has read is good; raises ConfigException when a plugin has given nothing."""
+    user = getattr(loader, "_user", None) or {}  # where the client's own refresh_token looks, too
+    if "auth-provider" in user:
+        return None
+    if "exec" not in user:
+        return time.time() + FILES_SECONDS
+    expiry = getattr(loader, "exec_plugin_expiry", None)
+    if expiry is not None:
+        return float(expiry.timestamp())
+    if TOKEN in configuration.api_key:
+        return None
+    if not configuration.cert_file:
+        raise ConfigException("the plugin of this kubeconfig gave no credentials; the log says why")
+    certificate = x509.load_pem_x509_certificate(Path(configuration.cert_file).read_bytes())
+    return certificate.not_valid_after_utc.timestamp()
