@@ -150,12 +150,16 @@ class Course:
         return [] if entry.witnessed else created_pods(await self._read.events_of_name(entry))
 
     async def _witness(self, entry: Entry, pods: list[Json], created: list[str], *, sure: bool = False) -> None:
-        """Take note of the pod that was the first to begin, also if nobody watched. ``sure``: not of one that only may have begun."""
+        """Take note of the pod that was the first to begin, also if nobody watched.
+
+        Of a pod that is gone, and has no Events, it is assumed that it had begun if another operator made the Job. ``sure``: then not, too.
+        """
+        unknown = not (sure or entry.asked)
         for pod in pods:
             entry.note(pod)
         present = {pod["metadata"]["name"] for pod in pods}
         for name in created:
-            if entry.begun in (None, *present) and name not in present and await self._read.has_begun(entry, name, unknown=not sure):
+            if entry.begun in (None, *present) and name not in present and await self._read.has_begun(entry, name, unknown=unknown):
                 entry.begun = name
         entry.witnessed = True
 

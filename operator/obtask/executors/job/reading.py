@@ -10,6 +10,7 @@ from obtask.kube.jobs import Jobs
 from obtask.kube.refusals import explained
 
 RELOOK = timedelta(seconds=60)
+BEGUN = frozenset({"Started", "Killing"})  # what a kubelet says of containers that run, or ran
 
 
 class Reading:
@@ -61,7 +62,7 @@ class Reading:
         """Return whether a pod that is gone has begun, ``unknown`` if its Events do not tell."""
         answer = await self._jobs.pod_events(entry.attempt.namespace, pod)
         told = [] if isinstance(answer, Refusal) else answer
-        return any(event.get("reason") == "Started" for event in told) or (unknown and not told)
+        return any(event.get("reason") in BEGUN for event in told) or (unknown and not told)
 
     async def events(self, entry: Entry) -> list[Json]:
         """Return the Events about the Job, the newest last."""
