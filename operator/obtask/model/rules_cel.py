@@ -18,7 +18,7 @@ from obtask.model.spec import (
     TaskSpec,
     Work,
 )
-from obtask.model.until import SHORT_LIMIT
+from obtask.model.until import DEFAULT_INTERVAL_SECONDS, SHORT_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ RESTORE = [
     _forbidden(f"{_NO_RESTORE} || !has(self.resource) || !({_SECRET})", RESTORE_SECRET, "rollback"),
 ]
 
-GROWING = Rule("!has(self.maxIntervalSeconds) || self.maxIntervalSeconds >= self.intervalSeconds", SHORT_LIMIT, "maxIntervalSeconds")
+_INTERVAL = f"(has(self.intervalSeconds) ? self.intervalSeconds : {DEFAULT_INTERVAL_SECONDS})"  # nothing in a list has a default
+GROWING = Rule(f"!has(self.maxIntervalSeconds) || self.maxIntervalSeconds >= {_INTERVAL}", SHORT_LIMIT, "maxIntervalSeconds")
 
 TARGET = [
     _required("self.type != 'Cluster' || has(self.cluster)", "a Cluster task requires spec.cluster", "cluster"),

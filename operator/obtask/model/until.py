@@ -9,6 +9,7 @@ from obtask.model.constraints import Expression
 
 Pause = Annotated[int, Field(strict=True, ge=1, le=3600)]
 
+DEFAULT_INTERVAL_SECONDS = 5
 SHORT_LIMIT = "maxIntervalSeconds must not be less than intervalSeconds"
 
 
@@ -33,7 +34,9 @@ class Until(Value):
 class PollingUntil(Until):
     """An `until` that asks again and again."""
 
-    interval_seconds: Pause = Field(default=5, description="Pause before the second question, in seconds: 1 to 3600. Default 5.")
+    interval_seconds: Pause = Field(
+        default=DEFAULT_INTERVAL_SECONDS, description="Pause before the second question, in seconds: 1 to 3600. Default 5."
+    )
 
     @model_validator(mode="after")
     def _growing(self) -> Self:

@@ -14,26 +14,24 @@ from obtask.kube.client import connect
 from obtask.runtime.assembly import Operator, assemble
 from obtask.runtime.evidence import Evidence
 from obtask.runtime.health import Health
+from obtask.runtime.hearing import WATCH_PAUSE_SECONDS, from_afar, mind, watch
 from obtask.runtime.loop_errors import LoopErrors
 from obtask.runtime.ports import listening
 from obtask.runtime.preflight import check_cluster
-from obtask.runtime.session import LISTED, Ears
+from obtask.runtime.session import LISTED
 from obtask.runtime.watchdog import LoopWatchdog
-from obtask.runtime.watching import Watching, build_registry, build_settings, watched_paths
+from obtask.runtime.watching import watched_paths
 from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-WATCH_PAUSE_SECONDS = 2.0
 RECORD_SECONDS = 5.0
-EVIDENCE_SECONDS = 5.0
 FLUSH_SECONDS = 3.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 0.5
 STANDBY_SECONDS = 60.0
 CLEAN_SECONDS = 2.0
 FAULT_PAUSE_SECONDS = 30.0
-MOST_ON_THE_WAY = 100  # objects, each of up to a megabyte
 
 
 def now() -> datetime:
@@ -67,7 +65,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
             await check_cluster(api, settings)
             await load(operator)
             listed = asyncio.Event()
-            health.watching = evidence = Evidence(watched_paths(settings.namespaces), _from_afar(listed))
+            health.watching = evidence = Evidence(watched_paths(settings.namespaces), from_afar(listed))
             async with _background(operator, evidence) as parts:
                 health.loaded(parts)
                 if await _first(listed, stop) is listed:
@@ -82,17 +80,6 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
             await operator.leadership.resign()
     finally:
         await asyncio.gather(operator.engine.checks.close(), operator.actions.close(), api.close())
-
-
-def _from_afar(event: asyncio.Event) -> Callable[[], None]:
-    """Return what sets the event from another thread."""
-    loop = asyncio.get_running_loop()
-
-    def tell() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
-            loop.call_soon_threadsafe(event.set)
-
-    return tell
 
 
 async def _first(*events: asyncio.Event) -> asyncio.Event:
@@ -125,7 +112,7 @@ async def _quiet(operator: Operator) -> None:
 @asynccontextmanager
 async def _background(operator: Operator, evidence: Evidence) -> AsyncIterator[list[asyncio.Task[None]]]:
     listed = asyncio.Event()
-    jobs = [_watch(operator, evidence, listed), _mind(evidence), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
+    jobs = [watch(operator, evidence, listed), mind(evidence), _catch_up_after(operator, listed), _work(operator), operator.events.run()]
     if operator.leadership is not None:
         jobs.append(operator.leadership.run())
     tasks = [asyncio.create_task(job) for job in jobs]
@@ -146,64 +133,6 @@ async def _first_failure(tasks: list[asyncio.Task[None]], owner: asyncio.Task[An
         logger.critical("a part of the operator ended", exc_info=task.exception() if not task.cancelled() else None)
     if owner is not None:
         owner.cancel()
-
-
-class _Handover:
-    """The way of what is watched from kopf's thread into the event loop; no faster than that takes it."""
-
-    def __init__(self, operator: Operator, listed: asyncio.Event) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._operator = operator
-        self._listed = listed
-        self._told = self._taken = 0  # each is written by one thread
-
-    def seen(self, kind: str, change: str, body: dict[str, Any]) -> None:
-        """Pass on what was seen."""
-        self._told += 1
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
-            self._loop.call_soon_threadsafe(self._take, kind, change, body)
-
-    def room(self) -> bool:
-        """Return whether there is room for more."""
-        return self._told - self._taken < MOST_ON_THE_WAY
-
-    def _take(self, kind: str, change: str, body: dict[str, Any]) -> None:
-        self._taken += 1
-        self._operator.inbox.receive(kind, change, body)
-        if not change:
-            self._listed.set()
-
-
-async def _watch(operator: Operator, evidence: Evidence, listed: asyncio.Event) -> None:
-    """Pass on what kopf sees. ``listed`` is set when it has begun from a list: what was deleted before is told by nobody."""
-    handover, loop = _Handover(operator, listed), asyncio.get_running_loop()
-    ears = Ears(handover.seen, handover.room, evidence)
-    while True:
-        registry = build_registry(lambda: operator.api.apart(loop), ears)
-        watching = Watching(registry, build_settings(), operator.settings.namespaces)
-        watching.start()
-        try:
-            await watching.ended()
-        except asyncio.CancelledError:
-            await watching.stop()
-            raise
-        except Exception as error:  # noqa: BLE001 - kopf may end with anything; the engine goes on
-            logger.warning("the watches ended, starting them again: %s", error)
-        await asyncio.sleep(WATCH_PAUSE_SECONDS)
-        listed.set()
-
-
-async def _mind(evidence: Evidence) -> None:
-    """Say when the operator does not hear of changes, and when it does again."""
-    told = ""
-    while True:
-        await asyncio.sleep(EVIDENCE_SECONDS)
-        fault = evidence.fault()
-        if fault and not told:
-            logger.warning("not ready, the watches: %s", fault)
-        elif told and not fault:
-            logger.info("the watches are up again")
-        told = fault
 
 
 async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:

@@ -1,0 +1,87 @@
+"""Owns how the operator hears of changes: kopf in its thread, what it sees on the way into the event loop, and whether anything comes."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from obtask.runtime.assembly import Operator
+from obtask.runtime.evidence import Evidence
+from obtask.runtime.session import Ears
+from obtask.runtime.watching import Watching, build_registry, build_settings
+
+logger = logging.getLogger(__name__)
+
+WATCH_PAUSE_SECONDS = 2.0
+EVIDENCE_SECONDS = 5.0
+MOST_ON_THE_WAY = 100  # objects, each of up to a megabyte
+
+
+class _Handover:
+    """The way of what is watched from kopf's thread into the event loop; no faster than that takes it."""
+
+    def __init__(self, operator: Operator, listed: asyncio.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._operator = operator
+        self._listed = listed
+        self._told = self._taken = 0  # each is written by one thread
+
+    def seen(self, kind: str, change: str, body: dict[str, Any]) -> None:
+        """Pass on what was seen."""
+        self._told += 1
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
+            self._loop.call_soon_threadsafe(self._take, kind, change, body)
+
+    def room(self) -> bool:
+        """Return whether there is room for more."""
+        return self._told - self._taken < MOST_ON_THE_WAY
+
+    def _take(self, kind: str, change: str, body: dict[str, Any]) -> None:
+        self._taken += 1
+        self._operator.inbox.receive(kind, change, body)
+        if not change:
+            self._listed.set()
+
+
+async def watch(operator: Operator, evidence: Evidence, listed: asyncio.Event) -> None:
+    """Pass on what kopf sees. ``listed`` is set when it has begun from a list: what was deleted before is told by nobody."""
+    handover, loop = _Handover(operator, listed), asyncio.get_running_loop()
+    ears = Ears(handover.seen, handover.room, evidence)
+    while True:
+        registry = build_registry(lambda: operator.api.apart(loop), ears)
+        watching = Watching(registry, build_settings(), operator.settings.namespaces)
+        watching.start()
+        try:
+            await watching.ended()
+        except asyncio.CancelledError:
+            await watching.stop()
+            raise
+        except Exception as error:  # noqa: BLE001 - kopf may end with anything; the engine goes on
+            logger.warning("the watches ended, starting them again: %s", error)
+        await asyncio.sleep(WATCH_PAUSE_SECONDS)
+        listed.set()
+
+
+async def mind(evidence: Evidence) -> None:
+    """Say when the operator does not hear of changes, and when it does again."""
+    told = ""
+    while True:
+        await asyncio.sleep(EVIDENCE_SECONDS)
+        fault = evidence.fault()
+        if fault and not told:
+            logger.warning("not ready, the watches: %s", fault)
+        elif told and not fault:
+            logger.info("the watches are up again")
+        told = fault
+
+
+def from_afar(event: asyncio.Event) -> Callable[[], None]:
+    """Return what sets the event from another thread."""
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
+            loop.call_soon_threadsafe(event.set)
+
+    return tell
