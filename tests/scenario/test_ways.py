@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -80,7 +80,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write_eof()
 
 
-def configured(cluster: ControlPlane, path: Path, user: dict[str, Any] | None = None, **changes: str) -> str:
+def configured(cluster: ControlPlane, path: Path, user: Mapping[str, Any] | None = None, **changes: str) -> str:
     """Write the operator's kubeconfig with changes of its cluster, and another user."""
     config = yaml.safe_load(cluster.operator_kubeconfig.read_text())
     config["clusters"][0]["cluster"] |= changes
