@@ -28,12 +28,19 @@ class AgentSecrets:
 
     of: FakeAgent
     password: str | None = None
+    values: dict[tuple[str, str], str] = field(default_factory=dict)
 
     async def agent(self, namespace: str, secret_name: str) -> AgentConnection | Failed:
         """Return the connection of that name."""
         if (namespace, secret_name) != ("prod", SECRET_NAME):
             return Failed(FailureReason.NOT_FOUND, f"Secret {secret_name} not found")
         return AgentConnection(self.of.url, self.of.password if self.password is None else self.password)
+
+    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+        """Return a value of the Secret of that name."""
+        assert namespace == "prod"
+        found = self.values.get((secret_name, key))
+        return Failed(FailureReason.NOT_FOUND, f'Secret "{secret_name}" has no key "{key}"') if found is None else found
 
 
 @dataclass(slots=True)

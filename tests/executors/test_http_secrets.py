@@ -168,3 +168,25 @@ async def test_half_of_a_secret_is_not_shown(site: Website, form: Callable[[str]
 def parts_of(text: str) -> list[str]:
     """Return every part of a text of eight characters."""
     return [text[start : start + 8] for start in range(len(text) - 7)]
+
+
+BODY = [{"pointer": "/auth/key", "secretKeyRef": {"name": "api", "key": "token"}}]
+
+
+async def test_values_of_secrets_in_a_body(site: Website) -> None:
+    """They go where the pointer says, to a host that the Secret lists."""
+    site.answers("/a", text=f"you said {TOKEN}")
+
+    end, log = await run(f"{site.url}/a", "127.0.0.1", method="POST", headersFrom=[], body={"name": "x"}, bodyFrom=BODY)
+
+    assert isinstance(end, Succeeded)
+    assert site.heard[0].body == b'{"name": "x", "auth": {"key": "' + TOKEN.encode() + b'"}}'
+    assert "warning: values of Secrets are sent over http://" in log
+
+
+async def test_a_body_goes_to_no_other_host(site: Website) -> None:
+    """The same rule as for headers: nothing is sent."""
+    end, _ = await run(f"{site.url}/a", "10.0.0.1", method="POST", headersFrom=[], body={}, bodyFrom=BODY)
+
+    assert 'its key "hosts" does not list that' in forbidden(end)
+    assert site.heard == []

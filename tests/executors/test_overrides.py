@@ -52,6 +52,10 @@ class OneAgent:
         """Return it."""
         return self.of
 
+    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+        """Nobody asks for one."""
+        raise NotImplementedError
+
 
 def ref(**fields: Any) -> ConnectionRef:
     """Return the connection of a task."""

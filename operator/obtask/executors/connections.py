@@ -76,6 +76,9 @@ class AgentSource(Protocol):
     async def agent(self, namespace: str, secret_name: str) -> AgentConnection | Failed:
         """Return what the Secret says, or why it cannot be used."""
 
+    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+        """Return the text under a key of a connection Secret, or why it cannot be used."""
+
 
 class ConnectionSource(Protocol):
     """Reads connection Secrets."""

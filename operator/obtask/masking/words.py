@@ -11,7 +11,7 @@ _SECRET_NAME = re.compile(
     r"""
     passw | passphrase | pass$ | (?<![a-z])pass(?![a-z]) | (?-i:Pass(?![a-z])) | pwd
   | secret | (?<!lock)(?<!lock[-_])token | jwt | bearer | credential | cookie
-  | (?:api|access|private|encryption|signing|master|ssh)[-_]?key
+  | (?:api|access|aes|private|encryption|signing|master|ssh)[-_]?key | access[-_]?id(?![a-z]) | kms[-_]?(?:encrypt[-_]?)?info
   | signature | (?<![a-z])sig(?![a-z])
   | (?<![a-z])auth(?-i:(?![a-z])) | (?-i:Auth(?![a-z])) | authoriz | authentic
     """,
@@ -22,3 +22,25 @@ _SECRET_NAME = re.compile(
 def is_secret_name(name: str) -> bool:
     """Tell whether a value of this name (a column, a header, a field, a parameter, a variable) is a secret."""
     return _SECRET_NAME.search(name) is not None
+
+
+# What obshell keeps out of its own log besides (ob/agent/api/common/middleware.go): a passphrase, or a URI with the key of a storage.
+_OBSHELL_NAMES = frozenset(
+    {
+        "archivebaseuri",
+        "archiveloguri",
+        "backupbaseuri",
+        "context",
+        "databackupuri",
+        "databaseuri",
+        "decryption",
+        "encryption",
+        "fullbackupdecryption",
+        "incbackupdecryption",
+    }
+)
+
+
+def is_obshell_secret_name(name: str) -> bool:
+    """Tell whether a field of this name in the body of a request to obshell holds a secret."""
+    return name.replace("_", "").lower() in _OBSHELL_NAMES or is_secret_name(name)

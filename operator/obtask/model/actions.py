@@ -13,6 +13,7 @@ from obtask.model.constraints import (
     HeaderName,
     HeaderValue,
     Host,
+    JsonPointer,
     ObjectName,
     Port,
     Scalar,
@@ -158,6 +159,13 @@ class HeaderFrom(Value):
     secret_key_ref: SecretKeyRef = Field(description="Where its value is: in a Secret of type task.oceanbase.com/http.")
 
 
+class BodyFrom(Value):
+    """A value in a JSON body that is a secret."""
+
+    pointer: JsonPointer = Field(description="Where it goes in the body: a JSON pointer such as /rootPwd; missing objects are made.")
+    secret_key_ref: SecretKeyRef = Field(description="Where its value is.")
+
+
 class HttpUntil(PollingUntil):
     """Tells when the effect of a request has arrived."""
 
@@ -179,6 +187,11 @@ class HttpAction(Value):
         description="Headers whose values are in Secrets of type task.oceanbase.com/http, whose key hosts lists where they may be sent.",
     )
     body: Any = Field(default=None, description="Body of the request: a string is sent as it is, anything else as JSON.")
+    body_from: list[BodyFrom] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Values in a JSON body that are in Secrets of type task.oceanbase.com/http, whose key hosts lists where they may go.",
+    )
     expect: Expression | None = Field(
         default=None, description="CEL over status, headers and body of the answer; must hold. Default: the status is 2xx."
     )
@@ -211,6 +224,12 @@ class ObshellAction(Value):
         "and never commands it; with POST and an operator in the body it is followed until it has done that.",
     )
     body: FreeForm | None = Field(default=None, description="Body of the request, as obshell's API describes it.")
+    body_from: list[BodyFrom] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Values in the body that are in Secrets of type task.oceanbase.com/connection, such as passwords to be set; "
+        "masked in logs and messages.",
+    )
     operator: ObshellOperator | None = Field(
         default=None,
         description="Only under rollback, instead of path: Rollback lets obshell roll back the task that the step started. It can do so "

@@ -18,6 +18,7 @@ Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]+$"
 User = Annotated[str, StringConstraints(strict=True, pattern=_NO_CONTROL, min_length=1, max_length=256)]
 Database = Annotated[str, StringConstraints(strict=True, pattern=_NO_CONTROL, min_length=1, max_length=128)]
+JsonPointer = Annotated[str, StringConstraints(strict=True, pattern=r"^(/([^/~]|~[01])*)+$", min_length=1, max_length=512)]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[-!#$%&'*+.^_`|~0-9A-Za-z]+$", max_length=256)]
 HeaderValue = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0a-\x1f\x7f]*$", max_length=65536)]
 FreeForm = dict[str, Any]

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from obtask.model.actions import Action, SqlAction, expressions, kind
+from obtask.model.actions import Action, HttpAction, ObshellAction, SqlAction, expressions, kind
 from obtask.model.limits import EXPRESSIONS_BYTES, one_line
 from obtask.model.spec import Work
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules.expressions import Question, Verdicts, question_about
+from obtask.rules.json_pointer import NoPlace, with_values
 from obtask.rules.sql_faults import sql_faults
 
 SHOWN_EXPRESSION = 160
@@ -22,10 +23,25 @@ def spec_fault(task: Task, verdicts: Verdicts) -> str | None:
     for where, action in _actions(task):
         for field, fault in sql_faults(action) if isinstance(action, SqlAction) else ():
             return one_line(f"{where}.{field}: {fault}")
+        if (misplaced := _misplaced(action)) is not None:
+            return one_line(f"{where}.bodyFrom: {misplaced}")
     for field, question in _questions(task):
         broken = verdicts.get(question)
         if broken is not None:
             return f"{field}: expression {one_line(question.text, SHOWN_EXPRESSION)!r} does not compile: {broken.message}"
+    return None
+
+
+def _misplaced(action: Action) -> str | None:
+    """Return why a value of a Secret has no place in the body of a request, or None."""
+    if not isinstance(action, HttpAction | ObshellAction) or not action.body_from:
+        return None
+    if isinstance(action.body, str):
+        return "a body that is a text has no places for values: write it as an object"
+    try:
+        with_values(action.body, [(source.pointer, "") for source in action.body_from])
+    except NoPlace as wrong:
+        return str(wrong)
     return None
 
 

@@ -66,7 +66,7 @@ def request(method: str, url: URL, action: HttpAction, secret: SecretHeaders, wh
     if url.user is not None or url.password is not None:
         pair = f"{unquote(url.raw_user or '')}:{unquote(url.raw_password or '')}"
         headers.setdefault("Authorization", "Basic " + base64.b64encode(pair.encode()).decode())
-    body = _encoded(action.body) if with_body else None
+    body = _encoded(secret.body.body if secret.body is not None else action.body) if with_body else None
     if body is not None:
         headers.setdefault("Content-Type", "text/plain; charset=utf-8" if isinstance(action.body, str) else "application/json")
     return Request(method, url.with_user(None).with_fragment(None), tuple(headers.items()), body, secret)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from yarl import URL
 
 from obtask.executors.connections import HttpSecret, HttpSecretSource
+from obtask.executors.secret_body import SecretBody, secret_body
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
@@ -19,9 +20,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class SecretHeaders:
-    """Headers with values of Secrets, and where each of these Secrets lets them go."""
+    """Headers, and a body, with values of Secrets, and where each of these Secrets lets them go."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: SecretBody | None = field(default=None, repr=False)
     secrets: Mapping[str, HttpSecret] = field(default_factory=dict)
     host_headers: tuple[str, ...] = ()
 
@@ -46,23 +48,31 @@ class SecretHeaders:
 
 
 async def secret_headers(action: HttpAction, namespace: str, source: HttpSecretSource, urls: Iterable[URL]) -> SecretHeaders | Failed:
-    """Return the headers whose values are in Secrets, or why one of them cannot be used for a request to one of these URLs."""
+    """Return what is in Secrets of the request, or why one of them cannot be used for a request to one of these URLs."""
     values: dict[str, str] = {}
     secrets: dict[str, HttpSecret] = {}
-    for header in action.headers_from:
-        ref = header.secret_key_ref
-        secret = secrets.get(ref.name) or await source.http(namespace, ref.name)
+
+    async def value_of(name: str, key: str) -> str | Failed:
+        secret = secrets.get(name) or await source.http(namespace, name)
         if isinstance(secret, Failed):
             return secret
-        secrets[ref.name] = secret
-        value = secret.values.get(ref.key)
-        if value is None:
-            return Failed(FailureReason.NOT_FOUND, one_line(f'Secret "{ref.name}" has no key "{ref.key}" with the text of a header'))
+        secrets[name] = secret
+        value = secret.values.get(key)
+        return Failed(FailureReason.NOT_FOUND, one_line(f'Secret "{name}" has no key "{key}" with a text')) if value is None else value
+
+    for header in action.headers_from:
+        ref = header.secret_key_ref
+        value = await value_of(ref.name, ref.key)
+        if isinstance(value, Failed):
+            return value
         if _CONTROL.search(value.strip()):
             text = f'Secret "{ref.name}": key "{ref.key}" has several lines and cannot be a header; nothing was sent'
             return Failed(FailureReason.CONNECTION_FAILED, text)
         values[header.name] = value.strip()
+    body = await secret_body(action.body, action.body_from, value_of)
+    if isinstance(body, Failed):
+        return body
     host_headers = tuple(value for name, value in action.headers.items() if name.strip().lower() == "host")
-    found = SecretHeaders(values, secrets, host_headers)
+    found = SecretHeaders(values, body, secrets, host_headers)
     refused = next(filter(None, map(found.refusal, urls)), None)
     return Failed(FailureReason.FORBIDDEN, one_line(f"{refused}; nothing was sent")) if refused else found

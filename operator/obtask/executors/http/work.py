@@ -94,9 +94,10 @@ class HttpWork:
         secret = await secret_headers(action, attempt.namespace, self._secrets, usable)
         if isinstance(secret, Failed):
             return secret
-        if secret.values and any(url.scheme == "http" for url in usable):
+        if secret.secrets and any(url.scheme == "http" for url in usable):
             log.write(PLAIN_WARNING)
         exchange.hide(*(text for text in secrets_of(action.body) if len(text) >= SHORT), *secret.values.values())
+        exchange.hide(*(secret.body.values if secret.body is not None else ()))
         who = identity_headers(attempt)
         first = request(action.method, usable[0], action, secret, who)
         poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)

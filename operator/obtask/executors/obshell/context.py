@@ -1,8 +1,10 @@
 """Owns what the parts of one obshell attempt share: its time, its words with the agent, and how its end is told."""
 
 import asyncio
+import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from obtask.executors.base import Log
@@ -13,7 +15,9 @@ from obtask.executors.obshell.passwords import passwords_in
 from obtask.executors.obshell.purpose import Purpose, purpose_of
 from obtask.executors.obshell.speech import Speech, Tools, shortened
 from obtask.executors.obshell.transcript import Transcript
+from obtask.executors.secret_body import SecretBody, secret_body, shown_body
 from obtask.masking.body import masked, secrets_of
+from obtask.masking.words import is_obshell_secret_name
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Succeeded
 from obtask.model.status import FailureReason, Left
@@ -50,13 +54,23 @@ class Context:
     @property
     def shown_body(self) -> Any:
         """The body of the request as people may see it."""
-        return masked(self.action.body)
+        return masked(shown_body(self.action.body, self.action.body_from), is_obshell_secret_name)
+
+    async def body(self) -> SecretBody | Failed:
+        """Return the body of the request with the values of its Secrets, as they are now; its secrets are masked from now on."""
+        value_of = partial(self.tools.source.value, self.attempt.namespace)
+        made = await secret_body(self.action.body, self.action.body_from, value_of)
+        if isinstance(made, SecretBody):
+            passwords = tuple(passwords_in(made.body))
+            self.script.hide(*made.values, *secrets_of(made.body, is_obshell_secret_name), *map(_hashed, passwords))
+            self.speech.set_by_body = passwords
+        return made
 
     def shown_data(self, data: Any) -> str:
         """Return what was answered as people may see it, on one line."""
         if self.speech.effort:
             return "a long answer"
-        return shortened(self.script.shown(json.dumps(masked(data), ensure_ascii=False)))
+        return shortened(self.script.shown(json.dumps(masked(data, is_obshell_secret_name), ensure_ascii=False)))
 
     def tell(self, dag: Dag) -> None:
         """Tell how far a task of obshell is."""
@@ -96,8 +110,13 @@ def context_of(attempt: Attempt, log: Log, watcher: Watcher, tools: Tools) -> Co
     if ref is None:
         return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or obshell.connection", untouched=True)
     script = Transcript(log)
-    script.hide(*secrets_of(action.body))
+    script.hide(*secrets_of(action.body, is_obshell_secret_name), *map(_hashed, passwords_in(action.body)))
     speech = Speech(attempt, ref, tools, script, tuple(passwords_in(action.body)))
     speech.keeps_data = action.expect is not None
     time = Allowance(attempt, tools.clock, watcher.stop, tools.stop_seconds)
     return Context(attempt, action, purpose_of(action), tools, log, watcher, speech, script, time)
+
+
+def _hashed(password: str) -> str:
+    """Return a password as obshell hands it to OBProxy, and writes it into its log."""
+    return hashlib.sha1(password.encode(errors="replace"), usedforsecurity=False).hexdigest()

@@ -17,6 +17,7 @@ from obtask.executors.obshell.speech import Miss, shortened
 from obtask.executors.obshell.stopping import give_up
 from obtask.executors.obshell.takeup import GONE_AFTER, Again, Begun, TakeUp
 from obtask.executors.obshell.verdict import judge, succeeded
+from obtask.executors.secret_body import SecretBody
 from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
 from obtask.model.status import FailureReason
@@ -69,6 +70,8 @@ class Run:
     async def follow(self, dag: str, mark: str | None = None) -> Outcome:
         """Go with a DAG to its end."""
         context = self._context
+        if context.action.body_from:
+            await context.time.unless_over(context.body())  # it may set the password that is asked for next
         context.watcher.tell(f"following obshell task {dag}", external=dag, mark=mark)
         seen, misses, looks, refused = f"obshell task {dag}", 0, 0, 0
         while (why := context.time.over) is None:
@@ -126,6 +129,9 @@ class Run:
         context.log.write(
             f"{request}{'' if context.shown_body is None else ' ' + shortened(json.dumps(context.shown_body, ensure_ascii=False))}"
         )
+        made = await context.time.unless_over(context.body())
+        if not isinstance(made, SecretBody):
+            return self._not_sent(request, made)
         while True:
             session = await self._ready()
             if not isinstance(session, Session):
@@ -133,7 +139,7 @@ class Run:
             context.watcher.tell(f"waiting for the answer to {request}")
             sent_at = context.tools.clock()
             sending = context.speech.request(
-                session, action.method, action.path or "/", action.body, context.time.within(LONGEST_POST_SECONDS)
+                session, action.method, action.path or "/", made.body, context.time.within(LONGEST_POST_SECONDS)
             )
             answer = await context.time.unless_over(sending, ANSWER_GRACE_SECONDS)
             if not isinstance(answer, Answer):

@@ -13,41 +13,40 @@ EARLIER = timedelta(seconds=3)
 SHOWN = 3
 
 # Which operation of obshell's API starts a task of which name; what matches none may be anything.
-_NAMES = tuple(
-    (re.compile(path), re.compile(name))
-    for path, name in (
-        (r"/api/v1/agent/?$|/api/v1/agent/join", r"Join |(Follower r|R)emove |Agent to single"),
-        (r"/api/v1/agent/remove", r"(Follower r|R)emove |Agent to single"),
-        (r"/api/v1/agent/upgrade/check", r"Upgrade check obshell"),
-        (r"/api/v1/agent/upgrade", r"Upgrade obshell"),
-        (r"/api/v1/obcluster/config", r"Update cluster config"),
-        (r"/api/v1/observer/config", r"Update observer config"),
-        (r"/api/v1/ob/init", r"Initialize cluster"),
-        (r"/api/v1/ob/start|/api/v1/zone/[^/]+/start", r"Start (OB|local observer)"),
-        (r"/api/v1/ob/stop|/api/v1/zone/[^/]+/stop", r"Stop (OB|local observer)"),
-        (r"/api/v1/ob/scale_out", r"Cluster scale out"),
-        (r"/api/v1/ob/scale_in", r"Cluster scale in"),
-        (r"/api/v1/zone/[^/]+$", r"Delete zone"),
-        (r"/api/v1/ob/upgrade/check", r"Upgrade check OB"),
-        (r"/api/v1/ob/upgrade", r"OB (stop service|rolling) upgrade"),
-        (r"/api/v1/ob/take_over|/api/v1/ob/rebuild", r"Take over|Rebuild "),
-        (r"/api/v1/(ob/)?restore|/api/v1/tenant/[^/]+/restore", r"Restore backup|Cancel restore"),
-        (r"/api/v1/(obcluster|tenant/[^/]+)/backup", r"Obcluster start|Set obcluster backup config|.*backup"),
-        (r"/api/v1/tenant/?$", r"Create tenant"),
-        (r"/api/v1/tenant/[^/]+$", r"Drop tenant"),
-        (r"/api/v1/tenant/[^/]+/replicas", r"(Scale out|Scale in|Modify) tenant replicas"),
-        (r"/api/v1/tenant/[^/]+/primary-?zone", r"Modify tenant primary zone"),
-        (r"/api/v1/recyclebin", r"Wait tenant purge finished"),
-        (r"/api/v1/obproxy/?$", r"(Add|Delete) obproxy"),
-        (r"/api/v1/obproxy/start", r"Start obproxy"),
-        (r"/api/v1/obproxy/stop", r"Stop obproxy"),
-        (r"/api/v1/obproxy/upgrade", r"Upgrade obproxy"),
-        (r"/api/v1/.*inspection", r"Cluster inspection"),
-        (r"/api/v1/seekdb/start", r"Start (local )?seekdb"),
-        (r"/api/v1/seekdb/stop", r"Stop (local )?seekdb"),
-        (r"/api/v1/seekdb/restart", r"Restart seekdb"),
-        (r"(?!)", r"(Start|Stop|Kill) observer|(Create|Destroy) observer workdir|Local scale out|Synchronize agent"),
+_PATHS = re.compile(
+    r"""
+    /api/v1/(?:
+    (?P<members>agent(?:/join|/remove)?/?$) | (?P<agent_check>agent/upgrade/check) | (?P<agent_upgrade>agent/upgrade)
+  | (?P<config>obcluster/config) | (?P<server_config>observer/config) | (?P<init>ob/init)
+  | (?P<start>ob/start|zone/[^/]++/start) | (?P<stop>ob/stop|zone/[^/]++/stop)
+  | (?P<scale_out>ob/scale_out) | (?P<scale_in>ob/scale_in) | (?P<delete_zone>zone/[^/]++/?$)
+  | (?P<check>ob/upgrade/check) | (?P<upgrade>ob/upgrade) | (?P<take_over>ob/take_over|ob/rebuild)
+  | (?P<restore>(?:ob/)?restore|tenant/[^/]++/restore) | (?P<backup>(?:obcluster|tenant/[^/]++)/backup)
+  | (?P<create_tenant>tenant/?$) | (?P<drop_tenant>tenant/[^/]++/?$) | (?P<replicas>tenant/[^/]++/replicas)
+  | (?P<primary_zone>tenant/[^/]++/primary-?zone) | (?P<purge>recyclebin)
+  | (?P<obproxy>obproxy/?$) | (?P<start_obproxy>obproxy/start) | (?P<stop_obproxy>obproxy/stop) | (?P<upgrade_obproxy>obproxy/upgrade)
+  | (?P<start_seekdb>seekdb/start) | (?P<stop_seekdb>seekdb/stop) | (?P<restart_seekdb>seekdb/restart)
     )
+    """,
+    re.VERBOSE,
+)
+_NAMES = re.compile(
+    r"""
+    (?P<members>Join[ ]|Follower[ ]remove|Remove[ ](?:follower|all)|Agent[ ]to[ ]single)
+  | (?P<agent_check>Upgrade[ ]check[ ]obshell) | (?P<agent_upgrade>Upgrade[ ]obshell)
+  | (?P<config>Update[ ]cluster[ ]config) | (?P<server_config>Update[ ]observer[ ]config) | (?P<init>Initialize[ ]cluster)
+  | (?P<start>Start[ ](?:OB$|local[ ]observer)) | (?P<stop>Stop[ ](?:OB$|local[ ]observer))
+  | (?P<scale_out>Cluster[ ]scale[ ]out) | (?P<scale_in>Cluster[ ]scale[ ]in) | (?P<delete_zone>Delete[ ]zone)
+  | (?P<check>Upgrade[ ]check[ ]OB) | (?P<upgrade>OB[ ](?:stop[ ]service|rolling)[ ]upgrade) | (?P<take_over>Take[ ]over|Rebuild[ ])
+  | (?P<restore>Restore[ ]backup|Cancel[ ]restore) | (?P<backup>Obcluster[ ]start[ ]|Set[ ]obcluster[ ]backup)
+  | (?P<create_tenant>Create[ ]tenant) | (?P<drop_tenant>Drop[ ]tenant) | (?P<replicas>(?:Scale[ ](?:out|in)|Modify)[ ]tenant[ ]replicas)
+  | (?P<primary_zone>Modify[ ]tenant[ ]primary[ ]zone) | (?P<purge>Wait[ ]tenant[ ]purge)
+  | (?P<obproxy>(?:Add|Delete)[ ]obproxy) | (?P<start_obproxy>Start[ ]obproxy) | (?P<stop_obproxy>Stop[ ]obproxy)
+  | (?P<upgrade_obproxy>Upgrade[ ]obproxy)
+  | (?P<start_seekdb>Start[ ](?:local[ ])?seekdb) | (?P<stop_seekdb>Stop[ ](?:local[ ])?seekdb) | (?P<restart_seekdb>Restart[ ]seekdb)
+  | (?P<part_of_another>(?:Start|Stop|Kill)[ ]observer|(?:Create|Destroy)[ ]observer[ ]workdir|Local[ ]scale[ ]out|Synchronize[ ]agent)
+    """,
+    re.VERBOSE,
 )
 
 
@@ -62,8 +61,8 @@ class Found:
 
 def is_another(path: str, name: str) -> bool:
     """Return whether a task of this name is known to be started by something else than a request to this path."""
-    paths = [known for known, names in _NAMES if names.match(name)]
-    return bool(paths) and not any(known.match(path) for known in paths)
+    told, meant = _NAMES.match(name), _PATHS.match(path)
+    return told is not None and (meant is None or told.lastgroup != meant.lastgroup)
 
 
 async def started_since(context: Context, at: datetime, seconds: float) -> Found:

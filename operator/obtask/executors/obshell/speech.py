@@ -85,7 +85,7 @@ class Speech:
         self._tools = tools
         self._client = tools.client.of(attempt.namespace)
         self._script = script
-        self._set_by_body = set_by_body
+        self.set_by_body = set_by_body
         self.slot = Slot(tools.slots, attempt.namespace)
         self._session: Session | None = None
         self._details = True
@@ -123,7 +123,7 @@ class Speech:
         if isinstance(target, Failed):
             return target
         self._script.hide(target.password, target.agent_password, target.client_key)
-        opened = await self._client.open(target, self._set_by_body)
+        opened = await self._client.open(target, self.set_by_body)
         if isinstance(opened, Session):
             self._session = opened
             if opened.target.url.startswith("http:") and target.public_key is None:
