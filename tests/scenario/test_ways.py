@@ -80,7 +80,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write_eof()
 
 
-def configured(cluster: ControlPlane, path: Path, user: Mapping[str, Any] | None = None, **changes: str) -> str:
+def configured(cluster: ControlPlane, path: Path, changes: Mapping[str, str], user: Mapping[str, Any] | None = None) -> str:
     """Write the operator's kubeconfig with changes of its cluster, and another user."""
     config = yaml.safe_load(cluster.operator_kubeconfig.read_text())
     config["clusters"][0]["cluster"] |= changes
@@ -97,7 +97,7 @@ def test_the_watches_go_through_the_proxy(tasks: TaskClient, settings: Settings,
     assert port is not None
     with Proxy(port).running() as proxy:
         way = {"server": SERVER, "proxy-url": f"http://127.0.0.1:{proxy.port}", "tls-server-name": "localhost"}
-        kubeconfig = configured(tasks.cluster, tmp_path / "kubeconfig", **way)
+        kubeconfig = configured(tasks.cluster, tmp_path / "kubeconfig", way)
         with operator_thread(replace(settings, kubeconfig=kubeconfig)):
             tasks.create("x", steps=[wait_step("a")])
             tasks.wait_phase("x", "Succeeded")
@@ -123,7 +123,7 @@ def test_a_token_of_a_plugin_that_is_withdrawn(tasks: TaskClient, settings: Sett
     script.chmod(0o700)
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script), "interactiveMode": "Never"}
     give(accounts[0])
-    kubeconfig = configured(tasks.cluster, tmp_path / "kubeconfig", {"exec": plugin})
+    kubeconfig = configured(tasks.cluster, tmp_path / "kubeconfig", {}, {"exec": plugin})
     try:
         with operator_thread(replace(settings, kubeconfig=kubeconfig)):
             tasks.create("before", steps=[wait_step("a")])
