@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -244,9 +245,56 @@ def test_scale(tasks: TaskClient, sample: str) -> None:
     assert "created" not in tasks.wait_let_go("scale-obproxy", "Succeeded")["steps"][0]["subtasks"][0]["message"]
 
 
+MERGE = ("STATUS", "IS_ERROR", "IS_SUSPENDED", "DONE")
+
+
+@dataclass
+class Merging:
+    """Answers like a server that merges when it is asked to; ``meanwhile`` is how that goes, look by look."""
+
+    meanwhile: list[tuple[str, str, str, int]]
+    freezes: int = 0
+
+    def __call__(self, statement: str) -> Answer:
+        """Answer a statement."""
+        if statement == "ALTER SYSTEM MAJOR FREEZE":
+            self.freezes += 1
+        if not statement.startswith("SELECT STATUS"):
+            return NOTHING
+        row = self.meanwhile.pop(0) if self.meanwhile else ("IDLE", "NO", "NO", 1)
+        return ((*row[:3], "", "2026-11-29 10:00:00", row[3]),), (*MERGE[:3], "INFO", "START_TIME", "DONE")
+
+
+@pytest.mark.parametrize("sample", ["major-freeze"], indirect=True)
+@pytest.mark.parametrize(
+    ("meanwhile", "step", "freezes"),
+    [
+        pytest.param([("COMPACTING", "NO", "NO", 0), ("IDLE", "NO", "NO", 1), ("IDLE", "NO", "NO", 0)], None, 1, id="merging-already"),
+        pytest.param([("IDLE", "NO", "YES", 1)], "no-merge", 0, id="suspended"),
+        pytest.param([("IDLE", "NO", "NO", 1), ("COMPACTING", "NO", "NO", 0), ("COMPACTING", "YES", "NO", 0)], "merge", 1, id="error"),
+        pytest.param([("IDLE", "NO", "NO", 1), ("COMPACTING", "NO", "YES", 0)], "merge", 1, id="suspended-meanwhile"),
+    ],
+)
+def test_a_merge_that_does_not_go_as_it_should(
+    tasks: TaskClient, sample: str, meanwhile: list[tuple[str, str, str, int]], step: str | None, freezes: int
+) -> None:
+    """One that goes on is waited for before the freeze; an error and a suspension end the step at once, not after a day."""
+    server = Merging(meanwhile)
+    with beside(scripted_server(Script(server))) as port:
+        tasks.create_secret("obdemo-sys", host="127.0.0.1", port=str(port), password="s3cret-word")  # noqa: S106 - of the script
+        apply(tasks, sample.replace("intervalSeconds: 5", "intervalSeconds: 1"))
+        status = tasks.wait_phase("major-freeze", "Failed" if step else "Succeeded")
+
+    assert (server.freezes, server.meanwhile) == (freezes, [])
+    if step is not None:
+        failed = status["failedSubtask"]
+        assert (failed["step"], failed["reason"]) == (step, "ExpectationNotMet")
+        assert "until.failWhen holds" in failed["message"]
+
+
 def compaction(statement: str) -> Answer:
     """Answer like a server whose major compaction is done at once."""
-    return ((("IDLE", 1),), ("STATUS", "DONE")) if statement.startswith("SELECT STATUS") else NOTHING
+    return ((("IDLE", "NO", "NO", 1),), MERGE) if statement.startswith("SELECT STATUS") else NOTHING
 
 
 @pytest.mark.parametrize("sample", ["resource-pause-application"], indirect=True)
