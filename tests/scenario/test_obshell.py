@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.obshell_agent.agent import Answered, FakeAgent
+from tests.obshell_agent.agent import Answered, FakeAgent, Operation
 from tests.obshell_agent.dags import Node, Step
 from tests.scenario.apiserver import Body
 from tests.scenario.operators import OperatorProcess, operator_thread
@@ -173,3 +173,66 @@ def test_a_secret_of_another_type_is_forbidden(tasks: TaskClient, agent: FakeAge
 
     assert status["failedSubtask"]["reason"] == "Forbidden"
     assert agent.asked == []
+
+
+def test_a_busy_obshell_is_waited_for(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """The subtask says which task of obshell is in the way, STEP how far that is; the step goes on by itself when it ends."""
+    agent.operations["POST", STOP] = Operation(stages(Step("kill")), "Stop OB")
+    agent.start(Operation(stages(Step("stop"), Step("start", held=True)), "Restart seekdb"))
+    with operator_thread(settings):
+        create(tasks, "waits")
+        shown = tasks.wait("waits", lambda task: "waits for obshell" in task.get("status", {}).get("stepSummary", ""))
+        agent.release()
+        status = tasks.wait_let_go("waits", "Succeeded")
+
+    assert only(shown["status"])["message"].startswith('waiting for obshell task 11 "Restart seekdb" (RUNNING 2/2 "Stage start" since ')
+    assert shown["status"]["stepSummary"] == "stop waits for obshell 2/2 Stage start"
+    assert shown["status"]["currentStep"] == "stop"
+    assert only(status)["external"] == "12"
+
+
+def test_a_dag_that_was_passed_in_obshell_is_noticed(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """While the task waits for a person, its message says so and what to type."""
+    agent.operations["POST", STOP] = stages(Step("kill", fails=1))
+    with operator_thread(settings):
+        create(tasks, "passed")
+        tasks.wait_phase("passed", "Failed")
+        with agent.lock:
+            agent.dag().operate("PASS")
+        told = tasks.wait("passed", lambda task: "was passed in obshell" in task["status"].get("message", ""))
+        tasks.command("passed", "skip-step")
+        tasks.wait_let_go("passed", "Succeeded")
+
+    assert "action=skip-step goes on with the next step" in told["status"]["message"]
+    assert told["status"]["phase"] == "Failed"
+    assert agent.starts() == [STOP]
+
+
+def test_a_retry_started_afresh(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """The option is taken off with the command; the DAG that failed is not gone on with."""
+    agent.operations["POST", STOP] = stages(Step("kill", fails=1))
+    with operator_thread(settings):
+        create(tasks, "fresh")
+        tasks.wait_phase("fresh", "Failed")
+        agent.operations["POST", STOP] = stages(Step("kill"))
+        tasks.annotate("fresh", "action=retry", "task.oceanbase.com/action-option=fresh")
+        status = tasks.wait_let_go("fresh", "Succeeded")
+
+    assert (only(status)["external"], agent.starts(), agent.operated()) == ("12", [STOP, STOP], [])
+    assert "started afresh" in status["lastAction"]["message"]
+    assert "task.oceanbase.com/action-option" not in tasks.get("fresh")["metadata"].get("annotations", {})
+
+
+def test_a_deleted_task_says_what_obshell_still_holds(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """Nobody else will: the Event names the obshell task, and what ends it."""
+    agent.kind = "20167772161028860"
+    agent.operations["POST", STOP] = Operation(stages(Step("kill", fails=1)), "Initialize cluster")
+    with operator_thread(settings):
+        create(tasks, "left")
+        tasks.wait_phase("left", "Failed")
+        tasks.delete("left")
+        tasks.wait_gone("left")
+        happens(lambda: "LeftBehind" in {event["reason"] for event in tasks.events("left")}, "the Event")
+
+    told = next(event for event in tasks.events("left") if event["reason"] == "LeftBehind")
+    assert "obshell task 201677721610288601 of subtask 'stop' still keeps obshell's maintenance until it is" in told["message"]

@@ -8,6 +8,7 @@ from tests.unit.world import World
 
 from obtask.model.attempt import Failed, Lost, Running, Succeeded
 from obtask.model.status import ActionResult, Direction, FailureReason, Left, Phase, Reason, Verb
+from obtask.rules.afterwards import left_attempts
 from obtask.rules.attempts import running_attempts
 
 OBSHELL = {"path": "/api/v1/ob/stop"}
@@ -218,3 +219,38 @@ def test_the_stage_shows_beside_the_step() -> None:
     assert early == "stop"
     assert (late.step_summary, late.current_step) == ("stop 3/11 Start observer", "stop")
     assert world.status.step_summary is None
+
+
+def test_what_happened_elsewhere_since_is_told_while_a_person_is_awaited() -> None:
+    """In the message, once; it changes with what is seen, and is written only then."""
+    world = world_of({"name": "stop"})
+    world.fail("stop", BROKEN)
+    failed = world.status.message
+    writes = []
+    for remark in (None, "", "passed: action=skip-step", "passed: action=skip-step", None, "retried", ""):
+        world.remarks = {"stop": remark}
+        world.run()
+        writes.append((world.status.message or "").removeprefix(failed or ""))
+
+    assert writes == [
+        "",
+        "",
+        "; since then: passed: action=skip-step",
+        "; since then: passed: action=skip-step",
+        "; since then: passed: action=skip-step",
+        "; since then: retried",
+        "",
+    ]
+    assert world.phase is Phase.FAILED
+
+
+def test_only_what_failed_attempts_have_left_is_looked_after() -> None:
+    """Not what succeeded, nor what started nothing elsewhere."""
+    subtasks = [{"name": name, "obshell": OBSHELL} for name in ("a", "b", "c")]
+    world = World(a_task().with_steps({"name": "stop", "parallel": subtasks}))
+    world.run()
+    world.executors.end("a", Succeeded("done", external="11"))
+    world.fail("b", Failed(FailureReason.HTTP_STATUS, "500"))
+    world.fail("c", BROKEN)
+
+    assert [(attempt.id.subtask, attempt.external, attempt.external_mark) for attempt in left_attempts(world.task)] == [("c", "11", "m@1")]

@@ -51,6 +51,7 @@ class World:
         self.draining = False
         self.bounds, self.opted_in = NO_BOUNDS, True
         self.verdicts: dict[Question, ExpressionFault | None] = {}
+        self.remarks: dict[str, str | None] = {}
         self.intents: list[Intent] = []
         self.stored: list[TaskStatus] = []
 
@@ -153,6 +154,7 @@ class World:
             bounds=self.bounds,
             opted_in=self.opted_in,
             verdicts=self.verdicts,
+            remarks=self.remarks,
         )
 
     def decide(self) -> Intent:

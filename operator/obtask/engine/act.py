@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from obtask.engine.log_keeping import LogKeeping
-from obtask.executors.base import Executor
+from obtask.executors.base import Executor, LooksAfter
 from obtask.logs.memory import LogMemory
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
 from obtask.model.limits import tail_room
+from obtask.model.status import Left, Phase
 from obtask.model.task import Key, Task
+from obtask.rules import elsewhere
+from obtask.rules.afterwards import left_attempts
 from obtask.rules.attempts import PROGRESS_SHOWN_EVERY, running_attempts
 from obtask.rules.observation import Report
 
@@ -86,6 +89,27 @@ class Attempts:
         """Return when other progress of a task may be shown than what is: what polls every second must not be written every second."""
         shown = self._shown_at.get(task.metadata.uid)
         return shown and shown + PROGRESS_SHOWN_EVERY
+
+    def remarks(self, task: Task) -> Mapping[str, str | None]:
+        """Return what has become of what the failed attempts of a task that waits for a person have left elsewhere, by subtask."""
+        if task.status.phase is not Phase.FAILED:
+            return {}
+        found: dict[str, str | None] = {}
+        for attempt in left_attempts(task):
+            executor = self._executor(attempt)
+            if isinstance(executor, LooksAfter):
+                found[attempt.id.subtask] = executor.remark(attempt)
+        return found
+
+    def left_behind(self, task: Task) -> str | None:
+        """Return what is left elsewhere of a task that goes, also of attempts that were stopped for that."""
+        told = [text] if (text := elsewhere.left_behind(task.status)) else []
+        for attempt in running_attempts(task):
+            report = self._reports.get(attempt.id)
+            seen = report.seen if report is not None else None
+            if isinstance(seen, Failed) and seen.external is not None and seen.left is not Left.RELEASED:
+                told.append(elsewhere.left_of(seen.external, attempt.id.subtask, seen.left))
+        return "; ".join(told) or None
 
     def settle(self, task: Task) -> None:
         """Forget the attempts of a task that have ended by its stored status; a report that is not recorded yet stays."""

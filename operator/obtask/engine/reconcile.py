@@ -23,7 +23,7 @@ from obtask.model.attempt import Running
 from obtask.model.status import Phase, TaskStatus
 from obtask.model.task import InvalidSpec, Key, Task, Unreadable, read_object
 from obtask.rules import machine
-from obtask.rules.announcements import Announcement, announcements, released
+from obtask.rules.announcements import Announcement, announcements, left_elsewhere, released
 from obtask.rules.decision import Adopt, Check, Deed, Delete, Finish, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.observation import Observation
 from obtask.rules.retention import Cause
@@ -149,7 +149,8 @@ class Engine:
 
     async def _observe(self, task: Task) -> Observation:
         reports = {} if isinstance(task.spec, InvalidSpec) else await self.attempts.look(task)
-        seen = replace(self.locking.observe(task, reports, self.clock()), progress_at=self.attempts.progress_at(task))
+        seen = self.locking.observe(task, reports, self.clock())
+        seen = replace(seen, progress_at=self.attempts.progress_at(task), remarks=self.attempts.remarks(task))
         if task.status.phase is not Phase.PENDING:
             return seen
         is_open = self.opt_in is None or await self.opt_in.includes(task.metadata.namespace)
@@ -191,9 +192,12 @@ class Engine:
         return await self._learned(task, await self.tasks.remove_finalizer(task))
 
     async def _let_go(self, task: Task) -> bool:
+        left = self.attempts.left_behind(task)
         answer = await self.tasks.remove_finalizer(task)
         if isinstance(answer, Refusal) and not answer.missing:
             return await self._learned(task, answer)
+        if left is not None:
+            self._say(task, left_elsewhere(left))
         self.depart(task.key, task.metadata.uid)
         await self._bury(task.key)
         return False

@@ -1,6 +1,6 @@
 """Owns the protocols between the engine and whatever carries out an action."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from obtask.model.attempt import Attempt, AttemptId, Seen
 
@@ -35,3 +35,11 @@ class Executor(Protocol):
 
     def forget(self, attempt: AttemptId) -> None:
         """Drop what is remembered of an attempt whose end is recorded."""
+
+
+@runtime_checkable
+class LooksAfter(Protocol):
+    """Sees what becomes elsewhere of what failed attempts have left there."""
+
+    def remark(self, attempt: Attempt) -> str | None:
+        """Return it in one line, at once; nothing if it is as it was, None if that is not known yet."""

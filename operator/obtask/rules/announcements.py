@@ -23,6 +23,11 @@ def released(scope: str, lease: str) -> Announcement:
     return Announcement(warning=False, reason="LockReleased", message=f"{scope} lock given back (Lease {lease})")
 
 
+def left_elsewhere(left: str) -> Announcement:
+    """Return the Event of a task that is deleted while something is left of it elsewhere."""
+    return Announcement(warning=True, reason="LeftBehind", message=f"deleted: {left}")
+
+
 def announcements(before: TaskStatus, after: TaskStatus) -> list[Announcement]:
     """Return the Events for one stored change of status. A task that never waits and never fails gets a single one, at its end."""
     found = []

@@ -47,7 +47,7 @@ def undone() -> dict[str, object]:
 def left_behind(status: TaskStatus) -> str | None:
     """Return what obshell still holds, or may hold, of what failed attempts have started, or None if that is nothing."""
     told = [
-        f"obshell task {sub.external or sub.previous_external} of subtask {sub.name!r} {_how(sub.external_left)}"
+        left_of(sub.external or sub.previous_external or "", sub.name, sub.external_left)
         for step in status.steps
         for sub in _failed_ones(step)
     ]
@@ -57,9 +57,10 @@ def left_behind(status: TaskStatus) -> str | None:
     return f"{'; '.join(told[:2])}{more}"
 
 
-def _how(left: Left | None) -> str:
+def left_of(external: str, subtask: str, left: Left | None) -> str:
+    """Return what an obshell task that a failed attempt has started still holds, or may hold."""
     how = "still keeps" if left is Left.HOLDING else "may still be at work or keep"
-    return f"{how} obshell's maintenance {UNTIL}"
+    return f"obshell task {external} of subtask {subtask!r} {how} obshell's maintenance {UNTIL}"
 
 
 def _failed_ones(step: StepStatus) -> Iterator[SubtaskStatus]:

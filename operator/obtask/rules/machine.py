@@ -11,6 +11,7 @@ from obtask.model.spec import OnConflict, TaskSpec
 from obtask.model.status import ActionResult, LockStatus, Phase, Reason, TaskStatus, Verb
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands, messages, progress
+from obtask.rules.afterwards import remarked
 from obtask.rules.attempts import running_attempts
 from obtask.rules.bounds import not_opted_in, out_of_bounds
 from obtask.rules.conditions import with_conditions
@@ -101,7 +102,7 @@ def _go_on(task: Task, seen: Observation) -> Intent:
         case Phase.RUNNING | Phase.ROLLING_BACK:
             return advance(task, seen, status)
         case Phase.FAILED:
-            return Rest()
+            return remarked(task, seen)
         case Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
             return Finish()
         case never:

@@ -34,7 +34,8 @@ class Observation:
 
     ``draining``: the operator is stopping; ends are recorded, nothing new is started. ``nonces`` are those of this operator; without
     them attempts are recorded without a proof, as older operators did. ``verdicts``: what is known of the expressions of a task that
-    is Pending. ``opted_in``: its namespace is open to tasks. ``progress_at``: when other progress may be shown than what is; None: now.
+    is Pending. ``remarks``: what has become elsewhere of what failed attempts have left, by subtask; None if that is not known yet.
+    ``opted_in``: its namespace is open to tasks. ``progress_at``: when other progress may be shown than what is; None: now.
     """
 
     now: datetime
@@ -49,6 +50,7 @@ class Observation:
     verdicts: Verdicts = field(default_factory=dict)
     bounds: Bounds = NO_BOUNDS
     opted_in: bool = True
+    remarks: Mapping[str, str | None] = field(default_factory=dict)
 
     def report(self, attempt: AttemptId) -> Report:
         """Return what is seen of an attempt; one that nobody knows of is lost."""

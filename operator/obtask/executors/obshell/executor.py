@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from obtask.executors.base import Log
 from obtask.executors.inprocess import unexpected
+from obtask.executors.obshell.afterwards import Afterwards
 from obtask.executors.obshell.context import context_of
 from obtask.executors.obshell.run import Run
 from obtask.executors.obshell.speech import Tools
@@ -40,7 +41,7 @@ class _Entry:
 
 
 class Obshell:
-    """Starts operations in obshell and follows them. Implements ``Executor``.
+    """Starts operations in obshell and follows them. Implements ``Executor`` and ``LooksAfter``.
 
     An attempt whose obshell task is on record goes on with any operator; of one that has none the agent is asked what it has started.
     """
@@ -51,6 +52,11 @@ class Obshell:
         self._entries: dict[AttemptId, _Entry] = {}
         self._live: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._afterwards = Afterwards(tools)
+
+    def remark(self, attempt: Attempt) -> str | None:
+        """Return what a person has done in obshell about what a failed attempt has left; None if that is not known. API.md section 2.1."""
+        return None if self._stopping else self._afterwards.remark(attempt)
 
     async def start(self, attempt: Attempt, log: Log) -> None:
         """Start the attempt, unless it was started before or the operator is stopping."""
@@ -88,6 +94,7 @@ class Obshell:
     async def stop(self, grace_seconds: float) -> None:
         """Start nothing any more; wait within the grace period for the answers that tell what was started; follow nothing."""
         self._stopping = True
+        await self._afterwards.stop()
         waiting = [asyncio.ensure_future(entry.told.wait()) for entry in self._entries.values()]
         if waiting:
             await asyncio.wait(waiting, timeout=grace_seconds)

@@ -1,0 +1,39 @@
+"""Owns what becomes, while a task is Failed, of what its failed attempts have left elsewhere: a person may act there as well."""
+
+from datetime import timedelta
+
+from obtask.model.attempt import Attempt
+from obtask.model.limits import one_line
+from obtask.model.status import Direction, SubtaskPhase
+from obtask.model.task import InvalidSpec, Task
+from obtask.rules.attempts import places
+from obtask.rules.decision import Intent, Record, Rest
+from obtask.rules.observation import Observation
+
+SINCE = "; since then: "
+LOOK_AGAIN = timedelta(seconds=10)
+MESSAGE_CHARACTERS = 1536
+
+
+def left_attempts(task: Task) -> tuple[Attempt, ...]:
+    """Return the failed attempts forward of a task's current step that have started something elsewhere."""
+    step = next((step for step in task.status.steps if step.name == task.status.current_step), None)
+    if isinstance(task.spec, InvalidSpec) or step is None or task.status.direction is Direction.ROLLBACK:
+        return ()
+    failed = [sub for sub in step.subtasks if sub.phase is SubtaskPhase.FAILED and (sub.external or sub.previous_external)]
+    where = places(task, step.name) if failed else {}
+    return tuple(where[sub.name].attempt(sub) for sub in failed)
+
+
+def remarked(task: Task, seen: Observation) -> Intent:
+    """Return what to do with a task that is Failed: say what has happened elsewhere since, once that is known; else wait for a person."""
+    if not seen.remarks:
+        return Rest()
+    wait = Rest(seen.now + LOOK_AGAIN)
+    if any(remark is None for remark in seen.remarks.values()):
+        return wait
+    before = task.status.message or ""
+    told = "; ".join(remark for remark in seen.remarks.values() if remark)
+    text = one_line(before.partition(SINCE)[0] + (f"{SINCE}{told}" if told else ""), MESSAGE_CHARACTERS)
+    unchanged = text == before or (not told and SINCE not in before)
+    return wait if unchanged else Record(task.status.model_copy(update={"message": text}))
