@@ -187,8 +187,8 @@ class Bench:
         return (seen.message or "") if isinstance(seen, Running) else ""
 
 
-def bench(work: Work, *, slots: int = 8, clock: Callable[[], datetime] = wall_clock) -> Bench:
-    """Return an executor of this work."""
+def bench(work: Work, *, slots: int = 8, idle: int | None = None, clock: Callable[[], datetime] = wall_clock) -> Bench:
+    """Return an executor of this work; ``idle`` is how many connections those that sleep may keep, as many as slots by default."""
     bells, pace = Bells(), Pace(1000, burst=1000)
-    on = InProcess(work, clock=clock, slots=Slots(slots), idle=Slots(slots), pace=pace, on_end=bells)
+    on = InProcess(work, clock=clock, slots=Slots(slots), idle=Slots(slots if idle is None else idle), pace=pace, on_end=bells)
     return Bench(on, bells, PlainLog())

@@ -187,3 +187,82 @@ async def test_an_expression_that_takes_too_much_ends_the_waiting(site: Website)
     assert isinstance(end, Failed)
     assert (end.reason, TOO_LARGE.message in end.message, end.permanent) == (FailureReason.INVALID_EXPRESSION, True, True)
     assert [asked.path for asked in site.heard] == ["/run", "/progress"]
+
+
+async def test_fail_when_and_message(site: Website) -> None:
+    """The task's own words are the progress; what has failed for good ends the attempt at once and is told first."""
+    site.handlers["/state"] = in_turn(answer(503), answer(200, state="busy", done=40), answer(200, state="failed", done=60))
+    told: list[str] = []
+
+    async def sleep(_: float) -> None:
+        told.append(await on.progress(one))
+
+    until = {
+        "url": f"{site.url}/state",
+        "expect": "body.state == 'done'",
+        "failWhen": "body.state == 'failed'",
+        "message": "string(body.done) + ' %'",
+    }
+    on = http_bench(sleep=sleep)
+    one = attempt(http(f"{site.url}/run", method="POST", until=until))
+
+    end = await on.run(one)
+
+    assert isinstance(end, Failed)
+    assert end.reason is FailureReason.EXPECTATION_NOT_MET
+    assert end.message.startswith("60 %; until.failWhen holds: body.state == 'failed'; saw HTTP 200 OK: ")
+    assert told == ["waiting until body.state == 'done': last saw HTTP 503 Service Unavailable: {}", "40 %"]
+
+
+async def test_pauses_grow(site: Website) -> None:
+    """Each is twice the one before, up to the longest."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    site.handlers["/state"] = in_turn(*[answer(200, state="busy")] * 4, answer(200, state="done"))
+    until = {"url": f"{site.url}/state", "expect": "body.state == 'done'", "intervalSeconds": 2, "maxIntervalSeconds": 7}
+
+    assert isinstance(await http_bench(sleep=sleep).run(attempt(http(f"{site.url}/run", until=until))), Succeeded)
+    assert pauses == [2, 4, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("expect", "words"),
+    [
+        ("body.done + 'a' == 'x'", "until.expect: UNKNOWN: No matching overloads found"),
+        ("body.done.percent == 100", "until.expect: a field is asked for of what is no map"),
+        ("body.done", "until.expect: must be true or false, not int"),
+        ("body.list.map(x, body.list.map(y, x + y)).size() > 0", "until.expect: goes through more than 10,000 elements"),
+    ],
+)
+async def test_what_cannot_become_true_ends_the_waiting(site: Website, expect: str, words: str) -> None:
+    """A type error and a budget that is used up will be the same the next time; the error page before says nothing of that."""
+    site.handlers["/state"] = in_turn(answer(502), answer(200, done=40, list=list(range(200))))
+    until = {"url": f"{site.url}/state", "expect": expect, "intervalSeconds": 1}
+
+    end = await http_bench(sleep=at_once).run(attempt(http(f"{site.url}/run", until=until), seconds=30))
+
+    assert isinstance(end, Failed)
+    assert (end.reason, end.permanent) == (FailureReason.INVALID_EXPRESSION, True)
+    assert end.message.startswith(words)
+
+
+async def test_a_page_instead_of_json_is_waited_for_only_if_it_is_an_error(site: Website) -> None:
+    """A proxy answers for a service that is starting; a service that answers with text always will."""
+
+    async def page(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=502, text="<html>bad gateway</html>", content_type="text/html")
+
+    async def text(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text="up")
+
+    until = {"url": f"{site.url}/state", "expect": "body.state == 'done'", "intervalSeconds": 1}
+    site.handlers["/state"] = in_turn(page, page, answer(200, state="done"))
+    assert isinstance(await http_bench(sleep=at_once).run(attempt(http(f"{site.url}/run", until=until))), Succeeded)
+
+    site.handlers["/state"] = in_turn(text)
+    end = await http_bench(sleep=at_once).run(attempt(http(f"{site.url}/run", until=until), seconds=30))
+    assert isinstance(end, Failed)
+    assert end.reason is FailureReason.INVALID_EXPRESSION

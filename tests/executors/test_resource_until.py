@@ -9,6 +9,7 @@ from tests.rights import grant
 
 from obtask.kube.impersonation import Change, Impersonation, ServiceAccount
 from obtask.model.attempt import Attempt, Failed, Running, Succeeded
+from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import FailureReason
 
 READY = "object.data.phase == 'Ready'"
@@ -195,3 +196,68 @@ async def test_starting_twice_watches_once(workplace: Workplace) -> None:
     assert sum(line.startswith("applying") for line in on.log.lines) == 1
     await on.executor.stop(0)
     await until(lambda: on.bells.rung)
+
+
+def waiting_apply(manifest: Body, **until: object) -> ResourceAction:
+    """Return an action that applies an object and waits."""
+    return ResourceAction.model_validate({"apply": manifest, "until": {"expect": READY, **until}})
+
+
+async def test_fail_when_and_message_of_an_object(workplace: Workplace) -> None:
+    """The task's own words are the progress; the change that says it has failed ends the attempt at once."""
+    fields = {"failWhen": "object.data.phase == 'Failed'", "message": "object.data.?done.orValue('0') + ' %'"}
+    on = workplace.bench(sleep=never)
+    one = workplace.attempt(waiting_apply(config_map(phase="Starting"), **fields))
+    await on.executor.start(one, on.log)
+    await until(lambda: "not yet: data.phase=Starting" in on.log.lines)
+    told = await on.progress(one)
+
+    workplace.change("settings", {"data": {"phase": "Failed", "done": "60"}})
+    await on.bells.wait()
+
+    end = await on.end_of(one)
+    assert isinstance(end, Failed)
+    assert told == "0 %"
+    assert end.reason is FailureReason.EXPECTATION_NOT_MET
+    assert end.message == "60 %; until.failWhen holds: object.data.phase == 'Failed'; saw data.phase=Failed"
+
+
+async def test_a_type_error_over_an_object_is_not_waited_for(workplace: Workplace) -> None:
+    """It will be one the next time; a missing field, and null, will not."""
+    end = await workplace.bench(sleep=never).run(workplace.attempt(apply(config_map(phase="Starting"), expect="object.data.phase > 3")))
+
+    assert isinstance(end, Failed)
+    assert (end.reason, end.permanent) == (FailureReason.INVALID_EXPRESSION, True)
+    assert end.message.startswith("until.expect: UNKNOWN: No matching overloads found : _>_(string, int64): object.data.phase > 3; saw ")
+
+
+async def test_a_type_error_over_a_secret_shows_nothing_of_it(workplace: Workplace) -> None:
+    """The library's words may hold a value: of a Secret there are only words of our own."""
+    workplace.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"a": "hunter2"}})
+    change = {"metadata": {"labels": {"a": "b"}}}
+
+    for expect, reason in (
+        ("object[object.data.a] == 'x'", FailureReason.TIMEOUT),
+        ("object.data.a > 3", FailureReason.INVALID_EXPRESSION),
+    ):
+        on = workplace.bench(sleep=never)
+        end = await on.run(workplace.attempt(patch(change, "s", "Secret", expect=expect), seconds=3, number=len(expect)))
+
+        assert isinstance(end, Failed)
+        assert end.reason is reason
+        assert "aHVudGVyMg" not in end.message + on.log.text
+
+
+async def test_an_object_that_is_not_watched_is_read_more_and_more_rarely(workplace: Workplace) -> None:
+    """Where the operator watches as many as it may, the pause doubles up to the longest."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 4:
+            workplace.change("settings", {"data": {"phase": "Ready"}})
+
+    on = workplace.bench(sleep=sleep, watches=0)
+
+    assert isinstance(await on.run(workplace.attempt(waiting_apply(config_map(phase="Starting"), maxIntervalSeconds=50))), Succeeded)
+    assert pauses == [15, 30, 50, 50]

@@ -77,6 +77,7 @@ class Workplace:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         confirmed: Callable[[], Awaitable[None]] = alone,
         watch_seconds: int = WATCH_SECONDS,
+        watches: int = 8,
     ) -> Bench:
         """Return an executor of resource actions."""
         parts = Impersonation(self.acting), Discovery(self.api), Objects(self.api)
@@ -88,7 +89,8 @@ class Workplace:
                 expressions=evaluated,
                 sleep=sleep,
                 watch_seconds=watch_seconds,
-            )
+            ),
+            idle=watches,
         )
 
     def attempt(self, action: ResourceAction, *, account: str | None = RUNNER, seconds: float = 60, number: int = 1) -> Attempt:
