@@ -350,3 +350,22 @@ async def test_without_a_connection_nothing_is_asked(agent: FakeAgent) -> None:
     assert none == Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or obshell.connection", untouched=True)
     assert missing == Failed(FailureReason.NOT_FOUND, "Secret other not found", untouched=True)
     assert agent.asked == []
+
+
+@pytest.mark.parametrize(
+    ("expect", "reason", "permanent"),
+    [
+        ("data.state == 'SUCCEED'", None, False),
+        ("data.state == 'FAILED'", FailureReason.EXPECTATION_NOT_MET, False),
+        ("data.nothing == 1", FailureReason.INVALID_EXPRESSION, False),
+        ("data.state + 1 == 2", FailureReason.INVALID_EXPRESSION, True),
+    ],
+)
+async def test_expect_over_data(agent: FakeAgent, expect: str, reason: FailureReason | None, permanent: bool) -> None:
+    """It sees obshell's last answer; one without an answer is told apart from one that does not hold, as in every action."""
+    agent.operations["POST", STOP] = stages(Step("prepare"))
+
+    end = await bench_for(agent).run(attempt(operation(expect=expect)))
+
+    assert isinstance(end, Succeeded | Failed)
+    assert (getattr(end, "reason", None), getattr(end, "permanent", False)) == (reason, permanent), end

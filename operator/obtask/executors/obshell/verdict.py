@@ -1,5 +1,6 @@
 """Owns what the end of a task (DAG) of obshell makes of the attempt."""
 
+from dataclasses import replace
 from typing import Any
 
 from obtask.executors.obshell import others
@@ -43,7 +44,8 @@ async def succeeded(context: Context, message: str, data: Any) -> Outcome:
     holds = await context.tools.expressions.holds(context.attempt.namespace, Vocabulary.OBSHELL, expected, {"data": data})
     shown = one_line(expected, SHOWN_EXPRESSION)
     if isinstance(holds, ExpressionFault):
-        return context.failed(FailureReason.EXPECTATION_NOT_MET, f"{message}, but expect cannot be evaluated: {holds.message}: {shown}")
+        text = f"{message}, but expect cannot be evaluated: {holds.message}: {shown}"
+        return replace(context.failed(FailureReason.INVALID_EXPRESSION, text), permanent=holds.is_final())
     if not holds:
         return context.failed(FailureReason.EXPECTATION_NOT_MET, f"{message}, but expect does not hold: {shown}")
     return context.succeeded(message)
