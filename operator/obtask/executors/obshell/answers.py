@@ -11,7 +11,7 @@ from obtask.model.limits import cut_in_the_middle
 
 OK = range(200, 300)
 SHOWN_CODE = 120
-SHOWN_MESSAGE = 4096
+SHOWN_MESSAGE = 64 * 1024  # cut in the middle, and after masking, where it is told
 SHOWN_REFUSAL = 320
 LONGEST_HINT = 200
 

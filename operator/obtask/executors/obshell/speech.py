@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -132,7 +132,13 @@ class Speech:
 
     async def request(self, session: Session, method: HttpMethod, path: str, body: Any, seconds: float) -> Fault | Answer:
         """Send the attempt's own request, once."""
-        return await self._client.send(session, method.value, path, body=body, seconds=seconds)
+        return self._without_secrets(await self._client.send(session, method.value, path, body=body, seconds=seconds))
+
+    def _without_secrets(self, answer: Answer | Fault) -> Answer | Fault:
+        """Return an answer whose text has no secrets any more: it is cut later, where half of one may be left."""
+        if isinstance(answer, Fault) or not answer.message:
+            return answer
+        return replace(answer, message=self._script.shown(answer.message))
 
     async def operate(self, dag: str, operator: Operator, seconds: float = ASK_SECONDS) -> NotDone | None:
         """Ask for something to be done with a DAG, once; return why it is not done, or None if it is."""
@@ -147,7 +153,8 @@ class Speech:
             await self._tools.confirmed()
             self._script.write(f"obshell task {dag}: sending {operator}")
             sending = True
-            return self._done(operator, await self._client.send(session, "POST", path_of(dag), body={"operator": operator.value}))
+            answer = await self._client.send(session, "POST", path_of(dag), body={"operator": operator.value})
+            return self._done(operator, self._without_secrets(answer))
 
         try:
             async with asyncio.timeout(seconds):
@@ -189,7 +196,7 @@ class Speech:
             self.slot.give_back()
         if not isinstance(answer, Answer) or not answer.accepted:
             self._session = None
-        return answer
+        return self._without_secrets(answer)
 
     async def look(self, dag: str, seconds: float = ASK_SECONDS) -> Dag | Miss:
         """Return what the agent says of a DAG now."""
