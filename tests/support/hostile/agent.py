@@ -90,6 +90,11 @@ def too_long(look: int) -> bytes:  # noqa: ARG001 - one of many looks
     return _said({"id": DAG, "filler": "x" * (5 << 20)})
 
 
+def empties(look: int) -> bytes:  # noqa: ARG001 - one of many looks
+    """Answer with less than 4 MiB that are more than a million values."""
+    return _http(b'{"successful":true,"status":200,"data":[' + b"{}," * 1_300_000 + b"{}]}")
+
+
 def wrong_types(look: int) -> bytes:
     """Tell of a task whose fields have other types at every look."""
     odd: list[Any] = [None, [], {}, 1e308, 10**400, "x" * 100_000, True, [None], {"ip": []}]
@@ -100,5 +105,5 @@ def wrong_types(look: int) -> bytes:
 
 AGENTS: dict[str, Talk] = {
     f"obshell-{look.__name__.replace('_', '-')}": agent(look)
-    for look in (new_subtasks, many_nodes, changing_logs, long_lines, deep, too_long, wrong_types)
+    for look in (new_subtasks, many_nodes, changing_logs, long_lines, deep, too_long, empties, wrong_types)
 }

@@ -10,6 +10,9 @@ from typing import Any
 from obtask.model.limits import cut_in_the_middle
 
 OK = range(200, 300)
+# One answer in memory; there is room for a dozen of them at once.
+MOST_TAKEN = 48 * 1024 * 1024
+BYTES_OF_A_CONTAINER, BYTES_OF_A_VALUE = 72, 56
 SHOWN_CODE = 120
 SHOWN_MESSAGE = 64 * 1024  # cut in the middle, and after masking, where it is told
 SHOWN_REFUSAL = 320
@@ -92,10 +95,20 @@ def told(value: Any, limit: int) -> str:
             return "?"
 
 
+def _taken(octets: bytes) -> int:
+    """Return about how many bytes of memory the values of a JSON text take: the three bytes "{}," take more than seventy."""
+    opened, separated = octets.count(b"{") + octets.count(b"["), octets.count(b",") + octets.count(b":")
+    return len(octets) + BYTES_OF_A_CONTAINER * opened + BYTES_OF_A_VALUE * separated
+
+
 def read_answer(status: int, octets: bytes) -> Answer | Fault:
     """Return what the answer says; an accepted request may have an empty one."""
     if not octets.strip():
         return Answer(status)
+    if _taken(octets) > MOST_TAKEN:
+        return Fault(
+            FaultKind.TOO_LONG, f"the answer has so many values that they would take more than {MOST_TAKEN // 1024**2} MiB of memory"
+        )
     try:
         body = json.loads(octets)
     except (ValueError, RecursionError):
