@@ -57,24 +57,29 @@ def lease(target: str) -> str:
     return key.lease_name if key else ""
 
 
-def task(name: str, target: str, *, place: int = 0, action: str = "succeeds", life: int = 1, adopted: bool = True) -> Json:
-    """Return a task as a person creates it, at a place in the order of creation; ``life`` tells namesakes apart."""
+def task(
+    name: str, target: str, *, place: int = 0, action: str = "succeeds", life: int = 1, adopted: bool = True, held: tuple[str, ...] = ()
+) -> Json:
+    """Return a task as a person creates it, at a place in the order of creation; ``life`` tells namesakes apart.
+
+    ``held``: finalizers of others, who never take them off.
+    """
     metadata = {
         "name": name,
         "namespace": NAMESPACE,
         "uid": f"{name}{life}",
         "generation": 1,
         "creationTimestamp": (NOW + timedelta(seconds=place - 60)).isoformat(),
-        "finalizers": [names.FINALIZER] if adopted else [],
+        "finalizers": [*held, *([names.FINALIZER] if adopted else [])],
         "annotations": {},
     }
     return {"metadata": metadata, "spec": TARGETS[target] | {"steps": [{"name": "s"} | ACTIONS[action]]}}
 
 
-def tasks(*targets: str, action: str = "succeeds", adopted: bool = True) -> tuple[Json, ...]:
+def tasks(*targets: str, action: str = "succeeds", adopted: bool = True, held: tuple[str, ...] = ()) -> tuple[Json, ...]:
     """Return tasks for these targets, named x, y and z in the order of their creation."""
     named = zip("xyz", targets, strict=False)
-    return tuple(task(name, target, place=place, action=action, adopted=adopted) for place, (name, target) in enumerate(named))
+    return tuple(task(name, target, place=place, action=action, adopted=adopted, held=held) for place, (name, target) in enumerate(named))
 
 
 def recreated(name: str, target: str) -> tuple[Act, ...]:
@@ -85,12 +90,16 @@ def recreated(name: str, target: str) -> tuple[Act, ...]:
 FAILING = tasks("OBProxy", "OBProxy", action="fails")
 COMMANDS = (Act("delete", "x"), Act("retry", "x"), Act("skip", "x"))
 DELETES = (Act("delete", "x"), Act("delete", "y"))
+HELD = ("argocd.argoproj.io/hook-finalizer",)
 LEASE_DELETES = (Act("delete-lease", lease("Global")), Act("delete-lease", lease("Tenant a")))
 
 QUICK = {
     "one Global, one crash or lost answer, watches silent once": Case(tasks("Global"), faults=1, lags=1),
     "Global and Tenant a, one crash or lost answer": Case(tasks("Global", "Tenant a"), faults=1),
     "Local Global and OBProxy": Case(tasks("Local Global", "OBProxy")),
+    "a failing OBProxy that others hold, deleted, one crash or lost answer": Case(
+        tasks("OBProxy", action="fails", held=HELD), faults=1, acts=COMMANDS[:1], most_acts=1
+    ),
 }
 DEEP = QUICK | {
     "Global and Tenant a, nobody has seen them yet": Case(tasks("Global", "Tenant a", adopted=False)),
@@ -99,6 +108,10 @@ DEEP = QUICK | {
     "Global (heard of late) and Tenant a": Case(tasks("Global", "Tenant a"), late=("x",)),
     "Global deleted and created again, watches silent once": Case(tasks("Global"), lags=1, acts=recreated("x", "Global"), most_acts=2),
     "Global and Tenant a, one of them deleted": Case(tasks("Global", "Tenant a"), acts=DELETES, most_acts=1),
+    "Global and Tenant a that others hold, one of them deleted": Case(tasks("Global", "Tenant a", held=HELD), acts=DELETES, most_acts=1),
+    "two failing OBProxy that others hold, deleted or skipped or retried": Case(
+        tasks("OBProxy", "OBProxy", action="fails", held=HELD), acts=COMMANDS, most_acts=1
+    ),
     "Global and Tenant a, nobody has seen them yet, one of them deleted, watches silent once": Case(
         tasks("Global", "Tenant a", adopted=False), lags=1, acts=DELETES, most_acts=1
     ),

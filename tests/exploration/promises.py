@@ -5,6 +5,7 @@ from itertools import combinations
 from tests.exploration.api_server import Store
 from tests.exploration.catalogue import Catalogue
 
+from obtask import names
 from obtask.kube.leases import Lease
 from obtask.model.status import Phase, Reason
 from obtask.model.task import Task
@@ -57,6 +58,8 @@ def unsettled(store: Store, catalogue: Catalogue) -> str | None:
     """Return what is left undone although everything is quiet, or None."""
     tasks = {task.metadata.uid: task for number in store.tasks() if (task := catalogue.task(number))}
     for task in tasks.values():
+        if task.metadata.deletion_timestamp is not None and (not task.status.phase.finished or names.FINALIZER in task.metadata.finalizers):
+            return f"{_said(task)} is being deleted, and what is owed to it waits for others"
         if not (task.status.phase.finished or task.status.phase is Phase.FAILED or _waits_rightly(task, list(tasks.values()))):
             return f"{_said(task)} goes no further although everything is quiet"
     for number in store.leases():

@@ -65,7 +65,7 @@ class TaskLife(RuleBasedStateMachine):
     @property
     def over(self) -> bool:
         """Whether nothing is left of the task but its record."""
-        return not self.there or (self.world.phase.finished and not self.world.task.metadata.finalizers)
+        return not self.there or (self.world.phase.finished and names.FINALIZER not in self.world.task.metadata.finalizers)
 
     def _then(self, follows: Follows) -> None:
         """Give the task its turns after something has happened."""
@@ -185,6 +185,26 @@ class TaskLife(RuleBasedStateMachine):
             case _:
                 world.delete()
         self._then(follows)
+
+    @precondition(lambda self: self.there and self.world.task.metadata.deletion_timestamp is None)
+    @rule(follows=FOLLOWS)
+    def somebody_else_holds_the_object(self, follows: Follows) -> None:
+        """Put a finalizer on that nobody takes off; when the task is being deleted, that cannot be done any more."""
+        self.world.api.body["metadata"]["finalizers"].append("x/y")
+        self.world.api.annotate()
+        self._then(follows)
+
+    @invariant()
+    def what_a_deletion_owes_is_paid(self) -> None:
+        """A task that is deleted and at rest has ended, holds no lock and leaves no command behind, whoever still holds the object."""
+        if not hasattr(self, "world") or not self.there or self.world.task.metadata.deletion_timestamp is None:
+            return
+        if self.world.executors.running or not isinstance(self.world.decide(), Rest):
+            return  # it has not had its turns yet
+        self.world.run()
+        assert self.world.phase.finished
+        assert not self.world.holds_lease
+        assert names.ACTION_ANNOTATION not in self.world.task.metadata.annotations
 
     @invariant()
     def commands_do_what_is_offered(self) -> None:

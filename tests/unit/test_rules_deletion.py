@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from tests.unit.builders import START, a_blocker, a_mended_task, a_task
+from tests.unit.builders import START, a_blocker, a_mended_task, a_task, failed
 from tests.unit.world import World
 
 from obtask.model.attempt import Succeeded
+from obtask.model.status import ActionResult, FailureReason, Phase, Reason, SubtaskPhase
 from obtask.rules.decision import Delete, Finish, LetGo, Record, Rest, Stop
 
 
@@ -151,6 +152,126 @@ def test_command_on_a_task_that_is_being_deleted_is_ignored() -> None:
     world.run()
 
     assert (world.api.gone, len(world.executors.started)) == (True, started)
+
+
+HOOK = "argocd.argoproj.io/hook-finalizer"
+
+
+def hold(world: World) -> World:
+    """Have somebody else's finalizer on the task."""
+    world.api.body["metadata"]["finalizers"].append(HOOK)
+    world.api.annotate()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("made", "phase", "reason"),
+    [
+        (pending, Phase.CANCELLED, Reason.CANCELLED_BY_USER),
+        (waiting, Phase.CANCELLED, Reason.CANCELLED_BY_USER),
+        (running, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
+        (failed_one, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
+        (rolling_back, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
+        (awaiting_retry, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
+    ],
+)
+def test_what_is_owed_does_not_wait_for_the_finalizers_of_others(made: Callable[[], World], phase: Phase, reason: Reason) -> None:
+    """The work is stopped, the end stored, the lock freed and our finalizer off, although the object stays."""
+    world = hold(made())
+    world.delete()
+
+    world.run()
+
+    assert (world.phase, world.status.reason, world.status.allowed_actions) == (phase, reason, ())
+    assert "deleted" in (world.status.message or "")
+    assert HOOK in (world.status.message or "")
+    assert (world.live, world.lease.holder, world.status.lock) == ([], "", None)
+    assert world.task.metadata.finalizers == (HOOK,)
+    assert not any(sub.phase in {SubtaskPhase.RUNNING, SubtaskPhase.ROLLING_BACK} for step in world.status.steps for sub in step.subtasks)
+
+
+def test_a_task_in_line_that_others_hold_is_ended_without_a_finalizer_of_ours() -> None:
+    """Nobody would look at it again otherwise, and its waiting would never end."""
+    world = hold(World(a_task()))
+    world.in_the_way = (a_blocker("freeze"),)
+    world.run()
+
+    world.delete()
+    world.run()
+
+    assert (world.phase, world.task.metadata.finalizers) == (Phase.CANCELLED, (HOOK,))
+
+
+def test_the_end_is_stored_before_the_lock_is_freed() -> None:
+    """As at every end: who waits for the lock must not see it free while the task still holds it by its status."""
+    world = hold(failed_one())
+    world.delete()
+
+    world.run()
+
+    assert [type(intent) for intent in world.intents[-3:]] == [Record, Finish, Rest]
+
+
+def test_what_an_operator_that_died_left_behind_is_ended() -> None:
+    """An older one took its finalizer off and nothing else: the lock was held for ever."""
+    world = hold(failed_one())
+    world.delete()
+    world.api.touch(LetGo(), world.now)
+
+    world.run()
+
+    assert world.phase is Phase.SKIPPED
+    assert world.task.metadata.finalizers == (HOOK,)
+
+
+@pytest.mark.parametrize("made", [running, failed_one, pending])
+def test_a_command_on_a_task_that_others_hold_is_answered(made: Callable[[], World]) -> None:
+    """Given before or after the end, it is refused, and taken off."""
+    world = hold(made())
+    world.api.annotate(action="skip")
+    world.delete()
+    world.run()
+    first = world.status.last_action
+
+    world.command("retry")
+
+    assert first is not None
+    assert world.status.last_action is not None
+    assert (first.verb, first.result) == ("skip", ActionResult.REJECTED)
+    assert (world.status.last_action.verb, world.status.last_action.result) == ("retry", ActionResult.REJECTED)
+    assert "action" not in world.task.metadata.annotations
+    assert world.phase.finished
+
+
+def test_a_command_is_answered_while_a_deleted_task_is_being_stopped() -> None:
+    """A stop may take long, and whoever asks meanwhile wants to know; the stop comes first."""
+    world = running()
+    world.executors.stops_at_once = False
+    world.delete()
+
+    world.command("skip")
+
+    assert world.executors.asked_to_stop == ["zone1", "zone2"]
+    assert world.status.last_action is not None
+    assert (world.status.last_action.result, world.phase) == (ActionResult.REJECTED, Phase.RUNNING)
+    assert "being deleted" in world.status.last_action.message
+
+
+def test_the_end_of_a_stopped_attempt_keeps_its_log_where_others_hold_the_task() -> None:
+    """What was done until then is worth knowing."""
+    world = hold(running())
+    world.executors.stops_at_once = False
+    world.delete()
+    world.run()
+
+    world.executors.end("zone1", failed("cancelled", FailureReason.CANCELLED), "last words")
+    world.run()
+    assert (world.phase, world.holds_lease) == (Phase.RUNNING, True)
+    world.executors.end("zone2", Succeeded())
+    world.run()
+
+    assert (world.phase, world.subtask("zone1").log_tail) == (Phase.SKIPPED, "last words")
+    assert world.subtask("zone2").phase is SubtaskPhase.SUCCEEDED
 
 
 def finished(seconds: int | None) -> World:

@@ -180,16 +180,16 @@ class World:
         self.intents.append(intent)
         match intent:
             case Rest():
-                return False
+                return self._rest()
             case Check(questions=questions):
                 self.verdicts |= {question: language.fault(question.vocabulary, question.text) for question in questions}
             case TakeLock():
                 return self._take(crash)
             case VerifyLock():
                 return self._verify(crash)
-            case Stop(attempts=attempts):
+            case Stop(attempts=attempts, meanwhile=meanwhile):
                 self.executors.stop(attempts)
-                return not self.executors.all_running(attempts)
+                return not self.executors.all_running(attempts) or (meanwhile is not None and self.perform(meanwhile, crash))
             case _ if crash is Crash.BEFORE_WRITE:
                 self.crash()
             case Record():
@@ -208,6 +208,11 @@ class World:
             case never:
                 assert_never(never)
         return not self.api.gone
+
+    def _rest(self) -> bool:
+        if self.phase.finished:
+            self.lease.release(self.task)  # as the engine does for what was ended elsewhere
+        return False
 
     def _touch(self, intent: Adopt | TakeCommand | Finish | LetGo | Delete, crash: Crash | None) -> None:
         self.api.touch(intent, self.now)

@@ -169,10 +169,12 @@ class Engine:
                 return await self._settle(task, await self.locking.verify(task, await self._observe(task)))
             case Record():
                 return await self._store(task, intent)
-            case Stop(attempts=attempts):
+            case Stop(attempts=attempts, meanwhile=meanwhile):
                 await self.attempts.cancel(attempts)
                 reports = await self.attempts.look(task)
-                return not all(isinstance(reports[attempt.id].seen, Running) for attempt in attempts)
+                if not all(isinstance(reports[attempt.id].seen, Running) for attempt in attempts):
+                    return True
+                return meanwhile is not None and await self._perform(task, meanwhile)
             case Finish():
                 return await self._finish(task)
             case LetGo():

@@ -56,9 +56,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Ask running attempts to stop, then wait for their end."""
+    """Ask running attempts to stop, then wait for their end; ``meanwhile`` is done once they have been asked and still run."""
 
     attempts: tuple[Attempt, ...]
+    meanwhile: Record | TakeCommand | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from obtask import names
-from obtask.model.attempt import Running
 from obtask.model.command import Command, given_command, noted_command
 from obtask.model.limits import one_line
 from obtask.model.spec import OnConflict, TaskSpec
@@ -15,8 +14,9 @@ from obtask.rules.afterwards import remarked
 from obtask.rules.attempts import running_attempts
 from obtask.rules.bounds import not_opted_in, out_of_bounds
 from obtask.rules.conditions import with_conditions
-from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
+from obtask.rules.leaving import leave
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Observation, Obstacle
 from obtask.rules.retention import is_kept_elsewhere
@@ -75,7 +75,7 @@ _UNBLOCKED = {"blocked_by": (), "blocked_by_count": None, "blocked_by_summary": 
 
 def _decide(task: Task, seen: Observation) -> Intent:
     if task.metadata.deletion_timestamp is not None:
-        return _let_go(task, seen)
+        return leave(task, seen, _pending_command(task), _given(task, seen))
     if seen.draining and task.status.phase in {Phase.PENDING, Phase.WAITING, Phase.FAILED}:
         return Rest()
     command = _pending_command(task)
@@ -214,15 +214,6 @@ def _end_of_life(task: Task) -> datetime | None:
     return task.status.finished_at + timedelta(seconds=task.spec.ttl_seconds_after_finished)
 
 
-def _let_go(task: Task, seen: Observation) -> Intent:
-    if _unguarded(task):
-        return Rest()
-    running = tuple(attempt for attempt in running_attempts(task) if isinstance(seen.report(attempt.id).seen, Running))
-    if running:
-        return Stop(running)
-    return Finish() if task.status.phase.finished else LetGo()
-
-
 def _pending_command(task: Task) -> Command | None:
     noted = noted_command(task.metadata.annotations)
     handled = task.status.last_action.id if task.status.last_action else None
@@ -242,7 +233,13 @@ def _with_status(task: Task, status: TaskStatus) -> Task:
 
 
 def _polished(task: Task, seen: Observation, intent: Intent) -> Intent:
-    return _seal(task, seen, intent) if isinstance(intent, Record) else intent
+    match intent:
+        case Record():
+            return _seal(task, seen, intent)
+        case Stop(attempts=attempts, meanwhile=Record() as meanwhile):
+            return Stop(attempts, _seal(task, seen, meanwhile))
+        case _:
+            return intent
 
 
 def _seal(task: Task, seen: Observation, record: Record) -> Record:

@@ -16,6 +16,7 @@ from obtask.rules.announcements import Announcement
 from obtask.rules.commands import answered
 from obtask.rules.conditions import with_conditions
 from obtask.rules.decision import LetGo, Rest, TakeCommand
+from obtask.rules.leaving import ended_by_deletion, others
 
 # Where a message begins so, the chart's policy lets skip pass.
 UNREADABLE: Final = "this version of the operator cannot read the status"
@@ -32,15 +33,21 @@ class Amend:
 
 def care(task: Unreadable, now: datetime) -> LetGo | TakeCommand | Amend | Rest:
     """Return what to do next."""
-    guarded = names.FINALIZER in task.metadata.finalizers
-    if task.metadata.deletion_timestamp is not None or task.phase in FINISHED:
-        return LetGo() if guarded else Rest()
+    leaving = task.metadata.deletion_timestamp is not None
+    if leaving and task.phase not in FINISHED and others(task.metadata.finalizers):
+        return _ended(task, ended_by_deletion(None, task.metadata.finalizers, now), now)
+    if (leaving or task.phase in FINISHED) and names.FINALIZER in task.metadata.finalizers:
+        return LetGo()
+    if leaving and not task.metadata.finalizers:
+        return Rest()
     noted = noted_command(task.metadata.annotations)
     if noted is not None and noted.id != task.handled:
         return _obey(task, noted, now)
     given = given_command(task.metadata.annotations, resource_version=task.metadata.resource_version, now=now)
     if given is not None:
         return TakeCommand(given)
+    if task.phase in FINISHED:
+        return Rest()
     text = what_to_type(task)
     if task.message.startswith(text):
         return Rest()
@@ -56,22 +63,32 @@ def what_to_type(task: Unreadable) -> str:
 
 
 def _obey(task: Unreadable, command: Command, now: datetime) -> Amend:
-    if command.fault is not None or command.verb != Verb.SKIP:
-        text = command.fault or f"{command.verb} needs a status that this version can read; allowed now: {Verb.SKIP}"
+    over = task.phase in FINISHED
+    if command.fault is not None or command.verb != Verb.SKIP or over:
+        allowed = "no command is allowed now" if over else f"allowed now: {Verb.SKIP}"
+        text = command.fault or f"{command.verb} needs a status that this version can read; {allowed}"
         said = Announcement(warning=True, reason="ActionRejected", message=f"{command.verb}: {text}")
         return Amend(_fields(answered(TaskStatus(), command, ActionResult.REJECTED, text, now), "last_action"), said)
-    skipped = TaskStatus(
-        phase=Phase.SKIPPED,
-        reason=Reason.SKIPPED_BY_USER,
-        message="skipped: nothing was executed or undone by that",
-        finished_at=now,
-        allowed_actions=(),
-    )
-    whole = with_conditions(answered(skipped, command, ActionResult.ACCEPTED, "task skipped", now), task.metadata, now)
-    change = _fields(whole, "phase", "reason", "message", "finished_at", "last_action", "conditions", "observed_generation")
-    left_out = dict.fromkeys(("lock", "cancelling", "blockedBy", "blockedByCount", "blockedBySummary")) | {"allowedActions": list[str]()}
+    change = {
+        "phase": Phase.SKIPPED,
+        "reason": Reason.SKIPPED_BY_USER,
+        "message": "skipped: nothing was executed or undone by that",
+        "finished_at": now,
+    }
     said = Announcement(warning=False, reason="ActionAccepted", message="skip: task skipped")
-    return Amend(change | left_out, said, instead=whole)
+    return _ended(task, change, now, answered(TaskStatus(), command, ActionResult.ACCEPTED, "task skipped", now), said)
+
+
+def _ended(
+    task: Unreadable, change: dict[str, object], now: datetime, before: TaskStatus | None = None, said: Announcement | None = None
+) -> Amend:
+    skipped = (before or TaskStatus()).model_copy(update=change | {"allowed_actions": ()})
+    whole = with_conditions(skipped, task.metadata, now)
+    fields = ["phase", "reason", "message", "finished_at", "conditions", "observed_generation"]
+    kept = _fields(whole, *fields, *(["last_action"] if before is not None else []))
+    left_out = dict.fromkeys(("lock", "cancelling", "blockedBy", "blockedByCount", "blockedBySummary")) | {"allowedActions": list[str]()}
+    told = said or Announcement(warning=False, reason=Reason.SKIPPED_BY_USER.value, message=whole.message or "")
+    return Amend(kept | left_out, told, instead=whole)
 
 
 def _fields(status: TaskStatus, *fields: str) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""Decide what is owed to a task that is being deleted: its work is stopped, its end stored, its lock freed. API.md section 5. Pure.
+
+The API server keeps a deleted task for as long as it has finalizers, and they have no order: those of others (Argo CD's hooks, the
+garbage collector's foregroundDeletion) may stay for ever. What is owed does not wait for them. A task that nobody else holds is gone
+with our finalizer; nobody would read what was stored of its end, so that is left out.
+"""
+
+from datetime import datetime
+
+from obtask import names
+from obtask.model.attempt import Running
+from obtask.model.command import Command
+from obtask.model.limits import one_line
+from obtask.model.status import ActionResult, Phase, Reason, TaskStatus
+from obtask.model.task import InvalidSpec, Task
+from obtask.rules import commands
+from obtask.rules.attempts import running_attempts
+from obtask.rules.decision import Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand
+from obtask.rules.execution import advance, stopped
+from obtask.rules.observation import Observation
+
+BEING_DELETED = "the task is being deleted"
+
+
+def leave(task: Task, seen: Observation, noted: Command | None, given: Command | None) -> Intent:
+    """Return the next intent for a task that is being deleted; ``noted`` and ``given`` are its commands without an answer."""
+    guarded = names.FINALIZER in task.metadata.finalizers
+    answer = _answer(task, seen, noted, given)
+    if task.status.phase.finished:
+        # The note of a command goes with the finalizer: it is answered before.
+        unanswered = noted is not None and others(task.metadata.finalizers)
+        return Finish() if guarded and not unanswered else answer or Rest()
+    if not others(task.metadata.finalizers):
+        return _gone_with_us(task, seen, answer) if guarded else Rest()
+    if task.status.phase in {Phase.RUNNING, Phase.ROLLING_BACK}:
+        return _wound_up(task, seen, noted, answer)
+    return _end(task, task.status, seen, noted)
+
+
+def others(finalizers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the finalizers that are not the operator's."""
+    return tuple(name for name in finalizers if name != names.FINALIZER)
+
+
+def ended_by_deletion(before: Phase | None, finalizers: tuple[str, ...], now: datetime) -> dict[str, object]:
+    """Return what a deletion makes of the status of an unfinished task that somebody else still holds; its phase may be unknown."""
+    held = f"; the object stays until others take their finalizers off: {', '.join(others(finalizers))}"
+    if before in {Phase.PENDING, Phase.WAITING}:
+        change: dict[str, object] = {"phase": Phase.CANCELLED, "reason": Reason.CANCELLED_BY_USER}
+        text = "deleted before its first step started"
+    else:
+        change = {"phase": Phase.SKIPPED, "reason": Reason.SKIPPED_BY_USER}
+        text = f"deleted{f' while {before.value}' if before is not None else ''}: what ran was stopped, nothing was undone"
+    return change | {"message": one_line(text + held), "finished_at": now, "lock": None, "cancelling": False}
+
+
+def _gone_with_us(task: Task, seen: Observation, answer: Record | TakeCommand | None) -> Intent:
+    running = tuple(attempt for attempt in running_attempts(task) if isinstance(seen.report(attempt.id).seen, Running))
+    return Stop(running, meanwhile=answer) if running else LetGo()
+
+
+def _wound_up(task: Task, seen: Observation, noted: Command | None, answer: Record | TakeCommand | None) -> Intent:
+    stopping = task.status.model_copy(update={"cancelling": True})
+    if isinstance(task.spec, InvalidSpec):
+        return _end(task, stopped(stopping, seen), seen, noted)
+    moved = advance(task, seen, stopping)
+    match moved:
+        case Stop(attempts=attempts):
+            return Stop(attempts, meanwhile=answer)
+        case Record(status=status) if status.phase is Phase.FAILED:
+            return _end(task, status, seen, noted)
+        case _:
+            return moved
+
+
+def _end(task: Task, status: TaskStatus, seen: Observation, noted: Command | None) -> Record:
+    ended = status.model_copy(update=ended_by_deletion(task.status.phase, task.metadata.finalizers, seen.now))
+    return Record(_refused(ended, noted, seen) if noted is not None else ended)
+
+
+def _answer(task: Task, seen: Observation, noted: Command | None, given: Command | None) -> Record | TakeCommand | None:
+    if noted is not None:
+        return Record(_refused(task.status, noted, seen))
+    return TakeCommand(given) if given is not None else None
+
+
+def _refused(status: TaskStatus, command: Command, seen: Observation) -> TaskStatus:
+    text = command.fault or f"{command.verb} is not possible: {BEING_DELETED}"
+    return commands.answered(status, command, ActionResult.REJECTED, text, seen.now)
