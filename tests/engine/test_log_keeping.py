@@ -6,9 +6,11 @@ import gzip
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.objects import Objects
 from obtask.logs.text import AttemptLog
@@ -134,3 +136,54 @@ async def test_an_attempt_that_is_forgotten_while_it_is_shown_leaves_nothing() -
     assert not keeping._showing
     assert not keeping._under_way
     assert not keeping._shelf._tasks
+
+
+@dataclass
+class FullServer:
+    """An API server with a quota of ConfigMaps that is used up, or one that does not answer at all."""
+
+    away: bool = False
+    asked: int = 0
+
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:  # noqa: ARG002
+        """Refuse."""
+        self.asked += 1
+        if self.away:
+            raise Unavailable(f"{method} {path}: nobody answers")
+        return Refusal(403, "Forbidden", 'configmaps "obt-log-1" is forbidden: exceeded quota: few')
+
+    async def metadata(self, path: str, *, query: object = None) -> Json | Refusal:
+        """Return that no log is stored."""
+        return {"items": [], "path": path, "query": query}
+
+
+def refused(server: FullServer) -> LogKeeping:
+    """Return a keeper of logs that cannot keep them there."""
+    return LogKeeping(Objects(server), LogShelf(ConfigMaps(server)), Nonces(b"test"), clock)
+
+
+@pytest.mark.parametrize(("away", "why"), [(False, "exceeded quota: few"), (True, "nobody answers")])
+async def test_a_log_that_cannot_be_kept_says_so(away: bool, why: str) -> None:
+    """The tail does not look like the whole: it ends with why there is no more."""
+    log = AttemptLog(clock=clock)
+    for number in range(64):
+        log.write(f"line {number}")
+
+    report = await refused(FullServer(away=away)).ended(ATTEMPT, log, Succeeded(), 2048)
+
+    last = (report.log_tail or "").splitlines()[-1]
+    assert "the whole log could not be kept: " in last
+    assert why in last
+    assert report.log_ref is None
+
+
+async def test_a_log_that_is_refused_is_not_offered_each_second() -> None:
+    """What a quota refuses while an attempt runs is tried again after a while."""
+    server, log = FullServer(), AttemptLog(clock=clock)
+    keeping = refused(server)
+
+    for number in range(5):
+        log.write(f"line {number}")
+        await keeping.show([(ATTEMPT, log)], lambda _: True)
+
+    assert server.asked == 1

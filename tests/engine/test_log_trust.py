@@ -12,7 +12,7 @@ from tests.scenario.apiserver import Body
 from tests.scenario.tasks import TaskClient, wait_step
 
 from obtask.devcluster.controlplane import ControlPlane
-from obtask.engine.log_keeping import NOT_KEPT, LogKeeping
+from obtask.engine.log_keeping import NO_ROOM, NOT_KEPT, LogKeeping
 from obtask.engine.log_shelf import LogShelf
 from obtask.kube.api import Json, Refusal
 from obtask.kube.client import Api, connect
@@ -267,4 +267,4 @@ async def test_without_the_right_to_delete_the_budget_holds_all_the_same(tasks: 
 
     assert sum(len(json.dumps(item)) for item in stored(tasks).values()) <= TASK_BYTES
     assert report.log_ref is None
-    assert (report.log_tail or "").endswith(NOT_KEPT)
+    assert (report.log_tail or "").endswith(NOT_KEPT + NO_ROOM)

@@ -194,6 +194,15 @@ class TaskLife(RuleBasedStateMachine):
         self.world.api.annotate()
         self._then(follows)
 
+    @precondition(lambda self: self.there and not self.world.phase.finished)
+    @rule(why=st.sampled_from(["held up: no", "held up: other"]), follows=FOLLOWS)
+    def api_server_refuses(self, why: str, follows: Follows) -> None:
+        """Have the task say that it does not get on; it takes that back when it does."""
+        told = machine.hindered(self.world.task, self.world.observe(), why)
+        if told.status != self.world.status:
+            self.world.perform(told)
+        self._then(follows)
+
     @invariant()
     def what_a_deletion_owes_is_paid(self) -> None:
         """A task that is deleted and at rest has ended, holds no lock and leaves no command behind, whoever still holds the object."""

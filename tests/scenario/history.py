@@ -123,6 +123,10 @@ def conflict(one: Body, other: Body) -> bool:
 
 
 def _broken(tasks: dict[str, Body], leases: dict[str, Body], *, whole_leases: bool) -> Iterator[str]:
+    for name, task in tasks.items():
+        status = task.get("status", {})
+        if status.get("phase", "Pending") != "Pending" and not status.get("reason"):
+            yield f"{name} is {status['phase']} without a reason"
     holding = [task for task in tasks.values() if _holds(task)]
     for index, task in enumerate(holding):
         name, uid = task["metadata"]["name"], task["metadata"]["uid"]

@@ -1,13 +1,17 @@
 """A task that the API server does not let get on says so, once, and goes on by itself when it may. API.md section 3."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import pytest
 from tests.chart.installed import eventually
-from tests.scenario.apiserver import EVENTS, LEASES, ApiError
+from tests.scenario.apiserver import EVENTS, LEASES, OBTASKS, ApiError
 from tests.scenario.audit import requests
+from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient, wait_step
+
+from obtask.settings import Settings
 
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
@@ -69,12 +73,103 @@ def test_a_task_whose_lock_is_refused_says_why(tasks: TaskClient, no_locks: str)
     assert "cannot claim lease" in told["status"]["message"]
     assert "no locks today" in told["status"]["message"]
     assert told["status"]["phase"] == "Pending"
+    assert {each["type"]: each["reason"] for each in told["status"]["conditions"]}["Reconciling"] == "HeldUp"
     assert later["metadata"]["resourceVersion"] == told["metadata"]["resourceVersion"]
     events = [event for event in tasks.api.get(EVENTS.format(tasks.namespace))["items"] if event["reason"] == "HeldUp"]
     assert [event["type"] for event in events] == ["Warning"]
 
     tasks.api.send("DELETE", no_locks)
     tasks.wait_phase("refused", "Succeeded")
+
+
+STATUS = "obtasks/status"
+OURS = {"apiGroups": ["task.oceanbase.com"], "apiVersions": ["v1alpha1"]}
+QUOTA = {"metadata": {"name": "few"}, "spec": {"hard": {"count/leases.coordination.k8s.io": "0"}}}
+
+
+def refuse_changes(tasks: TaskClient, resource: str, message: str) -> None:
+    """Have the API server refuse every change of this resource of tasks in the namespace."""
+    name = {"metadata": {"name": f"no-{resource.replace('/', '-')}-{tasks.namespace}"}}
+    rule = OURS | {"operations": ["UPDATE"], "resources": [resource]}
+    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": tasks.namespace}}, "resourceRules": [rule]}
+    spec = {"matchConstraints": here, "validations": [{"expression": "false", "message": message}]}
+    tasks.api.send("POST", POLICIES, name | {"spec": spec})
+    tasks.api.send("POST", BINDINGS, name | {"spec": {"policyName": name["metadata"]["name"], "validationActions": ["Deny"]}})
+
+
+def have_no_locks_left(tasks: TaskClient) -> None:
+    """Have a quota that is used up."""
+    tasks.api.send("POST", f"/api/v1/namespaces/{tasks.namespace}/resourcequotas", QUOTA)
+
+
+def ask_nobody(tasks: TaskClient) -> None:
+    """Have a webhook asked about every change of a task, at an address where nobody listens."""
+    rule = OURS | {"operations": ["UPDATE"], "resources": ["obtasks"]}
+    hook = {
+        "name": "nobody.example.com",
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [rule],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": tasks.namespace}},
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 1,
+    }
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    tasks.api.send("POST", path, {"metadata": {"name": f"nobody-{tasks.namespace}"}, "webhooks": [hook]})
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Something that keeps the operator from working on tasks: how it is set up, its words, and what it refuses."""
+
+    set_up: Callable[[TaskClient], None]
+    words: str
+    method: str = "PATCH"
+    path: str = OBTASKS + "/probe"
+
+    @property
+    def writable(self) -> bool:
+        """Whether a status can still be written."""
+        return not self.path.endswith("/status")
+
+    def holds(self, tasks: TaskClient) -> bool:
+        """Return whether the API server knows of it by now."""
+        change = {"status": {"message": "x"}, "metadata": {"name": "probe", "labels": {"x": "y"}}}
+        try:
+            tasks.api.send(self.method, f"{self.path.format(tasks.namespace)}?dryRun=All", change)
+        except ApiError as error:
+            return self.words in str(error)
+        return False
+
+
+HINDRANCES = {
+    "the finalizer": Hindrance(lambda tasks: refuse_changes(tasks, "obtasks", "no finalizers"), "no finalizers"),
+    "the status": Hindrance(lambda tasks: refuse_changes(tasks, STATUS, "no status"), "no status", path=OBTASKS + "/probe/status"),
+    "a quota": Hindrance(have_no_locks_left, "exceeded quota", "POST", LEASES),
+    "a webhook": Hindrance(ask_nobody, 'failed calling webhook "nobody.example.com"'),
+}
+
+
+@pytest.mark.parametrize("what", HINDRANCES)
+def test_whatever_is_in_the_way_a_person_reads_of_it(tasks: TaskClient, settings: Settings, what: str) -> None:
+    """An Event always; where the status can be written, the message and the condition Reconciling, too. `kubectl describe` shows both."""
+    hindrance = HINDRANCES[what]
+    tasks.create("probe", steps=[wait_step("s")])
+    hindrance.set_up(tasks)
+    eventually(lambda: hindrance.holds(tasks), what)
+
+    with operator_thread(settings):
+        tasks.create("hindered", maintenance="Global", steps=[wait_step("s")])
+        event = tasks.wait_events("hindered", "HeldUp")["HeldUp"]
+
+        assert event["type"] == "Warning"
+        assert hindrance.words in event["message"]
+        assert "HeldUp" in tasks.kubectl("describe", "obtask", "hindered")
+        if hindrance.writable:
+            body = tasks.wait("hindered", lambda task: "held up: " in task.get("status", {}).get("message", ""))
+            condition = next(each for each in body["status"]["conditions"] if each["type"] == "Reconciling")
+            assert (body["status"]["phase"], condition["reason"]) == ("Pending", "HeldUp")
+            assert hindrance.words in condition["message"]
 
 
 @pytest.mark.usefixtures("operator")

@@ -20,7 +20,7 @@ from obtask.logs.retention import TASK_BYTES, stored_size
 from obtask.logs.store import End, log_config_map, log_name, log_ref, unpacked
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Succeeded
-from obtask.model.limits import stored_bytes
+from obtask.model.limits import one_line, stored_bytes
 from obtask.model.status import FailureReason
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Report
@@ -43,7 +43,11 @@ THREADS, THREADS_PER_NAMESPACE = 4, 2
 # What running attempts show leaves half of the task's budget to those that have ended.
 SHOWN_BYTES = TASK_BYTES // 2
 
-NOT_KEPT = "this log is not kept as a whole: the logs of the task take all the room that a task has"
+# What is refused, for one thing by a quota, is refused the next second, too.
+REFUSED_PAUSE = timedelta(seconds=30)
+
+NOT_KEPT = "the whole log could not be kept: "
+NO_ROOM = "the logs of the task take all the room that a task has"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ class LogKeeping:
                 if is_running(attempt.id):
                     now, lines = self._clock(), log.written
                     size = await self._store(attempt, log, most=share * 3 // 4)
-                    pause = SHOW_PAUSE + SHOW_PAUSE_PER_KIB * (size // 1024)
+                    pause = SHOW_PAUSE + SHOW_PAUSE_PER_KIB * (size // 1024) if size else REFUSED_PAUSE
                     self._places[attempt.id] = replace(self._place(attempt), lines=lines, next_at=now + pause)
         finally:
             slot.give_back()
@@ -183,9 +187,15 @@ class LogKeeping:
                 log.write(f"ConfigMap {foreign} is not the operator's and is left alone: this log is in ConfigMap {own}")
                 size = await self._put(attempt, log, end, most)
         except (Unavailable, Denied) as error:
-            logger.warning("log of %s/%s not stored: %s", attempt.namespace, attempt.task, error)
-            return 0
+            return self._not_kept(attempt, log, str(error), end)
         return size or 0
+
+    def _not_kept(self, attempt: Attempt, log: AttemptLog, why: str, end: End | None) -> int:
+        """Take note that a log was not stored; whoever reads the end of it is told that there was more."""
+        logger.warning("log of %s/%s not stored: %s", attempt.namespace, attempt.task, why)
+        if end is not None:
+            log.write(NOT_KEPT + one_line(why))
+        return 0
 
     async def _put(self, attempt: Attempt, log: AttemptLog, end: End | None, most: int | None) -> int | None:
         """Store a log; return its packed size, 0 if it was not stored, None if what is there is somebody else's."""
@@ -193,14 +203,11 @@ class LogKeeping:
         packed = await self._threads.run(attempt.namespace, partial(log.packed, most))
         octets = stored_size(len(packed))
         if not await self._shelf.make_room(attempt, place.name, octets, ended=end is not None):
-            if end is not None:
-                log.write(NOT_KEPT)
-            return 0
+            return self._not_kept(attempt, log, NO_ROOM, end)
         manifest = log_config_map(attempt, place.name, packed, nonce=place.nonce, octets=octets, end=end)
         answer = await self._written(attempt, place, manifest)
         if isinstance(answer, Refusal):
-            logger.warning("log of %s/%s not stored: %s", attempt.namespace, attempt.task, answer.message)
-            return 0
+            return self._not_kept(attempt, log, answer.message, end)
         if answer is None:
             return None
         uid = str((answer.get("metadata") or {}).get("uid") or "")

@@ -63,7 +63,7 @@ class Engine:
         """
         if key in self.departed:
             await self._bury(key)
-        if key in self.doubted and not await self._read_again(key):
+        if key in self.doubted and not await self._resolve_doubt(key):
             return None
         began_at = self.known.metadata(key)
         for _ in range(self.longest_turn):
@@ -84,22 +84,6 @@ class Engine:
             # Refused in a way that looks like a race: at full speed it would keep a worker, and the API server, for ever.
             raise Denied(f"nothing of what {key} needs could be written in {self.longest_turn} tries")
         return timedelta()
-
-    async def explain(self, key: Key, why: str) -> None:
-        """Say by an Event, and in the message of an unfinished task, why it does not get on. Raises Unavailable."""
-        task = self.known.get(key)
-        if not isinstance(task, Task):
-            return
-        if task.status.phase.finished:  # it stays as it ended
-            self.events.post(task, warning=True, reason="HeldUp", message=why, now=self.clock())
-            return
-        record = machine.hindered(task, Observation(self.clock()), why)
-        if record.status.message == task.status.message:
-            return
-        self.events.post(task, warning=True, reason="HeldUp", message=record.status.message or "", now=self.clock())
-        answer = await self.tasks.write_status(task, record.status)
-        if not isinstance(answer, Refusal):
-            self.learn(answer)
 
     async def _rest(self, task: Task, intent: Rest) -> timedelta | None:
         if task.status.phase.finished:
@@ -140,10 +124,10 @@ class Engine:
             return None
         return self.learn(answer) or read_object(answer)
 
-    async def _read_again(self, key: Key) -> bool:
+    async def _resolve_doubt(self, key: Key) -> bool:
         """Read a task of which the known version may be wrong; return whether it is still there."""
         known = self.known.get(key)
-        there = known is None or await self._refresh(known)
+        there = known is None or await self.read_again(known)
         self.doubted.discard(key)
         return there
 
@@ -284,10 +268,10 @@ class Engine:
             return True
         if not (answer.conflict or answer.missing):
             raise Denied(f"write to {task.key} refused: {explained(answer)}")
-        return await self._refresh(task)
+        return await self.read_again(task)
 
-    async def _refresh(self, task: Task | Unreadable) -> bool:
-        """Read a task again, and take note if it, or a namesake in its place, is gone. Return whether there is one."""
+    async def read_again(self, task: Task | Unreadable) -> bool:
+        """Read a task from the API server, and take note if it, or a namesake in its place, is gone. Return whether there is one."""
         fresh = await self.tasks.get(task.key)
         if isinstance(fresh, Refusal) and not fresh.missing:
             raise Denied(f"cannot read {task.key}: {explained(fresh)}")

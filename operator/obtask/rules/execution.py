@@ -243,6 +243,11 @@ def _at_rest(sub: SubtaskStatus, now: datetime) -> SubtaskStatus:
     return give_up_retry(sub, now) if awaits_retry(sub) else sub
 
 
+def described(status: TaskStatus) -> TaskStatus:
+    """Return the status of a task at work with a message that says where it is."""
+    return _described(status, progress.find_step(status, status.current_step or ""))
+
+
 def _described(status: TaskStatus, step: StepStatus) -> TaskStatus:
     place = progress.position(status, step.name)
     waiting = next((sub for sub in step.subtasks if awaits_retry(sub) and not live(sub)), None)

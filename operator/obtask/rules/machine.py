@@ -9,7 +9,7 @@ from obtask.model.limits import one_line
 from obtask.model.spec import OnConflict, TaskSpec
 from obtask.model.status import ActionResult, LockStatus, Phase, Reason, TaskStatus, Verb
 from obtask.model.task import InvalidSpec, Task
-from obtask.rules import commands, messages, progress
+from obtask.rules import commands, held_up, messages, progress
 from obtask.rules.afterwards import remarked
 from obtask.rules.attempts import running_attempts
 from obtask.rules.bounds import not_opted_in, out_of_bounds
@@ -25,7 +25,10 @@ from obtask.rules.validation import spec_fault, unchecked
 
 def decide(task: Task, seen: Observation) -> Intent:
     """Return the next intent for the task as it is seen now."""
-    return _polished(task, seen, _decide(task, seen))
+    intent = _decide(task, seen)
+    if isinstance(intent, Rest) and held_up.is_marked(task.status) and not task.status.phase.finished and not seen.draining:
+        intent = Record(held_up.relieved(task))
+    return _polished(task, seen, intent)
 
 
 def granted(task: Task, seen: Observation, lock: LockStatus | None) -> Record:
@@ -66,8 +69,9 @@ def lock_renewed(task: Task, seen: Observation, lock: LockStatus) -> Record:
 
 
 def hindered(task: Task, seen: Observation, why: str) -> Record:
-    """Return the record of a task that does not get on, for a reason outside of it: nothing but its message changes."""
-    return _seal(task, seen, Record(task.status.model_copy(update={"message": one_line(why)})))
+    """Return the record of a task that does not get on, for a reason outside of it: nothing changes but what it says of that."""
+    sealed = _seal(task, seen, Record(held_up.complaining(task.status, why)))
+    return Record(held_up.marked(sealed.status, why))
 
 
 _UNBLOCKED = {"blocked_by": (), "blocked_by_count": None, "blocked_by_summary": None}

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+from obtask.engine.held_up import Told, explain
 from obtask.engine.reconcile import Engine
 from obtask.engine.wakeups import Wakeups
 from obtask.kube.api import Denied, Unavailable
@@ -14,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 15.0
+# What the API server says when a webhook that must be asked about a write gives no verdict: an error of its own, of this task alone.
+WEBHOOK = "failed calling webhook"
 TELLING_FAILURES = 3  # what passes by itself in a second is not worth a word
 
 
@@ -26,7 +29,7 @@ class Workers:
         self._count = count
         self._jitter = jitter
         self._failures: dict[Key, int] = {}
-        self._told: dict[Key, str] = {}
+        self._told = Told()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -46,17 +49,20 @@ class Workers:
 
     async def _turn(self, key: Key) -> timedelta | None:
         metrics = self._engine.metrics
+        why: str | None = None
         try:
             with metrics.turns.time():
                 pause = await self._engine.reconcile(key)
-        except Unavailable as error:
-            metrics.turn_errors.labels(type(error).__name__).inc()
-            logger.warning("%s: %s", key, error)
-            why = None  # it concerns everybody, and a write would not get through either
         except Denied as error:
             metrics.turn_errors.labels(type(error).__name__).inc()
             logger.warning("%s: %s", key, error)
             why = f"held up: {error}"
+        except Unavailable as error:
+            metrics.turn_errors.labels(type(error).__name__).inc()
+            logger.warning("%s: %s", key, error)
+            # Anything else concerns everybody, and a write would not get through either.
+            if WEBHOOK in str(error):
+                why = f"held up: {error}"
         except Exception as error:
             # One task that cannot be handled must not take the others with it.
             metrics.turn_errors.labels(type(error).__name__).inc()
@@ -65,7 +71,6 @@ class Workers:
             why = f"held up by a fault of the operator ({type(error).__name__}); its log says more"
         else:
             self._failures.pop(key, None)
-            self._told.pop(key, None)
             return pause
         # Nobody knows what was stored: the next turn starts from what the API server says.
         self._engine.doubted.add(key)
@@ -76,12 +81,11 @@ class Workers:
         return timedelta(seconds=seconds * (1 + self._jitter() / 2))
 
     async def _tell(self, key: Key, why: str) -> None:
-        """Have people told why a task does not get on, once for each reason. Whatever goes wrong with that, the next turn comes."""
-        if self._told.get(key) == why:
+        """Have people told why a task does not get on, now and then. Whatever goes wrong with that, the next turn comes."""
+        if not self._told.is_due(key, why, self._engine.clock()):
             return
-        self._told[key] = why
         try:
-            await self._engine.explain(key, why)
+            await explain(self._engine, key, why)
         except (Unavailable, Denied) as error:
             logger.warning("%s: %s", key, error)
         except Exception:

@@ -1,0 +1,55 @@
+"""Owns telling people why the operator does not get on with a task: an Event, and a status where one can be written; never a storm."""
+
+from collections import OrderedDict
+from datetime import datetime, timedelta
+
+from obtask.engine.reconcile import Engine
+from obtask.kube.api import Refusal
+from obtask.model.task import Key, Task
+from obtask.rules import held_up, machine
+from obtask.rules.observation import Observation
+
+TRIES = 2
+# An Event is kept for an hour by default: who comes later wants to see one, too.
+SAME_AGAIN = timedelta(minutes=30)
+# What is refused may be refused in other words each time.
+OTHER_AGAIN = timedelta(minutes=1)
+
+
+class Told:
+    """What people were told about which tasks, for as long as they are not to be told it again."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[Key, tuple[datetime, str]] = OrderedDict()
+
+    def is_due(self, key: Key, why: str, now: datetime) -> bool:
+        """Return whether people are to be told this now, and take it that they are."""
+        last = self._told.get(key)
+        if last is not None and now - last[0] < (SAME_AGAIN if last[1] == why else OTHER_AGAIN):
+            return False
+        self._told.pop(key, None)
+        self._told[key] = (now, why)
+        while now - next(iter(self._told.values()))[0] >= SAME_AGAIN:
+            self._told.popitem(last=False)
+        return True
+
+
+async def explain(engine: Engine, key: Key, why: str) -> None:
+    """Say by an Event, and in an unfinished task's status, why it does not get on. Raises kube.api.Unavailable, or Denied."""
+    task = engine.known.get(key)
+    if task is None:
+        return
+    engine.events.post(task, warning=True, reason=held_up.REASON, message=why, now=engine.clock())
+    for _ in range(TRIES):
+        if not isinstance(task, Task) or task.status.phase.finished:
+            return  # it stays as it is
+        record = machine.hindered(task, Observation(engine.clock()), why)
+        if record.status == task.status:
+            return
+        answer = await engine.tasks.write_status(task, record.status)
+        if not isinstance(answer, Refusal):
+            engine.learn(answer)
+            return
+        if not answer.conflict or not await engine.read_again(task):
+            return
+        task = engine.known.get(key)
