@@ -55,6 +55,12 @@ ACTION_OPTION_ANNOTATION: Final = f"{GROUP}/action-option"
 CREATED_BY_ANNOTATION: Final = f"{GROUP}/created-by"
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 ACCEPTED_COMMAND_ANNOTATION: Final = f"{GROUP}/accepted-command"
+# Which object the operator has put its finalizer on: in a copy of the task it names another one.
+ADOPTED_ANNOTATION: Final = f"{GROUP}/adopted"
+# What a person writes to have a copy run all the same.
+RUN_RESTORED_ANNOTATION: Final = f"{GROUP}/run-restored"
+RESTORED_LABELS: Final = ("velero.io/restore-name", "velero.io/backup-name")
+LAST_APPLIED_ANNOTATION: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 # What Argo CD, and Flux and Helm, write on objects that they make again when they are gone; a hook of Argo CD is made once per sync.
 HOOK_ANNOTATION: Final = "argocd.argoproj.io/hook"
@@ -66,7 +72,7 @@ KEEPER_LABELS: Final = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd
 SHARED_LABEL: Final = "app.kubernetes.io/instance"
 
 # What the operator looks at in a task's metadata; of the rest it remembers nothing.
-LABELS_OF_INTEREST: Final = frozenset({*ARGO_LABELS, *KEEPER_LABELS, SHARED_LABEL})
+LABELS_OF_INTEREST: Final = frozenset({*ARGO_LABELS, *KEEPER_LABELS, SHARED_LABEL, *RESTORED_LABELS})
 ANNOTATIONS_OF_INTEREST: Final = frozenset(
     {
         ACTION_ANNOTATION,
@@ -76,6 +82,8 @@ ANNOTATIONS_OF_INTEREST: Final = frozenset(
         REQUESTED_BY_ANNOTATION,
         CREATED_BY_ANNOTATION,
         ACCEPTED_COMMAND_ANNOTATION,
+        ADOPTED_ANNOTATION,
+        RUN_RESTORED_ANNOTATION,
         HOOK_ANNOTATION,
         *ARGO_ANNOTATIONS,
         *KEEPER_ANNOTATIONS,

@@ -71,7 +71,7 @@ def task(
         "generation": 1,
         "creationTimestamp": (NOW + timedelta(seconds=place - 60)).isoformat(),
         "finalizers": [*held, *([names.FINALIZER] if adopted else [])],
-        "annotations": {},
+        "annotations": {names.ADOPTED_ANNOTATION: f"{name}{life}"} if adopted else {},
     }
     return {"metadata": metadata, "spec": TARGETS[target] | {"steps": [{"name": "s"} | ACTIONS[action]]}}
 

@@ -62,9 +62,9 @@ class ApiServer:
         finalizers, annotations = self.body["metadata"]["finalizers"], self.body["metadata"]["annotations"]
         match intent:
             case Adopt():
-                self._write(finalizers=[*finalizers, names.FINALIZER])
+                self._write(finalizers=list(dict.fromkeys([*finalizers, names.FINALIZER])), annotations=annotations | self._adopted())
             case TakeCommand(command=command):
-                self._write(annotations=_taken(annotations, command))
+                self._write(annotations=_taken(annotations, command) | self._adopted())
             case Finish() | LetGo():
                 kept = {key: value for key, value in annotations.items() if key != names.ACCEPTED_COMMAND_ANNOTATION}
                 self._write(finalizers=[other for other in finalizers if other != names.FINALIZER], annotations=kept)
@@ -72,6 +72,9 @@ class ApiServer:
                 self.delete(now)
             case never:
                 assert_never(never)
+
+    def _adopted(self) -> Json:
+        return {names.ADOPTED_ANNOTATION: self.body["metadata"]["uid"]}
 
     def _write(self, **metadata: object) -> None:
         before = self.body["metadata"]

@@ -40,7 +40,7 @@ def test_either_key_gives_a_command(key: str) -> None:
     world.run()
 
     assert (last(world).verb, last(world).result, last(world).reason) == ("retry", ActionResult.ACCEPTED, "fixed")
-    assert set(world.task.metadata.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
+    assert set(world.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
 
 
 def test_the_answer_names_who_asked() -> None:
@@ -51,7 +51,7 @@ def test_the_answer_names_who_asked() -> None:
     world.run()
 
     assert last(world).requested_by == "alice"
-    assert set(world.task.metadata.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
+    assert set(world.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
 
 
 def test_both_keys_with_the_same_verb_are_one_command() -> None:
@@ -97,7 +97,7 @@ def test_refused_command_changes_nothing_else(annotations: dict[str, str], verb:
     assert last(world).message.startswith(message)
     assert without_action(world.status) == without_action(before)
     assert len(world.executors.started) == started
-    assert set(world.task.metadata.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
+    assert set(world.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
 
 
 @pytest.mark.parametrize("verb", ["retry", "rollback", "skip", "skip-step", "cancel", "restart"])
@@ -177,7 +177,7 @@ def test_command_is_carried_out_exactly_once(turn: int, crash: Crash | None) -> 
     assert [status.last_action.result for status in world.stored if status.last_action is not None] == (
         [ActionResult.ACCEPTED, ActionResult.ACCEPTED] if (turn, crash) == (1, Crash.AFTER_WRITE) else [ActionResult.ACCEPTED]
     )
-    assert not {names.ACTION_ANNOTATION, names.GROUP_ACTION_ANNOTATION} & set(world.task.metadata.annotations)
+    assert not {names.ACTION_ANNOTATION, names.GROUP_ACTION_ANNOTATION} & set(world.annotations)
 
 
 def test_annotation_is_taken_and_noted_in_one_write() -> None:
@@ -187,8 +187,8 @@ def test_annotation_is_taken_and_noted_in_one_write() -> None:
 
     world.turn()
 
-    note = json.loads(world.task.metadata.annotations[names.ACCEPTED_COMMAND_ANNOTATION])
-    assert set(world.task.metadata.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
+    note = json.loads(world.annotations[names.ACCEPTED_COMMAND_ANNOTATION])
+    assert set(world.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
     assert (note["verb"], note["reason"], world.phase) == ("skip", "later", Phase.FAILED)
 
 

@@ -59,7 +59,7 @@ def test_command_to_a_failed_task_is_left_to_the_next_operator() -> None:
     stopping(world)
 
     world.command("retry")
-    assert (world.phase, world.task.metadata.annotations) == (Phase.FAILED, {names.ACTION_ANNOTATION: "retry"})
+    assert (world.phase, world.annotations) == (Phase.FAILED, {names.ACTION_ANNOTATION: "retry"})
 
     next_operator(world)
     assert (world.phase, world.live) == (Phase.RUNNING, ["only"])

@@ -11,6 +11,7 @@ from typing import assert_never
 from tests.unit.builders import START, TaskBuilder, failed
 from tests.unit.surroundings import ApiServer, Executors, Lease
 
+from obtask import names
 from obtask.executors.evaluation import language
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import Blocker, LogRef, Phase, StepStatus, SubtaskStatus, TaskStatus
@@ -74,6 +75,11 @@ class World:
     def phase(self) -> Phase:
         """Its phase."""
         return self.status.phase
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Its annotations but for the note of which object it is."""
+        return {key: value for key, value in self.task.metadata.annotations.items() if key != names.ADOPTED_ANNOTATION}
 
     @property
     def live(self) -> list[str]:

@@ -44,8 +44,9 @@ class Tasks:
         return await self._put_status(task, {key: value for key, value in (status | change).items() if value is not None})
 
     async def add_finalizer(self, task: Task | Unreadable) -> Json | Refusal:
-        """Put the finalizer on; return the object that results."""
-        return await self._patch(task, {"finalizers": [*task.metadata.finalizers, names.FINALIZER]})
+        """Put the finalizer on, and note on which object; return the object that results."""
+        finalizers = dict.fromkeys([*task.metadata.finalizers, names.FINALIZER])
+        return await self._patch(task, {"finalizers": list(finalizers), "annotations": _adopted(task)})
 
     async def remove_finalizer(self, task: Task | Unreadable) -> Json | Refusal:
         """Take the finalizer off, and the note of the last command with it; return the object that results."""
@@ -64,7 +65,7 @@ class Tasks:
             names.REQUESTED_BY_ANNOTATION,
         )
         note = command.model_dump_json(by_alias=True, exclude_none=True)
-        return await self._patch(task, {"annotations": dict.fromkeys(taken) | {names.ACCEPTED_COMMAND_ANNOTATION: note}})
+        return await self._patch(task, {"annotations": dict.fromkeys(taken) | _adopted(task) | {names.ACCEPTED_COMMAND_ANNOTATION: note}})
 
     async def delete(self, key: Key, uid: str, version: str | None = None) -> Json | Refusal:
         """Delete this very object, not a namesake; if a version is given, only as long as it has that version."""
@@ -80,6 +81,10 @@ _MANAGER = {"fieldManager": names.FIELD_MANAGER}
 
 def _path(key: Key) -> str:
     return path_of("apis", names.GROUP, names.VERSION, "namespaces", key.namespace, names.PLURAL, key.name)
+
+
+def _adopted(task: Task | Unreadable) -> dict[str, str | None]:
+    return {names.ADOPTED_ANNOTATION: task.metadata.uid}
 
 
 def _version(task: Task | Unreadable) -> Json:

@@ -1,10 +1,11 @@
 """Owns the OBTask object as a whole: metadata, spec and status, read from what the API server sends."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from obtask import names
 from obtask.model.base import Moment, Stored
@@ -21,9 +22,27 @@ def _only(known: frozenset[str]) -> BeforeValidator:
     return BeforeValidator(chosen)
 
 
+def _with_a_status(value: Any) -> bool:
+    """Return whether kubectl applied a manifest that had a status: one that was read from an API server."""
+    text = value.get(names.LAST_APPLIED_ANNOTATION) if isinstance(value, Mapping) else None
+    if not isinstance(text, str) or '"status":{' not in text:
+        return False
+    try:
+        applied = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(applied, dict) and bool(applied.get("status"))
+
+
+def _note_of_a_status(value: Any, chosen: ValidatorFunctionWrapHandler) -> Any:
+    found = chosen(value)
+    return {**found, names.LAST_APPLIED_ANNOTATION: "status"} if _with_a_status(value) else found
+
+
 # There may be 256 KiB of others, which would be kept in memory.
 Labels = Annotated[Mapping[str, str], _only(names.LABELS_OF_INTEREST)]
-Annotations = Annotated[Mapping[str, str], _only(names.ANNOTATIONS_OF_INTEREST)]
+# Of what kubectl applied nothing is kept but that it had a status, if it had one.
+Annotations = Annotated[Mapping[str, str], _only(names.ANNOTATIONS_OF_INTEREST), WrapValidator(_note_of_a_status)]
 
 
 class Metadata(Stored):

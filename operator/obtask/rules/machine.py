@@ -9,7 +9,7 @@ from obtask.model.limits import one_line
 from obtask.model.spec import OnConflict, TaskSpec
 from obtask.model.status import ActionResult, LockStatus, Phase, Reason, TaskStatus, Verb
 from obtask.model.task import InvalidSpec, Task
-from obtask.rules import commands, held_up, messages, progress
+from obtask.rules import commands, held_up, messages, progress, restored
 from obtask.rules.afterwards import remarked
 from obtask.rules.attempts import running_attempts
 from obtask.rules.bounds import not_opted_in, out_of_bounds
@@ -82,6 +82,8 @@ def _decide(task: Task, seen: Observation) -> Intent:
         return leave(task, seen, _pending_command(task), _given(task, seen))
     if seen.draining and task.status.phase in {Phase.PENDING, Phase.WAITING, Phase.FAILED}:
         return Rest()
+    if not task.status.phase.finished and (copied := restored.fault(task)) is not None:
+        return Record(_rejected(task.status, Reason.INVALID_SPEC, copied, seen.now))
     command = _pending_command(task)
     if command is None and (given := _given(task, seen)) is not None:
         return TakeCommand(given)
@@ -131,7 +133,7 @@ def _begin(task: Task, seen: Observation) -> Intent:
             return Check(open_questions)
     if task_lock_key(task) is None or not seen.obstacle.count:
         # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.
-        return Adopt() if _unguarded(task) else TakeLock()
+        return TakeLock() if restored.is_adopted(task.metadata) else Adopt()
     blocked = _blocked(task, task.status, seen.obstacle, seen.now)
     changed = blocked.blocked_by != task.status.blocked_by or blocked.blocked_by_count != task.status.blocked_by_count
     return Record(blocked) if blocked.phase is not task.status.phase or (changed and seen.refresh_due) else Rest()

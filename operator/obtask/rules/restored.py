@@ -1,0 +1,69 @@
+"""Decide whether a task is a copy of an earlier one: restored from a backup, or created again from a dump. Pure. API.md section 4.
+
+What such a task says was done before, and would be done again. Nothing of a status is left in what is created anew; what is left are
+the marks of whoever restores, and ours: with its first write the operator notes in a task which object it is.
+"""
+
+from dataclasses import dataclass
+
+from obtask import names
+from obtask.model.limits import one_line
+from obtask.model.status import Phase
+from obtask.model.task import Metadata, Task
+
+LONGEST_SHOWN = 63
+# What has to be said on purpose where there is nothing that tells one copy from the next.
+YES = "true"
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A sign that a task is a copy, and what has to be written into the annotation to have this very copy run."""
+
+    sign: str
+    word: str
+
+
+def fault(task: Task) -> str | None:
+    """Return why a task is taken for a copy that nobody wants to run, and how to run it on purpose; None if it is none."""
+    marks = _marks(task)
+    if not marks or task.metadata.annotations.get(names.RUN_RESTORED_ANNOTATION) in {mark.word for mark in marks}:
+        return None
+    first = marks[0]
+    return one_line(
+        f"created again from a copy ({first.sign}): it does not run, since that would repeat what was done before. To run it on purpose, "
+        f"create it without what a cluster adds to metadata, or with the annotation {names.RUN_RESTORED_ANNOTATION}={first.word}"
+    )
+
+
+def is_adopted(meta: Metadata) -> bool:
+    """Return whether an operator has put its finalizer on this very object."""
+    return names.FINALIZER in meta.finalizers and meta.annotations.get(names.ADOPTED_ANNOTATION) == meta.uid
+
+
+def _marks(task: Task) -> list[_Mark]:
+    meta = task.metadata
+    stamp = meta.annotations.get(names.ADOPTED_ANNOTATION)
+    if stamp == meta.uid:
+        return []
+    found = []
+    if stamp is not None:
+        word = one_line(stamp, LONGEST_SHOWN)
+        found.append(_Mark(f"the annotation {names.ADOPTED_ANNOTATION} names another object, {word}", word))
+    if task.status.phase is not Phase.PENDING:
+        return found
+    found += [_Mark(f"label {label}={meta.labels[label]}", meta.labels[label]) for label in names.RESTORED_LABELS if label in meta.labels]
+    if task.status.observed_generation == 0:
+        # An operator that puts its finalizer on, or notes a command, notes the object, too.
+        found += [_Mark(f"it has {what}, and no operator has seen it", YES) for what, there in _of_an_operator(task) if there]
+    if names.LAST_APPLIED_ANNOTATION in meta.annotations:
+        found.append(_Mark("its manifest had a status", YES))
+    return found
+
+
+def _of_an_operator(task: Task) -> list[tuple[str, bool]]:
+    noted = names.ACCEPTED_COMMAND_ANNOTATION
+    return [
+        (f"the finalizer {names.FINALIZER}", names.FINALIZER in task.metadata.finalizers),
+        (f"the annotation {noted}", noted in task.metadata.annotations),
+    ]
