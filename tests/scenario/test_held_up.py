@@ -84,7 +84,7 @@ def test_a_task_whose_lock_is_refused_says_why(tasks: TaskClient, no_locks: str)
 
 STATUS = "obtasks/status"
 OURS = {"apiGroups": ["task.oceanbase.com"], "apiVersions": ["v1alpha1"]}
-QUOTA = {"metadata": {"name": "few"}, "spec": {"hard": {"count/leases.coordination.k8s.io": "0"}}}
+NO_LOCKS = {"count/leases.coordination.k8s.io": "0"}
 
 
 def refuse_changes(tasks: TaskClient, resource: str, message: str) -> None:
@@ -100,8 +100,8 @@ def refuse_changes(tasks: TaskClient, resource: str, message: str) -> None:
 def have_no_locks_left(tasks: TaskClient) -> None:
     """Have a quota that is used up, as its controller says, which does not run here."""
     path = f"/api/v1/namespaces/{tasks.namespace}/resourcequotas"
-    tasks.api.send("POST", path, QUOTA)
-    tasks.api.send("PATCH", f"{path}/few/status", {"status": {"hard": QUOTA["spec"]["hard"], "used": QUOTA["spec"]["hard"]}})
+    tasks.api.send("POST", path, {"metadata": {"name": "few"}, "spec": {"hard": NO_LOCKS}})
+    tasks.api.send("PATCH", f"{path}/few/status", {"status": {"hard": NO_LOCKS, "used": NO_LOCKS}})
 
 
 def ask_nobody(tasks: TaskClient) -> None:

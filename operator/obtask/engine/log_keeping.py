@@ -16,6 +16,7 @@ from obtask import names
 from obtask.engine.log_shelf import LogShelf
 from obtask.kube.api import Denied, Json, Refusal, Unavailable
 from obtask.kube.objects import Objects
+from obtask.kube.refusals import explained
 from obtask.logs.retention import TASK_BYTES, stored_size
 from obtask.logs.store import End, log_config_map, log_name, log_ref, unpacked
 from obtask.logs.text import AttemptLog
@@ -207,7 +208,7 @@ class LogKeeping:
         manifest = log_config_map(attempt, place.name, packed, nonce=place.nonce, octets=octets, end=end)
         answer = await self._written(attempt, place, manifest)
         if isinstance(answer, Refusal):
-            return self._not_kept(attempt, log, answer.message, end)
+            return self._not_kept(attempt, log, explained(answer), end)
         if answer is None:
             return None
         uid = str((answer.get("metadata") or {}).get("uid") or "")
