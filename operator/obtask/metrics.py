@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -35,6 +35,12 @@ class Metrics:
             "obtask_events_dropped",
             "Kubernetes Events that were not posted, because too many waited.",
             registry=registry,
+        )
+        self.rewinds = Counter(
+            "obtask_api_rewinds", "How often the API server had gone back in time: etcd was put back to an older state.", registry=registry
+        )
+        self.double_holds = Gauge(
+            "obtask_double_holds", "Pairs of tasks that exclude each other and both hold a lock: there must be none.", registry=registry
         )
         self.loop_held = Histogram(
             "obtask_loop_held_seconds",

@@ -14,7 +14,7 @@ from tests.scenario.tasks import TaskClient
 
 from obtask.devcluster.controlplane import ControlPlane
 from obtask.devcluster.ports import free_port
-from obtask.runtime.process import RECORD_SECONDS
+from obtask.runtime.ending import RECORD_SECONDS
 
 LONG = {"name": "long", "wait": {"seconds": 3600}}
 SHORT = {"name": "short", "wait": {"seconds": 0}}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tests.scenario.apiserver import LEASES
+from tests.scenario.apiserver import LEASES, OBTASKS
 from tests.scenario.audit import requests
 from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient, sql_step, wait_step
@@ -175,3 +175,21 @@ def test_a_lease_full_of_garbage_blocks_until_somebody_clears_it(tasks: TaskClie
 
     tasks.kubectl("delete", "lease", "garbage")
     tasks.wait_let_go("second", "Succeeded")
+
+
+def test_two_holders_that_exclude_each_other_are_told_of(tasks: TaskClient, settings: Settings) -> None:
+    """Nothing of ours makes them, but a person or a backup can: Events on both, and a series to be alarmed by."""
+    port = free_port()
+    with operator_thread(replace(settings, metrics_address=("127.0.0.1", port), sweep_seconds=1.0)):
+        tasks.create("one", maintenance="Global", connection=NOWHERE, steps=BROKEN)
+        held = tasks.wait_phase("one", "Failed")
+        tasks.create("other", maintenance="Tenant", tenant="t", steps=LONG)
+        lock = held["lock"] | {"lease": "by-hand", "scope": "Tenant"}
+        tasks.wait_phase("other", "Waiting")
+        path = f"{OBTASKS.format(tasks.namespace)}/other/status"
+        tasks.api.send("PATCH", path, {"status": {"phase": "Failed", "lock": lock, "currentStep": "long", "steps": held["steps"]}})
+
+        for name, mate in (("one", "other"), ("other", "one")):
+            event = tasks.wait_events(name, "DoubleHold")["DoubleHold"]
+            assert (event["type"], mate in event["message"]) == ("Warning", True)
+        assert read(f"http://127.0.0.1:{port}/metrics")["obtask_double_holds"] == 1

@@ -9,7 +9,7 @@ from tests.unit.lines import form_line
 
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
-from obtask.rules.exclusion import Contender, Line, as_blockers, conflicts, in_the_way, next_in_line
+from obtask.rules.exclusion import Contender, Line, as_blockers, conflicts, double_holds, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey
 
 CLUSTER = Domain("prod", TaskType.CLUSTER, "obdemo")
@@ -174,3 +174,17 @@ def test_blockers_in_status() -> None:
     assert [blocker.name for blocker in shown] == [f"t{number}" for number in range(10)]
     first = shown[0]
     assert (first.uid, first.phase, first.scope, first.since) == ("u0", Phase.RUNNING, "Tenant", START)
+
+
+def test_holders_that_exclude_each_other_are_seen() -> None:
+    """Each pair once, the earlier one first; holders that may run together are none of them."""
+    wide, one, two, twin = (
+        contender("wide", everything(), 3),
+        contender("one", tenant("a"), 1),
+        contender("two", tenant("b"), 2),
+        contender("twin", tenant("a"), 4),
+    )
+
+    assert double_holds([one, two]) == []
+    assert sorted(names_of(pair) for pair in double_holds([wide, one, two])) == [["one", "wide"], ["two", "wide"]]
+    assert [names_of(pair) for pair in double_holds([twin, two, one])] == [["one", "twin"]]

@@ -12,7 +12,7 @@ from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
 from obtask.model.task import Key, Task
 from obtask.rules.conditions import in_the_way_since
-from obtask.rules.exclusion import Contender, InTheWay, Line, in_the_way, next_in_line
+from obtask.rules.exclusion import Contender, InTheWay, Line, double_holds, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey, holder_identity, holder_name, holder_uid, task_lock_key
 
 
@@ -121,6 +121,11 @@ class Board:
             for _, lock in leases.values():
                 counts[lock.scope.value] = counts.get(lock.scope.value, 0) + 1
         return counts
+
+    def double_holds(self) -> list[tuple[Contender, Contender]]:
+        """Return the pairs of tasks that exclude each other and both hold a lock by their status."""
+        domains = [holders.values() for holders in self._holding.values() if len(holders) > 1]
+        return [pair for holders in domains for pair in double_holds(holders)]
 
     def strays(self) -> list[Lease]:
         """Return the Leases that name a task which is not known to be unfinished."""

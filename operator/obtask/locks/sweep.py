@@ -38,6 +38,10 @@ class Sweeper:
         """Look at every held Lease; return how many were freed."""
         return sum([await self._checked(lease) for lease in self._board.leases() if lease.holder])
 
+    async def read(self, lease: Lease) -> Lease | Refusal:
+        """Return a Lease as it is now."""
+        return await self._leases.get(lease.namespace, lease.name)
+
     async def collect(self) -> int:
         """Delete some of the locks that nobody has wanted for long; return how many went. Others' Leases are left alone."""
         free = [lease for lease in self._board.leases() if not lease.holder and key_of(lease) is not None]
@@ -90,7 +94,7 @@ class Sweeper:
 
     async def _look_again(self, lease: Lease) -> None:
         """Tell the board of a Lease that is not as it was: nobody may have told that it was deleted."""
-        fresh = await self._leases.get(lease.namespace, lease.name)
+        fresh = await self.read(lease)
         if not isinstance(fresh, Refusal):
             self._board.see_lease(fresh)
         elif fresh.missing:

@@ -92,6 +92,15 @@ def next_in_line(line: Line) -> list[Contender]:
     return [head for head in heads if not in_the_way(head, line).count]
 
 
+def double_holds(holders: Iterable[Contender]) -> list[tuple[Contender, Contender]]:
+    """Return the pairs among a domain's holders that exclude each other, each once: none, unless somebody changed what is stored."""
+    held: dict[LockKey, list[Contender]] = {}
+    for holder in holders:
+        held.setdefault(holder.lock, []).append(holder)
+    pairs = ((one, other) for lock in held for one in held[lock] for rival in _rivals(lock, held) for other in held[rival])
+    return [(one, other) for one, other in pairs if (one.place, one.uid) < (other.place, other.uid)]
+
+
 def _rivals(lock: LockKey, locks: Collection[LockKey]) -> list[LockKey]:
     """Return those of a domain's locks that conflict with one of it. Besides Global ones, only two can."""
     some = locks if lock.scope is Maintenance.GLOBAL else (lock, replace(lock, scope=Maintenance.GLOBAL, tenant=""))

@@ -1,23 +1,26 @@
 """Owns the operator as a process: its parts put together, its start, and its end."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from obtask import names
+from obtask.engine.double_holds import DoubleHolds
 from obtask.kube.api import Denied, Unavailable
 from obtask.kube.client import connect
+from obtask.kube.revisions import Rewound
 from obtask.runtime.assembly import Operator, assemble
+from obtask.runtime.ending import close, cut, drain, hand_over, within
 from obtask.runtime.evidence import Evidence
 from obtask.runtime.health import Health
 from obtask.runtime.hearing import WATCH_PAUSE_SECONDS, from_afar, mind, watch
 from obtask.runtime.loop_errors import LoopErrors
 from obtask.runtime.ports import listening
 from obtask.runtime.preflight import check_cluster
+from obtask.runtime.rewind import look_back
 from obtask.runtime.session import LISTED
 from obtask.runtime.watchdog import LoopWatchdog
 from obtask.runtime.watching import watched_paths
@@ -25,8 +28,7 @@ from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-RECORD_SECONDS = 5.0
-FLUSH_SECONDS = 3.0
+REWIND_PAUSE_SECONDS = 60.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 0.5
 STANDBY_SECONDS = 60.0
@@ -51,13 +53,29 @@ async def load(operator: Operator) -> None:
 
 
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-    """Run the operator until ``stop`` is set. ``ready`` is called once it works.
+    """Run the operator until ``stop`` is set. ``ready`` is called once it works; again, when it had to begin anew.
 
     Raises CannotStart, Denied, kube.api.Unavailable or ConfigException when it cannot start.
     """
     asyncio.get_running_loop().set_exception_handler(LoopErrors())
+    rewinds = 0
+    while not stop.is_set():
+        try:
+            await _serve(settings, stop, ready, rewinds)
+        except Rewound as error:
+            rewinds += 1
+            logger.critical(
+                "etcd was put back to an older state: %s. What ran here was stopped, and everything is read anew. "
+                "If this comes again and again, restart the API servers: they remember what etcd does not know",
+                error,
+            )
+            await within(min(2.0**rewinds, REWIND_PAUSE_SECONDS), stop.wait())
+
+
+async def _serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None], rewinds: int) -> None:
     api = await connect(settings.kubeconfig)
     operator = assemble(settings, api, now)
+    operator.metrics.rewinds.inc(rewinds)
     try:
         health = Health(operator.leadership)
         ports = listening(settings.health_address, settings.metrics_address, health, operator.metrics.registry)
@@ -68,45 +86,37 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
             health.watching = evidence = Evidence(watched_paths(settings.namespaces), from_afar(listed))
             async with _background(operator, evidence) as parts:
                 health.loaded(parts)
-                if await _first(listed, stop) is listed:
-                    ready()
-                await stop.wait()
+                try:
+                    await _until(stop, look_back(operator), beside=_say(listed, ready))
+                except Rewound:
+                    await cut(operator)
+                    raise
                 health.stopping()
                 # A standby has nothing to record, and must not be elected while it ends.
                 if operator.leadership is None or operator.leadership.leads:
-                    await _drain(operator)
-        await operator.events.flush(FLUSH_SECONDS)
-        if operator.leadership is not None:
-            await operator.leadership.resign()
+                    await drain(operator)
+            await hand_over(operator)
     finally:
-        await asyncio.gather(operator.engine.checks.close(), operator.actions.close(), api.close())
+        await close(operator)
 
 
-async def _first(*events: asyncio.Event) -> asyncio.Event:
-    """Return the first of the events that happens."""
-    waiting = {asyncio.create_task(event.wait()): event for event in events}
+async def _say(listed: asyncio.Event, ready: Callable[[], None]) -> None:
+    await listed.wait()
+    ready()
+
+
+async def _until(stop: asyncio.Event, looking: Coroutine[Any, Any, None], *, beside: Coroutine[Any, Any, None]) -> None:
+    """Wait until the operator is to end; raise what is found by looking."""
+    ends = {asyncio.create_task(stop.wait()), asyncio.create_task(looking)}
+    other = asyncio.create_task(beside)
     try:
-        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
-        for task in waiting:
+        for task in (*ends, other):
             task.cancel()
-    return next(event for task, event in waiting.items() if task in done)
-
-
-async def _drain(operator: Operator) -> None:
-    """Let running attempts end, and have their ends recorded."""
-    logger.info("stopping: running attempts get %g s", operator.settings.grace_seconds)
-    operator.engine.locking.draining = True
-    # A turn that began before may have recorded an attempt that it is about to start: started, it has a chance to end in time.
-    await _quiet(operator)
-    await operator.actions.stop(operator.settings.grace_seconds)
-    await _quiet(operator)
-
-
-async def _quiet(operator: Operator) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(RECORD_SECONDS):
-            await operator.wakeups.quiet()
+        await asyncio.gather(*ends, other, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -213,6 +223,7 @@ async def _clean(operator: Operator) -> None:
 async def _sweep(operator: Operator) -> None:
     loop = asyncio.get_running_loop()
     everything_at = loop.time()
+    doubles = DoubleHolds(operator.engine)
     while True:
         try:
             if loop.time() < everything_at:
@@ -220,6 +231,7 @@ async def _sweep(operator: Operator) -> None:
             else:
                 await operator.sweeper.sweep()
                 await operator.sweeper.collect()
+                doubles.look()
                 everything_at = loop.time() + operator.settings.sweep_seconds
         except (Unavailable, Denied) as error:
             logger.warning("sweep of leases: %s", error)

@@ -20,6 +20,7 @@ from obtask.runtime.session import Ears, Seen, contents, with_envelopes
 logger = logging.getLogger(__name__)
 
 CUT_SECONDS = 1.0
+STOP_SECONDS = 3.0
 LOGIN_PAUSE_SECONDS = 2.0
 WATCH_SECONDS, WATCH_SLACK_SECONDS = 60, 30
 # What is watched, and the label that an object must have.
@@ -132,7 +133,7 @@ class Watching:
         """Stop watching and wait for the end."""
         self._stop.set()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(STOP_SECONDS):
                 await asyncio.shield(asyncio.wrap_future(self._end))
         except TimeoutError:
             logger.warning("the watches did not end in time")

@@ -1,0 +1,51 @@
+"""Owns looking, now and then, whether the API server still knows what it told. After a restore of etcd nothing else would notice."""
+
+import asyncio
+import logging
+
+from obtask.kube.api import Denied, Refusal, Unavailable
+from obtask.kube.revisions import Revisions, Rewound, version_of
+from obtask.runtime.assembly import Operator
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 10.0
+
+
+async def look_back(operator: Operator) -> None:
+    """Look until the API server has gone back in time: then raise Rewound."""
+    revisions = Revisions(operator.api, operator.settings.namespaces)
+    while True:
+        try:
+            await revisions.check()
+            await _compare_task(operator)
+            await _compare_lease(operator)
+        except (Unavailable, Denied) as error:
+            logger.info("nobody knows how far the API server has come: %s", error)
+        except (LookupError, TypeError, ValueError):  # an answer that is none must not end the operator
+            logger.exception("nobody knows how far the API server has come")
+        await asyncio.sleep(min(LOOK_SECONDS, operator.settings.sweep_seconds))
+
+
+async def _compare_task(operator: Operator) -> None:
+    # A list may come from a cache of the API server, which etcd has left behind; one object is read from etcd.
+    known = operator.engine.known
+    newest = max(known.uids(), key=lambda key: int(meta.resource_version) if (meta := known.metadata(key)) else 0, default=None)
+    before = known.metadata(newest) if newest is not None else None
+    if newest is None or before is None:
+        return
+    answer = await operator.engine.tasks.get(newest)
+    if isinstance(answer, Refusal) or answer["metadata"]["uid"] != before.uid:
+        return
+    if version_of(answer) < int(before.resource_version):
+        raise Rewound(f"task {newest} is at resourceVersion {version_of(answer)}, and was at {before.resource_version} before")
+
+
+async def _compare_lease(operator: Operator) -> None:
+    before = max(operator.board.leases(), key=lambda lease: int(lease.version), default=None)
+    if before is None:
+        return
+    answer = await operator.sweeper.read(before)
+    if not isinstance(answer, Refusal) and answer.made_at == before.made_at and int(answer.version) < int(before.version):
+        where = f"{before.namespace}/{before.name}"
+        raise Rewound(f"Lease {where} is at resourceVersion {answer.version}, and was at {before.version} before")
