@@ -56,6 +56,26 @@ def cleaner(api: Guarded, clock: Clock, *names: str) -> Cleaner:
     return Cleaner(Tasks(api), finished, Retention(history_limit=0), Metrics(CollectorRegistry()), clock)
 
 
+async def test_a_time_of_its_own_is_tried_again_when_it_was_refused() -> None:
+    """Once a policy lets it go, it goes: no restart is needed, and no setting of the operator."""
+    api, clock = Guarded({"own"}), Clock()
+    finished = FinishedTasks(float, wanted=False)
+    meta = {"namespace": "prod", "name": "own", "uid": "u", "resourceVersion": "1"}
+    status = {"phase": "Succeeded", "finishedAt": "2026-11-23T07:00:00Z"}
+    finished.see({"metadata": meta, "spec": {"ttlSecondsAfterFinished": 60}, "status": status}, listed=False)
+    keeping = Cleaner(Tasks(api), finished, Retention(), Metrics(CollectorRegistry()), clock)
+
+    await keeping.clean()
+    await keeping.clean()
+    assert api.asked == ["own"]
+
+    api.protected.clear()
+    clock.now += ASIDE
+    await keeping.clean()
+    assert api.asked == ["own", "own"]
+    assert finished.certain() == []
+
+
 async def test_a_protected_task_does_not_keep_the_others(caplog: pytest.LogCaptureFixture) -> None:
     """It is left alone for a while, then asked for again; the log says so once."""
     api, clock = Guarded({"oldest"}), Clock()

@@ -83,6 +83,23 @@ def test_only_tasks_that_nothing_waits_for_are_known(finished: FinishedTasks) ->
     assert known(finished) == {"done"}
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_time_of_its_own_is_remembered_whatever_else_is_kept(clock: Clock, wanted: bool) -> None:
+    """In a few words, not as a whole task; a label that others use, too, does not count against it, and spares it from everything else."""
+    finished, own = FinishedTasks(clock, wanted=wanted), {"ttlSecondsAfterFinished": 60}
+    finished.see(task("own", spec=own), listed=False)
+    finished.see(task("shared", metadata={"labels": {"app.kubernetes.io/instance": "x"}}, spec=own), listed=False)
+    finished.see(task("helm", metadata={"annotations": {"meta.helm.sh/release-name": "x"}}, spec=own), listed=False)
+    finished.see(task("none"), listed=False)
+
+    assert known(finished) == {"own", "shared"} | ({"none"} if wanted else set())
+    found = finished.certain()
+    assert found is not None
+    assert {one.name for one in found if one.spared} == {"shared"}
+    gone = surplus(found, Retention(), datetime(2026, 11, 23, 7, 1, tzinfo=UTC))
+    assert {one.name for one, _ in gone} == {"own", "shared"}
+
+
 def test_a_list_that_comes_again_tells_what_is_gone(finished: FinishedTasks, clock: Clock) -> None:
     """While it comes nothing is certain; after it, what it did not name is forgotten, in the namespaces it was about."""
     for name, namespace in (("kept", "a"), ("gone", "a"), ("elsewhere", "b")):

@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 
+from obtask.engine.finished import FinishedTasks
 from obtask.engine.known import KnownTasks, at_rest
 from obtask.kube.foreign import parse_task
 from obtask.model.spec import TaskSpec
@@ -52,7 +53,13 @@ def test_a_newer_version_replaces_an_older_one() -> None:
     assert known.uids() == {}
 
 
-def test_a_large_task_at_its_end_waits_for_its_own_end_of_life() -> None:
-    """Its time to live is found although its spec is packed."""
-    assert not at_rest(parse_task(large(1, status={"phase": "Succeeded"})))
-    assert at_rest(parse_task(large(1, status={"phase": "Succeeded"}).replace(b'"ttlSecondsAfterFinished":5,', b"")))
+def test_the_own_time_of_a_large_task_at_its_end_is_remembered_without_the_task() -> None:
+    """It is found although the spec is packed."""
+    finished = FinishedTasks(float, wanted=False)
+    ended = large(1, status={"phase": "Succeeded", "finishedAt": "2026-11-23T07:00:00Z"})
+    for number, text in enumerate((ended, ended.replace(b'"ttlSecondsAfterFinished":5,', b"").replace(b"u-1", b"u-2"))):
+        body = parse_task(text)
+        assert at_rest(body), number
+        finished.see(body, listed=False)
+
+    assert [(one.uid, one.own_ttl) for one in finished.certain() or []] == [("u-1", 5)]

@@ -179,7 +179,7 @@ async def test_a_log_that_cannot_be_kept_says_so(away: bool, why: str) -> None:
 
 async def test_a_log_that_is_refused_is_not_offered_each_second() -> None:
     """What a quota refuses while an attempt runs is tried again after a while."""
-    server, log = FullServer(), AttemptLog(clock=clock)
+    server, log = FullServer(), AttemptLog(clock=beginning)
     keeping = refused(server)
 
     for number in range(5):

@@ -46,6 +46,7 @@ def guarded(body: dict[str, Any]) -> dict[str, Any]:
     """Return a new task as an operator finds it that is about to take its lock."""
     found = deepcopy(body)
     found["metadata"]["finalizers"] = [names.FINALIZER]
+    found["metadata"]["annotations"] = {names.ADOPTED_ANNOTATION: found["metadata"]["uid"]}
     return found
 
 

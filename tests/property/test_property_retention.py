@@ -19,7 +19,8 @@ TASKS = st.lists(
         uid=st.uuids(version=4).map(str),
         version=st.just("1"),
         finished_at=st.integers(-3, 8).map(lambda seconds: NOW - timedelta(seconds=seconds)),
-        own_ttl=st.booleans(),
+        own_ttl=st.none() | st.integers(0, 8) | st.just(10**18),
+        spared=st.booleans(),
     ),
     max_size=20,
     unique_by=lambda task: task.uid,
@@ -33,15 +34,14 @@ def test_what_stays_is_what_was_asked_for(tasks: list[Finished], ttl: int | None
     left = [task for task in tasks if task not in gone]
 
     if limit is not None:
-        assert all(count <= limit for count in Counter(task.namespace for task in left).values())
-    if ttl is not None:
-        assert all(task.own_ttl or task.finished_at > NOW - timedelta(seconds=ttl) for task in left)
+        assert all(count <= limit for count in Counter(task.namespace for task in left if not task.spared).values())
+    for task in tasks:
+        seconds = task.own_ttl if task.own_ttl is not None else None if task.spared else ttl
+        too_old = seconds is not None and (NOW - task.finished_at).total_seconds() >= seconds
+        assert too_old == (gone.get(task) is Cause.AGE)
     for task, cause in gone.items():
-        if cause is Cause.AGE:
-            assert ttl is not None
-            assert not task.own_ttl
-            assert task.finished_at <= NOW - timedelta(seconds=ttl)
-        else:
+        if cause is Cause.NUMBER:
+            assert not task.spared
             newer = [other for other in tasks if other.namespace == task.namespace and other.finished_at >= task.finished_at]
             assert limit is not None
             assert len(newer) > limit
@@ -50,10 +50,11 @@ def test_what_stays_is_what_was_asked_for(tasks: list[Finished], ttl: int | None
 @given(TASKS, LIMITS)
 def test_the_oldest_go_first(tasks: list[Finished], limit: int | None) -> None:
     """By the limit alone, no task goes while an older one of its namespace stays; the order of deletion is that of finishing."""
-    gone = [task for task, _ in surplus(tasks, Retention(history_limit=limit), NOW)]
+    found = surplus(tasks, Retention(history_limit=limit), NOW)
+    gone = [task for task, cause in found if cause is Cause.NUMBER]
 
-    assert [task.finished_at for task in gone] == sorted(task.finished_at for task in gone)
-    for stays in set(tasks) - set(gone):
+    assert [task.finished_at for task, _ in found] == sorted(task.finished_at for task, _ in found)
+    for stays in {task for task in tasks if not task.spared} - {task for task, _ in found}:
         assert all(other.finished_at <= stays.finished_at for other in gone if other.namespace == stays.namespace)
 
 
@@ -70,6 +71,6 @@ def test_once_is_enough(tasks: list[Finished], ttl: int | None, limit: int | Non
 
 @given(TASKS)
 def test_without_limits_everything_stays(tasks: list[Finished]) -> None:
-    """Nobody asked for anything to be deleted."""
-    assert not surplus(tasks, Retention(), NOW)
+    """Nobody asked for anything to be deleted, but where the task itself says so."""
+    assert all(task.own_ttl is not None for task, _ in surplus(tasks, Retention(), NOW))
     assert Retention().keeps_everything

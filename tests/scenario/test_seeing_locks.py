@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tests.scenario.apiserver import LEASES, OBTASKS
+from tests.scenario.apiserver import LEASES, OBTASKS, Body
 from tests.scenario.audit import requests
 from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient, sql_step, wait_step
 
 from obtask.devcluster.ports import free_port
 from obtask.engine.locking import REFRESH_BASE_SECONDS
+from obtask.model.spec import Maintenance, TaskType
+from obtask.names import FINALIZER
+from obtask.rules.lock_keys import Domain, LockKey
 from obtask.settings import Settings
 
 LONG = [wait_step("long", 3600)]
@@ -180,16 +183,30 @@ def test_a_lease_full_of_garbage_blocks_until_somebody_clears_it(tasks: TaskClie
 def test_two_holders_that_exclude_each_other_are_told_of(tasks: TaskClient, settings: Settings) -> None:
     """Nothing of ours makes them, but a person or a backup can: Events on both, and a series to be alarmed by."""
     port = free_port()
-    with operator_thread(replace(settings, metrics_address=("127.0.0.1", port), sweep_seconds=1.0)):
-        tasks.create("one", maintenance="Global", connection=NOWHERE, steps=BROKEN)
+    noisy = replace(settings, metrics_address=("127.0.0.1", port), sweep_seconds=1.0)
+    with operator_thread(settings):
+        tasks.create("one", maintenance="Tenant", tenant="t", connection=NOWHERE, steps=BROKEN)
         held = tasks.wait_phase("one", "Failed")
-        tasks.create("other", maintenance="Tenant", tenant="t", steps=LONG)
-        lock = held["lock"] | {"lease": "by-hand", "scope": "Tenant"}
+        tasks.create("other", maintenance="Global", connection=NOWHERE, steps=BROKEN)
         tasks.wait_phase("other", "Waiting")
-        path = f"{OBTASKS.format(tasks.namespace)}/other/status"
-        tasks.api.send("PATCH", path, {"status": {"phase": "Failed", "lock": lock, "currentStep": "long", "steps": held["steps"]}})
+    hold_too(tasks, "other", held)
 
+    with operator_thread(noisy):
         for name, mate in (("one", "other"), ("other", "one")):
             event = tasks.wait_events(name, "DoubleHold")["DoubleHold"]
             assert (event["type"], mate in event["message"]) == ("Warning", True)
         assert read(f"http://127.0.0.1:{port}/metrics")["obtask_double_holds"] == 1
+
+
+def hold_too(tasks: TaskClient, name: str, status: Body) -> None:
+    """Have a Global task hold its lock as if it had failed, whoever else does."""
+    uid = tasks.get(name)["metadata"]["uid"]
+    domain = Domain(tasks.namespace, TaskType.CLUSTER, "obdemo")
+    lock = LockKey(domain, Maintenance.GLOBAL)
+    meta = {"name": lock.lease_name, "labels": dict(lock.labels), "annotations": dict(lock.annotations)}
+    spec = {"holderIdentity": f"{name}/{uid}", "leaseTransitions": 1}
+    tasks.api.send("POST", LEASES.format(tasks.namespace), {"metadata": meta, "spec": spec})
+    change = {key: status[key] for key in ("phase", "reason", "message", "currentStep", "steps", "startedAt")}
+    change["lock"] = status["lock"] | {"lease": lock.lease_name, "scope": "Global", "token": 1}
+    tasks.api.send("PATCH", f"{OBTASKS.format(tasks.namespace)}/{name}/status", {"status": change})
+    tasks.api.send("PATCH", f"{OBTASKS.format(tasks.namespace)}/{name}", {"metadata": {"finalizers": [FINALIZER]}})

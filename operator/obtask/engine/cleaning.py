@@ -40,7 +40,7 @@ class Cleaner:
 
         A task that may not be deleted does not keep the others: it is set aside for a while.
         """
-        tasks = None if self._retention.keeps_everything else self._finished.certain()
+        tasks = self._finished.certain()
         if tasks is None:
             return False
         found = self._not_aside(surplus(tasks, self._retention, self._clock()))

@@ -10,7 +10,7 @@ from obtask import names
 from obtask.model.base import Moment
 from obtask.model.packed import member
 from obtask.model.task import is_finished
-from obtask.rules.retention import Finished, may_be_kept_elsewhere
+from obtask.rules.retention import Finished, is_kept_elsewhere, may_be_kept_elsewhere
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
@@ -19,7 +19,9 @@ LISTING_PAUSE_SECONDS = 4
 
 
 class FinishedTasks:
-    """The finished tasks that the watches have told of, but for those that GitOps tools keep; none unless they are ``wanted``.
+    """The finished tasks that the watches have told of, but for those that GitOps tools keep.
+
+    Unless all are ``wanted``, only those with a time of their own.
 
     ``clock`` counts seconds, whatever becomes of the time of day.
     """
@@ -33,8 +35,6 @@ class FinishedTasks:
 
     def see(self, body: Mapping[str, Any], *, listed: bool) -> None:
         """Take note of a version of a task, whether finished or not. ``listed``: it comes from a list, not from a change."""
-        if not self._wanted:
-            return
         meta = body["metadata"]
         namespace, uid = meta["namespace"], meta["uid"]
         if listed:
@@ -44,6 +44,8 @@ class FinishedTasks:
         if known is not None and int(known.version) > int(meta["resourceVersion"]):
             return
         found = _read(body)
+        if found is not None and not self._wanted and found.own_ttl is None:
+            found = None
         if found is not None:
             self._places.setdefault(namespace, {})[uid] = found
         else:
@@ -90,11 +92,14 @@ def _read(body: Mapping[str, Any]) -> Finished | None:
     meta = body["metadata"]
     if not is_finished(body) or meta.get("deletionTimestamp") or names.FINALIZER in (meta.get("finalizers") or ()):
         return None
-    if may_be_kept_elsewhere(meta.get("labels") or {}, meta.get("annotations") or {}):
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    ttl = member(body.get("spec"), "ttlSecondsAfterFinished")
+    own = ttl if isinstance(ttl, int) else None
+    spared = may_be_kept_elsewhere(labels, annotations)
+    if is_kept_elsewhere(labels, annotations) or (spared and own is None):
         return None
     try:
         finished_at = MOMENT.validate_python(datetime.fromisoformat(body["status"]["finishedAt"]))
     except (KeyError, TypeError, ValueError):
         return None  # one that can be compared with no other, or added to, would keep all others from being looked at
-    own = member(body.get("spec"), "ttlSecondsAfterFinished") is not None
-    return Finished(meta["namespace"], meta["name"], meta["uid"], meta["resourceVersion"], finished_at, own)
+    return Finished(meta["namespace"], meta["name"], meta["uid"], meta["resourceVersion"], finished_at, own, spared)

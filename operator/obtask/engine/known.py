@@ -9,7 +9,8 @@ from itertools import chain
 from typing import Any
 
 from obtask import names
-from obtask.model.packed import member, text_of
+from obtask.model.command import noted_command
+from obtask.model.packed import text_of
 from obtask.model.spec import TaskSpec
 from obtask.model.status import Phase, TaskStatus
 from obtask.model.task import InvalidSpec, Key, Metadata, Task, Unreadable, is_finished, read_object, read_spec
@@ -129,5 +130,11 @@ def at_rest(body: Mapping[str, Any]) -> bool:
         return False
     meta = body["metadata"]
     annotations = meta.get("annotations") or {}
-    waiting = names.FINALIZER in (meta.get("finalizers") or ()) or member(body.get("spec"), "ttlSecondsAfterFinished") is not None
-    return not waiting and names.ACTION_ANNOTATION not in annotations and names.GROUP_ACTION_ANNOTATION not in annotations
+    given = names.ACTION_ANNOTATION in annotations or names.GROUP_ACTION_ANNOTATION in annotations
+    return not (names.FINALIZER in (meta.get("finalizers") or ()) or given or _unanswered(annotations, body["status"]))
+
+
+def _unanswered(annotations: Mapping[str, str], status: Mapping[str, Any]) -> bool:
+    noted = noted_command(annotations)
+    action = status.get("lastAction")
+    return noted is not None and not (isinstance(action, Mapping) and action.get("id") == noted.id)

@@ -162,7 +162,7 @@ class Locking:
     def look_again_in(self, task: Task, wake_at: datetime | None, now: datetime) -> timedelta | None:
         """Return when to look at a resting task again if nothing rings before; None for never."""
         if task.status.phase.finished:
-            return wake_at - now if wake_at else None
+            return None  # when its time is over is the cleaner's business
         latest = timedelta(seconds=RELOOK_SECONDS)
         if task.status.phase is Phase.WAITING:
             latest = self._refresh_pause(task)

@@ -78,6 +78,9 @@ class Engine:
             if isinstance(intent, Check):
                 self.checks.ask(task.key, intent.questions)
                 return None
+            if isinstance(intent, Delete):
+                await self._delete(task)
+                return await self._rest(task, Rest())
             if not await self._perform(task, intent):
                 return STOPPING_PAUSE if isinstance(intent, Stop) else None
         if self.longest_turn > 1 and began_at is not None and began_at == self.known.metadata(key):
@@ -163,12 +166,13 @@ class Engine:
                 return await self._finish(task)
             case LetGo():
                 return await self._let_go(task)
-            case Delete():
-                if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), Refusal):
-                    self.metrics.deleted.labels(Cause.AGE.value).inc()
-                return False
             case never:
                 assert_never(never)
+
+    async def _delete(self, task: Task) -> None:
+        """Delete a task at once whose time is over at its end. One that may not be deleted, or whose time is to come, is the cleaner's."""
+        if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), Refusal):
+            self.metrics.deleted.labels(Cause.AGE.value).inc()
 
     async def _finish(self, task: Task) -> bool:
         awaited = await self.locking.release(task)

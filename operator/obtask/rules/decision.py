@@ -77,5 +77,5 @@ class Delete:
     """Delete the task: its time after the end is over."""
 
 
-Deed = Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | LetGo | Delete
-Intent = Rest | Check | Deed
+Deed = Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | LetGo
+Intent = Rest | Check | Delete | Deed

@@ -31,14 +31,23 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A finished task, in as few words as the rule needs."""
+    """A finished task, in as few words as the rule needs. ``own_ttl``: its own time in seconds. ``spared``: nothing else ends it."""
 
     namespace: str
     name: str
     uid: str
     version: str
     finished_at: datetime
-    own_ttl: bool
+    own_ttl: int | None = None
+    spared: bool = False
+
+    @property
+    def over(self) -> datetime | None:
+        """When its own time is over; None if it has none, or if that is later than any date."""
+        try:
+            return None if self.own_ttl is None else self.finished_at + timedelta(seconds=self.own_ttl)
+        except OverflowError:
+            return None
 
 
 def is_kept_elsewhere(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
@@ -56,14 +65,18 @@ def may_be_kept_elsewhere(labels: Mapping[str, str], annotations: Mapping[str, s
 
 
 def surplus(tasks: Iterable[Finished], retention: Retention, now: datetime) -> list[tuple[Finished, Cause]]:
-    """Return which tasks are not kept and why, the one that finished first at the head.
+    """Return which tasks are not kept, and why, the one that finished first at the head.
 
-    The limit counts every one of these in a namespace; the time concerns only tasks that say none themselves.
+    The limit counts every one of these in a namespace that is not spared; the time concerns only tasks that say none themselves.
     """
     places: defaultdict[str, list[Finished]] = defaultdict(list)
+    found: list[tuple[Finished, Cause]] = []
     for task in tasks:
-        places[task.namespace].append(task)
-    found = [each for place in places.values() for each in _of_one_place(place, retention, now)]
+        if task.over is not None and task.over <= now:
+            found.append((task, Cause.AGE))
+        elif not (task.spared or retention.keeps_everything):
+            places[task.namespace].append(task)
+    found += [each for place in places.values() for each in _of_one_place(place, retention, now)]
     return sorted(found, key=lambda each: _age(each[0]))
 
 
@@ -77,7 +90,7 @@ def _of_one_place(tasks: list[Finished], retention: Retention, now: datetime) ->
 
 
 def _too_old(task: Finished, retention: Retention, now: datetime) -> bool:
-    if retention.ttl_seconds is None or task.own_ttl:
+    if retention.ttl_seconds is None or task.own_ttl is not None:
         return False
     return task.finished_at + timedelta(seconds=retention.ttl_seconds) <= now
 
