@@ -11,6 +11,7 @@ from tests.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
 from obtask import names
 from obtask.model.spec import Work
 from obtask.rules.unreadable import UNREADABLE
+from obtask.runtime import ending, watching
 from obtask.runtime.rights import purposes
 from obtask.settings import ACTIONS, read_settings
 
@@ -231,6 +232,37 @@ def test_replicas_stay_apart_as_told() -> None:
     assert affinity("defaults") == affinity("anywhere") == affinity("own-affinity") == []
     assert affinity("two-replicas") == ["preferredDuringSchedulingIgnoredDuringExecution"]
     assert affinity("apart") == ["requiredDuringSchedulingIgnoredDuringExecution"]
+
+
+ON_OTHER_NODES = [{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "x"}}}]
+
+
+@pytest.mark.parametrize(
+    ("values", "unavailable"),
+    [
+        ({}, 0),
+        ({"replicas": 3}, 0),
+        ({"replicas": 3, "antiAffinity": "required"}, 1),
+        ({"replicas": 1, "antiAffinity": "required"}, 0),
+        ({"replicas": 3, "antiAffinity": "required", "affinity": {"nodeAffinity": {}}}, 0),
+        ({"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": ON_OTHER_NODES}}}, 1),
+        ({"affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}}, 0),
+    ],
+)
+def test_a_rollout_comes_to_an_end_where_replicas_must_not_share_a_node(values: Body, unavailable: int) -> None:
+    """With as many replicas as nodes a surplus Pod could never be scheduled; elsewhere the next one is ready before one goes."""
+    strategy = one(values, "Deployment", "obtask-operator")["spec"]["strategy"]
+
+    assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": unavailable}}
+
+
+def test_the_kubelet_waits_as_long_as_the_operator_takes() -> None:
+    """What follows the grace period of attempts has to fit, too."""
+    pod = one({"settings": {"graceSeconds": 7}}, "Deployment", "obtask-operator")["spec"]["template"]["spec"]
+
+    assert pod["terminationGracePeriodSeconds"] == 7 + ending.MARGIN_SECONDS
+    parts = [ending.BEGUN_SECONDS, ending.CLEANUP_SECONDS, ending.RECORD_SECONDS, watching.STOP_SECONDS]
+    assert sum(parts) + max(ending.FLUSH_SECONDS, ending.RESIGN_SECONDS) + ending.CLOSE_SECONDS < ending.MARGIN_SECONDS
 
 
 def test_without_election_two_operators_never_run_at_once() -> None:

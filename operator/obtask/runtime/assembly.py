@@ -90,8 +90,8 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces, bounds=_bounds(settings))
     metrics, known = Metrics(_registry()), KnownTasks()
     events = EventRecorder(api, reporter=settings.runner, dropped=metrics.events_dropped.inc)
-    leads = (lambda: leadership.leads) if leadership else (lambda: True)
-    metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting, leads))
+    leads: Callable[[], bool] = (lambda: leadership.leads) if leadership else (lambda: True)
+    metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting if leads() else 0, leads))
     checks = Checks(actions.evaluator.fault, wakeups)
     opt_in = OptIn(api, time.monotonic) if settings.opt_in else None
     engine = Engine(tasks, known, board, attempts, locking, checks, events, metrics, clock, opt_in=opt_in)

@@ -69,6 +69,7 @@ class Inbox:
         if at_rest(body):
             self._engine.known.forget(key)
             self._engine.fading.discard(key)
+            self._engine.doubted.discard(key)
             self._wakeups.forget(key)
 
     def _gone(self, key: Key, uid: str) -> None:
@@ -79,6 +80,11 @@ class Inbox:
         key = self._engine.attempts.key_of(attempt) if attempt is not None else None
         if key is not None:
             self._wakeups.ring(key, urgent=True)
+
+    def forget_what_is_over(self) -> None:
+        """Drop what a standby remembers of tasks that came and went: it is the leader's business, and the sweep frees their Leases."""
+        self._engine.departed.clear()
+        self._wakeups.keep_only(self._engine.known.uids())
 
     def lease_gone(self, lease: Lease) -> None:
         """Take note of a Lease that was deleted."""

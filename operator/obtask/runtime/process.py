@@ -182,9 +182,7 @@ async def _work(operator: Operator) -> None:
         leading = asyncio.create_task(operator.leadership.leading())
         while not leading.done():
             await asyncio.wait({leading}, timeout=STANDBY_SECONDS)
-            # Whatever came and went meanwhile is none of our business; a Lease that it left is freed by the sweep.
-            operator.engine.departed.clear()
-            operator.wakeups.keep_only(operator.engine.known.uids())
+            operator.inbox.forget_what_is_over()
     async with asyncio.TaskGroup() as group:
         group.create_task(operator.workers.run())
         group.create_task(_sweep(operator))

@@ -1,0 +1,71 @@
+"""What a standby remembers, which hears of everything for weeks and works on nothing: what is there, and nothing of what was."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import ApiClient, Configuration
+
+from obtask import names
+from obtask.kube.api import Api
+from obtask.runtime.assembly import Operator, assemble
+from obtask.settings import Settings
+
+SPEC = {"type": "Cluster", "cluster": "c", "maintenance": "Global", "steps": [{"name": "s", "wait": {"seconds": 0}}]}
+TASKS = 300
+
+
+@pytest.fixture
+async def standby() -> Any:
+    """Return an operator that was never elected; it sends nothing."""
+    api = Api(ApiClient(Configuration()))
+    operator = assemble(Settings(runner="standby", leader_namespace="here"), api, lambda: datetime.now(UTC))
+    yield operator
+    await operator.actions.close()
+    await api.close()
+
+
+def task(name: str, version: int, phase: str, **metadata: Any) -> dict[str, Any]:
+    """Return a version of a task."""
+    moment = "2026-11-23T07:00:00Z"
+    meta = {"namespace": "prod", "name": name, "uid": f"uid-{name}", "resourceVersion": str(version), "creationTimestamp": moment}
+    status: dict[str, Any] = {"phase": phase} if phase == "Pending" else {"phase": phase, "observedGeneration": 1}
+    if phase == "Succeeded":
+        status["finishedAt"] = moment
+    return {"metadata": meta | metadata, "spec": SPEC, "status": status}
+
+
+def lives(operator: Operator, name: str, versions: Iterator[int], *, deleted: bool) -> None:
+    """Have a task come, run and end, as the watches tell of it."""
+    held = {"finalizers": [names.FINALIZER]}
+    for phase, metadata in (("Pending", {}), ("Waiting", {}), ("Running", held), ("Succeeded", held), ("Succeeded", {})):
+        change = "ADDED" if phase in {"Pending", "Waiting"} else "MODIFIED"  # an event that comes again is told as ADDED, too
+        operator.inbox.receive(names.PLURAL, change, task(name, next(versions), phase, **metadata))
+    if deleted:
+        operator.inbox.receive(names.PLURAL, "DELETED", task(name, next(versions), "Succeeded"))
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_nothing_is_left_of_what_has_ended(standby: Operator, deleted: bool) -> None:
+    """However many tasks came and went, and whether they were deleted or stay as finished ones."""
+    versions = count(1)
+    for number in range(TASKS):
+        lives(standby, f"t-{number}", versions, deleted=deleted)
+    standby.inbox.forget_what_is_over()
+
+    engine, board, wakeups = standby.engine, standby.board, standby.wakeups
+    assert (engine.known.uids(), engine.departed, engine.doubted, engine.fading, engine.told) == ({}, set(), set(), set(), set())
+    assert (board._tasks, board._domain_of, board._holding) == ({}, {}, {})
+    assert (wakeups.waiting, wakeups._again, wakeups._alarm_of, wakeups._alarms) == (0, set(), {}, [])
+    assert (engine.locking._shown_at, engine.locking._met) == ({}, {})
+    assert standby.metrics.registry.get_sample_value("obtask_tasks_due") == 0
+
+
+async def test_a_standby_has_nothing_due(standby: Operator) -> None:
+    """What it knows of is the leader's to do: the series would grow without end otherwise."""
+    standby.inbox.receive(names.PLURAL, "ADDED", task("one", 1, "Pending"))
+
+    assert standby.wakeups.waiting == 1
+    assert standby.metrics.registry.get_sample_value("obtask_tasks_due") == 0
