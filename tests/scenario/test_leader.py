@@ -67,6 +67,7 @@ def test_a_standby_takes_over_when_the_leader_ends_in_order(tasks: TaskClient, o
     assert first.stop() == 0
 
     tasks.command("held", "cancel")
+    tasks.wait_phase("held", "Failed")
     tasks.command("held", "skip")
     assert tasks.wait_phase("queued", "Succeeded")["progress"] == "1/1"
     assert leader(tasks) == "second"
