@@ -1,26 +1,33 @@
 """What a standby remembers, which hears of everything for weeks and works on nothing: what is there, and nothing of what was."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes.aio.client import ApiClient, Configuration
 
 from obtask import names
-from obtask.kube.api import Api
+from obtask.kube.client import connect
 from obtask.runtime.assembly import Operator, assemble
 from obtask.settings import Settings
 
 SPEC = {"type": "Cluster", "cluster": "c", "maintenance": "Global", "steps": [{"name": "s", "wait": {"seconds": 0}}]}
 TASKS = 300
+KUBECONFIG = """
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {token: t}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+"""
 
 
 @pytest.fixture
-async def standby() -> Any:
+async def standby(tmp_path: Path) -> AsyncIterator[Operator]:
     """Return an operator that was never elected; it sends nothing."""
-    api = Api(ApiClient(Configuration()))
+    (tmp_path / "kubeconfig").write_text(KUBECONFIG)
+    api = await connect(str(tmp_path / "kubeconfig"))
     operator = assemble(Settings(runner="standby", leader_namespace="here"), api, lambda: datetime.now(UTC))
     yield operator
     await operator.actions.close()
