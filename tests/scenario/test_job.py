@@ -204,6 +204,41 @@ def test_pods_that_cannot_run(tasks: TaskClient, settings: Settings, image: str,
     assert said in failed["message"]
 
 
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(
+    ("image", "changed"),
+    [("node/missing", False), ("node/misconfigured", False), ("node/unschedulable", False), ("node/oom", True), ("node/any", True)],
+)
+def test_only_what_has_begun_is_undone(tasks: TaskClient, settings: Settings, image: str, changed: bool) -> None:
+    """A Job whose pod never ran has changed nothing, so that a rollback runs no pod either."""
+    undo = {"job": {"image": "node/any", "command": ["sh", "-c", "true"]}}
+    tasks.create("stuck", steps=[job_step("s", "exit 1", image, timeoutSeconds=6, rollback=undo)])
+    with operator_thread(replace(settings, pod_start_seconds=2)):
+        [sub] = tasks.wait_phase("stuck", "Failed")["steps"][0]["subtasks"]
+        assert sub["changed"] is changed
+
+        tasks.command("stuck", "rollback")
+
+        [sub] = tasks.wait_let_go("stuck", "RolledBack")["steps"][0]["subtasks"]
+    assert sub.get("rollbackAttempts", 0) == changed
+    assert len(jobs(tasks)) == 1 + changed
+
+
+@pytest.mark.usefixtures("node")
+def test_a_job_that_another_operator_made_may_have_run(tasks: TaskClient, operator_process: OperatorProcess) -> None:
+    """Its pod waits for a node, as far as this operator has seen: who knows what was before."""
+    operator_process.start()
+    tasks.create("stuck", steps=[job_step("s", "true", "node/unschedulable")])
+    happens(lambda: pods(tasks), "a pod")
+    operator_process.kill()
+    operator_process.start()
+
+    tasks.command("stuck", "cancel")
+
+    [sub] = tasks.wait_phase("stuck", "Failed")["steps"][0]["subtasks"]
+    assert sub["changed"] is True
+
+
 @pytest.mark.usefixtures("operator", "node")
 def test_a_pod_without_a_node_says_so(tasks: TaskClient) -> None:
     """While no node fits, the subtask's message says it; the attempt ends with its time."""

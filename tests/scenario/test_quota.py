@@ -41,6 +41,22 @@ def test_a_job_waits_for_a_place_in_the_quota(tasks: TaskClient) -> None:
     assert only({"status": ended})["attempts"] == 1
 
 
+@pytest.mark.usefixtures("operator", "node")
+def test_a_job_that_got_no_place_has_changed_nothing(tasks: TaskClient) -> None:
+    """Its time is over: the failure names the quota, and a rollback has nothing to undo."""
+    quota(tasks, "jobs.batch", 1000)
+    tasks.create("load", steps=[job_step("s", "true", timeoutSeconds=3, rollback={"job": {"image": "node/any"}})])
+    failed = tasks.wait_phase("load", "Failed")
+    assert failed["failedSubtask"]["reason"] == "Timeout"
+    assert 'ResourceQuota "few"' in failed["failedSubtask"]["message"]
+    assert only({"status": failed})["changed"] is False
+
+    tasks.command("load", "rollback")
+
+    undone = only({"status": tasks.wait_let_go("load", "RolledBack")})
+    assert (undone["message"], undone.get("rollbackAttempts", 0)) == ("nothing to undo: it changed nothing", 0)
+
+
 @pytest.mark.usefixtures("operator")
 def test_a_changed_object_is_tried_again(tasks: TaskClient, kubectl: Kubectl) -> None:
     """A full quota is Forbidden, too, but not for ever: automatic retries apply to it, and not to a missing right."""

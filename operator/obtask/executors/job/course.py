@@ -1,7 +1,7 @@
 """Owns the course of a Job that is there: telling how far it is, stopping it, and having its log whole at its end."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from obtask.executors.job.ending import cut_short, is_alive, is_done, is_finished, is_leaving, outcome, stopped, undeserved
@@ -85,10 +85,12 @@ class Course:
         """Return the end, once no container runs any more and the log is complete."""
         if any(is_alive(pod) for pod in pods):
             return await self._until_stopped(entry, pods)
+        for pod in pods:
+            entry.note(pod)
         await self.hide(entry, entry.job or job_manifest(entry.attempt, self._clock()), again=True)
         await self._logs.collect(entry, pods)
         entry.log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
-        return end
+        return replace(end, untouched=entry.untouched) if isinstance(end, Failed) else end
 
     async def stop(self, entry: Entry, job: Json, why: Failed) -> Running:
         """Have the Job end for good, for this reason."""

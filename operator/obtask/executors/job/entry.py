@@ -108,6 +108,11 @@ class Entry:
         late = f"did not end within {(deadline - begun).total_seconds() if deadline else 0:g} s"
         return f"{late}: {self.waits_for}" if self.waits_for else late
 
+    @property
+    def untouched(self) -> bool:
+        """Whether it is sure that no pod of the attempt has begun: this operator made the Job, or did not get that far, and saw it all."""
+        return self.asked and self.begun is None and not self.started and (self.witnessed or not self.existed)
+
     def say(self, text: str) -> None:
         """Write a line into the log, unless it is what was said last."""
         if text != self.said:

@@ -79,7 +79,7 @@ class JobExecutor:
         job = await self._read.job(entry)
         if job is None:
             if not entry.existed:
-                entry.end = Failed(FailureReason.CANCELLED, "cancelled before its Job was made")
+                entry.end = Failed(FailureReason.CANCELLED, "cancelled before its Job was made", untouched=entry.untouched)
         elif entry.owns(job) and not is_finished(job) and stopped(job) is None:
             await self._course.stop(entry, job, Failed(FailureReason.CANCELLED, "cancelled"))
 
@@ -157,7 +157,8 @@ class JobExecutor:
             await self._course.hide(entry, job_manifest(attempt, now))
             return await self._course.over(entry, pods, self._deleted(entry, pods, events))
         if entry.is_late(now):
-            return Failed(FailureReason.TIMEOUT, f"{entry.too_long}: there is no Job{f': {entry.said}' if entry.said else ''}")
+            text = f"{entry.too_long}: there is no Job{f': {entry.said}' if entry.said else ''}"
+            return Failed(FailureReason.TIMEOUT, one_line(text), untouched=entry.untouched)
         if now - attempt.started_at > EVENTS_KEPT:
             return Lost()
         if not entry.asked:
@@ -189,4 +190,4 @@ class JobExecutor:
                 return await self._course.copied(entry, job, Failed(FailureReason.NOT_FOUND, f"{deleted}, which is stopped"))
             left = Failed(FailureReason.NOT_FOUND, f"{deleted}, which is left alone")
             return await self._course.over(entry, await self._read.pods(entry), left)
-        return Failed(FailureReason.POD_FAILED, f"{foreign(entry.name)}; delete it, then retry")
+        return Failed(FailureReason.POD_FAILED, f"{foreign(entry.name)}; delete it, then retry", untouched=entry.untouched)
