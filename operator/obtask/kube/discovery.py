@@ -8,12 +8,13 @@ from obtask.kube.api import BadName, Refusal, Requests, path_of
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A kind as the API server serves it."""
+    """A kind as the API server serves it. ``with_status``: its status is changed apart from the rest, at a path of its own."""
 
     api_version: str
     kind: str
     plural: str
     namespaced: bool
+    with_status: bool = False
 
     def collection(self, namespace: str | None) -> str:
         """Return the path of all objects of the kind, in a namespace if the kind has them."""
@@ -33,6 +34,10 @@ class Discovery:
         known = self._known.get((api_version, kind))
         return known or await self._ask(api_version, kind)
 
+    def forget(self, served: Served) -> None:
+        """Take note that the API server says that it has no such kind: what was remembered of it is not true any more."""
+        self._known.pop((served.api_version, served.kind), None)
+
     async def _ask(self, api_version: str, kind: str) -> Served | Refusal:
         missing = Refusal(404, "NotFound", f'the API server has no kind "{kind}" in {api_version}')
         try:
@@ -49,12 +54,23 @@ class Discovery:
         return served
 
 
+def is_about_kind(refusal: Refusal) -> bool:
+    """Return whether a refusal says that there are no objects of the kind at all, rather than not this one.
+
+    An API server has these words for paths that it does not serve; of an object that is missing it gives the name.
+    """
+    words = refusal.message.strip()
+    return refusal.missing and (words == "404 page not found" or "could not find the requested resource" in words)
+
+
 def _served(api_version: str, kind: str, resources: Any) -> Served | None:
     """Return how a discovery document says that the kind is served; what is no description of a kind is passed over."""
-    for found in resources if isinstance(resources, list) else ():
+    listed = resources if isinstance(resources, list) else []
+    for found in listed:
         match found:
             case {"kind": str(its), "name": str(plural), "namespaced": bool(namespaced)} if its == kind and "/" not in plural:
-                return Served(api_version, kind, plural, namespaced)
+                status = any(isinstance(one, dict) and one.get("name") == f"{plural}/status" for one in listed)
+                return Served(api_version, kind, plural, namespaced, with_status=status)
     return None
 
 

@@ -11,7 +11,7 @@ from obtask.executors.resource.refusals import FORBIDDEN, GONE, INTERNAL_ERROR, 
 from obtask.executors.resource.target import Named, Target
 from obtask.executors.waiting import pauses
 from obtask.kube.api import BadName, Json, Refusal, Unavailable
-from obtask.kube.discovery import Discovery
+from obtask.kube.discovery import Discovery, Served, is_about_kind
 from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
@@ -22,6 +22,7 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 8.0
 ASK_AGAIN_SECONDS = 15.0
 SHOWN_TROUBLE = 300
+KIND_PAUSES = (0.25, 0.5, 1.0, 1.5, 1.75)
 
 _T = TypeVar("_T")
 
@@ -53,6 +54,7 @@ class Conversation:
         self._rooms = rooms
         self._has_room = False
         self._watch_seconds = watch_seconds
+        self.kind_is_gone = False  # what is known of where the object is does not hold any more: find it again
 
     @asynccontextmanager
     async def room(self) -> AsyncGenerator[None]:
@@ -68,8 +70,9 @@ class Conversation:
                 self._has_room = False
 
     async def find(self, wanted: Named, namespace: str) -> Target | Failed:
-        """Return where the object is; the kind may be one that the API server does not have."""
-        served = await self.persist(lambda: self._discovery.find(wanted.api_version, wanted.kind))
+        """Return where the object is; the kind may be one that the API server does not have, or does not have yet."""
+        self.kind_is_gone = False
+        served = await self._served(wanted)
         if isinstance(served, Refusal):
             return self.failed(served)
         target = Target(served, (wanted.namespace or namespace) if served.namespaced else None, wanted.name)
@@ -79,9 +82,28 @@ class Conversation:
             return Failed(FailureReason.NOT_FOUND, str(error))
         return target
 
+    async def _served(self, wanted: Named) -> Served | Refusal:
+        """Ask for some seconds: whoever has just made the CRD expects the kind to be there."""
+        told = False
+        for pause in (*KIND_PAUSES, None):
+            served = await self.persist(lambda: self._discovery.find(wanted.api_version, wanted.kind))
+            if pause is None or not isinstance(served, Refusal) or not served.missing:
+                break
+            if not told:
+                self.log.write(f"{served.message} yet: asking again for {sum(KIND_PAUSES):g} s")
+                told = True
+            await self._sleep(pause)
+        return served
+
+    def _note(self, answer: object, served: Served) -> None:
+        if isinstance(answer, Refusal) and is_about_kind(answer):
+            self._discovery.forget(served)
+            self.kind_is_gone = True
+
     async def read(self, target: Target) -> Json | Refusal:
         """Return the object as it is now."""
         answer = await self.persist(lambda: self._impersonation.send(self.account, "GET", target.path))
+        self._note(answer, target.served)
         return answer if isinstance(answer, Refusal) else _meant(target, answer.body)
 
     async def write(

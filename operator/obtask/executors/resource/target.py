@@ -43,6 +43,11 @@ class Target:
         return self.collection + path_of(self.name)
 
     @property
+    def status_path(self) -> str:
+        """The path of its status, if that is changed apart."""
+        return self.path + path_of("status")
+
+    @property
     def identity(self) -> tuple[str, str, str | None, str]:
         """API version, kind, namespace and name."""
         return self.served.api_version, self.served.kind, self.namespace, self.name

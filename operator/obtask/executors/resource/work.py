@@ -83,14 +83,10 @@ class ResourceWork:
         changed = attempt.counterpart if action.restore else action
         if not isinstance(changed, ResourceAction):
             return Failed(FailureReason.NOT_FOUND, "restore has nothing to put back: the subtask changes no object")
-        target = await conversation.find(named(changed), attempt.namespace)
-        if action.restore:
-            did = await restore(conversation, self._keeping, attempt, target)
-        elif isinstance(target, Target):
-            async with conversation.room():
-                did = await change(conversation, self._keeping, attempt, action, target)
-        else:
-            return target
+        target, did = await self._change(conversation, attempt, action, changed)
+        if isinstance(did, Failed) and conversation.kind_is_gone:
+            # It was remembered where the kind is served, and that is not so any more: go on with what is true now.
+            target, did = await self._change(conversation, attempt, action, changed)
         if isinstance(did, Failed):
             return did
         if action.until is None or isinstance(target, Failed):
@@ -98,3 +94,14 @@ class ResourceWork:
         judge = Judge(self._expressions, attempt.namespace, Vocabulary.RESOURCE, discreet=target.is_secret)
         seen = await until_holds(conversation, target, action.until, judge)
         return seen if isinstance(seen, Failed) else Succeeded(one_line(f"{did}; {seen}"))
+
+    async def _change(
+        self, conversation: Conversation, attempt: Attempt, action: ResourceAction, changed: ResourceAction
+    ) -> tuple[Target | Failed, str | Failed]:
+        target = await conversation.find(named(changed), attempt.namespace)
+        if action.restore:
+            return target, await restore(conversation, self._keeping, attempt, target)
+        if isinstance(target, Failed):
+            return target, target
+        async with conversation.room():
+            return target, await change(conversation, self._keeping, attempt, action, target)
