@@ -242,6 +242,19 @@ async def test_the_rest_of_a_line_that_is_too_long_has_the_time_of_its_beginning
     assert lines[-1] == f"{SHOWN} next"
 
 
+@pytest.mark.parametrize("letter", ["é", "租", "𠀀"])
+@pytest.mark.parametrize("size", [997, LONGEST_LINE + 1])
+async def test_a_long_line_is_cut_between_letters(letter: str, size: int) -> None:
+    """Wherever the kubelet's pieces end, no letter is taken to pieces."""
+    text = letter * (3 * LONGEST_LINE // len(letter.encode()))
+    stream = f"{AT} x{text}\n".encode()
+
+    lines = await copied(*(stream[start : start + size] for start in range(0, len(stream), size)))
+
+    assert len(lines) > 1
+    assert "".join(line.split(" ", 1)[1] for line in lines) == f"x{text}"
+
+
 @pytest.mark.parametrize("time", ["\u0662\u0660\u0662\u0666-11-22T22:42:04Z", "2026-11-22 22:42:04Z", "2026-11-22T22:42:04+08:00"])
 async def test_what_is_no_time_of_the_kubelet_is_text(time: str) -> None:
     """Such a line has no time of its own."""

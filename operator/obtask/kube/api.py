@@ -10,6 +10,7 @@ from urllib.parse import quote
 from obtask import names
 from obtask.kube.foreign import TooDeep, parse, parse_shallow, parse_task
 from obtask.model.constraints import SEGMENT_RULE, is_path_segment
+from obtask.model.utf8 import beginning
 
 Json = dict[str, Any]
 
@@ -86,6 +87,7 @@ class Streams(Requests, Protocol):
 
 
 RETRYABLE = frozenset({401, 408, 429})
+SHOWN_BYTES = 200  # of what is no answer of the API server
 LONGEST_SHOWN = 64  # of a name that is none
 OWN_OBJECTS, NAME = f"/apis/{names.GROUP}/", 7  # the place of the name in the path of one object; that of a list ends before
 
@@ -129,7 +131,7 @@ def _object(value: Any) -> Json:
 
 
 def _message(data: bytes) -> str:
-    return str(_parsed(data).get("message") or data[:200].decode(errors="replace"))
+    return str(_parsed(data).get("message") or beginning(data, SHOWN_BYTES))
 
 
 class BadName(ValueError):  # noqa: N818 - what the part is

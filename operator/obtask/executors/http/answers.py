@@ -92,10 +92,10 @@ def status_line(status: int) -> str:
 def _body(answer: Answer) -> Any:
     """Return JSON as values where the server says so, or where it can be nothing else; otherwise the text."""
     kind, start = answer.content_type, answer.text.lstrip()[:1]
-    if not answer.cut and (kind.endswith(("/json", "+json")) or start in ("{", "[")):
+    if not answer.cut and (kind.endswith(("/json", "+json", "-json")) or start in ("{", "[")):
         try:
             large = _LARGE.search(answer.text) is not None  # looking at each number takes three times as long
-            value = json.loads(answer.text, parse_int=_integer if large else None, parse_constant=_no_constant)
+            value = json.loads(answer.text, strict=False, parse_int=_integer if large else None, parse_constant=_no_constant)
             return _value(value) if "\\u" in answer.text else value  # only escapes make texts that CEL does not take
         except (ValueError, RecursionError):
             pass  # it is no JSON, whatever it says

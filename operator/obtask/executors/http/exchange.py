@@ -1,7 +1,7 @@
 """Owns one exchange with a server: a request, the redirects that may be followed, the bounded answer, and the log of it."""
 
 import asyncio
-import codecs
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -11,6 +11,7 @@ import aiohttp
 from obtask.executors.base import Log
 from obtask.executors.hosts import HostRefused
 from obtask.executors.http.answers import KEPT_BYTES, Answer, Refused, Unreached, status_line
+from obtask.executors.http.decoding import decoded, unpacked
 from obtask.executors.http.requests import Request, redirected
 from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import SMALL_BYTES, Share
@@ -26,10 +27,7 @@ LOGGED_BODY = 4096
 LONGEST_FORM = 6  # times as long as itself is a secret in which every character is written as \u0041
 SHOWN_LINE = 300
 CHUNK = 64 * 1024
-# The server names its character set; some of those that Python knows take minutes for a megabyte.
-CHARSETS = frozenset(
-    {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252", "utf-16", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"}
-)
+_ENCODING = re.compile(r"content-encoding: ?([-\w ()]{1,40})", re.IGNORECASE)
 
 
 class Exchange:
@@ -167,18 +165,13 @@ async def _read(response: aiohttp.ClientResponse, share: Share) -> Answer:
         if not chunk:
             break
         kept += chunk
+    if response.headers.get("Content-Encoding", "").strip().lower() == "x-gzip":
+        kept = unpacked(kept, KEPT_BYTES + 1)
     cut = len(kept) > KEPT_BYTES
     del kept[KEPT_BYTES:]
     headers = tuple(response.headers.items())
-    return Answer(response.status, headers, _decoded(bytes(kept), response.charset), len(kept), cut)
-
-
-def _decoded(data: bytes, charset: str | None) -> str:
-    try:
-        known = codecs.lookup(charset or "utf-8").name
-    except LookupError:
-        known = "utf-8"
-    return data.decode(known if known in CHARSETS else "utf-8", "replace")
+    text = decoded(bytes(kept), response.headers.get("Content-Type", ""), cut=cut)
+    return Answer(response.status, headers, text, len(kept), cut)
 
 
 def _stopped(answer: Answer, why: str) -> Answer:
@@ -203,6 +196,8 @@ def _why(error: Exception, where: str) -> str:
             return f"{where}: the answer is large, and takes too long to come"
         case Disconnected():
             return f"{where}: {error}"
+        case aiohttp.ClientResponseError() if (encoding := _ENCODING.search(str(error))) is not None:
+            return f"{where} answers in an encoding that was not asked for and cannot be read: {encoding[1].strip()}"
         case aiohttp.ClientPayloadError():
             return f"{where}: the answer broke off"
         case aiohttp.ClientResponseError():

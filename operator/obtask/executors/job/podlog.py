@@ -12,6 +12,7 @@ from obtask.executors.job.ending import container_statuses
 from obtask.executors.job.restraint import BYTES_OF_A_TURN, FULL_PAUSE_SECONDS, LINES_OF_A_TURN, Restraint, weight
 from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.jobs import LOG_BYTES, Jobs
+from obtask.model.utf8 import unfinished
 
 Json = dict[str, Any]
 
@@ -214,7 +215,8 @@ async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, boo
             yield bytes(rest), begins, True
             rest, begins = bytearray(other), True
         if len(rest) > LONGEST_LINE:
-            yield bytes(rest), begins, False
-            rest, begins = bytearray(), False
+            end = len(rest) - unfinished(rest)
+            yield bytes(rest[:end]), begins, False
+            rest, begins = rest[end:], False
     if rest:
         yield bytes(rest), begins, None
