@@ -23,8 +23,11 @@ class Settings:
     kubeconfig: str | None = None
     namespaces: tuple[str, ...] = ()
     workers: int = 32
+    workers_per_namespace: int = 8
     in_process_attempts: int = 256
     in_process_attempts_per_namespace: int = 64
+    lookups_per_namespace: int = 8
+    followed_logs_per_namespace: int = 8
     grace_seconds: float = 20.0
     sweep_seconds: float = 30.0
     pod_start_seconds: float = 120.0
@@ -81,12 +84,16 @@ def _refuse_unknown(environment: Mapping[str, str], known: set[str]) -> None:
 
 
 def _read(environment: Mapping[str, str]) -> Settings:
+    workers = _whole(environment, "OBTASK_WORKERS", 32, lowest=1, highest=256)
     return Settings(
         kubeconfig=environment.get("KUBECONFIG") or None,
         namespaces=_namespaces(environment, "OBTASK_NAMESPACES"),
-        workers=_whole(environment, "OBTASK_WORKERS", 32, lowest=1, highest=256),
+        workers=workers,
+        workers_per_namespace=_whole(environment, "OBTASK_WORKERS_PER_NAMESPACE", max(1, workers // 4), lowest=1, highest=256),
         in_process_attempts=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS", 256, lowest=1, highest=1024),
         in_process_attempts_per_namespace=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS_PER_NAMESPACE", 64, lowest=1, highest=1024),
+        lookups_per_namespace=_whole(environment, "OBTASK_LOOKUPS_PER_NAMESPACE", 8, lowest=1, highest=64),
+        followed_logs_per_namespace=_whole(environment, "OBTASK_FOLLOWED_LOGS_PER_NAMESPACE", 8, lowest=1, highest=32),
         grace_seconds=_whole(environment, "OBTASK_GRACE_SECONDS", 20, lowest=0, highest=3600),
         sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
         pod_start_seconds=_whole(environment, "OBTASK_POD_START_SECONDS", 120, lowest=1, highest=86400),

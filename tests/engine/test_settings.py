@@ -13,6 +13,8 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     assert settings.kubeconfig is None
     assert settings.namespaces == ()
     assert (settings.workers, settings.in_process_attempts) == (32, 256)
+    assert (settings.workers_per_namespace, settings.in_process_attempts_per_namespace) == (8, 64)
+    assert (settings.lookups_per_namespace, settings.followed_logs_per_namespace) == (8, 8)
     assert settings.pod_start_seconds == 120
     assert (settings.leader_namespace, settings.metrics_address, settings.health_address) == (None, None, None)
     assert settings.log_format == "text"
@@ -35,7 +37,7 @@ def test_settings_are_read() -> None:
     settings = read_settings(environment)
 
     assert settings.namespaces == ("a", "b")
-    assert settings.workers == 4
+    assert (settings.workers, settings.workers_per_namespace) == (4, 1)
     assert settings.actions == ("sql", "job")
     assert settings.service_account == ("obtask-system", "obtask-operator")
     assert settings.opt_in

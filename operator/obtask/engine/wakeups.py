@@ -57,14 +57,15 @@ class _Lines:
 
 
 class _Share:
-    """How many turns a namespace may have at once: most while it is alone, a quarter while others come too.
+    """How many turns a namespace may have at once: most of them while it is alone, ``most`` while others come too.
 
-    A quarter, and no more than are left for the others: a namespace whose turns take long does not keep all workers, and one with many
+    That, and no more than are left for the others: a namespace whose turns take long does not keep all workers, and one with many
     turns does not fill the loop.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, most: int) -> None:
         self._workers = workers
+        self._most = most
         # Who came last, and who came last apart from that one.
         self._newest = ("", -ALONE_AFTER_SECONDS)
         self._newest_other = ("", -ALONE_AFTER_SECONDS)
@@ -79,18 +80,18 @@ class _Share:
         """Return the number of turns that the namespace may have at once, while so many are under way."""
         _, others_came = self._newest_other if namespace == self._newest[0] else self._newest
         if now - others_came >= ALONE_AFTER_SECONDS:
-            return max(1, self._workers - self._workers // 4)
-        return max(1, min(self._workers // 4, self._workers - busy))
+            return max(self._most, self._workers - self._workers // 4)
+        return max(1, min(self._most, self._workers - busy))
 
 
 class Wakeups:
     """Rings and alarms of tasks. A ring during a task's turn leads to one more turn; rings before a turn are one.
 
-    ``workers`` is how many turns there can be at once, shared among the namespaces.
+    ``workers`` is how many turns there can be at once; ``most`` is how many of them a namespace has while others come too.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
-        self._share = None if workers is None else _Share(workers)
+    def __init__(self, workers: int | None = None, most: int | None = None) -> None:
+        self._share = None if workers is None else _Share(workers, most or max(1, workers // 4))
         self._due = _Lines()
         self._urgent = _Lines()
         self._in_a_row = 0

@@ -16,7 +16,6 @@ from obtask.shares import Threads
 __all__ = ["ANYWHERE", "HostPolicy", "HostRefused", "reachable", "share_of"]
 
 LOOKUP_THREADS = 64
-LOOKUPS_PER_NAMESPACE = 8
 LOOKUP_SECONDS = 8.0  # less than any connection may take to be made
 
 Found = list[tuple[socket.AddressFamily, str]]

@@ -9,7 +9,7 @@ from datetime import datetime
 from obtask.engine.secrets import SecretConnections
 from obtask.executors.base import Executor
 from obtask.executors.evaluation.evaluator import Evaluator
-from obtask.executors.hosts import LOOKUP_THREADS, LOOKUPS_PER_NAMESPACE, Reach
+from obtask.executors.hosts import LOOKUP_THREADS, Reach
 from obtask.executors.http.work import HttpWork
 from obtask.executors.inprocess import InProcess
 from obtask.executors.job.course import Tools as JobTools
@@ -84,7 +84,8 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
         Slots(settings.in_process_attempts, most=settings.in_process_attempts_per_namespace) for _ in range(5)
     )
     pace = Pace(TURNS_PER_SECOND, burst=TURNS_AT_ONCE)
-    secrets, hosts = SecretConnections(objects), Reach(settings.allowed_hosts, threads=Threads(LOOKUP_THREADS, most=LOOKUPS_PER_NAMESPACE))
+    secrets = SecretConnections(objects)
+    hosts = Reach(settings.allowed_hosts, threads=Threads(LOOKUP_THREADS, most=settings.lookups_per_namespace))
     evaluator = Evaluator()
     large = LargeAnswers()
     clock, confirmed = around.clock, around.confirmed
@@ -102,7 +103,10 @@ def build_actions(settings: Settings, api: Api, objects: Objects, around: Surrou
     changing = ResourceWork(*parts, record=records.record, confirmed=confirmed, expressions=evaluator)
     inner = InProcess(changing, clock=clock, slots=acting_slots, idle=watches, pace=pace, on_end=around.on_news)
     resource = Resumable(inner, records)
-    jobs = JobExecutor(JobTools(Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds, around.nonces))
+    job_tools = JobTools(
+        Jobs(api), PodSecrets(objects), clock, confirmed, settings.pod_start_seconds, around.nonces, settings.followed_logs_per_namespace
+    )
+    jobs = JobExecutor(job_tools)
     executors: dict[type[Action], Executor] = {
         SqlAction: sql,
         HttpAction: http,

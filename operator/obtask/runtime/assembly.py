@@ -67,7 +67,7 @@ class Operator:
 
 def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Operator:
     """Put an operator together. Nothing runs yet. Needs a running event loop."""
-    wakeups = Wakeups(settings.workers)
+    wakeups = Wakeups(settings.workers, settings.workers_per_namespace)
 
     def way_free(domain: Domain) -> None:
         for key in board.next_keys(domain):

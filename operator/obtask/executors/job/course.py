@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from obtask.executors.job.ending import cut_short, is_alive, is_done, is_finished, is_leaving, outcome, stopped, undeserved
 from obtask.executors.job.entry import Entry
-from obtask.executors.job.following import Following
+from obtask.executors.job.following import MOST_OF_A_NAMESPACE, Following
 from obtask.executors.job.manifest import job_manifest
 from obtask.executors.job.once import created_pods, second_run
 from obtask.executors.job.podlog import started_containers
@@ -36,6 +36,7 @@ class Tools:
     confirmed: Callable[[], Awaitable[None]]
     pod_start_seconds: float
     nonces: Nonces
+    followed_logs: int = MOST_OF_A_NAMESPACE
 
 
 class Course:

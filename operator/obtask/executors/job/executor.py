@@ -36,7 +36,7 @@ class JobExecutor:
         self._tools = tools
         self._clock = tools.clock
         self._read = Reading(tools.jobs, tools.clock)
-        self._logs = Following(PodLog(tools.jobs))
+        self._logs = Following(PodLog(tools.jobs), most_of_a_namespace=tools.followed_logs)
         self._course = Course(tools, self._read, self._logs)
         self._leftovers = Leftovers(tools.jobs, tools.confirmed)
         self._entries: dict[AttemptId, Entry] = {}

@@ -15,7 +15,7 @@ OPEN_SECONDS = 10.0
 DRAIN_SECONDS = 30.0
 # Each one keeps a connection to the API server for as long as a container runs; the operator needs some for itself.
 MOST_FOLLOWED = 32
-MOST_OF_A_NAMESPACE = 8
+MOST_OF_A_NAMESPACE = 8  # unless a setting says otherwise
 # The others are read in turn.
 MOST_POLLED = 8
 MOST_POLLED_OF_A_NAMESPACE = 4
@@ -27,9 +27,9 @@ LONGEST_PAUSE = 30.0
 class Following:
     """The logs that are being read."""
 
-    def __init__(self, logs: PodLog) -> None:
+    def __init__(self, logs: PodLog, *, most_of_a_namespace: int) -> None:
         self._logs = logs
-        self._slots = Slots(MOST_FOLLOWED, most=MOST_OF_A_NAMESPACE)
+        self._slots = Slots(MOST_FOLLOWED, most=most_of_a_namespace)
         self._polls = Slots(MOST_POLLED, most=MOST_POLLED_OF_A_NAMESPACE)
         self._pace = Pace(POLLS_PER_SECOND, burst=POLLS_PER_SECOND)
         self._tasks: set[asyncio.Task[None]] = set()
