@@ -7,7 +7,8 @@ from tests.unit.builders import a_mended_task, a_task, failed
 from tests.unit.world import World
 
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import Phase, SubtaskPhase
+from obtask.model.status import FailureReason, Phase, SubtaskPhase
+from obtask.rules.progress import replace_step
 
 
 def world_of(**options: object) -> World:
@@ -113,3 +114,42 @@ def test_what_was_undone_before_a_retry_is_no_longer_changed() -> None:
     end(world, "load", Succeeded("already done", untouched=True))
 
     assert world.subtask("load").changed is False
+
+
+def test_an_interrupted_attempt_may_have_changed_something() -> None:
+    """Nobody knows how far it got: it is undone."""
+    world = world_of()
+    world.crash()
+    world.run()
+    assert world.status.failed_subtask is not None
+    assert world.status.failed_subtask.reason is FailureReason.INTERRUPTED
+    assert world.subtask("load").changed is True
+
+    world.command("rollback")
+
+    assert world.live == ["-load"]
+
+
+def test_an_attempt_that_goes_on_after_a_crash_does_not_forget_it() -> None:
+    """The one that was run again finds the work done: by the one before, for all that is known."""
+    world = world_of(interrupted="Rerun")
+    world.crash()
+    world.run()
+
+    end(world, "load", Succeeded("already done", untouched=True))
+
+    assert (world.subtask("load").attempts, world.subtask("load").changed) == (2, True)
+
+
+def test_what_an_older_operator_began_may_be_changed() -> None:
+    """It did not record it: neither an attempt of it that goes on here, nor one after it, is taken for the first."""
+    world = world_of()
+    older = world.subtask("load").model_copy(update={"changed": None})
+    step = world.step("load").model_copy(update={"subtasks": (older,)})
+    world.api.write_status(replace_step(world.status, step))
+
+    end(world, "load", UNTOUCHED)
+
+    assert world.subtask("load").changed is not False
+    world.command("rollback")
+    assert world.live == ["-load"]

@@ -15,6 +15,7 @@ from obtask.executors.job.secrets import PodSecrets
 from obtask.executors.job.waiting import Hold, has_run_main, lingering, no_pod_hold, pod_hold
 from obtask.kube.api import Json, Refusal
 from obtask.kube.jobs import Jobs
+from obtask.kube.refusals import explained
 from obtask.model.attempt import Failed, Outcome, Running, Seen, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -79,7 +80,7 @@ class Course:
             await self._tools.confirmed()
             answer = await self._tools.jobs.stop(copy, end.reason.value, one_line(end.message))
             if isinstance(answer, Refusal):
-                entry.say(f"Job {entry.name} cannot be stopped: {answer.message}")
+                entry.say(f"Job {entry.name} cannot be stopped: {explained(answer)}")
         return Running("stopping", self._clock() + SOON)
 
     async def over(self, entry: Entry, pods: list[Json], end: Outcome) -> Seen:
@@ -104,7 +105,7 @@ class Course:
         if isinstance(answer, Refusal):
             entry.doubt()
             if not (answer.missing or answer.conflict):
-                entry.say(f"Job {entry.name} cannot be stopped: {answer.message}")
+                entry.say(f"Job {entry.name} cannot be stopped: {explained(answer)}")
                 return Running(one_line(entry.said), self._clock() + POD_PAUSE)
         else:
             entry.learn(answer, self._clock())

@@ -12,6 +12,7 @@ from obtask.executors.job.ending import container_statuses
 from obtask.executors.job.restraint import BYTES_OF_A_TURN, FULL_PAUSE_SECONDS, LINES_OF_A_TURN, Restraint, weight
 from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.jobs import LOG_BYTES, Jobs
+from obtask.kube.refusals import explained
 from obtask.model.utf8 import unfinished
 
 Json = dict[str, Any]
@@ -117,7 +118,7 @@ class PodLog:
         if copy.cut is not None:
             copy.log.write(*copy.cut)
         if not copy.ended:
-            copy.say(f"cannot be read: {refused.message}")
+            copy.say(f"cannot be read: {explained(refused)}")
 
     async def _end(self, copy: Copy) -> None:
         copy.say(f"is longer than {LOG_BYTES} bytes: its last lines follow")

@@ -1,6 +1,7 @@
 """Owns the order of one obshell attempt: start an operation, or take up what the attempt before left; then follow to the end."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 
 from obtask.executors.evaluation.evaluator import first_fault
@@ -45,7 +46,7 @@ class Run:
         context.watcher.tell("connecting")
         invalid = await first_fault(context.tools.expressions, context.attempt.namespace, context.action)
         if invalid is not None:
-            return invalid
+            return replace(invalid, untouched=True)
         begun = await self._begin()
         return begun if isinstance(begun, Succeeded | Failed) else await self.follow(begun.dag, begun.mark)
 
