@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from tests.executors.attempts import attempt
 from tests.executors.obshell_bench import STOP, bench_for, dag_is, follow_up, operation, stages
-from tests.obshell_agent.agent import FakeAgent, Operation
-from tests.obshell_agent.dags import Step
+from tests.obshell_agent.agent import Answered, FakeAgent, Operation
+from tests.obshell_agent.dags import TENANT, Step
 
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Failed, Running, Succeeded
@@ -142,3 +142,32 @@ async def test_a_rollback_waits_as_well(agent: FakeAgent) -> None:
     agent.release()
 
     assert await on.end_of(undo) == Succeeded('obshell task 12 "Stop OB" is rolled back', external="12")
+
+
+async def test_a_task_of_another_tenant_is_not_in_the_way(agent: FakeAgent) -> None:
+    """A refusal about a tenant is about that tenant's tasks; every other refusal may be about any."""
+    agent.dag().maintenance, agent.dag().key = TENANT, "other"
+    mine = agent.start(replace(INITIALIZE, name="Drop tenant", maintenance=TENANT))
+    mine.key = "orders"
+    refusal = Answered(500, error="OB.Tenant.UnderMaintenance", message="tenant orders is under maintenance")
+    agent.operations["POST", STOP] = refusal
+
+    about_tenant = await bench_for(agent).run(attempt(operation(whenBusy="Fail")))
+    agent.operations["POST", STOP] = replace(refusal, error="OB.Cluster.UnderMaintenance")
+    about_cluster = await bench_for(agent).run(attempt(operation(whenBusy="Fail")))
+
+    assert isinstance(about_tenant, Failed)
+    assert isinstance(about_cluster, Failed)
+    assert 'in the way: obshell task 12 "Drop tenant"' in about_tenant.message
+    assert "obshell task 11" in about_cluster.message
+    assert "obshell task 12" in about_cluster.message
+
+
+async def test_not_being_under_maintenance_is_no_reason_to_wait(agent: FakeAgent) -> None:
+    """The error of the opposite has nearly the same name."""
+    agent.operations["POST", STOP] = Answered(400, error="Agent.NotUnderMaintenance")
+
+    end = await bench_for(agent).run(attempt(operation()))
+
+    assert isinstance(end, Failed)
+    assert end.code == "400"

@@ -66,6 +66,7 @@ class Dag:
     operator: str = RUN
     stage: int = 1
     maintenance: int = NO_MAINTENANCE
+    key: str = ""
     lets_go: bool = False  # when it fails, as DAGs with failure_exit_maintenance do
     sub_dags: dict[str, str] = field(default_factory=dict)
     clock: Callable[[], datetime] = wall_clock
@@ -119,7 +120,7 @@ class Dag:
         more = {"dag_id": self.number, "name": self.name, "stage": self.stage, "max_stage": len(self.nodes), "nodes": nodes}
         times = {"start_time": self.started.isoformat(), "end_time": self.ended.isoformat()}
         extra = {"sub_dags": self.sub_dags} if details and self.sub_dags else None
-        more |= times | {"maintenance_type": self.maintenance, "maintenance_key": "", "additional_data": extra}
+        more |= times | {"maintenance_type": self.maintenance, "maintenance_key": self.key, "additional_data": extra}
         return _status(self.id, self.state, self.operator) | more
 
     def _next(self) -> None:

@@ -68,7 +68,8 @@ class Answer:
     @property
     def busy(self) -> bool:
         """True if it refused because a task of its own is under way, or has failed and was left as it is."""
-        return not self.accepted and "UnderMaintenance" in (self.error or "")
+        error = self.error or ""
+        return not self.accepted and "UnderMaintenance" in error and "NotUnderMaintenance" not in error
 
     @property
     def wrong_password(self) -> bool:

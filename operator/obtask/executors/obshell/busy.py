@@ -36,6 +36,12 @@ class InTheWay:
         return "; ".join(map(_told, self.dags[:SHOWN])) + more
 
 
+def _concerns(dag: Dag, refusal: Answer) -> bool:
+    """Return whether a task can be what the refusal is about: one of a tenant keeps only that tenant."""
+    about_tenant = "Tenant" in (refusal.error or "")
+    return not about_tenant or not dag.maintenance_key or dag.maintenance_key in (refusal.message or "")
+
+
 def _told(dag: Dag) -> str:
     at = dag.ended_at if dag.state is State.FAILED else dag.started_at
     since = f" since {moment(at)}" if at is not None else ""
@@ -71,7 +77,7 @@ class Busy:
             last = await self._context.speech.last_maintenance(seconds)
             found = [last] if last is not None else []
         named = set(_IDS.findall(refusal.message or ""))
-        keeping = [dag for dag in found if dag.id in named] or [dag for dag in found if dag.keeps_others_out]
+        keeping = [dag for dag in found if dag.id in named] or [dag for dag in found if dag.keeps_others_out and _concerns(dag, refusal)]
         working = [dag for dag in keeping if not dag.ended]
         first, *rest = sorted(working or keeping, key=lambda dag: dag.id) or (None,)
         return InTheWay((await self._with_nodes(first, seconds), *filter(None, rest))) if first is not None else InTheWay()

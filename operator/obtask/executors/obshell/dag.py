@@ -93,6 +93,7 @@ class Dag:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     maintenance: int = 0
+    maintenance_key: str = ""  # the tenant that it is about
     sub_dags: tuple[str, ...] = ()
     last_words: str | None = None
 
@@ -172,6 +173,7 @@ def read_dag(data: Any) -> Dag | None:
         started_at=_moment(data.get("start_time")),
         ended_at=_moment(data.get("end_time")),
         maintenance=_number(data.get("maintenance_type")),
+        maintenance_key=told(data.get("maintenance_key") or "", SHOWN_NAME),
         sub_dags=_sub_dags(data.get("additional_data")),
     )
 
