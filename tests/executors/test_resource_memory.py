@@ -74,7 +74,7 @@ async def waiting(server: Server, slots: Slots, rooms: Slots) -> asyncio.Task[st
         server,  # type: ignore[arg-type]  # of which no more is needed
         None,  # type: ignore[arg-type]  # nothing is looked up
         log=AttemptLog(clock=lambda: START),
-        report=Course(lambda _: None, slot, Slot(Slots(64), "ns"), no_turn),
+        report=Course(lambda *_: None, slot, Slot(Slots(64), "ns"), no_turn),
         confirmed=no_turn,
         sleep=asyncio.sleep,
         watch_seconds=60,

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from tests.executors.attempts import Evaluated
 
-from obtask.executors.waiting import Arrived, Judge, NotYet, pauses, waiting_for
+from obtask.executors.inprocess import Course
+from obtask.executors.waiting import Arrived, Judge, NotYet, pauses, tell
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
 from obtask.model.until import Until
 from obtask.rules.expressions import ExpressionFault, FaultKind, Vocabulary
+from obtask.shares import Slot, Slots
 
 SEEN = {"status": 200, "headers": {}, "body": {"state": "busy", "done": 40}}
 
@@ -106,7 +108,22 @@ def test_pauses() -> None:
     assert list(islice(pauses(5, None), 3)) == [5, 5, 5]
 
 
-@pytest.mark.parametrize("told", [None, "", " \n"])
-def test_without_words_of_the_task(told: str | None) -> None:
-    """An empty message is none."""
-    assert waiting_for(until("status == 1"), "HTTP 200", told=told) == "waiting until status == 1: last saw HTTP 200"
+@pytest.mark.parametrize(
+    ("told", "words", "stage"),
+    [
+        (None, "waiting until status == 1: last saw HTTP 200", None),
+        (" \n", "waiting until status == 1: last saw HTTP 200", None),
+        ("40 %", "40 %", "40 %"),
+    ],
+)
+def test_the_words_of_the_task(told: str | None, words: str, stage: str | None) -> None:
+    """They are the progress, and how far the step is; an empty message is none."""
+    heard: list[tuple[str, str | None]] = []
+    slots = Slots(1)
+
+    async def no_turn() -> None:
+        """Let everybody go on."""
+
+    tell(Course(lambda *said: heard.append(said), Slot(slots, ""), Slot(slots, ""), no_turn), until("status == 1"), "HTTP 200", told, str)
+
+    assert heard == [(words, stage)]

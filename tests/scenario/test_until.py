@@ -22,6 +22,8 @@ def test_the_status_shows_the_task_s_own_words_and_costs_little(tasks: TaskClien
         assert isinstance(status, dict)
         messages = [sub.get("message") for step in status.get("steps", []) for sub in step["subtasks"]]
         seen.extend(text for text in messages if text and text not in seen)
+        if messages[:1] and messages[0]:
+            assert status["stepSummary"] == f"wait {messages[0]}"
         return len(seen) >= 2
 
     tasks.wait("talking", shown, "two messages", seconds=45)

@@ -173,7 +173,9 @@ class Attempts:
         seen = await self._executor(attempt).observe(attempt, entry.log)
         match seen:
             case Running(message=message):
-                return Report(replace(seen, message=message and await self._logs.masked(attempt, entry.log, message)))
+                shown = message and await self._logs.masked(attempt, entry.log, message)
+                stage = seen.stage and await self._logs.masked(attempt, entry.log, seen.stage)
+                return Report(replace(seen, message=shown, stage=stage))
             case Succeeded(message=message):
                 ended: Succeeded | Failed | Lost = replace(seen, message=message and await self._logs.masked(attempt, entry.log, message))
             case Failed(message=message):

@@ -29,16 +29,16 @@ class Course:
     knows sets it to False when it begins, and to True before it does anything that could have an effect.
     """
 
-    def __init__(self, tell: Callable[[str], None], slot: Slot, idle: Slot, turn: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, tell: Callable[[str, str | None], None], slot: Slot, idle: Slot, turn: Callable[[], Awaitable[None]]) -> None:
         self._tell = tell
         self._turn = turn
         self._slot = slot
         self._idle = idle
         self.touched = True
 
-    def __call__(self, text: str) -> None:
-        """Tell what is being done."""
-        self._tell(text)
+    def __call__(self, text: str, *, own: bool = False) -> None:
+        """Tell what is being done; ``own``: in words of the task's own, which say how far it is."""
+        self._tell(text, text if own else None)
 
     async def turn(self) -> None:
         """Wait until the namespace may go on: for what comes again and again without a slot."""
@@ -80,14 +80,15 @@ class _Entry:
 
     task: asyncio.Task[Outcome] | None = None
     progress: str | None = None
+    stage: str | None = None
     awaits_slot: bool = False
     cancelled: bool = False
     resumed: bool = False
     course: Course | None = None
     end: Outcome | Lost | None = None
 
-    def report(self, text: str) -> None:
-        self.progress = text
+    def report(self, text: str, stage: str | None = None) -> None:
+        self.progress, self.stage = text, stage
 
     def known(self, end: Outcome) -> Outcome:
         """Return an end with what is known of the target: what another operator has begun, or an error has cut, may have changed it."""
@@ -130,7 +131,7 @@ class InProcess:
         entry = self._entries.get(attempt.id)
         if entry is None:
             return Lost()
-        return Running(message=entry.progress) if entry.end is None else entry.end
+        return Running(message=entry.progress, stage=entry.stage) if entry.end is None else entry.end
 
     async def cancel(self, attempt: Attempt) -> None:
         """Stop the attempt if it still runs; it ends as Cancelled when its work has been stopped."""

@@ -1,9 +1,10 @@
 """Owns how the answers of an `until`, and of every other expression, are judged, and how long the pauses are: alike for every action."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from obtask.executors.evaluation.evaluator import Expressions, Variables
+from obtask.executors.inprocess import Course
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -86,9 +87,10 @@ def untold(field: str, fault: ExpressionFault, expression: str, seen: str) -> Fa
     return Failed(FailureReason.INVALID_EXPRESSION, text, permanent=fault.is_final())
 
 
-def waiting_for(until: Until, seen: str, *, told: str | None) -> str:
-    """Return the progress of an attempt that waits: the task's own words, if it has some."""
-    return told if told and told.strip() else f"waiting until {short(until.expect)}: last saw {seen}"
+def tell(report: Course, until: Until, seen: str, told: str | None, clean: Callable[[str], str]) -> None:
+    """Tell how far an attempt is that waits: in the task's own words, if it has some. ``clean`` takes secrets out, and gives one line."""
+    own = told is not None and bool(told.strip())
+    report(clean(told or "") if own else clean(f"waiting until {short(until.expect)}: last saw {seen}"), own=own)
 
 
 def pauses(first: float, longest: float | None) -> Iterator[float]:

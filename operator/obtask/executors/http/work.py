@@ -21,7 +21,7 @@ from obtask.executors.http.secret_headers import PLAIN_WARNING, secret_headers
 from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.outbound import close_session, open_session
-from obtask.executors.waiting import Arrived, Judge, pauses, short, waiting_for
+from obtask.executors.waiting import Arrived, Judge, pauses, short, tell
 from obtask.masking import http as redaction
 from obtask.masking.body import secrets_of
 from obtask.masking.words import SHORT
@@ -122,7 +122,7 @@ class _Run:
         action: HttpAction,
         exchange: Exchange,
         log: Log,
-        report: Callable[[str], None],
+        report: Course,
         *,
         sleep: Callable[[float], Awaitable[None]],
         judge: Judge,
@@ -184,7 +184,7 @@ class _Run:
             seen, told = looked
             if seen != before:
                 self._log.write(f"not yet: {seen}")
-            self._report(self._clean(waiting_for(until, seen, told=told)))
+            tell(self._report, until, seen, told, self._clean)
             before = seen
             await self._sleep(pause)
         raise AssertionError("pauses have no end")

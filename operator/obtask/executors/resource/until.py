@@ -6,7 +6,7 @@ from dataclasses import replace
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.seen import shown, version_of
 from obtask.executors.resource.target import Target
-from obtask.executors.waiting import Arrived, Judge, short, waiting_for
+from obtask.executors.waiting import Arrived, Judge, short, tell
 from obtask.kube.api import Refusal
 from obtask.model.attempt import Failed
 from obtask.model.kubernetes_actions import ResourceUntil
@@ -31,7 +31,7 @@ async def until_holds(conversation: Conversation, target: Target, until: Resourc
             noted = f"{seen} ({found.note})" if found.note else seen
             if noted != before:
                 conversation.log.write(f"not yet: {noted}")
-            conversation.report(one_line(waiting_for(until, noted, told=found.text)))
+            tell(conversation.report, until, noted, found.text, one_line)
             before = noted
             del live
     raise AssertionError("an object is followed until it is refused")

@@ -15,7 +15,7 @@ from obtask.executors.sql import hints, results
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.conversation import Conversation
 from obtask.executors.sql.secret_args import secret_args
-from obtask.executors.waiting import Arrived, Judge, NotYet, pauses, short, untold, waiting_for
+from obtask.executors.waiting import Arrived, Judge, NotYet, pauses, short, tell, untold
 from obtask.masking.sql import masked_statement
 from obtask.model.actions import SqlAction, SqlUnless, SqlUntil
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
@@ -185,7 +185,7 @@ class _Run:
             seen, told = looked
             if seen != before:
                 self._log.write(f"not yet: {seen}")
-            self._report(waiting_for(until, seen, told=told))
+            tell(self._tell, until, seen, told, self._conversation.clean)
             before = seen
             await self._sleep(pause)
         raise AssertionError("pauses have no end")
