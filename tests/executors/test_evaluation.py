@@ -109,6 +109,20 @@ async def test_what_somebody_ends_is_not_blamed_on_the_expression(evaluator: Eva
     assert found.kind is FaultKind.UNAVAILABLE
 
 
+async def test_nobody_is_told_that_an_expression_is_wrong_when_its_check_was_ended(evaluator: Evaluator) -> None:
+    """A task must not be rejected because the machine was short of memory: the check is made again later."""
+    before = children()
+    await evaluator.fault(HERE, Question(Vocabulary.SQL, "true"))
+    asked = asyncio.ensure_future(evaluator.fault(HERE, Question(Vocabulary.SQL, "[" * 2000)))
+    while not asked.done():
+        for pid in children() - before:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0)
+
+    assert isinstance(asked.exception(), OSError)
+
+
 async def test_a_process_that_crashes_is_the_end(evaluator: Evaluator) -> None:
     """What brings the library down would do so the next time."""
     found = await evaluator.holds(HERE, Vocabulary.HTTP, "[1].indexOf(optional.of(body)) == 0", {"status": 200, "headers": {}, "body": 1})

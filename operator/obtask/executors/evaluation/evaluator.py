@@ -54,6 +54,8 @@ async def first_fault(expressions: Expressions, namespace: str, action: Action) 
 COMMAND = (sys.executable, "-I", "-m", "obtask.executors.evaluation.process")
 
 SHOWN_EXPRESSION = 160
+# An expression that goes on for ever uses its CPU: this process got none.
+NO_TIME = ExpressionFault(f"cannot be evaluated now: no answer within {WALL_SECONDS:g} s", FaultKind.UNAVAILABLE)
 NO_ANSWER = ExpressionFault("has no answer", FaultKind.TYPE)
 KILLED = frozenset({-signal.SIGKILL, -signal.SIGTERM})  # by the kernel, short of memory, or by a person: not what an expression does
 
@@ -77,6 +79,8 @@ class Evaluator:
     async def fault(self, namespace: str, question: Question) -> ExpressionFault | None:
         """Return why the expression does not compile, or None: too much time or memory, too. Raises OSError when nobody can tell now."""
         answer = await self._asked(namespace, (question.vocabulary, question.gives, question.text))
+        if isinstance(answer, ExpressionFault) and answer.kind is FaultKind.UNAVAILABLE:
+            raise OSError(answer.message)
         return answer if isinstance(answer, ExpressionFault) else None
 
     async def holds(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> bool | ExpressionFault:
@@ -122,7 +126,7 @@ class Evaluator:
             return TOO_LONG if code == -signal.SIGXCPU else _Died(code)
         except TimeoutError:
             await _end(process)
-            return TOO_LONG
+            return NO_TIME
         except BaseException:
             await _end(process)
             raise
