@@ -28,6 +28,27 @@ def without_answer(task: Body) -> Body:
 
 
 @pytest.mark.usefixtures("operator")
+def test_the_history_has_every_command(tasks: TaskClient) -> None:
+    """Accepted or refused, in their order; the last one is lastAction, too."""
+    tasks.create("busy", steps=[wait_step("long", 3600)])
+    tasks.wait_phase("busy", "Running")
+    tasks.command("busy", "skip")
+    tasks.annotate("busy", "action=cancel", f"{REASON}=because I can")
+    status = tasks.wait_phase("busy", "Failed")
+    tasks.command("busy", "skip")
+
+    told = tasks.wait_let_go("busy", "Skipped")["history"]
+
+    assert [(entry["verb"], entry["result"], entry.get("reason")) for entry in told] == [
+        ("skip", "Rejected", None),
+        ("cancel", "Accepted", "because I can"),
+        ("skip", "Accepted", None),
+    ]
+    assert told[1]["handledAt"] == status["lastAction"]["handledAt"]
+    assert told[1]["requestedAt"] <= told[1]["handledAt"] <= told[2]["requestedAt"]
+
+
+@pytest.mark.usefixtures("operator")
 @pytest.mark.parametrize(
     ("given", "says"),
     [
