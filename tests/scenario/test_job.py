@@ -204,6 +204,25 @@ def test_pods_that_cannot_run(tasks: TaskClient, settings: Settings, image: str,
     assert said in failed["message"]
 
 
+@pytest.mark.usefixtures("node", "operator")
+def test_a_preempted_job_runs_once(tasks: TaskClient) -> None:
+    """Kueue suspends a Job and resumes it later: the attempt ends, what ran does not run again, and a retry is another attempt."""
+    tasks.create("x", steps=[job_step("s", "echo begun; sleep 60")])
+    first = running(tasks)["metadata"]["name"]
+    [job] = [job["metadata"]["name"] for job in jobs(tasks)]
+    tasks.kubectl("patch", "job", job, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    failed = tasks.wait_phase("x", "Failed")["failedSubtask"]
+    tasks.kubectl("patch", "job", job, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    tasks.kubectl("wait", "job", job, "--for=condition=Failed", "--timeout=30s")
+
+    assert (failed["reason"], failed["attempt"]) == ("PodFailed", 1)
+    assert failed["message"].startswith("suspended after it had begun: pod ")
+    assert {pod["metadata"]["name"] for pod in pods(tasks)} <= {first}
+
+    tasks.command("x", "retry")
+    assert running(tasks)["metadata"]["labels"]["batch.kubernetes.io/job-name"] != job
+
+
 @pytest.mark.usefixtures("node")
 @pytest.mark.parametrize(
     ("image", "changed"),
