@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -19,7 +20,7 @@ from kubernetes.aio.config import ConfigException
 from obtask.devcluster.certificates import Authority
 from obtask.kube.api import Unavailable
 from obtask.kube.client import Api, connect
-from obtask.kube.login import TOKEN, Login, Reading
+from obtask.kube.login import TOKEN, Login, Reading, of_pod
 
 PATH = "/api/v1/namespaces/default"
 
@@ -159,6 +160,27 @@ async def test_what_was_replaced_in_files(server: Server, kind: str) -> None:
         server.kubeconfig(user("second"))
 
         assert isinstance(await api.send("GET", PATH), dict)
+
+
+async def test_the_account_of_a_pod(server: Server) -> None:
+    """The kubelet replaces the token; where the API server is, the environment says, also to the watches."""
+    place = urlsplit(server.url)
+    environment = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(place.port)}
+
+    async def read() -> Reading:
+        return await of_pod(server.folder, environment)
+
+    (server.folder / "token").write_text("first")
+    server.good = {"bearer first", "bearer second"}
+    login = Login(await read(), read)
+    api = Api(login.configuration, login)
+    await api.send("GET", PATH)
+    (server.folder / "token").write_text("second")
+    server.good = {"bearer second"}
+
+    assert isinstance(await api.send("GET", PATH), dict)
+    assert api.server == server.url
+    await api.close()
 
 
 async def test_credentials_that_stay_refused(server: Server, caplog: pytest.LogCaptureFixture) -> None:

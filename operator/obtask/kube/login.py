@@ -5,6 +5,7 @@ Tokens of plugins expire, files of tokens and certificates are replaced; a clien
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ from typing import Any, Protocol
 import yaml
 from cryptography import x509
 from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, load_kube_config
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 logger = logging.getLogger(__name__)
 
+POD_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 FILES_SECONDS = 60.0  # client-go reads a file with a token again after so long
 PAUSE_SECONDS = 2.0  # between two readings that a refusal has caused
 FAILED_SECONDS = 10.0
@@ -140,7 +143,7 @@ async def load(kubeconfig: str | None, context: str | None = None) -> Login:
     Raises kubernetes.aio.config.ConfigException when they cannot be read.
     """
     if kubeconfig is None:
-        return Login(await _of_pod(), _of_pod)
+        return Login(await of_pod(), of_pod)
     first, name = await _of_file(kubeconfig, context)
 
     async def read() -> Reading:
@@ -150,10 +153,11 @@ async def load(kubeconfig: str | None, context: str | None = None) -> Login:
     return Login(first, read)
 
 
-async def _of_pod() -> Reading:
+async def of_pod(folder: Path = POD_FOLDER, environment: Mapping[str, str] = os.environ) -> Reading:
+    """Return the credentials of the pod's own service account; raises kubernetes.aio.config.ConfigException if this is no pod."""
     configuration = Configuration()
-    load_incluster_config(client_configuration=configuration)
-    configuration.refresh_api_key_hook = None  # it would read the token behind our back
+    loader = InClusterConfigLoader(str(folder / "token"), str(folder / "ca.crt"), try_refresh_token=False, environ=environment)
+    loader.load_and_set(configuration)
     return Reading(configuration, time.time() + FILES_SECONDS)
 
 
