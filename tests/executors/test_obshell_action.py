@@ -15,7 +15,7 @@ from obtask.executors.obshell.speech import KEY_WARNING
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Failed, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.status import Direction, FailureReason
 
 
 @pytest.fixture
@@ -324,6 +324,7 @@ async def test_a_wrong_password_is_refused(agent: FakeAgent) -> None:
     assert isinstance(end, Failed)
     assert "IncorrectOceanbasePassword" in end.message
     assert end.code == "401"
+    assert end.permanent  # some tries lock an account
     assert agent.dags == {}
 
 
@@ -369,3 +370,19 @@ async def test_expect_over_data(agent: FakeAgent, expect: str, reason: FailureRe
 
     assert isinstance(end, Succeeded | Failed)
     assert (getattr(end, "reason", None), getattr(end, "permanent", False)) == (reason, permanent), end
+
+
+async def test_an_undo_whose_retry_cannot_work_is_begun_anew(agent: FakeAgent) -> None:
+    """RETRY of a failed "Start seekdb" never works, and an undo has no `fresh`: the second try starts the operation again."""
+    agent.operations["POST", STOP] = stages(Step("start", fails=2))
+    on, one = bench_for(agent), replace(attempt(operation()), id=replace(attempt(operation()).id, direction=Direction.ROLLBACK))
+    for number in (1, 2):
+        again = replace(one, id=replace(one.id, number=number), previous_external="11" if number > 1 else None)
+        assert isinstance(await on.run(again), Failed)
+    agent.operations["POST", STOP] = stages(Step("start"))
+
+    end = await on.run(replace(one, id=replace(one.id, number=3), previous_external="11"))
+
+    assert end == Succeeded('obshell task 12 "Operation 2" succeeded', external="12")
+    assert (agent.starts(), agent.operated()) == ([STOP, STOP], ["RETRY"])
+    assert "was retried before, and failed again: starting the operation again" in on.log.text

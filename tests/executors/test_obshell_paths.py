@@ -7,7 +7,7 @@ import pytest
 from tests.executors.attempts import attempt
 from tests.executors.obshell_bench import STOP, bench_for, dag_is, follow_up, operation, stages
 from tests.obshell_agent.agent import DAG_PATH, FakeAgent, Operation
-from tests.obshell_agent.dags import Step
+from tests.obshell_agent.dags import NO_MAINTENANCE, Step
 
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Succeeded
@@ -114,3 +114,22 @@ async def test_a_command_that_obshell_refuses(agent: FakeAgent) -> None:
     assert isinstance(end, Failed)
     assert "RetryNotFailedDag" in end.message
     assert STOP not in end.message
+
+
+async def test_a_passed_node_is_followed_to_the_end_of_its_task(agent: FakeAgent) -> None:
+    """Obshell goes on with the next node: the step ends when that has, not when the order is taken."""
+    dag = agent.start(Operation(stages(Step("one", fails=1), Step("two")), "Initialize cluster", NO_MAINTENANCE))
+    await dag_is(agent, "FAILED", dag.number)
+
+    end = await bench_for(agent).run(attempt(operation(f"/api/v1/task/node/{dag.node_id(0)}", body={"operator": "pass"})))
+
+    assert end == Succeeded(f'obshell task {dag.id} "Initialize cluster" succeeded', external=dag.id)
+
+
+async def test_a_node_that_nobody_knows_is_not_commanded(agent: FakeAgent) -> None:
+    """Its task could not be followed."""
+    end = await bench_for(agent).run(attempt(operation("/api/v1/task/node/1999", body={"operator": "pass"})))
+
+    assert isinstance(end, Failed)
+    assert "nothing was sent: the task of node 1999 is not known" in end.message
+    assert agent.sent("POST") == []

@@ -59,6 +59,7 @@ WORST: dict[str, list[str]] = {
     "obtask.executors.obshell.passwords:_OBPROXY": ["/api/v1/obproxy", "/api/v1/task/dag/", "/api/v1/task/"],
     "obtask.executors.obshell.passwords:_PASSWORD": ["pass", "pass_", "passwor", "pw"],
     "obtask.executors.obshell.purpose:_DAG_PATH": ["/api/v1/task/dag/", "/api/v1/task/dag/1", "1"],
+    "obtask.executors.obshell.purpose:_NODE_PATH": ["/api/v1/task/node/", "/api/v1/task/node/1", "1"],
     "obtask.executors.obshell.search:_NAMES": ["Start ", "Modify tenant ", "OB ", "Upgrade check ", "Join"],
     "obtask.executors.obshell.search:_PATHS": ["/api/v1/", "/api/v1/tenant/", "/api/v1/tenant/a", "/api/v1/zone/a/"],
     "obtask.executors.resource.refusals:_QUOTED": ['Invalid value: "', 'Invalid value: "\\', 'Invalid value: "aaaa"'],

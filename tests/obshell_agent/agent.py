@@ -281,6 +281,8 @@ class FakeAgent:
             case "dag/maintain/agent":
                 last = max((dag for dag in self.dags.values() if dag.maintenance != NO_MAINTENANCE), key=_number, default=None)
                 return Answered(404, error="Task.NotFound") if last is None else Answered(data=last.document(details=details))
+        if name.startswith("node/"):
+            return self._node(name.removeprefix("node/"))
         dag = self.dags.get(asked.path.removeprefix(DAG_PATH))
         if self.away is not None and self.kind.startswith("1"):
             return Answered(404, error="Task.NotFound", message=f"Task not found: {self.away}")
@@ -289,6 +291,17 @@ class FakeAgent:
         if asked.method == "GET":
             return Answered(data=dag.document(details=details))
         return self._operated(dag, asked.body["operator"].upper())
+
+    def _node(self, node: str) -> Answered:
+        for dag in self.dags.values():
+            for place in range(len(dag.nodes)):
+                if dag.node_id(place) == node:
+                    try:
+                        dag.pass_node(place)
+                    except Refused as refused:
+                        return Answered(400, error=str(refused))
+                    return Answered()
+        return Answered(404, error="Task.NotFound")
 
     def _operated(self, dag: Dag, operator: str) -> Answered:
         back = operator in {"RETRY", "ROLLBACK"} and dag.state == "FAILED" and dag.lets_go

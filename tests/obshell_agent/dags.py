@@ -114,9 +114,25 @@ class Dag:
         if operator != PASS:
             self.started = self.ended = EPOCH
 
+    def node_id(self, place: int) -> str:
+        """Return the generic id of a node."""
+        return f"{self.id}9{place}"
+
+    def pass_node(self, place: int) -> None:
+        """Set a failed node to successful, and go on with the next one; or raise Refused."""
+        node = self.nodes[place]
+        if self.state != FAILED:
+            raise Refused("Task.Node.Operator.PassNotFailedDag")
+        if node.state != FAILED:
+            raise Refused("Task.Node.Operator.PassNotFailedNode")
+        parts: list[Node | Step] = [node, *node.steps]
+        for part in parts:
+            part.state, part.operator = SUCCEED, PASS
+        self.state, self.operator, self.started = READY, RUN, EPOCH
+
     def document(self, *, details: bool) -> dict[str, Any]:
         """Return it as the agent's API shows it."""
-        nodes = [_node(node, self.id) for node in self.nodes] if details else None
+        nodes = [_node(node, self.node_id(place)) for place, node in enumerate(self.nodes)] if details else None
         more = {"dag_id": self.number, "name": self.name, "stage": self.stage, "max_stage": len(self.nodes), "nodes": nodes}
         times = {"start_time": self.started.isoformat(), "end_time": self.ended.isoformat()}
         extra = {"sub_dags": self.sub_dags} if details and self.sub_dags else None
@@ -224,9 +240,9 @@ def _status(name: str, state: str, operator: str) -> dict[str, Any]:
     }
 
 
-def _node(node: Node, dag: str) -> dict[str, Any]:
-    subtasks = [_step(step, f"{dag}{node.name}") for step in node.steps]
-    return _status(dag, node.state, node.operator) | {"node_id": 1, "name": node.name, "sub_tasks": subtasks}
+def _node(node: Node, own_id: str) -> dict[str, Any]:
+    subtasks = [_step(step, f"{own_id}{node.name}") for step in node.steps]
+    return _status(own_id, node.state, node.operator) | {"node_id": 1, "name": node.name, "sub_tasks": subtasks}
 
 
 def _step(step: Step, prefix: str) -> dict[str, Any]:

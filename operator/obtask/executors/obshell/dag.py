@@ -72,6 +72,7 @@ class Node:
     state: str
     subtasks: tuple[Subtask, ...]
     operator: str = Operator.RUN.value
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,8 @@ class _Room:
 
 def _node(data: dict[str, Any], room: _Room) -> Node:
     subtasks = tuple(_subtask(sub, room) for sub in _parts(data.get("sub_tasks"), room))
-    return Node(_name(data), told(data.get("state"), LONGEST_ID), subtasks, told(data.get("operator"), LONGEST_ID))
+    operator, own_id = told(data.get("operator"), LONGEST_ID), told(data.get("id"), LONGEST_ID)
+    return Node(_name(data), told(data.get("state"), LONGEST_ID), subtasks, operator, own_id)
 
 
 def _subtask(data: dict[str, Any], room: _Room) -> Subtask:

@@ -17,19 +17,22 @@ _ENDS = {
     Operator.PASS: frozenset({(State.SUCCEED, Operator.PASS)}),
 }
 _DAG_PATH = re.compile(r"/api/v1/task/dag/(?P<id>[0-9]{2,56})/?")
+_NODE_PATH = re.compile(r"/api/v1/task/node/(?P<id>[0-9]{2,56})/?")
 
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
     """``ends``: (state, operator) of a success. ``may_cancel``: an attempt that stops cancels the task, too.
 
-    ``takes_up``: the next attempt lets obshell go on with it. ``dag``: the task that the action names itself.
+    ``takes_up``: the next attempt lets obshell go on with it. ``dag``: the task that the action names itself; ``node``: a node that
+    it commands, with whose task obshell goes on.
     """
 
     ends: frozenset[tuple[State, Operator]] = _FORWARD
     may_cancel: bool = True
     takes_up: bool = True
     dag: str | None = None
+    node: str | None = None
 
     def reached(self, dag: Dag) -> bool:
         """Return whether a task has ended as it should."""
@@ -44,6 +47,8 @@ def purpose_of(action: ObshellAction) -> Purpose:
     dag = named["id"] if named else None
     if only_looks(action):
         return Purpose(may_cancel=False, takes_up=False, dag=dag)
+    if (commanded := _NODE_PATH.fullmatch(action.path or "")) is not None:
+        return Purpose(takes_up=False, node=commanded["id"])
     operator = str((action.body or {}).get("operator", "")).upper()
     if dag is None or operator not in _ENDS:
         return Purpose()

@@ -39,6 +39,7 @@ class Run:
         self._context = context
         self._busy = Busy(context)
         self._awaits_slot = False
+        self._owner: str | None = None  # the task that the node belongs to which the path names
 
     async def carry_out(self) -> Outcome:
         """Go from the beginning to the end."""
@@ -133,6 +134,8 @@ class Run:
         made = await context.time.unless_over(context.body())
         if not isinstance(made, SecretBody):
             return self._not_sent(request, made)
+        if context.purpose.node is not None and (unknown := await self._find_owner(context.purpose.node)) is not None:
+            return unknown
         while True:
             session = await self._ready()
             if not isinstance(session, Session):
@@ -156,18 +159,32 @@ class Run:
                 text = f"{context.time.cause(why)}: {request} was refused while obshell is busy: waited for {found.told()}"
                 return context.failed(why, text)
 
+    async def _find_owner(self, node: str) -> Failed | None:
+        """Find the task whose node the path names, so that it can be followed; return why nothing is sent, if there is none."""
+        context = self._context
+        found = await context.time.unless_over(context.speech.owner_of(node, context.time.within(LOOK_SECONDS)))
+        if isinstance(found, Dag):
+            self._owner = found.id
+            return None
+        told = found.message if found is not None else "there was no time to look for it"
+        why = context.time.over or FailureReason.NOT_FOUND
+        return context.failed(why, f"nothing was sent: the task of node {node} is not known: {told}", untouched=True)
+
     async def _answered(self, request: str, answer: Answer) -> Outcome | Begun:
         context = self._context
         if not answer.accepted:
             text = f"{request}: obshell refused: {answer.refusal}"
-            return context.failed(FailureReason.HTTP_STATUS, text, str(answer.status), untouched=answer.status in REFUSALS)
+            end = context.failed(FailureReason.HTTP_STATUS, text, str(answer.status), untouched=answer.status in REFUSALS)
+            # A wrong password is wrong the next time, too, and some tries lock an account.
+            return replace(end, permanent=True) if answer.wrong_password else end
         dag = read_dag(answer.data)
         if dag is not None:
             stages = f"has {dag.max_stage} stages" if dag.state is not State.SUCCEED else "is done"
             context.log.write(f"HTTP {answer.status}: {dag.title} {stages}")
             return Begun(dag.id, mark_of(dag))
-        if context.purpose.dag is not None:
-            return Begun(context.purpose.dag)
+        named = context.purpose.dag or self._owner
+        if named is not None:
+            return Begun(named)
         if answer.data is not None:
             context.log.write(f"HTTP {answer.status}: {context.shown_data(answer.data)}")
         return await succeeded(context, f"accepted with HTTP {answer.status}; no obshell task was started", answer.data)
@@ -227,8 +244,9 @@ class Run:
                 return Begun(before, mark_of(seen))
         if context.action.operator is not None:
             return Found(None, f"obshell task {before} does not show that it was commanded")
-        if context.purpose.dag is not None:
-            return Begun(context.purpose.dag)
+        named = context.purpose.dag or self._owner
+        if named is not None:
+            return Begun(named)
         found = await started_since(context, since, self._seconds())
         context.log.write(found.told)
         return Begun(found.dag.id, mark_of(found.dag)) if found.dag is not None else found

@@ -242,6 +242,14 @@ class Speech:
             return Miss(answer.refusal, answered=True)
         return answer if isinstance(answer, Miss) else Miss(answer.message)
 
+    async def owner_of(self, node: str, seconds: float = ASK_SECONDS) -> Dag | Miss:
+        """Return the unfinished task that has this node."""
+        answer = await self.ask("/api/v1/task/dag/unfinish", {"show_details": "True"}, seconds)
+        if not isinstance(answer, Answer) or not answer.accepted:
+            return answer if isinstance(answer, Miss) else Miss(answer.refusal if isinstance(answer, Answer) else answer.message)
+        owners = [dag for dag in read_dags(answer.data) if any(one.id == node for one in dag.nodes)]
+        return owners[0] if owners else Miss("no unfinished task has such a node", answered=True)
+
     async def last_maintenance(self, seconds: float = ASK_SECONDS) -> Dag | None:
         """Return the last task that the agent was under maintenance for, if it tells."""
         answer = await self.ask("/api/v1/task/dag/maintain/agent", {"show_details": "False"}, seconds)

@@ -8,9 +8,10 @@ from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Operator, State
 from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.speech import Miss, NotDone
+from obtask.executors.obshell.verdict import what_is_left
 from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Outcome
-from obtask.model.status import FailureReason
+from obtask.model.status import Direction, FailureReason, Left
 
 GONE_AFTER = 10  # misses in a row: an agent whose database is away may not know its own tasks for a moment
 
@@ -54,11 +55,19 @@ class TakeUp:
                 text = f"{shown}; a retry there would leave out what is undone: finish that rollback in obshell first"
                 return self._context.failed(FailureReason.OBSHELL_TASK_FAILED, text)
             case State.FAILED, _:
+                if await self._in_vain(found):
+                    return Again(f"{found.title} was retried before, and failed again")
                 refused = await self._operate(found, Operator.RETRY)
                 if isinstance(refused, NotDone) and refused.disallowed:
                     return Again(refused.message)
                 return self._failed(found, refused) if isinstance(refused, NotDone) else refused
         return Begun(before, mark_of(found))
+
+    async def _in_vain(self, dag: Dag) -> bool:
+        """Return whether an undo is better begun anew: a person can have that only of an attempt forward, and some RETRYs never work."""
+        undoing = self._context.attempt.id.direction is Direction.ROLLBACK
+        retried = any(node.operator == Operator.RETRY for node in dag.nodes)
+        return undoing and retried and await what_is_left(self._context, dag) is not Left.HOLDING
 
     async def undo(self, before: str | None) -> Outcome | Begun:
         """Let obshell roll the DAG back."""
