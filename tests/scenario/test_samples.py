@@ -94,6 +94,26 @@ def test_a_user_that_was_there_before_stays(tasks: TaskClient, sample: str, jour
     journal.run("drop user if exists reader")
 
 
+@pytest.mark.usefixtures("sys")
+@pytest.mark.parametrize("sample", ["change-parameters"], indirect=True)
+@pytest.mark.parametrize("reached", [1, 3])
+def test_parameters_are_put_back(tasks: TaskClient, sample: str, journal: Journal, reached: int) -> None:
+    """A rollback concerns what was changed, and no parameter of a step that was not begun."""
+    journal.run("alter system set trace_log_slow_query_watermark = '3s'")
+    journal.run("alter system set syslog_level = 'INFO'")
+    spec = yaml.safe_load(sample)["spec"]
+    tasks.create("parameters", **spec | {"steps": [*spec["steps"][:reached], sql_step("last", FAILING), *spec["steps"][reached:]]})
+    tasks.wait_phase("parameters", "Failed")
+
+    tasks.command("parameters", "rollback")
+
+    tasks.wait_let_go("parameters", "RolledBack")
+    names = ("trace_log_slow_query_watermark", "syslog_level")
+    found = [journal.run(f"show parameters like '{name}'")[0][3] for name in names]
+    assert found == ["1s", "WDIAG" if reached > 1 else "INFO"]
+    journal.run("alter system set syslog_level = 'WARN'")
+
+
 @pytest.fixture
 def shop(journal: Journal) -> Iterator[Journal]:
     """Create the application's database; return who can ask about it."""
