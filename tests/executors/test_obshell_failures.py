@@ -47,10 +47,10 @@ async def test_all_agents_that_failed_are_named(agent: FakeAgent) -> None:
     assert end.message.endswith(text)
     at = log.index('obshell task 11 "Operation 1", by node and agent:')
     assert log[at + 1 : at + 5] == [
-        '  1/2 "Prepare"         10.0.0.1:2886  SUCCEED  executed 1 times  "prepare"',
-        '  2/2 "Start observer"  10.0.0.1:2886  SUCCEED  executed 1 times  "start"',
-        '  2/2 "Start observer"  10.0.0.2:2886  FAILED   executed 1 times  "start"',
-        '  2/2 "Start observer"  10.0.0.3:2886  FAILED   executed 1 times  "start"',
+        '  1/2 "Prepare"         10.0.0.1:2886  SUCCEED  executed once  "prepare"',
+        '  2/2 "Start observer"  10.0.0.1:2886  SUCCEED  executed once  "start"',
+        '  2/2 "Start observer"  10.0.0.2:2886  FAILED   executed once  "start"',
+        '  2/2 "Start observer"  10.0.0.3:2886  FAILED   executed once  "start"',
     ]
     assert log[-1].startswith("failed: ")
 

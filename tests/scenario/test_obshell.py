@@ -1,5 +1,7 @@
 """obshell steps through the whole operator, on the real API server and a fake agent that speaks the real protocol."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -236,3 +238,78 @@ def test_a_deleted_task_says_what_obshell_still_holds(tasks: TaskClient, agent: 
 
     told = next(event for event in tasks.events("left") if event["reason"] == "LeftBehind")
     assert "obshell task 201677721610288601 of subtask 'stop' still keeps obshell's maintenance until it is" in told["message"]
+
+
+def test_a_cancel_is_done_in_ten_seconds(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """Whatever the agent does: here it takes requests, and answers none."""
+    agent.operations["POST", STOP] = stages(Step("kill", held=True))
+    with operator_thread(settings):
+        create(tasks, "frozen")
+        tasks.wait("frozen", recorded)
+        agent.frozen = threading.Event()
+        began = time.monotonic()
+        tasks.command("frozen", "cancel")
+        status = tasks.wait_phase("frozen", "Failed")
+        taken = time.monotonic() - began
+        agent.frozen.set()
+        agent.frozen = None
+
+    assert taken < 10
+    assert "the obshell task goes on: CANCEL was not sent" in status["failedSubtask"]["message"]
+
+
+def test_a_rollback_that_obshell_refuses_changes_nothing(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """The task stands where it stood: retry lets obshell go on with the same DAG."""
+    agent.operations["POST", STOP] = stages(Step("prepare", can_rollback=False), Step("kill", fails=1))
+    with operator_thread(settings):
+        create(tasks, "stays", rollback={"obshell": {"operator": "Rollback"}})
+        tasks.wait_phase("stays", "Failed")
+        tasks.command("stays", "rollback")
+        tasks.wait("stays", lambda task: "was refused" in task["status"].get("message", "") and task["status"]["phase"] == "Failed")
+        refused = tasks.status("stays")
+        tasks.command("stays", "retry")
+        tasks.wait_let_go("stays", "Succeeded")
+
+    assert (refused["direction"], refused["reason"]) == ("Forward", "SubtaskFailed")
+    assert refused["allowedActions"] == ["retry", "rollback", "skip", "skip-step"]
+    assert "RollbackNotAllowed" in refused["message"]
+    assert agent.operated() == ["ROLLBACK", "RETRY"]
+
+
+def test_a_rollback_of_what_succeeded_in_obshell_is_not_offered(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """Obshell rolls back only what failed: nothing is undone before that is known."""
+    agent.operations["POST", "/api/v1/ob/start"] = Answered(400, error="OB.No")
+    first = {"name": "first", "obshell": {"path": STOP}, "rollback": {"obshell": {"operator": "Rollback"}}}
+    second = {"name": "second", "obshell": {"path": "/api/v1/ob/start"}}
+    with operator_thread(settings):
+        tasks.create("kept", maintenance="Global", connection={"secretName": "obshell"}, steps=[first, second])
+        failed = tasks.wait_phase("kept", "Failed")
+        answer = tasks.command("kept", "rollback")
+        agent.operations["POST", "/api/v1/ob/start"] = stages(Step("start"))
+        tasks.command("kept", "retry")
+        tasks.wait_let_go("kept", "Succeeded")
+
+    assert failed["allowedActions"] == ["retry", "skip", "skip-step"]
+    assert answer["result"] == "Rejected"
+    assert 'step "first" can be undone by obshell only' in answer["message"]
+    assert agent.operated() == []
+
+
+def test_skip_says_that_obshell_is_still_locked(tasks: TaskClient, agent: FakeAgent, settings: Settings) -> None:
+    """The next task is told by which of obshell's tasks, and goes on when a person has passed it there."""
+    agent.kind = "20167772161028860"
+    agent.operations["POST", STOP] = Operation(stages(Step("kill", fails=1)), "Initialize cluster")
+    with operator_thread(settings):
+        create(tasks, "first")
+        tasks.wait_phase("first", "Failed")
+        tasks.command("first", "skip")
+        skipped = tasks.wait_let_go("first", "Skipped")
+        agent.operations["POST", STOP] = Operation(stages(Step("kill")), "Initialize cluster")
+        create(tasks, "second")
+        told = tasks.wait("second", lambda task: "waiting for obshell task" in str(task.get("status", {}).get("steps")))
+        with agent.lock:
+            agent.dag().operate("PASS")
+        tasks.wait_let_go("second", "Succeeded")
+
+    assert "still keeps obshell's maintenance until it is retried, rolled back or passed in obshell" in skipped["message"]
+    assert '"Initialize cluster" (FAILED 1/1' in only(told["status"])["message"]

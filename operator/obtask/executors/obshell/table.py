@@ -10,7 +10,7 @@ MOST_ROWS = 60
 def table(dag: Dag) -> Iterator[str]:
     """Yield the lines: one for each agent in each node that was begun, at most 60, and how many more there are."""
     rows = [
-        (f'{stage}/{dag.max_stage} "{node.name}"', sub.agent, sub.state, f"executed {sub.times} times", f'"{sub.name}"')
+        (f'{stage}/{dag.max_stage} "{node.name}"', sub.agent, sub.state, _times(sub.times), f'"{sub.name}"')
         for stage, node in enumerate(dag.nodes, 1)
         for sub in sorted(node.subtasks, key=lambda sub: (sub.agent, sub.place))
         if sub.state != State.PENDING
@@ -23,3 +23,7 @@ def table(dag: Dag) -> Iterator[str]:
         yield "  " + "  ".join(text.ljust(width) for text, width in zip(row, (*widths, 0), strict=True)).rstrip()
     if len(rows) > MOST_ROWS:
         yield f"  and {len(rows) - MOST_ROWS} more"
+
+
+def _times(count: int) -> str:
+    return "executed once" if count == 1 else f"executed {count} times"
