@@ -7,12 +7,15 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.executors.attempts import Evaluated, until
+import pytest
+from tests.executors.attempts import Evaluated, attempt, until
+from tests.executors.workplace import patch
 from tests.unit.builders import START
 
 from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import SMALL_BYTES
 from obtask.executors.resource.conversation import Conversation
+from obtask.executors.resource.forward import change
 from obtask.executors.resource.target import Target
 from obtask.executors.resource.until import until_holds
 from obtask.executors.waiting import Judge
@@ -65,11 +68,11 @@ class Never(Evaluated):
         return False
 
 
-async def waiting(server: Server, slots: Slots, rooms: Slots) -> asyncio.Task[str | Failed]:
-    """Return an attempt that waits for an object of the server."""
+async def conversing(server: object, slots: Slots, rooms: Slots) -> Conversation:
+    """Return the conversation of an attempt with a slot."""
     slot = Slot(slots, "ns")
     await slot.take()
-    conversation = Conversation(
+    return Conversation(
         ServiceAccount("ns", "runner"),
         server,  # type: ignore[arg-type]  # of which no more is needed
         None,  # type: ignore[arg-type]  # nothing is looked up
@@ -80,6 +83,11 @@ async def waiting(server: Server, slots: Slots, rooms: Slots) -> asyncio.Task[st
         watch_seconds=60,
         rooms=rooms,
     )
+
+
+async def waiting(server: Server, slots: Slots, rooms: Slots) -> asyncio.Task[str | Failed]:
+    """Return an attempt that waits for an object of the server."""
+    conversation = await conversing(server, slots, rooms)
     target = Target(Served("v1", "ConfigMap", "configmaps", namespaced=True), "ns", "large")
     wanted, judge = ResourceUntil(expect="object.x == 1"), Judge(Never(), "ns", Vocabulary.RESOURCE)
     return asyncio.create_task(until_holds(conversation, target, wanted, judge))
@@ -130,3 +138,42 @@ async def test_many_that_wait_for_large_objects_hold_few_of_them() -> None:
     for one in several:
         one.cancel()
     await asyncio.wait(several)
+
+
+@dataclass
+class Slow:
+    """An API server with an object of this size, which is slow to change it: only if so many ask at once."""
+
+    octets: int
+    together: int
+    changing: int = 0
+    most: int = 0
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send(self, _account: object, method: str, _path: str, **_: object) -> Answer:
+        """Answer a GET at once, and a change when enough of them have come."""
+        if method == "PATCH":
+            self.changing += 1
+            self.most = max(self.most, self.changing)
+            if self.changing == self.together:
+                self.enough.set()
+            await self.enough.wait()
+            self.changing -= 1
+        return Answer({"kind": "ConfigMap", "metadata": {"resourceVersion": "1"}}, octets=self.octets)
+
+
+@pytest.mark.parametrize(("octets", "together"), [(SMALL_BYTES, 40), (SMALL_BYTES + 1, 4)])
+async def test_only_large_objects_are_changed_a_few_at_once(octets: int, together: int) -> None:
+    """A slow webhook holds up nobody who changes a small object; of large ones there are no more than fit into memory."""
+    server, rooms, slots = Slow(octets, together), Slots(12), Slots(256)
+    action = patch({"data": {"a": "b"}})
+    target = Target(Served("v1", "ConfigMap", "configmaps", namespaced=True), "ns", "large")
+    asked = [
+        change(await conversing(server, slots, rooms), None, attempt(action), action, target)  # type: ignore[arg-type]  # nothing is kept
+        for _ in range(40)
+    ]
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*asked)
+
+    assert server.most == together

@@ -39,11 +39,12 @@ class ServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the API server answered, and what it warns of."""
+    """What the API server answered, and what it warns of; ``octets`` is how long the answer was as text."""
 
     body: Json
     created: bool = False
     warnings: tuple[str, ...] = ()
+    octets: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Impersonation:
         if isinstance(refusal, Refusal):
             return refusal
         warnings = tuple(_ESCAPED.sub(r"\1", found[1]) for text in response.warnings for found in _WARNING.finditer(text))
-        return Answer(refusal or {}, created=response.status == 201, warnings=warnings)  # noqa: PLR2004
+        return Answer(refusal or {}, created=response.status == 201, warnings=warnings, octets=len(response.data))  # noqa: PLR2004
 
     async def watch(
         self, account: ServiceAccount, path: str, name: str, *, version: str | None, seconds: int

@@ -104,6 +104,7 @@ class Conversation:
         """Return the object as it is now."""
         answer = await self.persist(lambda: self._impersonation.send(self.account, "GET", target.path))
         self._note(answer, target.served)
+        self.is_large = not isinstance(answer, Refusal) and answer.octets > SMALL_BYTES
         return answer if isinstance(answer, Refusal) else _meant(target, answer.body)
 
     async def write(

@@ -1,6 +1,7 @@
 """Owns changing an object: keeping what was there if it may have to be put back, then the change itself."""
 
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.keeping import Keeping
@@ -18,8 +19,18 @@ TRIES = 4  # a write between the server's read and its write refuses a change th
 
 
 async def change(conversation: Conversation, keeping: Keeping, attempt: Attempt, action: ResourceAction, target: Target) -> str | Failed:
-    """Change the object; return what that did."""
-    before = await conversation.read(target)
+    """Change the object; return what that did. Those that are large are changed a few at once."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(conversation.room())
+        before = await conversation.read(target)
+        if not conversation.is_large:
+            await stack.aclose()
+        return await _changed(conversation, keeping, attempt, action, target, before=before)
+
+
+async def _changed(
+    conversation: Conversation, keeping: Keeping, attempt: Attempt, action: ResourceAction, target: Target, *, before: Json | Refusal
+) -> str | Failed:
     if isinstance(before, Refusal) and conversation.kind_is_gone:
         return conversation.failed(before, target)
     undo = attempt.counterpart

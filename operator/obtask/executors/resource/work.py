@@ -103,5 +103,4 @@ class ResourceWork:
             return target, await restore(conversation, self._keeping, attempt, target)
         if isinstance(target, Failed):
             return target, target
-        async with conversation.room():
-            return target, await change(conversation, self._keeping, attempt, action, target)
+        return target, await change(conversation, self._keeping, attempt, action, target)
