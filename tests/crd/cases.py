@@ -175,6 +175,13 @@ GOOD: dict[str, Json] = {
         obshell(connection={"secretName": "b", "host": "::1", "port": 1}),
         connection={"secretName": "c", "host": "Db_1.prod.svc.", "port": 2883, "user": "u" * 256},
     ),
+    "obshell-waits-checks-and-takes-secrets": cluster(
+        obshell(
+            whenBusy="Fail",
+            expect="data.state == 'SUCCEED'",
+            bodyFrom=[{"pointer": pointer, "secretKeyRef": {"name": "s", "key": "p"}} for pointer in ("/a", "/a~1b/0/m~0n", "/")],
+        )
+    ),
     "obshell-rollback-by-obshell": cluster(obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}),
     "obshell-subtask-rollback-by-obshell": cluster(
         {"name": "all", "parallel": [obshell() | {"rollback": {"obshell": {"operator": "Rollback"}}}]}
@@ -408,6 +415,15 @@ OBSHELL: dict[str, Bad] = {
         f"{STEP}.rollback.obshell",
         rule="exactly one of path, operator is required",
     ),
+    "obshell-when-busy": Bad(cluster(obshell(whenBusy="Retry")), f"{STEP}.obshell.whenBusy", '"Wait", "Fail"'),
+    **{
+        f"obshell-pointer-{pointer}": Bad(
+            cluster(obshell(bodyFrom=[{"pointer": pointer, "secretKeyRef": {"name": "s", "key": "p"}}])),
+            f"{STEP}.obshell.bodyFrom[0].pointer",
+            "should match",
+        )
+        for pointer in ("rootPwd", "/a~2", "/a~")
+    },
     "obshell-other-path": Bad(cluster(obshell(path="/rpc/v1/agent")), f"{STEP}.obshell.path", "should match"),
     "obshell-query": Bad(cluster(obshell(path="/api/v1/ob/stop?force=true")), f"{STEP}.obshell.path", "should match"),
     "obshell-unknown-method": Bad(cluster(obshell(method="post")), f"{STEP}.obshell.method", '"GET", "HEAD", "POST"'),
