@@ -91,7 +91,7 @@ async def test_one_that_was_retried_in_vain(agent: FakeAgent) -> None:
     await dag_is(agent, "RUNNING")
     await dag_is(agent, "FAILED")
 
-    assert "was retried in obshell and failed again, at 2/2" in await remark(on, one)
+    assert "has ended as failed in obshell, at 2/2" in await remark(on, one)
 
 
 async def test_one_that_is_gone(agent: FakeAgent) -> None:

@@ -60,11 +60,14 @@ class Afterwards:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._entries: dict[AttemptId, _Entry] = {}
+        self._tidy_at = 0.0
 
     def remark(self, attempt: Attempt) -> str | None:
         """Return what has become of what a failed attempt has left, in one line; nothing if it is as it was, None if that is not known."""
         now = asyncio.get_running_loop().time()
-        self._entries = {name: entry for name, entry in self._entries.items() if entry.asked > now - KEPT_SECONDS or name == attempt.id}
+        if now >= self._tidy_at:
+            self._entries = {name: entry for name, entry in self._entries.items() if entry.asked > now - KEPT_SECONDS}
+            self._tidy_at = now + KEPT_SECONDS
         entry = self._entries.setdefault(attempt.id, _Entry())
         entry.asked = now
         if entry.looking is None and now >= entry.due:
@@ -122,7 +125,7 @@ def _told(context: Context, dag: Dag) -> str:
         case State.FAILED, Operator.CANCEL:
             return f"{dag.title} was cancelled in obshell at {dag.position}: action=retry lets obshell retry it"
         case State.FAILED, _:
-            return f"{dag.title} was retried in obshell and failed again, at {dag.position}: action=retry lets obshell retry it"
+            return f"{dag.title} has ended as failed in obshell, at {dag.position}: action=retry lets obshell retry it"
         case _, Operator.ROLLBACK:
             return f"{dag.title} is being rolled back in obshell"
         case _, Operator.CANCEL:
