@@ -9,7 +9,7 @@ from tests.executors.workplace import RUNNER, TASK, Workplace, apply, config_map
 from tests.rights import grant
 
 from obtask.executors.resource.work import ResourceWork
-from obtask.kube.api import Json, Refusal, Unavailable
+from obtask.kube.api import Busy, Json, Refusal, Unavailable
 from obtask.kube.discovery import Discovery, Served
 from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
 from obtask.kube.objects import Objects
@@ -63,6 +63,23 @@ async def test_patch_merges_and_null_removes(workplace: Workplace) -> None:
     assert live["data"] == {"size": "2"}
 
 
+async def test_an_object_that_is_as_wanted_is_not_changed(workplace: Workplace) -> None:
+    """Somebody else has made it just so: the step becomes an owner of its fields, too, and has nothing to undo."""
+    workplace.put(config_map(size="1"))
+
+    end = await workplace.bench().run(workplace.attempt(apply(config_map(size="1"))))
+    patched = await workplace.bench().run(workplace.attempt(patch({"data": {"size": "1"}})))
+
+    words = f'ConfigMap "settings" in namespace "{workplace.namespace}" unchanged'
+    assert (end, patched) == (Succeeded(words, untouched=True), Succeeded(words, untouched=True))
+
+
+def resource_work(workplace: Workplace, impersonation: Impersonation) -> ResourceWork:
+    """Return work that reaches the API server through this."""
+    parts = impersonation, Discovery(workplace.api), Objects(workplace.api)
+    return ResourceWork(*parts, record=workplace.record, confirmed=alone, expressions=evaluated)
+
+
 class Lossy(Impersonation):
     """Loses the answer to the first change, and passes on that the next one is refused."""
 
@@ -90,20 +107,44 @@ class Lossy(Impersonation):
 
 async def test_a_change_without_an_answer_may_be_there(workplace: Workplace) -> None:
     """That the same change is refused when it is sent again says nothing of the first one."""
-    work = ResourceWork(
-        Lossy(workplace.acting),
-        Discovery(workplace.api),
-        Objects(workplace.api),
-        record=workplace.record,
-        confirmed=alone,
-        expressions=evaluated,
-    )
-
-    end = await bench(work).run(workplace.attempt(apply(config_map(size="1"))))
+    end = await bench(resource_work(workplace, Lossy(workplace.acting))).run(workplace.attempt(apply(config_map(size="1"))))
 
     assert isinstance(end, Failed)
     assert (end.reason, end.untouched) == (FailureReason.FORBIDDEN, False)
     assert workplace.get("configmap", "settings") is not None
+
+
+class Crowded(Impersonation):
+    """Wants the first change to come later: API Priority and Fairness, or etcd that has too much to do."""
+
+    asked = 0
+
+    async def send(
+        self,
+        account: ServiceAccount,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] = {},
+        body: Json | None = None,
+        content_type: str | None = None,
+    ) -> Answer | Refusal:
+        """Send it the second time."""
+        self.asked += method == "PATCH"
+        if self.asked == 1:
+            self.asked += 1
+            raise Busy("PATCH /a: HTTP 429: Too many requests, please try again later.")
+        return await super().send(account, method, path, query=query, body=body, content_type=content_type)
+
+
+async def test_a_busy_api_server_is_asked_again(workplace: Workplace) -> None:
+    """Too many requests are no failure: the same attempt goes on, and its log says what it waited for."""
+    on = bench(resource_work(workplace, Crowded(workplace.acting)))
+
+    end = await on.run(workplace.attempt(apply(config_map(size="1"))))
+
+    assert end == Succeeded(f'ConfigMap "settings" in namespace "{workplace.namespace}" created')
+    assert "the API server wants to be asked later, trying again: PATCH /a: HTTP 429: Too many requests" in on.log.text
 
 
 async def test_what_is_waited_for_in_vain_after_no_change_leaves_nothing_to_undo(workplace: Workplace) -> None:

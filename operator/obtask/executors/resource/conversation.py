@@ -10,7 +10,7 @@ from obtask.executors.large_answers import SMALL_BYTES
 from obtask.executors.resource.refusals import FORBIDDEN, GONE, INTERNAL_ERROR, NOT_FOUND, failed
 from obtask.executors.resource.target import Named, Target
 from obtask.executors.waiting import pauses
-from obtask.kube.api import BadName, Json, Refusal, Unavailable
+from obtask.kube.api import BadName, Busy, Json, Refusal, Unavailable
 from obtask.kube.discovery import Discovery, Served, is_about_kind
 from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
 from obtask.model.attempt import Failed
@@ -196,7 +196,8 @@ class Conversation:
             self._say_unavailable(error)
 
     def _say_unavailable(self, error: Unavailable) -> None:
-        text = one_line(f"the API server does not answer, trying again: {error}", SHOWN_TROUBLE)
+        what = "wants to be asked later" if isinstance(error, Busy) else "does not answer"
+        text = one_line(f"the API server {what}, trying again: {error}", SHOWN_TROUBLE)
         self.log.write(text)
         self.report(text)
 

@@ -107,5 +107,11 @@ def _asks_for_version(body: Json) -> bool:
 def _effect(before: Json | Refusal, answer: Answer) -> str:
     if answer.created:
         return "created"
-    same = not isinstance(before, Refusal) and before["metadata"]["resourceVersion"] == answer.body["metadata"]["resourceVersion"]
+    same = not isinstance(before, Refusal) and _content(before) == _content(answer.body)
     return UNCHANGED if same else "changed"
+
+
+def _content(live: Json) -> Json:
+    """Return an object without the record of who applied what: that a field has one more owner is no change of the object."""
+    meta = {key: value for key, value in live["metadata"].items() if key not in {"managedFields", "resourceVersion"}}
+    return {**live, "metadata": meta}
