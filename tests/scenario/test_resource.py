@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.chart.installed import eventually
 from tests.kubectl import Kubectl
 from tests.rights import grant
 from tests.scenario.apiserver import CONFIG_MAPS, ApiError, Body
@@ -281,3 +282,24 @@ def test_waiting_outlives_trouble_with_the_api_server(tasks: TaskClient, setting
         status = tasks.wait_let_go("patient", "Succeeded")
 
     assert status["steps"][0]["subtasks"][0]["attempts"] == 1
+
+
+@pytest.mark.usefixtures("operator", "runner")
+def test_a_task_that_waits_for_one_of_its_own_cluster(kubectl: Kubectl, tasks: TaskClient) -> None:
+    """The one waits for the end of the other, which waits for the lock of the first: the message says so, while there is time to act."""
+    rules = ("--verb=get,list,watch,create,patch", "--resource=obtasks.task.oceanbase.com")
+    kubectl("create", "role", "tasks", "-n", tasks.namespace, *rules)
+    kubectl("create", "rolebinding", "tasks", "-n", tasks.namespace, "--role=tasks", f"--serviceaccount={tasks.namespace}:{RUNNER}")
+    account = f"--as=system:serviceaccount:{tasks.namespace}:{RUNNER}"
+    eventually(lambda: "yes" in kubectl("auth", "can-i", "patch", "obtasks", "-n", tasks.namespace, account), "the right")
+    inner = tasks.manifest("inner", maintenance="Global", steps=[wait_step("s")])
+    until = {"expect": "object.status.phase == 'Succeeded'"}
+    create(tasks, "outer", {"name": "make", "resource": {"apply": inner, "until": until}})
+
+    def says(body: Body) -> bool:
+        steps = body.get("status", {}).get("steps", [])
+        return any("the two tasks wait for each other" in sub.get("message", "") for step in steps for sub in step.get("subtasks", []))
+
+    tasks.wait("outer", says, "the hint")
+    tasks.command("inner", "cancel")
+    tasks.wait_phase("inner", "Cancelled")

@@ -3,18 +3,19 @@
 from contextlib import aclosing
 from dataclasses import replace
 
+from obtask import names
 from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.seen import shown, version_of
 from obtask.executors.resource.target import Target
 from obtask.executors.waiting import Arrived, Judge, short, tell
-from obtask.kube.api import Refusal
+from obtask.kube.api import Json, Refusal
 from obtask.model.attempt import Failed
 from obtask.model.kubernetes_actions import ResourceUntil
 from obtask.model.limits import one_line
 
 
-async def until_holds(conversation: Conversation, target: Target, until: ResourceUntil, judge: Judge) -> str | Failed:
-    """Return what was seen when ``expect`` held, or why that cannot come."""
+async def until_holds(conversation: Conversation, target: Target, until: ResourceUntil, judge: Judge, *, task: str = "") -> str | Failed:
+    """Return what was seen when ``expect`` held, or why that cannot come. ``task`` is the uid of the one that waits."""
     conversation.log.write(f"watching until {short(until.expect)}")
     conversation.report(f"waiting until {short(until.expect)}")
     before = ""
@@ -28,13 +29,25 @@ async def until_holds(conversation: Conversation, target: Target, until: Resourc
                 return seen
             if isinstance(found, Failed):
                 return replace(found, message=one_line(found.message))
-            noted = f"{seen} ({found.note})" if found.note else seen
+            noted = "; ".join(filter(None, (deadlock(live, task), f"{seen} ({found.note})" if found.note else seen)))
             if noted != before:
                 conversation.log.write(f"not yet: {noted}")
             tell(conversation.report, until, noted, found.text, one_line)
             before = noted
             del live
     raise AssertionError("an object is followed until it is refused")
+
+
+def deadlock(live: Json, task: str) -> str:
+    """Return that the object is a task that waits for the one with this uid, which waits for it; nothing if it is none."""
+    group = str(live.get("apiVersion")).partition("/")[0]
+    status = live.get("status")
+    blockers = status.get("blockedBy") if isinstance(status, dict) else None
+    if (group, live.get("kind")) != (names.GROUP, names.KIND) or not isinstance(blockers, list):
+        return ""
+    if not any(isinstance(one, dict) and one.get("uid") == task for one in blockers):
+        return ""
+    return "the two tasks wait for each other: that one waits for the lock of this one, which would have to end first"
 
 
 async def until_gone(conversation: Conversation, target: Target) -> Failed | None:

@@ -92,7 +92,7 @@ class ResourceWork:
         if action.until is None or isinstance(target, Failed):
             return Succeeded(did)
         judge = Judge(self._expressions, attempt.namespace, Vocabulary.RESOURCE, discreet=target.is_secret)
-        seen = await until_holds(conversation, target, action.until, judge)
+        seen = await until_holds(conversation, target, action.until, judge, task=attempt.id.uid)
         return seen if isinstance(seen, Failed) else Succeeded(one_line(f"{did}; {seen}"))
 
     async def _change(
