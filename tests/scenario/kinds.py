@@ -66,6 +66,10 @@ class TargetKind(Kind):
         """Remove what makes the broken action fail."""
 
     @abstractmethod
+    def refused(self) -> Body:
+        """Return an action that fails before anything of it reaches the target."""
+
+    @abstractmethod
     def undo(self) -> Body:
         """Return the rollback of a lasting action."""
 
@@ -112,6 +116,9 @@ class Sql(TargetKind):
 
     def mend(self) -> None:
         self._journal.run(f"create table {self._missing} (a int)")
+
+    def refused(self) -> Body:
+        return {"sql": {"connection": {"secretName": "missing"}, "statements": [self._journal.note]}}
 
     def undo(self) -> Body:
         return {"sql": {"statements": [self._journal.note]}}
@@ -169,6 +176,9 @@ class Http(TargetKind):
 
     def mend(self) -> None:
         self._site.answers("/busy", 200)
+
+    def refused(self) -> Body:
+        return {"http": {"method": "POST", "url": "http://127.0.0.1:9/run"}}
 
     def undo(self) -> Body:
         return {"http": {"method": "DELETE", "url": f"{self._site.url}/undo"}}

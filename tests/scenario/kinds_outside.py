@@ -46,6 +46,9 @@ class Job(TargetKind):
     def mend(self) -> None:
         (self._folder / "mended").touch()
 
+    def refused(self) -> Body:
+        return _job("true", resources={"requests": {"cpu": "2"}, "limits": {"cpu": "1"}})
+
     def undo(self) -> Body:
         return _job(f"echo . >> {self._folder}/undone")
 
@@ -109,6 +112,9 @@ class Resource(TargetKind):
     def mend(self) -> None:
         self._tasks.kubectl("create", "configmap", "later")
 
+    def refused(self) -> Body:
+        return {"resource": {"apply": {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "mine"}}}}
+
     def undo(self) -> Body:
         return {"resource": {"restore": True}}
 
@@ -165,6 +171,9 @@ class Obshell(TargetKind):
 
     def mend(self) -> None:
         self._fails = 0
+
+    def refused(self) -> Body:
+        return {"obshell": {"connection": {"secretName": "missing"}, "path": "/api/v1/ob/stop"}}
 
     def undo(self) -> Body:
         return {"obshell": {"path": "/api/v1/ob/start"}}

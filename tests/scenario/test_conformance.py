@@ -277,3 +277,34 @@ def test_a_failed_attempt_to_undo_leaves_its_log(tasks: TaskClient, kind: Target
 
     tasks.wait_let_go("main", "RolledBack")
     assert failed["message"] in stored_log(tasks, "Rollback", 1)
+
+
+@every_working_kind
+@pytest.mark.usefixtures("operator")
+def test_what_reached_no_target_is_not_undone(tasks: TaskClient, kind: TargetKind) -> None:
+    """The status says that nothing was changed, and a rollback leaves the target alone."""
+    create(tasks, kind, {**kind.refused(), "rollback": kind.undo()})
+    assert only(tasks.wait_phase("main", "Failed"))["changed"] is False
+
+    tasks.command("main", "rollback")
+
+    undone = only(tasks.wait_let_go("main", "RolledBack"))
+    assert (undone["phase"], undone["message"]) == ("RolledBack", "nothing to undo: it changed nothing")
+    assert "rollbackAttempts" not in undone
+    assert kind.begun() == 0
+
+
+@every_working_kind
+@pytest.mark.usefixtures("operator")
+def test_what_was_cut_in_the_middle_is_undone(tasks: TaskClient, kind: TargetKind) -> None:
+    """A cancelled attempt may have changed its target: the status says so from its start on."""
+    create(tasks, kind, {**kind.lasting(), "rollback": kind.undo()})
+    kind.under_way(tasks, "main")
+    assert only(tasks.status("main"))["changed"] is True
+    tasks.command("main", "cancel")
+    assert only(tasks.wait_phase("main", "Failed"))["changed"] is True
+
+    tasks.command("main", "rollback")
+
+    assert only(tasks.wait_let_go("main", "RolledBack"))["rollbackAttempts"] == 1
+    assert kind.undone() == 1
