@@ -1,11 +1,16 @@
 """What a full quota refuses is not the end of it: others make room. API.md sections 2 and 3.2."""
 
+from dataclasses import replace
+
 import pytest
 from tests.kubectl import Kubectl
 from tests.rights import grant
 from tests.scenario.apiserver import Body
 from tests.scenario.jobs import job_step, jobs
+from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient
+
+from obtask.settings import Settings
 
 QUOTAS = "/api/v1/namespaces/{}/resourcequotas"
 
@@ -39,6 +44,21 @@ def test_a_job_waits_for_a_place_in_the_quota(tasks: TaskClient) -> None:
 
     ended = tasks.wait_let_go("load", "Succeeded")
     assert only({"status": ended})["attempts"] == 1
+
+
+@pytest.mark.usefixtures("node")
+def test_a_pod_waits_for_a_place_in_the_quota(tasks: TaskClient, settings: Settings) -> None:
+    """That takes longer than a pod may take to start, and is no failure: the message says which quota is full."""
+    quota(tasks, "pods", 1000)
+    tasks.create("load", steps=[job_step("s", "true")])
+    with operator_thread(replace(settings, pod_start_seconds=2)):
+        waiting = only(tasks.wait("load", lambda task: "quota" in only(task).get("message", "")))
+        assert waiting["message"].startswith("no pod can be made: ")
+        assert 'free some of ResourceQuota "few", or raise it' in waiting["message"]
+
+        quota(tasks, "pods", 0)
+
+        tasks.wait_let_go("load", "Succeeded", seconds=120)
 
 
 @pytest.mark.usefixtures("operator", "node")
