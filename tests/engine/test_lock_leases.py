@@ -192,6 +192,21 @@ async def test_a_held_lock_and_a_strangers_lease_are_never_collected(bench: Benc
     assert await bench.sweeper.collect() == 0
 
 
+async def test_a_lock_that_others_hold_back_is_asked_for_once(bench: Bench, kubectl: Kubectl) -> None:
+    """A finalizer of somebody else keeps it: it would be deleted again and again, in the way of others."""
+    await bench.hold("a")
+    lease = await bench.lease()
+    assert isinstance(lease, Lease)
+    kubectl("patch", "lease", lease.name, "-n", bench.namespace, "--type=merge", "-p", '{"metadata":{"finalizers":["x.io/y"]}}')
+    held = await bench.lease()
+    assert isinstance(held, Lease)
+    bench.board.see_lease(held)
+    bench.now += timedelta(days=2)
+
+    assert [await bench.sweeper.collect() for _ in range(3)] == [1, 0, 0]
+    kubectl("patch", "lease", lease.name, "-n", bench.namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+
+
 @dataclass
 class Refusing:
     """The way to an API server that refuses every PUT; it counts them. The Lease stays what it is."""

@@ -285,3 +285,20 @@ def test_a_password_appears_nowhere(scene: Scene, account: str, operator_process
     assert logs
     assert [name for name, text in found.items() if "pa55" in text or "w0rd" in text] == []
     assert "Traceback" not in found["operator"]
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize("edit", [{"steps": []}, {"currentStep": "nope"}, {"lock": None}], ids=["steps", "step", "lock"])
+def test_a_status_that_was_edited_into_nonsense_says_so(tasks: TaskClient, edit: Body) -> None:
+    """Nothing follows from it; the task says what is wrong and what to type, and skip frees its lock."""
+    tasks.create("edited", maintenance="Global", steps=[wait_step("s", 600)])
+    tasks.wait_phase("edited", "Running")
+    tasks.api.send("PATCH", f"{OBTASKS.format(tasks.namespace)}/edited/status", {"status": edit})
+
+    told = tasks.wait("edited", lambda task: "cannot read the status (status." in task["status"]["message"])
+    assert "action=skip" in told["status"]["message"]
+    assert told["status"]["phase"] == "Running"
+
+    tasks.annotate("edited", "action=skip")
+    tasks.wait_phase("edited", "Skipped")
+    tasks.wait_free()

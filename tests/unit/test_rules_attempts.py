@@ -50,6 +50,7 @@ def test_attempt_knows_its_surroundings() -> None:
         pytest.param(a_task().step("load", sql=SQL, timeout_seconds=60), 60, id="set"),
         pytest.param(a_task().step("load", wait=60), None, id="a-wait-has-none-by-default"),
         pytest.param(a_task().step("load", wait=7200, timeout_seconds=60), 60, id="a-wait-with-one"),
+        pytest.param(a_task().step("load", wait=7200, timeout_seconds=3600), 3600, id="a-wait-with-one-as-long-as-the-default"),
     ],
 )
 def test_deadline(builder: TaskBuilder, seconds: int | None) -> None:

@@ -60,7 +60,9 @@ class Sweeper:
             # It must not be in the way of others each time.
             self._undeletable.add(_version(lease))
             logger.warning("free lease %s/%s not deleted: %s", lease.namespace, lease.name, answer.message)
-        await self._look_again(lease)
+        left = await self._look_again(lease)
+        if left is not None and not left.holder and not isinstance(answer, Refusal):
+            self._undeletable.add(_version(left))  # somebody else's finalizer holds it: to ask again changes nothing
         return not isinstance(answer, Refusal)
 
     async def sweep_strays(self) -> int:
@@ -92,13 +94,15 @@ class Sweeper:
         self._board.see_lease(answer)
         return True
 
-    async def _look_again(self, lease: Lease) -> None:
-        """Tell the board of a Lease that is not as it was: nobody may have told that it was deleted."""
+    async def _look_again(self, lease: Lease) -> Lease | None:
+        """Tell the board of a Lease that is not as it was: nobody may have told that it was deleted. Return it, if it is there."""
         fresh = await self.read(lease)
         if not isinstance(fresh, Refusal):
             self._board.see_lease(fresh)
-        elif fresh.missing:
+            return fresh
+        if fresh.missing:
             self._board.forget_lease(lease)
+        return None
 
     async def _over(self, lease: Lease) -> bool:
         answer = await self._tasks.get(Key(lease.namespace, holder_name(lease.holder)))

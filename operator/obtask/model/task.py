@@ -9,7 +9,8 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionW
 
 from obtask import names
 from obtask.model.base import Moment, Stored
-from obtask.model.limits import DEEPEST_SPEC
+from obtask.model.consistency import contradiction
+from obtask.model.limits import DEEPEST_SPEC, one_line
 from obtask.model.packed import depth, fault_of, unpacked
 from obtask.model.spec import TaskSpec
 from obtask.model.status import Phase, TaskStatus
@@ -101,7 +102,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A task with a status that this version cannot read: a newer operator wrote it. It may hold a lock, and it is not ours to change.
+    """A task with a status that this version cannot read, or make sense of: a newer operator wrote it, or a person.
+
+    It may hold a lock, and it is not ours to change.
 
     ``phase``, ``message`` and ``handled``, the last command, are what it says, as far as that is text.
     """
@@ -142,9 +145,15 @@ def read_object(body: Mapping[str, Any], spec: TaskSpec | InvalidSpec | None = N
     try:
         known = TaskStatus.model_validate(status)
     except ValidationError as error:
-        action = status.get("lastAction") if isinstance(status, Mapping) else None
-        return Unreadable(metadata, first_fault(error, "status"), _said(status, "phase"), _said(status, "message"), _said(action, "id"))
-    return Task(metadata=metadata, spec=read_spec(body.get("spec") or {}) if spec is None else spec, status=known)
+        return _unreadable(metadata, first_fault(error, "status"), status)
+    read = read_spec(body.get("spec") or {}) if spec is None else spec
+    nonsense = contradiction(read if isinstance(read, TaskSpec) else None, known)
+    return Task(metadata=metadata, spec=read, status=known) if nonsense is None else _unreadable(metadata, nonsense, status)
+
+
+def _unreadable(metadata: Metadata, why: str, status: Any) -> Unreadable:
+    action = status.get("lastAction") if isinstance(status, Mapping) else None
+    return Unreadable(metadata, one_line(why), _said(status, "phase"), _said(status, "message"), _said(action, "id"))
 
 
 def read_spec(spec: Any) -> TaskSpec | InvalidSpec:

@@ -8,7 +8,7 @@ from obtask.model.actions import WaitAction
 from obtask.model.attempt import NOTHING_KEPT, Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.limits import NONCE_DIGESTS, STAGE_CHARACTERS, kept_room, message_room, one_line
-from obtask.model.spec import DEFAULT_TIMEOUT_SECONDS, Interrupted, Step, Subtask, TaskSpec
+from obtask.model.spec import Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import elsewhere
@@ -52,8 +52,8 @@ class Place:
         action, counterpart = (undo, forward) if name.direction is Direction.ROLLBACK and undo is not None else (forward, undo)
         started = status.started_at or self.task.metadata.creation_timestamp
         seconds = self.step.timeout_seconds
-        # The default is not what the author of a long wait asked for; a limit that was set is.
-        endless = isinstance(action, WaitAction) and seconds == DEFAULT_TIMEOUT_SECONDS
+        # The default is not what the author of a long wait asked for; a limit that was set is, also one of the same length.
+        endless = isinstance(action, WaitAction) and "timeout_seconds" not in self.step.model_fields_set
         return Attempt(
             id=name,
             namespace=self.task.metadata.namespace,

@@ -7,6 +7,7 @@ the marks of whoever restores, and ours: with its first write the operator notes
 from dataclasses import dataclass
 
 from obtask import names
+from obtask.model.command import noted_command
 from obtask.model.limits import one_line
 from obtask.model.status import Phase
 from obtask.model.task import Metadata, Task
@@ -62,8 +63,7 @@ def _marks(task: Task) -> list[_Mark]:
 
 
 def _of_an_operator(task: Task) -> list[tuple[str, bool]]:
-    noted = names.ACCEPTED_COMMAND_ANNOTATION
     return [
         (f"the finalizer {names.FINALIZER}", names.FINALIZER in task.metadata.finalizers),
-        (f"the annotation {noted}", noted in task.metadata.annotations),
+        (f"the annotation {names.ACCEPTED_COMMAND_ANNOTATION}", noted_command(task.metadata.annotations) is not None),
     ]

@@ -1,0 +1,26 @@
+"""Owns what a status must say for anything to follow from it. The operator writes no other; a person with an editor may."""
+
+from obtask.model.spec import Maintenance, TaskSpec
+from obtask.model.status import Phase, Reason, TaskStatus
+
+AT_WORK = frozenset({Phase.RUNNING, Phase.ROLLING_BACK, Phase.FAILED})
+
+
+def contradiction(spec: TaskSpec | None, status: TaskStatus) -> str | None:
+    """Return what makes no sense in the status of a task that was begun, or None. ``spec`` is None when it cannot be read."""
+    if status.phase not in AT_WORK:
+        return None
+    found = [step.name for step in status.steps]
+    if status.current_step not in found:
+        return f"status.currentStep: {status.current_step or 'nothing'} is none of status.steps"
+    if spec is None:
+        return None
+    if found != [step.name for step in spec.steps]:
+        return "status.steps: these are not the steps of the spec"
+    for step, planned in zip(status.steps, spec.steps, strict=True):
+        wanted = [sub.name for sub in planned.parallel] if planned.parallel is not None else [planned.name]
+        if [sub.name for sub in step.subtasks] != wanted:
+            return f"status.steps: the subtasks of {step.name} are not those of the spec"
+    if spec.maintenance is not Maintenance.NONE and status.lock is None and status.reason is not Reason.LOCK_LOST:
+        return f"status.lock: a task that is {status.phase.value} holds its lock"
+    return None
