@@ -227,6 +227,19 @@ def test_nobody_but_the_operator_notes_a_command(people: People) -> None:
     assert "only the operator may change" in people.refused("alice", "annotate", "obtask", task, f"{NOTE}-")
 
 
+def test_nobody_makes_a_task_look_like_a_copy(people: People) -> None:
+    """What the operator noted of an object is not for others to change; a copy may bring it along, and a replacement leave it out."""
+    task, adopted = people.task("retry"), "task.oceanbase.com/adopted"
+
+    assert "only the operator may change" in people.refused("alice", "annotate", "obtask", task, f"{adopted}=another")
+    people.kubectl(
+        "-n", people.namespace, "annotate", "obtask", task, f"{adopted}=uid", f"--as={people.operator}", "--as-group=system:masters"
+    )
+    assert "only the operator may change" in people.refused("alice", "annotate", "obtask", task, f"{adopted}=x", "--overwrite")
+    assert "annotated" in people.says("alice", "annotate", "obtask", task, f"{adopted}-")
+    assert "created" in people.creates(people.manifest("copy", {"annotations": {adopted: "uid"}}))
+
+
 def test_a_new_task_can_only_be_cancelled(people: People) -> None:
     """Commands in a manifest obey the same rules."""
     words = ("create", "-n", people.namespace, "--as=alice", "--dry-run=server", "-o", "json", "-f", "-")
