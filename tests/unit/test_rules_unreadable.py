@@ -89,3 +89,29 @@ def test_what_is_over_is_let_go(body: tuple[dict[str, Any], dict[str, Any]]) -> 
 
     assert care(unreadable(status, finalizers=[names.FINALIZER], **metadata), NOW) == LetGo()
     assert care(unreadable(status, **metadata), NOW) == Rest()
+
+
+HELD = {"finalizers": [names.FINALIZER, "x/y"], "deletionTimestamp": NOW.isoformat()}
+
+
+def test_a_deleted_one_that_others_hold_is_ended_and_then_let_go() -> None:
+    """Its lock does not wait for the finalizers of others."""
+    intent = care(unreadable(STRANGE, **HELD), NOW)
+
+    assert isinstance(intent, Amend)
+    assert (intent.change["phase"], intent.change["lock"]) == ("Skipped", None)
+    assert "x/y" in intent.change["message"]
+    assert "lastAction" not in intent.change
+    assert care(unreadable(STRANGE | {"phase": "Skipped", "progress": 1}, **HELD), NOW) == LetGo()
+
+
+@pytest.mark.parametrize("verb", ["skip", "retry"])
+def test_a_command_on_one_that_has_ended_is_refused(verb: str) -> None:
+    """It stays as it ended, whoever holds it."""
+    left = {"finalizers": ["x/y"], "deletionTimestamp": NOW.isoformat(), "annotations": {names.ACCEPTED_COMMAND_ANNOTATION: NOTE % verb}}
+
+    intent = care(unreadable(STRANGE | {"phase": "Skipped"}, **left), NOW)
+
+    assert isinstance(intent, Amend)
+    assert list(intent.change) == ["lastAction"]
+    assert intent.change["lastAction"]["result"] == "Rejected"
