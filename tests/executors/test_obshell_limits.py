@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.executors.attempts import attempt
+from tests.executors.attempts import attempt, until
 from tests.executors.obshell_bench import STOP, bench_for, follow_up, operation, stages
-from tests.obshell_agent.agent import FakeAgent
+from tests.obshell_agent.agent import DAG_PATH, Answered, FakeAgent
 from tests.obshell_agent.dags import Step
 
 from obtask.model.attempt import Failed, Succeeded
@@ -110,6 +110,26 @@ async def test_a_cancel_while_the_request_is_not_answered(agent: FakeAgent) -> N
 
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.CANCELLED
+
+
+async def test_a_cancel_while_retry_is_not_answered(agent: FakeAgent) -> None:
+    """The agent freezes between the look and the RETRY."""
+    agent.operations["POST", STOP] = stages(Step("kill", fails=1))
+    on, one = bench_for(agent), attempt(operation())
+    await on.run(one)
+    second, hanging = follow_up(one, "11"), threading.Event()
+    with agent.lock:
+        agent.faults.append(("POST", DAG_PATH, Answered(silent=hanging)))
+    await on.executor.start(second, on.log)
+    await until(agent.operated)
+
+    await on.executor.cancel(second)
+    async with within(9):
+        end = await on.end_of(second)
+    hanging.set()
+
+    assert isinstance(end, Failed)
+    assert agent.operated() == ["RETRY"]
 
 
 async def test_the_message_of_a_cancel_has_what_obshell_did(agent: FakeAgent) -> None:

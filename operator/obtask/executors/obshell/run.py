@@ -8,7 +8,7 @@ from obtask.executors.evaluation.evaluator import first_fault
 from obtask.executors.obshell import others
 from obtask.executors.obshell.allowance import LONGEST_POST_SECONDS
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
-from obtask.executors.obshell.busy import Busy
+from obtask.executors.obshell.busy import Busy, InTheWay
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, State, read_dag
 from obtask.executors.obshell.marks import is_same, mark_of
@@ -45,7 +45,7 @@ class Run:
         """Go from the beginning to the end."""
         context = self._context
         context.watcher.tell("connecting")
-        invalid = await first_fault(context.tools.expressions, context.attempt.namespace, context.action)
+        invalid = await context.time.unless_over(first_fault(context.tools.expressions, context.attempt.namespace, context.action))
         if invalid is not None:
             return replace(invalid, untouched=True)
         begun = await self._begin()
@@ -150,7 +150,7 @@ class Run:
                 return await self._unanswered(request, answer, sent_at)
             if not answer.busy:
                 return await self._answered(request, answer)
-            found = await self._busy.look(answer)
+            found = await context.time.unless_over(self._busy.look(answer)) or InTheWay()
             if not self._busy.waits or self._busy.is_own(found):
                 text = f"{request}: obshell refused: {answer.refusal}; in the way: {found.told()}"
                 return context.failed(FailureReason.HTTP_STATUS, text, str(answer.status))
@@ -226,9 +226,11 @@ class Run:
         # Interrupted is never tried again without a person: whatever it should start may run already.
         reason = context.time.over or FailureReason.INTERRUPTED
         told = f": {fault.message}" if fault else ""
-        found = await self._look_for(sent_at)
+        looking = self._look_for(sent_at)
+        found = await (looking if context.time.over is not None else context.time.unless_over(looking))
         if isinstance(found, Begun):
             return found
+        found = found or Found(None, "there was no time to look for what it has started")
         if fault is None:
             cause = context.time.cause(reason)
             return context.failed(reason, f"{cause} while waiting for the answer to {request}: its outcome is unknown; {found.told}")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from obtask.executors.obshell.busy import Busy
+from obtask.executors.obshell.busy import Busy, InTheWay
 from obtask.executors.obshell.client import ASK_SECONDS
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Operator, State
@@ -13,6 +13,7 @@ from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Outcome
 from obtask.model.status import Direction, FailureReason, Left
 
+OPERATE_GRACE_SECONDS = 2.0  # after a cancel
 GONE_AFTER = 10  # misses in a row: an agent whose database is away may not know its own tasks for a moment
 
 
@@ -100,18 +101,24 @@ class TakeUp:
         context = self._context
         context.script.news(dag, silently=True)
         while (why := context.time.over) is None:
-            refused = await context.speech.operate(dag.id, operator, context.time.within(ASK_SECONDS))
+            tried = await context.time.unless_over(self._try(dag, operator), OPERATE_GRACE_SECONDS)
+            if tried is None:
+                return Begun(dag.id, mark_of(dag))  # whether it arrived or not, it is looked at, and cancelled, next
+            (refused,) = tried
             if refused is None:
                 return Begun(dag.id)
             if refused.uncertain:
                 return await self._has_begun(dag, refused)
             if refused.busy is None:
                 return refused
-            found = await self._busy.look(refused.busy)
+            found = await context.time.unless_over(self._busy.look(refused.busy)) or InTheWay()
             if not self._busy.waits:
                 return NotDone(f"{refused.message}; in the way: {found.told()}")
             await self._busy.wait(str(operator), refused.busy, found)
         return context.failed(why, f"{context.time.cause(why)}: {operator} of {dag.title} was not sent or not accepted")
+
+    async def _try(self, dag: Dag, operator: Operator) -> tuple[NotDone | None]:
+        return (await self._context.speech.operate(dag.id, operator, self._context.time.within(ASK_SECONDS)),)
 
     async def _has_begun(self, before: Dag, refused: NotDone) -> Begun | NotDone:
         """Return whether an operator that may have arrived has: the DAG is at work, or was."""

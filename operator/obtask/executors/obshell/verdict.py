@@ -1,10 +1,12 @@
 """Owns what the end of a task (DAG) of obshell makes of the attempt."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from obtask.executors.obshell import others
-from obtask.executors.obshell.context import LOOK_SECONDS, Context
+from obtask.executors.obshell.context import Context
 from obtask.executors.obshell.dag import Dag, Operator, State
 from obtask.model.attempt import Failed, Outcome
 from obtask.model.limits import one_line
@@ -13,6 +15,7 @@ from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 SHOWN_EXPRESSION = 160
 QUESTION_SECONDS = 2.0
+MORE_SECONDS = 6.0  # for all that is asked about a failure, when the end itself is known
 LOCAL_TASKS = ("2", "3")
 
 _SUCCESS = {
@@ -52,12 +55,16 @@ async def succeeded(context: Context, message: str, data: Any) -> Outcome:
 
 
 async def _failed(context: Context, dag: Dag) -> Failed:
-    text = dag.failure(context.script.shown)
-    if not dag.nodes and (words := await context.speech.last_words(dag.id, _seconds(context, LOOK_SECONDS))):
-        text = f"{text}: {words}"
-    elsewhere = await others.look_at(context, others.ids_of(dag), _seconds(context, QUESTION_SECONDS))
-    others.write(context, [other for other in elsewhere if other.state is not State.SUCCEED])
-    return context.failed(FailureReason.OBSHELL_TASK_FAILED, text + others.told(elsewhere), left=await what_is_left(context, dag))
+    text, left = dag.failure(context.script.shown), None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_seconds(context, MORE_SECONDS)):
+            if not dag.nodes and (words := await context.speech.last_words(dag.id, _seconds(context, MORE_SECONDS))):
+                text = f"{text}: {words}"
+            left = await what_is_left(context, dag)
+            elsewhere = await others.look_at(context, others.ids_of(dag), _seconds(context, QUESTION_SECONDS))
+            others.write(context, [other for other in elsewhere if other.state is not State.SUCCEED])
+            text += others.told(elsewhere)
+    return context.failed(FailureReason.OBSHELL_TASK_FAILED, text, left=left)
 
 
 async def what_is_left(context: Context, dag: Dag) -> Left | None:
