@@ -9,6 +9,7 @@ import pkgutil
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ OUTSIDE = "obtask.devcluster"  # the workshop sees nothing foreign
 SIZE = 1 << 20
 # What the names, separators and quotes of a pattern are, over and over; the rest of the worst cases is made of its own text.
 COMMON = ["a", " ", "\n", "0", ".", "-", "_", "%", "\\", '"', "'", "(", "é", "\0", "a ", "a.", "a-", "0.", '\\"', "''", "\r\n"]
+
+RUNS = [" ", "a", "0", "\t", "\n", "'", '"', "(", "_", "-", ".", ",", "/", "*", ";", ":", "=", "\\"]
 
 WORST: dict[str, list[str]] = {
     "obtask.executors.credentials:AGENT_URL": ["http://a", "https://a.", "http://[:", "http://a:1", "http://[0:.]"],
@@ -45,6 +48,10 @@ WORST: dict[str, list[str]] = {
     "obtask.hosts:_OLD_SPELLING": ["0x", "0x."],
     "obtask.executors.http.answers:_LARGE": ["0" * 18 + "a", "9"],
     "obtask.executors.http.answers:_NOT_TEXT": ["\ud800"],
+    "obtask.executors.http.decoding:_HTML": ["<meta ", "<meta charset", "<meta charset=", "<meta a charset", "<", "<meta charset='"],
+    "obtask.executors.http.decoding:_LABEL": ["charset", "charset=", "charset='", "charset =", "charset='a"],
+    "obtask.executors.http.decoding:_XML": ["<?xml ", "<?xml encoding", "<?xml encoding=", '<?xml encoding="', "<?xml a=", "<?"],
+    "obtask.executors.http.exchange:_ENCODING": ["content-encoding:", "content-encoding: ", "content-", "content-encoding: a"],
     "obtask.executors.http.secret_headers:_CONTROL": ["\t"],
     "obtask.executors.http.requests:_ENCODED": ["http://a", "%41"],
     "obtask.executors.job.podlog:_TIME": ["2026-11-22T22:42:04.", "2026-11-22T22:42:04.123456789Z "],
@@ -212,6 +219,19 @@ def test_a_pattern_takes_time_in_proportion_to_the_text(name: str) -> None:
     for piece in [*COMMON, *WORST[name]]:
         for work in works:
             judge(f"{name} with {piece!r}", piece, work)
+
+
+@pytest.mark.parametrize("name", WORST)
+def test_one_beginning_and_a_long_run_behind_it(name: str) -> None:
+    """What only goes on for long after the right beginning ("charset=", then spaces) takes no time either."""
+    pattern = patterns()[name]
+    given: Callable[[str], Any] = _octets if isinstance(pattern.pattern, bytes) else str
+    work = pattern.fullmatch if used(name) <= {"match", "fullmatch"} else pattern.search
+    for beginning in ["", *WORST[name]]:
+        for run in RUNS:
+            text = given(f"{beginning}{run * 8000}!")
+            taken = seconds(partial(work, text))
+            assert taken < 0.25, f"{name} with {beginning!r} and many {run!r}: {taken:.2f} s for 8,000 characters"
 
 
 @pytest.mark.parametrize("name", WHOLE)

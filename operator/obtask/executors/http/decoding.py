@@ -37,9 +37,9 @@ _MEANT = {
 _UNKNOWN_TO_PYTHON = {"windows-31j": "cp932", "x-sjis": "cp932", "x-gbk": "gbk", "unicode-1-1-utf-8": "utf-8", "unicode": "utf-16"}
 WESTERN = "cp1252"
 BEGINNINGS = ("{", "[")
-_LABEL = re.compile(r"""charset\s*=\s*["']?\s*([-\w.:]{1,40})""", re.IGNORECASE)
-_XML = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([-\w.:]{1,40})["']""")
-_HTML = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([-\w.:]{1,40})""", re.IGNORECASE)
+_LABEL = re.compile(r"""charset\s*+=\s*+["']?+\s*+([-\w.:]{1,40})""", re.IGNORECASE)
+_XML = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*+=\s*+["']([-\w.:]{1,40})["']""")
+_HTML = re.compile(rb"""<meta[^>]{0,200}?charset\s*+=\s*+["']?+\s*+([-\w.:]{1,40})""", re.IGNORECASE)
 DECLARED_WITHIN = 1024
 GZIP = 31  # zlib: 32 KiB of window, and the header of gzip
 
