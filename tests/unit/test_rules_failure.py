@@ -1,6 +1,7 @@
 """What a failed subtask makes of a task: phase, messages, failedSubtask, and the end of parallel steps."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,8 +9,8 @@ from tests.unit.builders import START, a_mended_task, a_task, failed
 from tests.unit.world import World
 
 from obtask.model.attempt import Failed
-from obtask.model.limits import OBJECT_BYTES
-from obtask.model.status import Direction, FailureReason, LogRef, Phase, Reason, SubtaskPhase, Verb
+from obtask.model.limits import EXTERNAL_CHARACTERS, OBJECT_BYTES
+from obtask.model.status import Direction, FailureReason, Left, LogRef, Phase, Reason, SubtaskPhase, Verb
 
 
 def resizing() -> World:
@@ -138,7 +139,9 @@ def test_largest_task_fits_into_the_api_server() -> None:
     for verb in (*["skip-step"] * 7, "rollback", None):
         for attempt in world.executors.running:
             ref = LogRef(config_map="c" * 63, key="log.gz")
-            world.executors.end(attempt.id.subtask, failed("租户<b>" * 500), "\n".join(["<line>"] * 20), ref)
+            external, mark = "3" * EXTERNAL_CHARACTERS, "8ef6993e@1795947134613~"
+            end = replace(failed("租户<b>" * 500), external=external, external_mark=mark, left=Left.HOLDING)
+            world.executors.end(attempt.id.subtask, end, "\n".join(["<line>"] * 20), ref)
         world.run()
         assert (world.phase, world.status.failed_subtasks) == (Phase.FAILED, 64)
         text = json.dumps(world.api.body, ensure_ascii=False, separators=(",", ":"))
