@@ -12,7 +12,7 @@ PASSWORD = "walnut-4471-quartz"  # noqa: S105 - found nowhere is the point
 
 @pytest.mark.usefixtures("operator")
 def test_the_status_shows_the_task_s_own_words_and_costs_little(tasks: TaskClient, connection: str) -> None:
-    """The message is there after 10 s and is renewed every 15 s, although it changes every second."""
+    """The message is there after 5 s and is renewed every 15 s, although it changes every second."""
     steps = [{"name": "wait", "sql": {"statements": ["select 1"], "until": UNTIL}}]
     tasks.create("talking", connection={"secretName": connection}, steps=steps)
     seen: list[str] = []

@@ -24,7 +24,7 @@ class Until(Value):
     message: Expression | None = Field(
         default=None,
         description="CEL over the same variables that gives a text or a number: the subtask's message while it waits, such as a "
-        "percentage. The status shows it after 10 seconds, and a new one every 15 seconds at most. It ends nothing if it has no answer.",
+        "percentage. The status shows it after 5 seconds, and a new one every 15 seconds at most. It ends nothing if it has no answer.",
     )
     max_interval_seconds: Pause | None = Field(
         default=None, description="Longest pause, in seconds: 1 to 3600. The pause doubles up to it. Default: all pauses are the same."

@@ -17,7 +17,7 @@ from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Report
 
 CREATOR_LENGTH = 512
-PROGRESS_SHOWN_AFTER = timedelta(seconds=10)
+PROGRESS_SHOWN_AFTER = timedelta(seconds=5)
 PROGRESS_SHOWN_EVERY = timedelta(seconds=15)
 
 
