@@ -77,3 +77,38 @@ async def test_a_secret_of_another_type() -> None:
 
     assert isinstance(found, Failed)
     assert found.reason is FailureReason.FORBIDDEN
+
+
+PASSWORD = "hunter2"  # noqa: S105 - of a test
+
+
+@pytest.mark.parametrize(
+    ("data", "to", "allowed"),
+    [
+        ({}, ["anywhere.example.com"], True),
+        ({"host": "10.0.0.5"}, ["10.0.0.5"], True),
+        ({"host": "db-1, DB-2."}, ["db-2", "db-1"], True),
+        ({"host": "[fd00::5]"}, ["fd00:0::5"], True),
+        ({"url": "http://10.0.0.5:2886,https://10.0.0.6"}, ["10.0.0.6"], True),
+        ({"host": "10.0.0.5", "hosts": "*.prod"}, ["db.prod"], True),
+        ({"hosts": "10.0.0.0/24:2881"}, ["10.0.0.9"], True),
+        ({"host": "10.0.0.5"}, ["10.0.0.6"], False),
+        ({"host": "10.0.0.5"}, ["10.0.0.5", "10.0.0.6"], False),
+        ({"url": "http://10.0.0.5:2886"}, ["evil.example.com"], False),
+        ({"url": "what it names cannot be told"}, ["evil.example.com"], False),
+        ({"host": "db.prod", "hosts": "*.prod"}, ["db.prod.evil"], False),
+        ({"hosts": "db.prod"}, ["evil"], False),
+    ],
+)
+async def test_a_single_value_goes_where_its_secret_goes(data: dict[str, str], to: list[str], *, allowed: bool) -> None:
+    """The password of a connection is sent to no other host by argsFrom or bodyFrom; a Secret without hosts is for such uses."""
+    source = SecretConnections(Objects(OneSecret(TYPE, {"password": PASSWORD + "\n"} | data)))
+
+    found = await source.value("prod", "agent", "password", to)
+
+    if allowed:
+        assert found == PASSWORD
+    else:
+        assert isinstance(found, Failed)
+        assert (found.reason, found.untouched) == (FailureReason.FORBIDDEN, True)
+        assert 'its owner adds the host to the key "hosts"' in found.message

@@ -1,7 +1,7 @@
 """Builds attempts and their surroundings for tests of executors: real clocks, a log that remembers, connections from a table."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -100,7 +100,7 @@ class Secrets:
         self.asked.append((namespace, secret_name))
         return self.known.get(secret_name) or Failed(FailureReason.NOT_FOUND, f"Secret {secret_name} not found")
 
-    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+    async def value(self, namespace: str, secret_name: str, key: str, to: Sequence[str]) -> str | Failed:  # noqa: ARG002 - the protocol\'s arguments
         """Return the value of that Secret and key."""
         self.asked.append((namespace, secret_name))
         return self.values.get((secret_name, key)) or Failed(FailureReason.NOT_FOUND, f"Secret {secret_name} not found")

@@ -1,7 +1,7 @@
 """Makes obshell executors that reach a fake agent, and the attempts they carry out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -36,7 +36,7 @@ class AgentSecrets:
             return Failed(FailureReason.NOT_FOUND, f"Secret {secret_name} not found")
         return AgentConnection(self.of.url, self.of.password if self.password is None else self.password)
 
-    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+    async def value(self, namespace: str, secret_name: str, key: str, to: Sequence[str]) -> str | Failed:  # noqa: ARG002 - the protocol\'s arguments
         """Return a value of the Secret of that name."""
         assert namespace == "prod"
         found = self.values.get((secret_name, key))

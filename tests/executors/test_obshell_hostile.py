@@ -1,7 +1,7 @@
 """An obshell agent that means harm costs its own step: little memory, no time of others, and an end with a reason."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from tests.executors.attempts import SECRET_NAME, PlainLog, alone, attempt, evaluated, wall_clock
@@ -31,7 +31,7 @@ class OneAgent:
         assert (namespace, secret_name) == ("prod", SECRET_NAME)
         return AgentConnection(self._url, "hunter2")
 
-    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+    async def value(self, namespace: str, secret_name: str, key: str, to: Sequence[str]) -> str | Failed:
         """Nobody asks for one."""
         raise NotImplementedError
 

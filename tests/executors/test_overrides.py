@@ -2,6 +2,7 @@
 
 import ssl
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class OneAgent:
         """Return it."""
         return self.of
 
-    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
+    async def value(self, namespace: str, secret_name: str, key: str, to: Sequence[str]) -> str | Failed:
         """Nobody asks for one."""
         raise NotImplementedError
 

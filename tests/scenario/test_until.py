@@ -42,6 +42,7 @@ def test_values_from_secrets(tasks: TaskClient, connection: str) -> None:
     here = {"secretName": connection}
     tasks.create_secret("new-root", password=PASSWORD + "\n")
     tasks.create_secret("other", kind="Opaque", password=PASSWORD)
+    tasks.create_secret("elsewhere", host="10.99.0.1", password=PASSWORD)
     echo = "select %(pw)s as v, length(%(pw)s) as n"
 
     def create(name: str, secret: str, key: str, **more: object) -> None:
@@ -52,12 +53,14 @@ def test_values_from_secrets(tasks: TaskClient, connection: str) -> None:
     create("shown", "new-root", "password", expect="rows[0].n == 0")
     create("opaque", "other", "password")
     create("no-key", "new-root", "nothing")
+    create("stray", "elsewhere", "password")
     create("twice", "new-root", "password", args={"pw": "x"})
 
     tasks.wait_let_go("good", "Succeeded")
     for name, reason, words in (
         ("shown", "ExpectationNotMet", "v=******"),
         ("opaque", "Forbidden", "only task.oceanbase.com/connection may be used"),
+        ("stray", "Forbidden", 'Secret "elsewhere" is for hosts of its own'),
         ("no-key", "NotFound", 'Secret "new-root" has no key "nothing"'),
     ):
         failed = tasks.wait_phase(name, "Failed")["failedSubtask"]

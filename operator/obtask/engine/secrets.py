@@ -1,7 +1,7 @@
 """Owns reading the Secrets that attempts name. Only those of the right type are read out. API.md section 2.1."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -36,9 +36,9 @@ class SecretConnections:
         """Return what the Secret says of an obshell agent, or why it cannot be used."""
         return await self._read(namespace, secret_name, names.CONNECTION_SECRET_TYPE, agent_connection)
 
-    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
-        """Return the text under a key of a connection Secret, or why it cannot be used."""
-        return await self._read(namespace, secret_name, names.CONNECTION_SECRET_TYPE, partial(secret_value, key=key))
+    async def value(self, namespace: str, secret_name: str, key: str, to: Sequence[str]) -> str | Failed:
+        """Return the text under a key of a connection Secret, or why it cannot be used; ``to``: the hosts that it will be sent to."""
+        return await self._read(namespace, secret_name, names.CONNECTION_SECRET_TYPE, partial(secret_value, key=key, to=to))
 
     async def http(self, namespace: str, secret_name: str) -> HttpSecret | Failed:
         """Return the values that the Secret has for HTTP headers, or why it cannot be used."""

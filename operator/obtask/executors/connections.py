@@ -1,6 +1,6 @@
 """Owns what an executor must know to reach its target, and the protocols of whoever reads it from a Secret. API.md section 2.1."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -76,8 +76,8 @@ class AgentSource(Protocol):
     async def agent(self, namespace: str, secret_name: str) -> AgentConnection | Failed:
         """Return what the Secret says, or why it cannot be used."""
 
-    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
-        """Return the text under a key of a connection Secret, or why it cannot be used."""
+    async def value(self, namespace: str, secret_name: str, key: str, to: Sequence[str]) -> str | Failed:
+        """Return the text under a key of a connection Secret, or why it cannot be used; ``to``: the hosts that it will be sent to."""
 
 
 class ConnectionSource(Protocol):
@@ -90,8 +90,8 @@ class ConnectionSource(Protocol):
 class SqlSource(ConnectionSource, Protocol):
     """Reads connection Secrets, and single values of them."""
 
-    async def value(self, namespace: str, secret_name: str, key: str) -> str | Failed:
-        """Return the text under a key of a connection Secret, or why it cannot be used."""
+    async def value(self, namespace: str, secret_name: str, key: str, to: Sequence[str]) -> str | Failed:
+        """Return the text under a key of a connection Secret, or why it cannot be used; ``to``: the hosts that it will be sent to."""
 
 
 class HttpSecretSource(Protocol):

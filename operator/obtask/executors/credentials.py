@@ -6,11 +6,11 @@ An empty key counts as absent. Of a password exactly one line break at its end i
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from obtask.executors.connections import AgentConnection, Connection, HttpSecret, Tls
 from obtask.executors.rsa import read_public_key
-from obtask.hosts import Entry, InvalidEntry, read_entry
+from obtask.hosts import Entry, InvalidEntry, listed, read_entry, same_host
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -152,12 +152,27 @@ def http_secret(name: str, data: Data) -> HttpSecret | Failed:
     return keys.failed() or HttpSecret(values, hosts)
 
 
-def secret_value(name: str, data: Data, key: str) -> str | Failed:
-    """Return the text under one key of a Secret, without the one line break at its end, or why it cannot be used."""
+def secret_value(name: str, data: Data, key: str, to: Sequence[str]) -> str | Failed:
+    """Return the text under one key of a Secret, without the one line break at its end, or why it cannot be used.
+
+    ``to`` are the hosts that it will be sent to. The Secret of a connection goes to its own hosts, and to those that its key ``hosts``
+    lists; one that names no host has been made for what it is used for.
+    """
     keys = _Keys(name, data)
     value = keys.password(key)
-    missing = Failed(FailureReason.NOT_FOUND, one_line(f'Secret "{name}" has no key "{key}", or an empty one'))
-    return keys.failed() or value or missing
+    own = [host.strip().strip("[]") for host in keys.text("host").split(",") if host.strip()]
+    urls = [url.strip() for url in keys.text("url").split(",") if url.strip()]
+    own += [form["host"].strip("[]") for url in urls if (form := AGENT_URL.fullmatch(url.rstrip("/")))]
+    others = _hosts(keys)
+    fault = keys.failed()
+    if fault is not None:
+        return fault
+    for host in to if own or urls or others else ():
+        if not any(same_host(place, host) for place in own) and listed(others, host, None) is None:
+            owner = f'nothing was sent: Secret "{name}" is for hosts of its own, and {host} is none of them'
+            text = f'{owner}; if the value may go there, its owner adds the host to the key "{HOSTS_KEY}"'
+            return Failed(FailureReason.FORBIDDEN, one_line(text), untouched=True)
+    return value or Failed(FailureReason.NOT_FOUND, one_line(f'Secret "{name}" has no key "{key}", or an empty one'))
 
 
 def _hosts(keys: _Keys) -> tuple[Entry, ...]:

@@ -52,6 +52,11 @@ def agent_target(ref: AgentRef, secret: AgentConnection) -> AgentConnection | Fa
     return replace(secret, url=url, others=tuple(others))
 
 
+def hosts_of(agents: AgentConnection) -> tuple[str, ...]:
+    """Return the hosts of the agents."""
+    return tuple(_place_of(url).host for url in (agents.url, *agents.others))
+
+
 def _place_of(url: str) -> _Place:
     form = AGENT_URL.fullmatch(url)
     if form is None:

@@ -118,7 +118,8 @@ class SqlAction(Value):
         default_factory=dict,
         max_length=64,
         description="Up to 64 more values for %(name)s, from Secrets of type task.oceanbase.com/connection: bound as texts, without a line "
-        "break at the end, and masked in logs and messages. A name is in args or in argsFrom, not in both.",
+        "break at the end, and masked in logs and messages. A Secret with host, url or hosts gives its values to these hosts only. "
+        "A name is in args or in argsFrom, not in both.",
     )
     ignore_errors: list[ErrorNumber] = Field(
         default_factory=list,
@@ -228,7 +229,7 @@ class ObshellAction(Value):
         default_factory=list,
         max_length=16,
         description="Values in the body that are in Secrets of type task.oceanbase.com/connection, such as passwords to be set; "
-        "masked in logs and messages.",
+        "masked in logs and messages. A Secret with host, url or hosts gives its values to these hosts only.",
     )
     operator: ObshellOperator | None = Field(
         default=None,

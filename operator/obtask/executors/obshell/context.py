@@ -58,7 +58,10 @@ class Context:
 
     async def body(self) -> SecretBody | Failed:
         """Return the body of the request with the values of its Secrets, as they are now; its secrets are masked from now on."""
-        value_of = partial(self.tools.source.value, self.attempt.namespace)
+        to = await self.speech.hosts() if self.action.body_from else ()
+        if isinstance(to, Failed):
+            return to
+        value_of = partial(self.tools.source.value, self.attempt.namespace, to=to)
         made = await secret_body(self.action.body, self.action.body_from, value_of)
         if isinstance(made, SecretBody):
             passwords = tuple(passwords_in(made.body))

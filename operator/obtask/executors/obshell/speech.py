@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from obtask.executors.connections import AgentSource
+from obtask.executors.connections import AgentConnection, AgentSource
 from obtask.executors.evaluation.evaluator import Expressions
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
 from obtask.executors.obshell.client import ASK_SECONDS, Client
@@ -14,7 +14,7 @@ from obtask.executors.obshell.dag import Dag, Operator, read_dag, read_dags, sho
 from obtask.executors.obshell.overlong import last_words
 from obtask.executors.obshell.passwords import Session
 from obtask.executors.obshell.transcript import Transcript
-from obtask.executors.overrides import agent_target
+from obtask.executors.overrides import agent_target, hosts_of
 from obtask.model.actions import AgentRef, HttpMethod
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
@@ -117,9 +117,17 @@ class Speech:
             if not held:
                 self.slot.give_back()
 
-    async def _open(self) -> Failed | Fault | Session:
+    async def hosts(self) -> tuple[str, ...] | Failed:
+        """Return the hosts of the agents that the attempt may talk to."""
+        target = await self._target()
+        return target if isinstance(target, Failed) else hosts_of(target)
+
+    async def _target(self) -> AgentConnection | Failed:
         found = await self._tools.source.agent(self._attempt.namespace, self._ref.secret_name)
-        target = found if isinstance(found, Failed) else agent_target(self._ref, found)
+        return found if isinstance(found, Failed) else agent_target(self._ref, found)
+
+    async def _open(self) -> Failed | Fault | Session:
+        target = await self._target()
         if isinstance(target, Failed):
             return target
         self._script.hide(target.password, target.agent_password, target.client_key)

@@ -62,7 +62,7 @@ class SqlWork:
         ref = action.connection or attempt.connection
         if ref is None:
             return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or sql.connection")
-        secrets = await secret_args(action, attempt.namespace, self._connections)
+        secrets = await secret_args(action, ref, attempt.namespace, self._connections)
         if isinstance(secrets, Failed):
             log.write(f"failed: {secrets.message}")
             return secrets
