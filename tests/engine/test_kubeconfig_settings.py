@@ -1,4 +1,4 @@
-"""Settings in a kubeconfig: an extension of the current cluster. README, "Which hosts tasks may reach"."""
+"""Settings in a kubeconfig: an extension of the current cluster. docs/guides/allowed-hosts.md."""
 
 import os
 import subprocess

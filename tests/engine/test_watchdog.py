@@ -1,4 +1,4 @@
-"""Whoever holds the event loop is named, with the time it took. README "When something is stuck"."""
+"""Whoever holds the event loop is named, with the time it took. docs/operations/troubleshooting.md."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A task that is created again from a backup or a dump does not run, unless somebody says so on purpose. README "Backups and copies"."""
+"""A task that is created again from a backup or a dump does not run, unless somebody says so on purpose. docs/guides/backups.md."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Finished tasks are deleted after a time, or when there are too many. API.md section 2, README."""
+"""Finished tasks are deleted after a time, or when there are too many. API.md section 2."""
 
 import re
 import time

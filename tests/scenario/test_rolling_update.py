@@ -1,4 +1,4 @@
-"""A rolling update with a hundred tasks in the middle of their steps. README, "How it works"."""
+"""A rolling update with a hundred tasks in the middle of their steps. docs/design/architecture.md."""
 
 import logging
 import time

@@ -1,0 +1,41 @@
+"""The documents of the repository: what they point at is there, and the README stays short."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def documents() -> list[str]:
+    """Return the paths of all Markdown files that are kept."""
+    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
+    return sorted(subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split())
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", documents())
+def test_links_lead_somewhere(document: str) -> None:
+    """Every file and heading that a document links to is there."""
+    here = ROOT / document
+    for target in LINK.findall(FENCE.sub("", here.read_text())):
+        path, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        there = (here.parent / path).resolve() if path else here
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there.read_text()), target
+
+
+def test_the_readme_is_short() -> None:
+    """What takes longer to say is in docs/."""
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
