@@ -14,7 +14,7 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 def documents() -> list[str]:
     """Return the paths of all Markdown files that are kept."""
     words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
-    return sorted(subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split())
+    return sorted(subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split())  # noqa: S603 - all words are ours
 
 
 def anchors(text: str) -> set[str]:
