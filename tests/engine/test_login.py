@@ -250,7 +250,94 @@ async def test_a_token_is_renewed_before_its_time_is_over(seconds: int, asked_af
     fails.clear()
     assert await shown() == ["Bearer first"] * 2
     now[0] += 10
+    await shown()
+    for _ in range(5):
+        await asyncio.sleep(0)  # the reading goes on beside the requests as long as the first is good
     assert await shown() == ["Bearer second"] * 2
+
+
+class Plugin:
+    """A plugin that takes seconds, and gives tokens that are good for so long; a clock."""
+
+    def __init__(self, *, token: str = "kept", left: float = 0, fails: bool = False) -> None:  # noqa: S107 - of nobody
+        self.now, self.runs = 1000.0, 0
+        self.token, self.left, self.fails = token, left, fails
+        self.may_end = asyncio.Event()
+        self.login = Login(reading("kept", self.now + 50), self.read, clock=lambda: self.now)
+
+    async def read(self) -> Reading:
+        """Run until it may end."""
+        self.runs += 1
+        await self.may_end.wait()
+        self.now += 5
+        if self.fails:
+            raise ConfigException("no network")
+        return reading(self.token, self.now + self.left)
+
+    async def shown(self) -> str:
+        """Return what a request shows."""
+        return (await self.login.ticket()).headers["authorization"]
+
+
+@pytest.mark.parametrize("asked", ["refused", "over"])
+@pytest.mark.parametrize(("left", "fails"), [(45, False), (1, False), (-3600, False), (0, True)])
+async def test_all_who_wait_get_what_one_run_has_given(asked: str, left: float, fails: bool) -> None:
+    """A plugin gives the token that it keeps, or one that is over already, or fails: it is not run for each request that waited."""
+    plugin = Plugin(left=left, fails=fails)
+    if asked == "over":
+        plugin.now += 60
+    waiting = [asyncio.ensure_future(plugin.shown() if asked == "over" else plugin.login.renew(0)) for _ in range(100)]
+    await asyncio.sleep(0)
+    plugin.may_end.set()
+
+    assert set(await asyncio.gather(*waiting)) == {"Bearer kept" if asked == "over" else False}
+    assert await plugin.shown() == "Bearer kept"
+    assert plugin.runs == 1
+
+
+async def test_nobody_waits_for_the_next_token_while_the_last_is_good() -> None:
+    """One run goes on beside the requests; they wait when the time of the last token is over, and what is left of a run ends at the end."""
+    plugin = Plugin(token="next", left=50)  # noqa: S106 - of nobody
+    plugin.now += 45
+    async with asyncio.timeout(5):
+        assert {await plugin.shown() for _ in range(20)} == {"Bearer kept"}
+    await asyncio.sleep(0)
+    assert plugin.runs == 1
+
+    plugin.now += 5
+    waiting = asyncio.ensure_future(plugin.shown())
+    plugin.may_end.set()
+    assert await waiting == "Bearer next"
+    assert plugin.runs == 1
+
+    plugin.may_end.clear()
+    plugin.now += 45
+    assert await plugin.shown() == "Bearer next"
+    await asyncio.sleep(0)
+    assert plugin.runs == 2
+    async with asyncio.timeout(5):
+        await plugin.login.close()
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_the_last_second_of_a_token_that_a_plugin_keeps() -> None:
+    """When it is over the plugin is asked at once: it gives another one then."""
+    plugin = Plugin(left=1)
+    plugin.may_end.set()
+    plugin.now += 60
+    assert await plugin.shown() == "Bearer kept"
+    plugin.token, plugin.left = "next", 50
+    plugin.now += 1
+
+    assert await plugin.shown() == "Bearer next"
+
+
+async def test_a_certificate_of_a_plugin_that_is_none(server: Server) -> None:
+    """It is an error that says so, not one of a parser."""
+    server.gives(clientCertificateData="-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", clientKeyData="k")
+
+    with pytest.raises(ConfigException, match="certificate that cannot be read"):
+        await connect(server.kubeconfig(server.plugin()))
 
 
 async def test_credentials_for_another_event_loop(server: Server) -> None:

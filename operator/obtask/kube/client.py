@@ -161,6 +161,7 @@ class Api:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._credentials.close()
         for client in (self._client, *self._former):
             await client.close()
         await asyncio.sleep(TLS_CLOSE_SECONDS)

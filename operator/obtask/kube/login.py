@@ -48,6 +48,9 @@ class Credentials(Protocol):
     async def renew(self, used: int) -> bool:
         """Take note that the ticket of this number was refused; return whether there is another one to try."""
 
+    async def close(self) -> None:
+        """End what goes on beside the requests."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -69,13 +72,18 @@ class Login:
         self._clock = clock
         self._number = 0
         self._read_at = float("-inf")
+        self._until = first.until
         self._again_at = self._due(first)
         self._lock = asyncio.Lock()
+        self._renewing: asyncio.Task[bool] | None = None
 
     async def ticket(self) -> Ticket:
-        """Return what to show now."""
-        if self._again_at is not None and self._clock() >= self._again_at:
-            await self._renew(self._number, pause=0)
+        """Return what to show now; nobody waits for a plugin while the last token is good."""
+        if self._is_due():
+            if self._until is None or self._clock() >= self._until:
+                await self._renew(self._number, pause=0)
+            elif self._renewing is None or self._renewing.done():
+                self._renewing = asyncio.create_task(self._renew(self._number, pause=0))
         settings: Any = await self.configuration.auth_settings()
         headers = {str(setting["key"]): str(setting["value"]) for setting in settings.values()}
         return Ticket(self._number, headers, (self.configuration.cert_file, self.configuration.key_file))
@@ -84,21 +92,33 @@ class Login:
         """Take note that the ticket of this number was refused; return whether there is another one to try."""
         return await self._renew(used, pause=PAUSE_SECONDS)
 
+    async def close(self) -> None:
+        """End a reading that goes on beside the requests."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.wait([self._renewing])
+
+    def _is_due(self) -> bool:
+        return self._again_at is not None and self._clock() >= self._again_at
+
     async def _renew(self, used: int, *, pause: float) -> bool:
         async with self._lock:
             if used != self._number:
                 return True
             if self._read is None or self._clock() < self._read_at + pause:
                 return False
-            self._read_at = self._clock()
+            if not pause and not self._is_due():
+                return False  # whoever had the lock before has read the same
             try:
                 async with asyncio.timeout(PLUGIN_SECONDS):
                     reading = await self._read()
             except (ConfigException, OSError, TimeoutError) as error:
                 logger.warning("the credentials cannot be read again: %s", error or type(error).__name__)
-                self._again_at = self._read_at + FAILED_SECONDS
+                self._again_at = self._clock() + FAILED_SECONDS
                 return False
-            self._again_at = self._due(reading)
+            finally:
+                self._read_at = self._clock()  # of its end: a plugin may take longer than the pause
+            self._until, self._again_at = reading.until, self._due(reading)
             return self._take(reading.configuration)
 
     def _take(self, fresh: Configuration) -> bool:
@@ -118,7 +138,9 @@ class Login:
         if reading.until is None:
             return None
         left = reading.until - self._clock()
-        return self._clock() + max(left - min(left * LEAD, LONGEST_LEAD_SECONDS), 0)
+        # A plugin may give the last seconds of a token that it keeps. One that is over already may be good by the server's clock.
+        least = left if 0 < left < PAUSE_SECONDS else PAUSE_SECONDS
+        return self._clock() + max(left - min(left * LEAD, LONGEST_LEAD_SECONDS), least)
 
 
 class Lent:
@@ -135,6 +157,9 @@ class Lent:
     async def renew(self, used: int) -> bool:
         """Take note that the ticket of this number was refused; return whether there is another one to try."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._lender.renew(used), self._loop))
+
+    async def close(self) -> None:
+        """Do nothing: what goes on is the lender's."""
 
 
 async def load(kubeconfig: str | None, context: str | None = None) -> Login:
@@ -186,5 +211,8 @@ def _until(loader: Any, configuration: Configuration) -> float | None:
         return None
     if not configuration.cert_file:
         raise ConfigException("the plugin of this kubeconfig gave no credentials; the log says why")
-    certificate = x509.load_pem_x509_certificate(Path(configuration.cert_file).read_bytes())
+    try:
+        certificate = x509.load_pem_x509_certificate(Path(configuration.cert_file).read_bytes())
+    except ValueError as error:
+        raise ConfigException("the plugin of this kubeconfig gave a certificate that cannot be read") from error
     return certificate.not_valid_after_utc.timestamp()
