@@ -216,6 +216,22 @@ def test_the_reason_of_a_waiting_command_belongs_to_whoever_gave_it(people: Peop
     assert people.annotate("adminor", task, f"{REASON}=ours", "--overwrite")[STAMP] == "adminor"
 
 
+def test_an_option_is_for_those_who_may_retry(people: People) -> None:
+    """Written beforehand, it would change what somebody else's retry does."""
+    option = "task.oceanbase.com/action-option=fresh"
+    people.allow("patcher")
+    people.allow("retrier", "retry")
+    task = people.task(*ALL)
+
+    said = people.refused("patcher", "annotate", "obtask", task, option)
+
+    assert "patcher may not set task.oceanbase.com/action-option: it needs the verb retry" in said
+    assert option.split("=", maxsplit=1)[0] in people.annotate("retrier", task, option)
+    assert option.split("=", maxsplit=1)[0] in people.annotate("patcher", task, "example.com/note=x"), (
+        "other changes pass while it is there"
+    )
+
+
 def test_nobody_but_the_operator_notes_a_command(people: People) -> None:
     """The note is the command as the operator took it: who could write it would need no verb."""
     task = people.task("retry")
