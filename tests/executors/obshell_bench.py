@@ -11,6 +11,7 @@ from tests.obshell_agent.agent import FakeAgent
 from tests.obshell_agent.dags import Node, Step
 
 from obtask.executors.connections import AgentConnection
+from obtask.executors.large_answers import LargeAnswers
 from obtask.executors.obshell.client import Client
 from obtask.executors.obshell.executor import Obshell
 from obtask.executors.obshell.speech import Tools
@@ -53,12 +54,14 @@ class ObshellBench:
     clock: Callable[[], datetime] = wall_clock
     confirmed: Callable[[], Awaitable[None]] = alone
     slots: Slots = field(default_factory=lambda: Slots(8))
+    large: LargeAnswers = field(default_factory=LargeAnswers)
+    poll_seconds: float = 0.02
     executor: Obshell = field(init=False)
 
     def __post_init__(self) -> None:
         """Make the executor."""
-        client, pace = Client(clock=wall_clock, hosts=LOCAL), Pace(1000, burst=1000)
-        tools = Tools(self.secrets, client, self.clock, self.confirmed, self.slots, pace, evaluated, poll_seconds=0.02, stop_seconds=5)
+        client, pace = Client(clock=wall_clock, hosts=LOCAL, large=self.large), Pace(1000, burst=1000)
+        tools = Tools(self.secrets, client, self.clock, self.confirmed, self.slots, pace, evaluated, self.poll_seconds, stop_seconds=5)
         self.executor = Obshell(tools, on_news=self.bells)
 
     async def run(self, one: Attempt) -> Outcome | Lost:

@@ -144,6 +144,21 @@ async def test_a_new_operator_sees_that_the_retry_had_arrived(agent: FakeAgent) 
     assert agent.operated() == []
 
 
+@pytest.mark.parametrize("operator", ["ROLLBACK", "PASS"])
+async def test_what_a_person_ended_is_not_gone_on_with(agent: FakeAgent, operator: str) -> None:
+    """The operation was started again, as the DAG before was rolled back or passed; the answer is lost, and the new DAG is followed."""
+    on = bench_for(agent)
+    second = await failed_once(agent, on)
+    with agent.lock:
+        agent.dag().operate(operator)
+    await dag_is(agent, "SUCCEED")
+    losing(agent)
+
+    end = await on.run(second)
+
+    assert end == Succeeded('obshell task 12 "Stop OB" succeeded', external="12")
+
+
 async def test_a_new_operator_sees_that_the_rollback_had_arrived(agent: FakeAgent) -> None:
     """The same for an undo."""
     second = await failed_once(agent, bench_for(agent))

@@ -83,8 +83,8 @@ class Afterwards:
 
     async def _look(self, attempt: Attempt, entry: _Entry) -> None:
         log: Log = _NoLog()
+        context = context_of(attempt, log, _Watcher(), self._tools)
         try:
-            context = context_of(attempt, log, _Watcher(), self._tools)
             name = attempt.external or attempt.previous_external
             if isinstance(context, Failed) or name is None:
                 entry.remark = _NOTHING
@@ -96,6 +96,8 @@ class Afterwards:
             elif entry.misses >= GONE_AFTER:
                 entry.remark = f"obshell does not know task {name} any more: action=retry starts the operation again"
         finally:
+            if isinstance(context, Context):
+                context.speech.forget()
             pause = PAUSES_SECONDS[min(entry.looks, len(PAUSES_SECONDS) - 1)]
             entry.looks += 1
             entry.due = asyncio.get_running_loop().time() + pause

@@ -86,6 +86,7 @@ class Busy:
         """Return a task of a list with the names of its stages, which lists do not have."""
         if dag.id not in self._nodes:
             seen = await self._context.speech.look(dag.id, seconds)
+            self._context.speech.forget()
             self._nodes = {dag.id: tuple(replace(node, subtasks=()) for node in seen.nodes) if isinstance(seen, Dag) else ()}
         return replace(dag, nodes=self._nodes[dag.id])
 

@@ -141,6 +141,18 @@ class Client:
     async def _request(
         self, target: AgentConnection, method: str, uri: str, *, headers: dict[str, str], body: bytes | None, seconds: float
     ) -> Answer | Fault:
+        """Ask an agent, however that ends: only an answer that it gave, and that is no refusal, keeps its room."""
+        answer: Answer | Fault | None = None
+        try:
+            answer = await self._exchange(target, method, uri, headers=headers, body=body, seconds=seconds)
+            return answer
+        finally:
+            if not isinstance(answer, Answer) or not answer.accepted:
+                self._share.leave()
+
+    async def _exchange(
+        self, target: AgentConnection, method: str, uri: str, *, headers: dict[str, str], body: bytes | None, seconds: float
+    ) -> Answer | Fault:
         """Open the Secret's URL: the one place where this happens."""
         try:
             tls = _tls(target) or self._tls
@@ -198,8 +210,6 @@ class Client:
                 raise
         if whole:
             self.last_size = len(octets)
-        else:
-            self._share.leave()
         return bytes(octets), whole
 
     def _compare_clocks(self, date: str | None) -> None:

@@ -132,6 +132,9 @@ class Obshell:
         if isinstance(context, Failed):
             return context
         run = Run(context)
-        if attempt.external is not None:
-            return await run.follow(attempt.external, attempt.external_mark)
-        return await (run.recover() if found else run.carry_out())
+        try:
+            if attempt.external is not None:
+                return await run.follow(attempt.external, attempt.external_mark)
+            return await (run.recover() if found else run.carry_out())
+        finally:
+            context.speech.forget()

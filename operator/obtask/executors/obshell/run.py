@@ -10,7 +10,7 @@ from obtask.executors.obshell.allowance import LONGEST_POST_SECONDS
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
 from obtask.executors.obshell.busy import Busy, InTheWay
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
-from obtask.executors.obshell.dag import Dag, State, read_dag
+from obtask.executors.obshell.dag import Dag, Operator, State, read_dag
 from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.passwords import Session
 from obtask.executors.obshell.search import EARLIER, Found, started_since
@@ -30,6 +30,7 @@ SLOWER_AFTER = 60  # looks
 SLOWER = 5
 SLOWEST = 30
 REFUSALS = range(400, 500)
+_BY_A_PERSON = frozenset({Operator.ROLLBACK, Operator.PASS})
 
 
 class Run:
@@ -72,6 +73,7 @@ class Run:
     async def follow(self, dag: str, mark: str | None = None) -> Outcome:
         """Go with a DAG to its end."""
         context = self._context
+        context.speech.forget()  # the answer that named the DAG
         if context.action.body_from:
             await context.time.unless_over(context.body())  # it may set the password that is asked for next
         context.watcher.tell(f"following obshell task {dag}", external=dag, mark=mark)
@@ -255,6 +257,8 @@ class Run:
 
     def _goes_on(self, dag: Dag, since: datetime) -> bool:
         """Return whether a DAG that had failed before shows that it was commanded since then."""
+        if dag.state is State.SUCCEED and dag.operator in _BY_A_PERSON and self._context.action.operator is None:
+            return False  # then the operation is started again, and never this DAG
         by_agent = since + (self._context.speech.agent_now - self._context.tools.clock())
         return dag.state is not State.FAILED or (dag.started_at is not None and dag.started_at >= by_agent - EARLIER)
 

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from obtask.executors.connections import AgentConnection, AgentSource
 from obtask.executors.evaluation.evaluator import Expressions
@@ -26,6 +27,8 @@ EASY_BYTES = 128 * 1024
 KEY_WARNING = "warning: the agent's key is taken on trust over http://; give its public-key, or https:// with ca.crt, in the Secret"
 CLUSTER_TASK = "1"  # what the id of a task of the cluster begins with
 DATABASE_AVAILABLE = 3  # of obState: running, with a connection
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,11 @@ class Speech:
         """The time of day at the agent, to the second, as far as it has told."""
         return self._tools.clock() + self._client.ahead
 
+    def forget(self) -> None:
+        """Take note that nobody looks at the last answer any more."""
+        self.last_data = None
+        self._client.forget()
+
     async def take_slot(self) -> None:
         """Wait for a slot, unless there is one."""
         if not self.slot.held:
@@ -162,6 +170,7 @@ class Speech:
             self._script.write(f"obshell task {dag}: sending {operator}")
             sending = True
             answer = await self._client.send(session, "POST", path_of(dag), body={"operator": operator.value})
+            self._client.forget()
             return self._done(operator, self._without_secrets(answer))
 
         try:
@@ -213,8 +222,9 @@ class Speech:
             return answer
         if isinstance(answer, Answer) and answer.accepted:
             found = read_dag(answer.data)
-            self.last_data = answer.data if self.keeps_data else None
-            self._client.forget()
+            self.last_data = answer.data if self.keeps_data and found is not None and found.ended else None
+            if self.last_data is None:
+                self._client.forget()
             return found if found is not None and found.id == dag else Miss("the answer does not describe that task")
         if isinstance(answer, Answer):
             return await self._missed(dag, answer, seconds)
@@ -229,6 +239,7 @@ class Speech:
             # Tasks of the cluster are kept in OceanBase: an agent whose database is away knows none of them.
             status = await self.ask("/api/v1/status", {}, seconds)
             state = status.data.get("obState") if isinstance(status, Answer) and isinstance(status.data, dict) else None
+            self._client.forget()
             gone = not isinstance(state, int) or state >= DATABASE_AVAILABLE
         away = answer.status >= SERVER_ERROR or (answer.status == NOT_FOUND and not gone)
         return Miss(f"obshell refused: {answer.refusal}", gone, away, wrong_password=answer.wrong_password, answered=True)
@@ -245,28 +256,36 @@ class Speech:
         """Return the DAGs of a list of obshell, without their details."""
         answer = await self.ask(f"/api/v1/task/{path}", {"show_details": "False"}, seconds)
         if isinstance(answer, Answer) and answer.accepted:
-            return read_dags(answer.data)
+            return self._read(partial(read_dags, answer.data))
         if isinstance(answer, Answer):
             return Miss(answer.refusal, answered=True)
         return answer if isinstance(answer, Miss) else Miss(answer.message)
+
+    def _read(self, reading: Callable[[], T]) -> T:
+        """Return what reading the last answer brings; its room is free then."""
+        try:
+            return reading()
+        finally:
+            self._client.forget()
 
     async def owner_of(self, node: str, seconds: float = ASK_SECONDS) -> Dag | Miss:
         """Return the unfinished task that has this node."""
         answer = await self.ask("/api/v1/task/dag/unfinish", {"show_details": "True"}, seconds)
         if not isinstance(answer, Answer) or not answer.accepted:
             return answer if isinstance(answer, Miss) else Miss(answer.refusal if isinstance(answer, Answer) else answer.message)
-        owners = [dag for dag in read_dags(answer.data) if any(one.id == node for one in dag.nodes)]
+        owners = [dag for dag in self._read(partial(read_dags, answer.data)) if any(one.id == node for one in dag.nodes)]
         return owners[0] if owners else Miss("no unfinished task has such a node", answered=True)
 
     async def last_maintenance(self, seconds: float = ASK_SECONDS) -> Dag | None:
         """Return the last task that the agent was under maintenance for, if it tells."""
         answer = await self.ask("/api/v1/task/dag/maintain/agent", {"show_details": "False"}, seconds)
-        return read_dag(answer.data) if isinstance(answer, Answer) and answer.accepted else None
+        return self._read(partial(read_dag, answer.data)) if isinstance(answer, Answer) and answer.accepted else None
 
     async def under_maintenance(self, seconds: float = ASK_SECONDS) -> bool | None:
         """Return whether the agent says that it is under maintenance, if it tells."""
         status = await self.ask("/api/v1/status", {}, seconds)
         told = status.data.get("underMaintenance") if isinstance(status, Answer) and isinstance(status.data, dict) else None
+        self._client.forget()
         return told if isinstance(told, bool) else None
 
 

@@ -133,6 +133,7 @@ class TakeUp:
         context, misses = self._context, 0
         while (why := context.time.over) is None:
             found = await context.time.unless_over(context.speech.look(dag, context.time.within(LOOK_SECONDS)))
+            context.speech.forget()
             if isinstance(found, Dag):
                 if not is_same(context.attempt.previous_mark, found):
                     return Miss(f"the obshell task {dag} of the attempt before is gone: its id is that of {found.title} now", gone=True)
