@@ -152,6 +152,7 @@ async def test_what_a_person_ended_is_not_gone_on_with(agent: FakeAgent, operato
     with agent.lock:
         agent.dag().operate(operator)
     await dag_is(agent, "SUCCEED")
+    agent.operations["POST", STOP] = STOP_OB
     losing(agent)
 
     end = await on.run(second)

@@ -237,9 +237,7 @@ class Speech:
         gone = answer.unknown_task
         if gone and dag.startswith(CLUSTER_TASK):
             # Tasks of the cluster are kept in OceanBase: an agent whose database is away knows none of them.
-            status = await self.ask("/api/v1/status", {}, seconds)
-            state = status.data.get("obState") if isinstance(status, Answer) and isinstance(status.data, dict) else None
-            self._client.forget()
+            state = (await self._status(seconds)).get("obState")
             gone = not isinstance(state, int) or state >= DATABASE_AVAILABLE
         away = answer.status >= SERVER_ERROR or (answer.status == NOT_FOUND and not gone)
         return Miss(f"obshell refused: {answer.refusal}", gone, away, wrong_password=answer.wrong_password, answered=True)
@@ -283,10 +281,13 @@ class Speech:
 
     async def under_maintenance(self, seconds: float = ASK_SECONDS) -> bool | None:
         """Return whether the agent says that it is under maintenance, if it tells."""
-        status = await self.ask("/api/v1/status", {}, seconds)
-        told = status.data.get("underMaintenance") if isinstance(status, Answer) and isinstance(status.data, dict) else None
-        self._client.forget()
+        told = (await self._status(seconds)).get("underMaintenance")
         return told if isinstance(told, bool) else None
+
+    async def _status(self, seconds: float) -> dict[str, Any]:
+        answer = await self.ask("/api/v1/status", {}, seconds)
+        self._client.forget()
+        return answer.data if isinstance(answer, Answer) and isinstance(answer.data, dict) else {}
 
 
 def _for_good(answer: Answer) -> bool:
