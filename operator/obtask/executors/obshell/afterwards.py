@@ -40,6 +40,10 @@ class _Watcher:
     def tell(self, progress: str, *, external: str | None = None, mark: str | None = None, stage: str | None = None) -> None:
         """Drop it."""
 
+    def is_of_another(self, dag: Dag) -> bool:  # noqa: ARG002 - the protocol's argument
+        """Nothing is taken over."""
+        return True
+
     def ended_at(self, mark: str) -> None:
         """Drop it."""
 

@@ -33,6 +33,9 @@ class Watcher(Protocol):
     def tell(self, progress: str, *, external: str | None = None, mark: str | None = None, stage: str | None = None) -> None:
         """Take note of what the attempt is doing, of what it has started and is known by, and, in a few words, how far that is."""
 
+    def is_of_another(self, dag: Dag) -> bool:
+        """Return whether another attempt has started, or follows, this task of obshell."""
+
     def ended_at(self, mark: str) -> None:
         """Take note of what the obshell task is known by now that it has ended."""
 

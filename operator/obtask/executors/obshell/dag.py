@@ -24,6 +24,7 @@ SHOWN_LINE = 240
 SHOWN_AGENTS = 3
 SHOWN_STAGE = 40
 NO_MAINTENANCE = frozenset({0, 1})  # of a DAG: it keeps nobody out
+TENANT_MAINTENANCE = 3  # it keeps out what is about the same tenant
 
 _IPV4 = re.compile(r"[24](?P<host>[0-9]{10})(?P<port>[0-9]{5})[0-9]+")
 

@@ -1,13 +1,15 @@
 """Owns the attempts of obshell actions: what a new operator can go on with, because obshell does the work itself."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from obtask.executors.base import Log
 from obtask.executors.inprocess import unexpected
 from obtask.executors.obshell.afterwards import Afterwards
 from obtask.executors.obshell.context import context_of
+from obtask.executors.obshell.dag import Dag
+from obtask.executors.obshell.marks import is_same
 from obtask.executors.obshell.run import Run
 from obtask.executors.obshell.speech import Tools
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
@@ -18,6 +20,7 @@ class _Entry:
     """What is remembered of an attempt until it is forgotten. Implements ``Watcher``."""
 
     ring: Callable[[], None]
+    all: Callable[[], Iterable["_Entry"]] = tuple
     external: str | None = None
     mark: str | None = None
     progress: str | None = None
@@ -35,6 +38,10 @@ class _Entry:
             self.told.set()
         if news:
             self.ring()
+
+    def is_of_another(self, dag: Dag) -> bool:
+        others = (other for other in self.all() if other is not self)
+        return any(other.external == dag.id and is_same(other.mark, dag) for other in others)
 
     def ended_at(self, mark: str) -> None:
         self.mark = mark
@@ -104,7 +111,9 @@ class Obshell:
         await asyncio.gather(*cut, return_exceptions=True)
 
     def _launch(self, attempt: Attempt, log: Log, *, found: bool = False) -> _Entry:
-        entry = self._entries[attempt.id] = _Entry(lambda: self._on_news(attempt.id), attempt.external, attempt.external_mark)
+        entry = self._entries[attempt.id] = _Entry(
+            lambda: self._on_news(attempt.id), self._entries.values, attempt.external, attempt.external_mark
+        )
         if attempt.external is not None:
             entry.told.set()
         work = self._supervised(attempt, log, entry, found=found)

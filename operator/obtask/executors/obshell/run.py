@@ -40,6 +40,7 @@ class Run:
         self._context = context
         self._busy = Busy(context)
         self._awaits_slot = False
+        self._refused = False  # what was refused as obshell was busy may have changed something before that
         self._owner: str | None = None  # the task that the node belongs to which the path names
 
     async def carry_out(self) -> Outcome:
@@ -61,7 +62,7 @@ class Run:
         context.watcher.tell("looking for what was started before the operator was gone")
         found: Begun | Found | None = None
         for _ in range(TRIES):
-            found = await context.time.unless_over(self._look_for(attempt.started_at))
+            found = await context.time.unless_over(self._look_for(attempt.started_at, may_have_waited=self._busy.waits))
             if isinstance(found, Begun):
                 return await self.follow(found.dag, found.mark)
             if found is None or found.answered:
@@ -152,6 +153,7 @@ class Run:
                 return await self._unanswered(request, answer, sent_at)
             if not answer.busy:
                 return await self._answered(request, answer)
+            self._refused = True
             found = await context.time.unless_over(self._busy.look(answer)) or InTheWay()
             if not self._busy.waits or self._busy.is_own(found):
                 text = f"{request}: obshell refused: {answer.refusal}; in the way: {found.told()}"
@@ -176,7 +178,9 @@ class Run:
         context = self._context
         if not answer.accepted:
             text = f"{request}: obshell refused: {answer.refusal}"
-            end = context.failed(FailureReason.HTTP_STATUS, text, str(answer.status), untouched=answer.status in REFUSALS)
+            end = context.failed(
+                FailureReason.HTTP_STATUS, text, str(answer.status), untouched=answer.status in REFUSALS and not self._refused
+            )
             # A wrong password is wrong the next time, too, and some tries lock an account.
             return replace(end, permanent=True) if answer.wrong_password else end
         dag = read_dag(answer.data)
@@ -211,13 +215,13 @@ class Run:
         why = context.time.over
         if why is not None:
             waited = ": it waited for a free slot in the operator all the time" if self._awaits_slot else ""
-            return context.failed(why, f"{context.time.cause(why)}: {request} was not sent{waited}", untouched=True)
+            return context.failed(why, f"{context.time.cause(why)}: {request} was not sent{waited}", untouched=not self._refused)
         if isinstance(why_not, Failed):
-            return context.failed(why_not.reason, why_not.message, why_not.code, untouched=True)
+            return context.failed(why_not.reason, why_not.message, why_not.code, untouched=not self._refused)
         forbidden = why_not is not None and why_not.kind is FaultKind.FORBIDDEN
         reason = FailureReason.FORBIDDEN if forbidden else FailureReason.CONNECTION_FAILED
         told = why_not.message if why_not else "no connection"
-        return context.failed(reason, f"{request} was not sent: {told}", untouched=True)
+        return context.failed(reason, f"{request} was not sent: {told}", untouched=not self._refused)
 
     async def _unanswered(self, request: str, fault: Fault | None, sent_at: datetime) -> Outcome | Begun:
         if fault is not None and fault.kind in {FaultKind.FORBIDDEN, FaultKind.NOT_SENT}:
@@ -238,7 +242,7 @@ class Run:
             return context.failed(reason, f"{cause} while waiting for the answer to {request}: its outcome is unknown; {found.told}")
         return context.failed(reason, f"the outcome of {request} is unknown{told}; {found.told}")
 
-    async def _look_for(self, since: datetime) -> Begun | Found:
+    async def _look_for(self, since: datetime, *, may_have_waited: bool = False) -> Begun | Found:
         """Look for what the attempt's request may have started; return that, or what was found instead."""
         context, before = self._context, self._context.attempt.previous_external
         if before is not None and not context.attempt.fresh and (context.purpose.takes_up or context.action.operator is not None):
@@ -251,7 +255,7 @@ class Run:
         named = context.purpose.dag or self._owner
         if named is not None:
             return Begun(named)
-        found = await started_since(context, since, self._seconds())
+        found = await started_since(context, since, self._seconds(), may_have_waited=may_have_waited)
         context.log.write(found.told)
         return Begun(found.dag.id, mark_of(found.dag)) if found.dag is not None else found
 

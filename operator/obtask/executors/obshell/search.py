@@ -1,18 +1,21 @@
 """Owns looking for the task (DAG) that an unanswered request may have started: by when it was started, and by its name."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from obtask.executors.obshell.context import Context
-from obtask.executors.obshell.dag import Dag, moment
+from obtask.executors.obshell.dag import NO_MAINTENANCE, SHOWN_NAME, TENANT_MAINTENANCE, Dag, moment
+from obtask.executors.obshell.marks import mark_of
 from obtask.executors.obshell.speech import Miss
+from obtask.model.actions import ObshellAction
 
 # Answers tell the agent's time to the second, and its database may have a time of its own.
 EARLIER = timedelta(seconds=3)
 SHOWN = 3
 
-# Which operation of obshell's API starts a task of which name; what matches none may be anything.
+# Which operation of obshell's API starts a task of which name; what matches none is taken for none.
 _PATHS = re.compile(
     r"""
     /api/v1/(?:
@@ -49,6 +52,11 @@ _NAMES = re.compile(
     re.VERBOSE,
 )
 
+_TENANT_PATH = re.compile(r"/api/v1/(?:recyclebin/)?tenant/(?P<tenant>[^/]++)")
+_CREATES_TENANT = re.compile(r"/api/v1/(?:tenant(?:/restore)?|(?:ob/)?restore)/?")
+_TENANT_FIELDS = ("name", "tenant_name", "restore_tenant_name")  # of the bodies of those
+_TENANT_NAME = re.compile(r"(?:Create tenant|Cancel restore|.* for) (?P<tenant>\S++)$")
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -60,33 +68,70 @@ class Found:
 
 
 def is_another(path: str, name: str) -> bool:
-    """Return whether a task of this name is known to be started by something else than a request to this path."""
+    """Return whether a task of this name may be started by something else than a request to this path: any that is not known to be."""
     told, meant = _NAMES.match(name), _PATHS.match(path)
-    return told is not None and (meant is None or told.lastgroup != meant.lastgroup)
+    return told is None or meant is None or told.lastgroup != meant.lastgroup
 
 
-async def started_since(context: Context, at: datetime, seconds: float) -> Found:
-    """Look for what the attempt's own request may have started since a moment of our clock; each question takes at most so long."""
+def tenant_of(action: ObshellAction) -> str:
+    """Return which tenant a request is about; an empty text if about none, or none that it tells."""
+    path, body = action.path or "", action.body or {}
+    if (about := _CREATES_TENANT.fullmatch(path)) is None:
+        about = _TENANT_PATH.match(path)
+        return about["tenant"] if about is not None else ""
+    return next((body[name] for name in _TENANT_FIELDS if isinstance(body.get(name), str)), "")
+
+
+def is_of_another_tenant(tenant: str, dag: Dag) -> bool:
+    """Return whether a task is about another tenant than this one, or does not tell."""
+    named = _TENANT_NAME.match(dag.name)
+    about = dag.maintenance_key if tenant or dag.maintenance == TENANT_MAINTENANCE else ""
+    return (about or (named["tenant"] if named else "")) != tenant[:SHOWN_NAME]
+
+
+def _kept_out(dag: Dag, others: Iterable[Dag], since: datetime) -> Dag | None:
+    """Return a task that a request for this one may have waited for since a moment."""
+    for other in others:
+        ended = other.ended_at is not None and other.ended and other.ended_at < since
+        if other.id == dag.id or ended or other.maintenance in NO_MAINTENANCE or not _began_before(other, dag):
+            continue
+        if TENANT_MAINTENANCE not in {other.maintenance, dag.maintenance} or other.maintenance_key == dag.maintenance_key:
+            return other
+    return None
+
+
+def _began_before(other: Dag, dag: Dag) -> bool:
+    return other.started_at is None or dag.started_at is None or other.started_at <= dag.started_at
+
+
+async def started_since(context: Context, at: datetime, seconds: float, *, may_have_waited: bool = False) -> Found:
+    """Look for what the attempt's own request may have started since a moment of our clock; each question takes at most so long.
+
+    ``may_have_waited``: the request may have been sent much later than that, as obshell was busy.
+    """
     speech = context.speech
-    local = await speech.dags("dags/agent", seconds)
-    cluster = await speech.dags("dags/ob", seconds) if not isinstance(local, Miss) or local.answered else local
-    lists = [found for found in (local, cluster) if not isinstance(found, Miss)]
-    if not lists:
-        return Found(
-            None,
-            f"obshell could not be asked which task it has started ({local.message if isinstance(local, Miss) else '?'})",
-            answered=False,
-        )
+    with speech.where_it_was_sent():
+        lists = {path: await speech.dags(path, seconds) for path in ("dags/agent", "dags/ob")}
+    unread = [f"{path}: {found.message}" for path, found in lists.items() if isinstance(found, Miss)]
+    all_dags = {dag.id: dag for found in lists.values() if not isinstance(found, Miss) for dag in found}
     since = at + (speech.agent_now - context.tools.clock()) - EARLIER
-    path, before = context.action.path or "", context.attempt.previous_external
-    fresh = {dag.id: dag for found in lists for dag in found if dag.started_at is not None and dag.started_at >= since}
-    likely = [dag for dag in fresh.values() if dag.id != before and not is_another(path, dag.name)]
+    path, tenant, before = context.action.path or "", tenant_of(context.action), context.attempt.previous_external
+    fresh = [dag for dag in all_dags.values() if dag.started_at is not None and dag.started_at >= since]
+    likely = [dag for dag in fresh if dag.id != before and not is_another(path, dag.name) and not is_of_another_tenant(tenant, dag)]
+    likely = [dag for dag in likely if not context.watcher.is_of_another(dag)]
     if len(likely) == 1:
         dag = likely[0]
+        if may_have_waited and (other := _kept_out(dag, all_dags.values(), since)) is not None:
+            return Found(None, f"{dag.title} may be it, or somebody else's: the request may have waited for {other.title}")
+        context.watcher.tell(dag.progress, external=dag.id, mark=mark_of(dag))
         return Found(dag, f"{dag.title} was started at {moment(dag.started_at or at)}, and nothing else that it could be")
+    if not all_dags and len(unread) == len(lists):
+        return Found(None, f"obshell could not be asked which task it has started ({'; '.join(unread)})", answered=False)
     if not likely:
-        others = f" but {'; '.join(dag.title for dag in list(fresh.values())[:SHOWN])}, which are not of it" if fresh else ""
-        return Found(None, f"obshell has started no task since then{others}")
+        others = f" but {'; '.join(dag.title for dag in fresh[:SHOWN])}, which are not of it" if fresh else ""
+        if unread:
+            others += f", as far as it could be asked ({'; '.join(unread)})"
+        return Found(None, f"obshell has started no task since then{others}", answered=not unread)
     more = f" and {len(likely) - SHOWN} more" if len(likely) > SHOWN else ""
     told = "; ".join(f"{dag.title} ({dag.state} {dag.position})" for dag in likely[:SHOWN])
     return Found(None, f"obshell has started {len(likely)} tasks since then, and nobody knows which of them it was: {told}{more}")

@@ -1,7 +1,8 @@
 """Owns what one attempt says to its agent: reading the Secret, opening, asking, operating, and the log of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -92,6 +93,8 @@ class Speech:
         self.slot = Slot(tools.slots, attempt.namespace)
         self._session: Session | None = None
         self._details = True
+        self._sent_to: str | None = None  # where the attempt's own request went
+        self._only: str | None = None
         self.keeps_data = False
         self.last_data: Any = None  # of the DAG looked at last, if it is kept
 
@@ -139,6 +142,10 @@ class Speech:
         if isinstance(target, Failed):
             return target
         self._script.hide(target.password, target.agent_password, target.client_key)
+        if self._only is not None:
+            if self._only not in (target.url, *target.others):
+                return Fault(FaultKind.NOT_SENT, f"the Secret does not name {self._only} any more")
+            target = replace(target, url=self._only, others=())
         opened = await self._client.open(target, self.set_by_body)
         if isinstance(opened, Session):
             self._session = opened
@@ -148,7 +155,19 @@ class Speech:
 
     async def request(self, session: Session, method: HttpMethod, path: str, body: Any, seconds: float) -> Fault | Answer:
         """Send the attempt's own request, once."""
+        self._sent_to = session.target.url
         return self._without_secrets(await self._client.send(session, method.value, path, body=body, seconds=seconds))
+
+    @contextmanager
+    def where_it_was_sent(self) -> Iterator[None]:
+        """Ask only the agent that the attempt's own request was sent to, if that is known: only it knows the tasks of its own."""
+        self._only = self._sent_to
+        if self._session is not None and self._only is not None and self._session.target.url != self._only:
+            self._session = None
+        try:
+            yield
+        finally:
+            self._only = None
 
     def _without_secrets(self, answer: Answer | Fault) -> Answer | Fault:
         """Return an answer whose text has no secrets any more: it is cut later, where half of one may be left."""
