@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 import pytest
 from tests.unit.builders import START, TaskBuilder, a_task
@@ -121,3 +122,33 @@ def test_a_copy_that_was_restored_with_its_status_does_not_go_on() -> None:
     world.run()
 
     assert (world.phase, world.status.lock, world.executors.started) == (Phase.REJECTED, None, [])
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["Running", "Failed"])
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_mark_of_another_object_does_not_end_what_has_begun(*, locks: bool, broken: bool) -> None:
+    """Whoever may annotate a task must not be able to free its lock while its work goes on."""
+    task = a_task() if locks else a_task().none()
+    world = World(task.step("a").step("b"))
+    world.run()
+    if broken:
+        world.fail("a")
+    before = world.phase
+
+    world.api.annotate(_adopted=OLD)
+    world.run()
+
+    assert (world.phase, world.holds_lease) == (before, locks)
+    assert world.live == ([] if broken else ["a"])
+
+
+def test_a_restored_status_without_a_lock_is_known_by_its_start() -> None:
+    """It began before this object was created."""
+    marked = a_task().none().named("x", "second").marked(annotations={names.ADOPTED_ANNOTATION: OLD})
+    original, world = World(a_task().none()), World(marked)
+    original.run()
+    world.api.write_status(original.status.model_copy(update={"started_at": START - timedelta(days=1)}))
+
+    world.run()
+
+    assert (world.phase, world.executors.started) == (Phase.REJECTED, [])

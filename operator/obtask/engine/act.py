@@ -12,13 +12,14 @@ from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
 from obtask.model.limits import tail_room
 from obtask.model.status import Left, Phase
-from obtask.model.task import Key, Task
+from obtask.model.task import Key, Task, Unreadable
 from obtask.rules import elsewhere
 from obtask.rules.afterwards import left_attempts
 from obtask.rules.attempts import PROGRESS_SHOWN_EVERY, running_attempts
 from obtask.rules.observation import Report
 
 ELSEWHERE_PAUSE = timedelta(seconds=3)
+STOPPING_PAUSE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,24 @@ class Attempts:
             self._forget(name)
         dead = {name.uid for name, _ in gone}
         self._intended = {name for name in self._intended if name.uid not in dead}
+
+    async def wound_up(self, task: Task | Unreadable) -> bool:
+        """Stop what runs here of a task that ends, whatever its status says of it; return whether nothing of it runs any more."""
+        for name in self._running(task.key, task.metadata.uid):
+            entry = self._live[name]
+            await self._executor(entry.attempt).cancel(entry.attempt)
+            seen = await self._executor(entry.attempt).observe(entry.attempt, entry.log)
+            if not isinstance(seen, Running):
+                await self._logs.ended(entry.attempt, entry.log, seen, room=0)
+                self._forget(name)
+        return not self.runs(task.key, task.metadata.uid)
+
+    def runs(self, key: Key, uid: str) -> bool:
+        """Return whether something of this very task runs here."""
+        return bool(self._running(key, uid))
+
+    def _running(self, key: Key, uid: str) -> list[AttemptId]:
+        return [name for name in self._live_of.get(key, ()) if name.uid == uid and self._is_running(name)]
 
     def _forget(self, name: AttemptId) -> None:
         entry = self._live.pop(name, None)

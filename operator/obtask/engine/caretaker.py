@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from obtask.engine.act import STOPPING_PAUSE, Attempts
 from obtask.kube.api import Json, Refusal
 from obtask.kube.events import EventRecorder
 from obtask.kube.tasks import Tasks
@@ -17,13 +18,20 @@ class Caretaker:
     """Looks after tasks that cannot be read. ``told``: the uids of those that nothing could be written to."""
 
     tasks: Tasks
+    attempts: Attempts
     events: EventRecorder
     clock: Callable[[], datetime]
     told: set[str]
 
-    async def look(self, task: Unreadable) -> Json | Refusal | LetGo | None:
-        """Do the next thing: return what the API server answered, LetGo when the task is to be let go, or None when it can rest."""
-        match care(task, self.clock()):
+    async def look(self, task: Unreadable) -> Json | Refusal | LetGo | timedelta | None:
+        """Do the next thing: return what the API server answered, LetGo when the task is to be let go, or None when it can rest.
+
+        What runs of a task that is to end is stopped first: that takes this time at most until the next look.
+        """
+        intent = care(task, self.clock())
+        if (isinstance(intent, LetGo) or (isinstance(intent, Amend) and intent.ends)) and not await self.attempts.wound_up(task):
+            return STOPPING_PAUSE
+        match intent:
             case Amend() as amend:
                 return await self._amend(task, amend)
             case TakeCommand(command=command):

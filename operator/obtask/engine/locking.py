@@ -120,6 +120,11 @@ class Locking:
             case Kept() | Outpaced():
                 return None
 
+    def holds(self, task: Task) -> bool:
+        """Return whether the lock that a task has by its status is its own, as far as is known here."""
+        lock = task_lock_key(task)
+        return task.status.lock is not None and (lock is None or self._board.claimed(task, lock))
+
     async def give_back(self, claim: Lease) -> None:
         """Give a claim back whose task is fenced."""
         await self._locks.give_back(claim)

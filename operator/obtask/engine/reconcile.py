@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from obtask.engine.act import Attempts
+from obtask.engine.act import STOPPING_PAUSE, Attempts
 from obtask.engine.caretaker import Caretaker
 from obtask.engine.checks import Checks
 from obtask.engine.known import KnownTasks
@@ -22,7 +22,7 @@ from obtask.metrics import Metrics
 from obtask.model.attempt import Running
 from obtask.model.status import Phase, TaskStatus
 from obtask.model.task import InvalidSpec, Key, Task, Unreadable, read_object
-from obtask.rules import machine
+from obtask.rules import machine, restored
 from obtask.rules.announcements import Announcement, announcements, left_elsewhere, released
 from obtask.rules.decision import Adopt, Check, Deed, Delete, Finish, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.observation import Observation
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 # A turn that goes on for this many intents lets other tasks have theirs first.
 LONGEST_TURN = 16
-STOPPING_PAUSE = timedelta(seconds=5)
 FADING_PAUSE = timedelta(seconds=30)
 
 
@@ -82,7 +81,7 @@ class Engine:
                 await self._delete(task)
                 return await self._rest(task, Rest())
             if not await self._perform(task, intent):
-                return STOPPING_PAUSE if isinstance(intent, Stop) else None
+                return STOPPING_PAUSE if isinstance(intent, Stop) or self.attempts.runs(key, task.metadata.uid) else None
         if self.longest_turn > 1 and began_at is not None and began_at == self.known.metadata(key):
             # Refused in a way that looks like a race: at full speed it would keep a worker, and the API server, for ever.
             raise Denied(f"nothing of what {key} needs could be written in {self.longest_turn} tries")
@@ -90,6 +89,8 @@ class Engine:
 
     async def _rest(self, task: Task, intent: Rest) -> timedelta | None:
         if task.status.phase.finished:
+            if not await self.attempts.wound_up(task):
+                return STOPPING_PAUSE
             await self.locking.take_back(task)
         pause = self.locking.look_again_in(task, intent.wake_at, self.clock())
         if pause is not None or not task.status.phase.finished:
@@ -107,9 +108,9 @@ class Engine:
 
     async def _look_after(self, task: Unreadable) -> timedelta | None:
         """Do for a task with a status that cannot be read what can be done all the same; return when to look again."""
-        answer = await Caretaker(self.tasks, self.events, self.clock, self.told).look(task)
-        if answer is None:
-            return None
+        answer = await Caretaker(self.tasks, self.attempts, self.events, self.clock, self.told).look(task)
+        if answer is None or isinstance(answer, timedelta):
+            return answer
         if isinstance(answer, LetGo):
             await self.attempts.abandon(task.key, None)
             await self.locking.free_departed(task.key)
@@ -135,7 +136,8 @@ class Engine:
         return there
 
     async def _observe(self, task: Task) -> Observation:
-        reports = {} if isinstance(task.spec, InvalidSpec) else await self.attempts.look(task)
+        # What a copy says to run is another object's, and may run elsewhere.
+        reports = await self.attempts.look(task) if restored.fault(task, holds_lock=self.locking.holds(task)) is None else {}
         seen = self.locking.observe(task, reports, self.clock())
         seen = replace(seen, progress_at=self.attempts.progress_at(task), remarks=self.attempts.remarks(task))
         if task.status.phase is not Phase.PENDING:
@@ -175,6 +177,8 @@ class Engine:
             self.metrics.deleted.labels(Cause.AGE.value).inc()
 
     async def _finish(self, task: Task) -> bool:
+        if not await self.attempts.wound_up(task):
+            return False
         awaited = await self.locking.release(task)
         if awaited is not None:
             self._say(task, released(awaited.scope.value, awaited.lease_name))

@@ -23,14 +23,18 @@ COLLECTED_AT_ONCE = 20
 class Sweeper:
     """Empties Leases that name a task which is finished or gone, and deletes what nobody has used for long.
 
-    A holder that is no task is a person's hold, and stays.
+    A holder that is no task is a person's hold, and stays. ``runs_here`` tells whether something of a task, by its uid, still runs in
+    this operator: its lock is not free before that has stopped, whatever its status says.
     """
 
-    def __init__(self, leases: Leases, tasks: Tasks, board: Board, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, leases: Leases, tasks: Tasks, board: Board, clock: Callable[[], datetime], runs_here: Callable[[Key, str], bool] | None = None
+    ) -> None:
         self._leases = leases
         self._tasks = tasks
         self._board = board
         self._clock = clock
+        self._runs_here = runs_here
         self._strays: dict[tuple[str, str, str], bool] = {}
         self._undeletable: set[tuple[str, str, str]] = set()
 
@@ -105,12 +109,13 @@ class Sweeper:
         return None
 
     async def _over(self, lease: Lease) -> bool:
-        answer = await self._tasks.get(Key(lease.namespace, holder_name(lease.holder)))
+        key, uid = Key(lease.namespace, holder_name(lease.holder)), holder_uid(lease.holder)
+        answer = await self._tasks.get(key)
         if isinstance(answer, Refusal):
             return answer.missing
-        if answer["metadata"]["uid"] != holder_uid(lease.holder):
+        if answer["metadata"]["uid"] != uid:
             return True
-        return is_finished(answer)
+        return is_finished(answer) and not (self._runs_here is not None and self._runs_here(key, uid))
 
 
 def _version(lease: Lease) -> tuple[str, str, str]:

@@ -271,8 +271,8 @@ def _end(place: Place, status: SubtaskStatus, report: Report, now: datetime, mes
 
 
 def running_attempts(task: Task) -> tuple[Attempt, ...]:
-    """Return the attempts of a task that have not ended by its status; none if its spec cannot be read."""
-    if isinstance(task.spec, InvalidSpec):
+    """Return the attempts of a task that have not ended by its status; none if it is finished, or its spec cannot be read."""
+    if isinstance(task.spec, InvalidSpec) or task.status.phase.finished:
         return ()
     found: list[Attempt] = []
     for step in task.status.steps:

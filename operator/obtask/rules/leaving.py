@@ -42,15 +42,20 @@ def others(finalizers: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in finalizers if name != names.FINALIZER)
 
 
-def ended_by_deletion(before: Phase | None, finalizers: tuple[str, ...], now: datetime) -> dict[str, object]:
-    """Return what a deletion makes of the status of an unfinished task that somebody else still holds; its phase may be unknown."""
+def ended_by_deletion(before: Phase | None, finalizers: tuple[str, ...], now: datetime, left: str | None = None) -> dict[str, object]:
+    """Return what a deletion makes of the status of an unfinished task that somebody else still holds; its phase may be unknown.
+
+    ``left`` says what became of its work, where that is not known from the phase.
+    """
     held = f"; the object stays until others take their finalizers off: {', '.join(others(finalizers))}"
     if before in {Phase.PENDING, Phase.WAITING}:
         change: dict[str, object] = {"phase": Phase.CANCELLED, "reason": Reason.CANCELLED_BY_USER}
         text = "deleted before its first step started"
     else:
         change = {"phase": Phase.SKIPPED, "reason": Reason.SKIPPED_BY_USER}
-        text = f"deleted{f' while {before.value}' if before is not None else ''}: what ran was stopped, nothing was undone"
+        worked = before in {Phase.RUNNING, Phase.ROLLING_BACK}
+        what = left or f"{'what ran was stopped, ' if worked else ''}nothing was undone"
+        text = f"deleted{f' while {before.value}' if before is not None else ''}: {what}"
     return change | {"message": one_line(text + held), "finished_at": now, "lock": None, "cancelling": False}
 
 

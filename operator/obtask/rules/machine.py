@@ -82,7 +82,7 @@ def _decide(task: Task, seen: Observation) -> Intent:
         return leave(task, seen, _pending_command(task), _given(task, seen))
     if seen.draining and task.status.phase in {Phase.PENDING, Phase.WAITING, Phase.FAILED}:
         return Rest()
-    if not task.status.phase.finished and (copied := restored.fault(task)) is not None:
+    if (copied := restored.fault(task, holds_lock=task.status.lock is not None and not seen.lock_in_doubt)) is not None:
         return Record(_rejected(task.status, Reason.INVALID_SPEC, copied, seen.now))
     command = _pending_command(task)
     if command is None and (given := _given(task, seen)) is not None:

@@ -25,9 +25,12 @@ class _Mark:
     word: str
 
 
-def fault(task: Task) -> str | None:
-    """Return why a task is taken for a copy that nobody wants to run, and how to run it on purpose; None if it is none."""
-    marks = _marks(task)
+def fault(task: Task, *, holds_lock: bool) -> str | None:
+    """Return why a task is taken for a copy that nobody wants to run, and how to run it on purpose; None if it is none.
+
+    ``holds_lock``: the Lease of the lock that it has by its status names this very object.
+    """
+    marks = _marks(task) if not _has_begun(task, holds_lock=holds_lock) else []
     if not marks or task.metadata.annotations.get(names.RUN_RESTORED_ANNOTATION) in {mark.word for mark in marks}:
         return None
     first = marks[0]
@@ -40,6 +43,19 @@ def fault(task: Task) -> str | None:
 def is_adopted(meta: Metadata) -> bool:
     """Return whether an operator has put its finalizer on this very object."""
     return names.FINALIZER in meta.finalizers and meta.annotations.get(names.ADOPTED_ANNOTATION) == meta.uid
+
+
+def _has_begun(task: Task, *, holds_lock: bool) -> bool:
+    """Return whether the status is this object's own: whoever may annotate it must not be able to end it while it runs.
+
+    A status can be restored, too. It names a lock that another object held, and a start before this one was created.
+    """
+    status = task.status
+    if status.phase in {Phase.PENDING, Phase.WAITING}:
+        return False
+    if status.phase.finished or (status.lock is not None and holds_lock):
+        return True
+    return status.lock is None and status.started_at is not None and status.started_at >= task.metadata.creation_timestamp
 
 
 def _marks(task: Task) -> list[_Mark]:

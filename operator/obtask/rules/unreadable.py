@@ -30,12 +30,17 @@ class Amend:
     said: Announcement
     instead: TaskStatus | None = None
 
+    @property
+    def ends(self) -> bool:
+        """Whether the task is over by that."""
+        return "phase" in self.change
+
 
 def care(task: Unreadable, now: datetime) -> LetGo | TakeCommand | Amend | Rest:
     """Return what to do next."""
     leaving = task.metadata.deletion_timestamp is not None
     if leaving and task.phase not in FINISHED and others(task.metadata.finalizers):
-        return _ended(task, ended_by_deletion(None, task.metadata.finalizers, now), now)
+        return _ended(task, ended_by_deletion(None, task.metadata.finalizers, now, f"nothing was undone; {_still_running(task)}"), now)
     if (leaving or task.phase in FINISHED) and names.FINALIZER in task.metadata.finalizers:
         return LetGo()
     if leaving and not task.metadata.finalizers:
@@ -62,6 +67,12 @@ def what_to_type(task: Unreadable) -> str:
     return one_line(f"{text}: kubectl annotate {where} action=skip")
 
 
+def _still_running(task: Unreadable) -> str:
+    # What ran in an operator that is gone is known from the status only.
+    jobs = f"kubectl get jobs -n {task.metadata.namespace} -l {names.TASK_UID_LABEL}={task.metadata.uid}"
+    return f"nothing of it runs in this operator any more, but what an earlier one began elsewhere may go on: {jobs}"
+
+
 def _obey(task: Unreadable, command: Command, now: datetime) -> Amend:
     over = task.phase in FINISHED
     if command.fault is not None or command.verb != Verb.SKIP or over:
@@ -72,7 +83,7 @@ def _obey(task: Unreadable, command: Command, now: datetime) -> Amend:
     change = {
         "phase": Phase.SKIPPED,
         "reason": Reason.SKIPPED_BY_USER,
-        "message": "skipped: nothing was executed or undone by that",
+        "message": one_line(f"skipped: nothing was executed or undone by that; {_still_running(task)}"),
         "finished_at": now,
     }
     said = Announcement(warning=False, reason="ActionAccepted", message="skip: task skipped")

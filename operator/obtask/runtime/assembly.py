@@ -85,7 +85,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended, nonces))
     logs = LogKeeping(objects, LogShelf(ConfigMaps(api)), nonces, clock)
     attempts = Attempts(actions.executors, logs, clock, settings.runner, partial(_works_elsewhere, settings))
-    sweeper = Sweeper(leases, tasks, board, clock)
+    sweeper = Sweeper(leases, tasks, board, clock, attempts.runs)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces, bounds=_bounds(settings))
     metrics, known = Metrics(_registry()), KnownTasks()
