@@ -146,6 +146,21 @@ async def test_a_lease_at_the_very_end_says_what_to_type(bench: Bench, kubectl: 
         await bench.hold("b")
 
 
+async def test_a_lease_that_cannot_be_freed_does_not_keep_others_from_being_freed(bench: Bench) -> None:
+    """The sweep looks at every Lease, whatever a person wrote into one."""
+    await bench.take("x")
+    lease = await bench.lease()
+    assert isinstance(lease, Lease)
+    names = [f"{letter}{lease.name[1:]}" for letter in "az"]
+    for name in (names[0], lease.name, names[1]):
+        bench.board.see_lease(replace(lease, name=name, transitions=LARGEST_TOKEN + 1 if name != lease.name else lease.transitions))
+
+    assert await bench.sweeper.sweep() == 1
+    freed = await bench.lease()
+    assert isinstance(freed, Lease)
+    assert not freed.holder
+
+
 async def test_a_lock_that_nobody_uses_any_more_is_collected(bench: Bench) -> None:
     """A day after its last use; the token of the one that is made again is greater."""
     token = await bench.hold("a")

@@ -187,3 +187,32 @@ async def test_a_log_that_is_refused_is_not_offered_each_second() -> None:
         await keeping.show([(ATTEMPT, log)], lambda _: True)
 
     assert server.asked == 1
+
+
+@dataclass
+class Absent(SlowServer):
+    """An API server that does not answer the first request."""
+
+    asked: int = 0
+
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:
+        """Answer all but the first."""
+        self.asked += 1
+        if self.asked == 1:
+            raise Unavailable(f"{method} {path}: nobody answers")
+        return await super().send(method, path, query=query, body=body)
+
+
+async def test_a_log_that_got_no_answer_is_offered_again_soon() -> None:
+    """One request that is lost leaves a log of a running attempt stale for a second, whether or not it has more lines by then."""
+    server, log, now = Absent(), AttemptLog(clock=beginning), [clock()]
+    server.first.set()
+    keeping = LogKeeping(Objects(server), LogShelf(ConfigMaps(server)), Nonces(b"test"), lambda: now[0])
+    log.write("begun")
+
+    await keeping.show([(ATTEMPT, log)], lambda _: True)
+    assert not server.stored
+    now[0] += timedelta(seconds=1)
+    await keeping.show([(ATTEMPT, log)], lambda _: True)
+
+    assert [text.split()[-1] for text in server.stored] == ["begun"]

@@ -73,6 +73,25 @@ async def test_quiet_means_that_nothing_is_due_and_nobody_has_a_turn() -> None:
     await asyncio.wait_for(quiet, 5)
 
 
+async def test_a_task_that_was_rung_during_its_turn_is_not_quiet() -> None:
+    """An operator that stops waits for the end of a second attempt, which came during the turn of the first."""
+    wakeups = Wakeups()
+    wakeups.ring(A)
+    await wakeups.next()
+    wakeups.ring(A, urgent=True)
+    quiet = asyncio.create_task(wakeups.quiet())
+    await asyncio.sleep(0)
+
+    wakeups.done(A)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not quiet.done()
+
+    await wakeups.next()
+    wakeups.done(A)
+    await asyncio.wait_for(quiet, 5)
+
+
 def keys(namespace: str, count: int) -> list[Key]:
     """Return the keys of so many tasks."""
     return [Key(namespace, f"t{number}") for number in range(count)]

@@ -228,6 +228,20 @@ def test_note_with_an_unknown_verb_is_refused() -> None:
     assert world.phase is Phase.FAILED
 
 
+@pytest.mark.parametrize(("verb", "option"), [("retry", "slowly"), ("skip", "fresh")])
+def test_note_with_an_option_of_another_version_is_refused(verb: str, option: str) -> None:
+    """A newer operator noted it before it was replaced by this one: whoever gave the command is told."""
+    world = failed_one()
+    note = {"id": "7", "verb": verb, "option": option, "requestedAt": START.isoformat()}
+
+    world.api.annotate(_accepted_command=json.dumps(note))
+    world.run()
+
+    assert (last(world).verb, last(world).result) == (verb, ActionResult.REJECTED)
+    assert f"task.oceanbase.com/action-option={option}" in last(world).message
+    assert world.phase is Phase.FAILED
+
+
 def test_command_on_a_waiting_task() -> None:
     """A waiting task that refuses a command goes on waiting."""
     world = World(a_task())

@@ -158,8 +158,9 @@ class LogKeeping:
                 if is_running(attempt.id):
                     now, lines = self._clock(), log.written
                     size = await self._store(attempt, log, most=share * 3 // 4)
-                    pause = SHOW_PAUSE + SHOW_PAUSE_PER_KIB * (size // 1024) if size else REFUSED_PAUSE
-                    self._places[attempt.id] = replace(self._place(attempt), lines=lines, next_at=now + pause)
+                    place = self._place(attempt)
+                    pause = SHOW_PAUSE + SHOW_PAUSE_PER_KIB * ((size or 0) // 1024) if size != 0 else REFUSED_PAUSE
+                    self._places[attempt.id] = replace(place, lines=place.lines if size is None else lines, next_at=now + pause)
         finally:
             slot.give_back()
             self._under_way.discard(attempt.id)
@@ -177,8 +178,8 @@ class LogKeeping:
             return End(self._clock(), end.reason.value, end.code)
         return End(self._clock(), "Succeeded" if isinstance(end, Succeeded) else FailureReason.INTERRUPTED.value)
 
-    async def _store(self, attempt: Attempt, log: AttemptLog, *, end: End | None = None, most: int | None = None) -> int:
-        """Store a log as it is now; return its packed size, 0 if it was not stored."""
+    async def _store(self, attempt: Attempt, log: AttemptLog, *, end: End | None = None, most: int | None = None) -> int | None:
+        """Store a log as it is now; return its packed size, 0 if that was refused, None if nobody answered."""
         try:
             size = await self._put(attempt, log, end, most)
             if size is None:
@@ -187,8 +188,11 @@ class LogKeeping:
                 self._places[attempt.id] = _Place(own, self._nonces.of(attempt.id))
                 log.write(f"ConfigMap {foreign} is not the operator's and is left alone: this log is in ConfigMap {own}")
                 size = await self._put(attempt, log, end, most)
-        except (Unavailable, Denied) as error:
+        except Denied as error:
             return self._not_kept(attempt, log, str(error), end)
+        except Unavailable as error:
+            self._not_kept(attempt, log, str(error), end)
+            return None
         return size or 0
 
     def _not_kept(self, attempt: Attempt, log: AttemptLog, why: str, end: End | None) -> int:

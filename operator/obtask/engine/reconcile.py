@@ -248,6 +248,7 @@ class Engine:
         await self.attempts.abandon(key, known.uid if known else None)
         await self.locking.free_departed(key)
         self.departed.discard(key)
+        self.fading.discard(key)
 
     def announce(self, task: Task, record: Record) -> None:
         """Tell people and logs about a stored change."""

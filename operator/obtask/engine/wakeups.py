@@ -153,13 +153,13 @@ class Wakeups:
         left = self._turns_of.pop(key.namespace, 1) - 1
         if left:
             self._turns_of[key.namespace] = left
-        if not self._busy and not self.waiting:
-            self._quiet.set()
         if key in self._again:
             self._again.discard(key)
             self.ring(key, urgent=True)
         elif self.waiting:
             self._wake()  # a namespace that had its share may have another turn
+        if not self._busy and not self.waiting:
+            self._quiet.set()
 
     def keep_only(self, keys: Container[Key]) -> None:
         """Drop the rings of all other tasks."""

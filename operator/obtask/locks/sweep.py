@@ -79,8 +79,11 @@ class Sweeper:
     async def _checked(self, lease: Lease) -> bool:
         try:
             return await self.check(lease)
-        except (Unavailable, Denied):
+        except Unavailable:
             raise
+        except Denied as error:
+            logger.warning("lease %s/%s: %s", lease.namespace, lease.name, error)
+            return False
         except Exception:  # whatever is wrong with this one, the others are looked at
             logger.exception("lease %s/%s not looked at", lease.namespace, lease.name)
             return False

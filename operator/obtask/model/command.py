@@ -26,7 +26,7 @@ class Command(Stored):
     id: Short
     verb: Short
     fault: Line | None = Field(default=None, description="Why it cannot be a command at all.")
-    option: Option | None = None
+    option: Short | None = Field(default=None, description="An Option, or what a newer operator knows.")
     reason: Line | None = None
     requested_by: Line | None = None
     requested_at: Moment
@@ -69,6 +69,10 @@ def noted_command(annotations: Mapping[str, str]) -> Command | None:
     """Return the command that was taken off the user's annotation and noted; None if there is none or it is unreadable."""
     text = annotations.get(names.ACCEPTED_COMMAND_ANNOTATION)
     try:
-        return Command.model_validate_json(text) if text else None
+        command = Command.model_validate_json(text) if text else None
     except ValidationError:
         return None
+    if command is None or command.fault is not None or command.option is None or command.verb not in set(Verb):
+        return command
+    # A newer operator may have noted what this one cannot do: whoever gave the command is told.
+    return command.model_copy(update={"fault": _option_fault(command.verb, command.option)})

@@ -141,11 +141,11 @@ def needs_lock_again(status: TaskStatus, verb: Verb) -> bool:
     return status.reason is Reason.LOCK_LOST and verb in WORKING_ON
 
 
-def carry_out(status: TaskStatus, verb: Verb, now: datetime, option: Option | None = None) -> tuple[TaskStatus, str]:
+def carry_out(status: TaskStatus, verb: Verb, now: datetime, option: str | None = None) -> tuple[TaskStatus, str]:
     """Return the status that an accepted command leads to, before any attempt is started, and what was done."""
     match verb:
         case Verb.RETRY:
-            return _retry(status, fresh=option is Option.FRESH)
+            return _retry(status, fresh=option == Option.FRESH)
         case Verb.ROLLBACK:
             return _roll_back(status), "rolling back"
         case Verb.SKIP:

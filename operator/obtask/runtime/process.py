@@ -227,10 +227,10 @@ async def _sweep(operator: Operator) -> None:
             if loop.time() < everything_at:
                 await operator.sweeper.sweep_strays()
             else:
+                everything_at = loop.time() + operator.settings.sweep_seconds
+                doubles.look()
                 await operator.sweeper.sweep()
                 await operator.sweeper.collect()
-                doubles.look()
-                everything_at = loop.time() + operator.settings.sweep_seconds
         except (Unavailable, Denied) as error:
             logger.warning("sweep of leases: %s", error)
         except Exception:  # what one object contains must not end the operator for all
