@@ -1,5 +1,7 @@
 """failWhen, message and maxIntervalSeconds of until, ignoreErrors and argsFrom, against a real seekdb. API.md section 2.1."""
 
+from typing import Any
+
 import pytest
 from tests.executors.attempts import attempt, sql
 from tests.executors.seekdb import ask, sql_bench
@@ -12,6 +14,7 @@ from obtask.model.status import FailureReason
 TABLE = ("create table t (state varchar(20), done int)", "insert into t values ('RUNNING', 10)")
 LOOK = "select state, done from t"
 TEXT = r"""Wa'ter\me"lon-7741"""
+WORD = "swordfish7741"
 
 
 def until(**fields: object) -> dict[str, object]:
@@ -48,7 +51,7 @@ async def test_message_is_the_progress(database: Connection, admin: Session) -> 
     told: list[str] = []
 
     async def sleep(_: float) -> None:
-        told.append(await on.progress(one))
+        told.append(str(await on.progress(one)))
         await admin.run(["update t set done = 75", "update t set done = null", "update t set state = 'DONE'"][len(told) - 1])
 
     on = sql_bench(database, sleep=sleep)
@@ -174,7 +177,7 @@ async def test_args_from_a_secret_are_bound_and_shown_nowhere(database: Connecti
 
     assert await ask(admin, "select p from t") == ((TEXT,),)
     assert isinstance(end, Failed)
-    assert end.message == "expect does not hold: rows[0].p == 'x'; saw 1 row: p=******"
+    assert end.message == "expect does not hold: rows[0].p == 'x'; saw 1 row"
     said = [end.message, on.log.text]
     for statement in (
         "insert into t values (2, %(pw)s)",
@@ -192,12 +195,12 @@ async def test_args_from_a_secret_are_bound_and_shown_nowhere(database: Connecti
 
 
 async def test_what_is_cut_of_a_secret_shows_no_part_of_it(database: Connection) -> None:
-    """Values are shown cut; the beginning of a long secret is a secret, too, also in the task's own words."""
+    """The beginning of a long secret is a secret, too: the task's own words are not shown."""
     key = "".join(f"{number:03d}-key-" for number in range(100))
     told: list[str] = []
 
     async def sleep(_: float) -> None:
-        told.append(await on.progress(one))
+        told.append(str(await on.progress(one)))
         await on.executor.cancel(one)
 
     on = sql_bench(database, sleep=sleep, values={("keys", "long"): key})
@@ -206,8 +209,63 @@ async def test_what_is_cut_of_a_secret_shows_no_part_of_it(database: Connection)
     end = await on.run(one)
 
     assert isinstance(end, Failed)
-    assert told == ["the key is ******"]
+    assert told == ["waiting until false: last saw 1 row"]
     assert "-key" not in on.log.text + end.message
+
+
+@pytest.mark.parametrize(("made", "value"), [("reverse(%(pw)s)", WORD[::-1]), ("hex(%(pw)s)", WORD.encode().hex().upper())])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"expect": "rows[0].v == 'x'"},
+        {"expect": "rows[0].v + 1 == 2"},
+        {"expect": "timestamp(rows[0].v) == timestamp(0)"},
+        {"until": {"expect": "rows.size() == 1"}},
+        {"until": {"expect": "false", "message": "rows[0].v"}},
+        {"until": {"expect": "rows[0].v + 1 == 2"}},
+        {"until": {"expect": "false", "failWhen": "true", "message": "rows[0].v"}},
+        {"unless": {"expect": "rows[0].v + 1 == 2"}},
+    ],
+)
+async def test_what_sql_makes_of_a_secret_is_shown_nowhere(database: Connection, made: str, value: str, fields: dict[str, Any]) -> None:
+    """No mask recognises it: people see how many rows there are."""
+    told: list[str] = []
+
+    async def sleep(_: float) -> None:
+        told.append(str(await on.progress(one)))
+        await on.executor.cancel(one)
+
+    on = sql_bench(database, sleep=sleep, values={("keys", "k"): WORD})
+    ref = {"pw": {"secretKeyRef": {"name": "keys", "key": "k"}}}
+    select = f"select {made} as v"
+    asked = {name: field | {"query": select} if isinstance(field, dict) else field for name, field in fields.items()}
+    one = attempt(sql(select, argsFrom=ref, **asked))
+    end = await on.run(one)
+
+    assert isinstance(end, Failed | Succeeded)
+    said = "\n".join([str(end.message), on.log.text, *told])
+    assert "1 row" in said
+    assert not [part for part in (value[:6], value[-6:]) if part in said], said
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("insert into u values (hex(%(pw)s))", "insert into u values (hex(%(pw)s))"),
+        ("set @v = hex(%(pw)s)", "insert into u values (@v)", "insert into u select * from u"),
+    ],
+)
+async def test_what_a_server_says_of_what_sql_made_of_a_secret(database: Connection, statements: tuple[str, ...]) -> None:
+    """Its errors quote values: of those only what comes before is shown, whichever statement has the secret."""
+    on = sql_bench(database, values={("keys", "k"): WORD})
+    ref = {"pw": {"secretKeyRef": {"name": "keys", "key": "k"}}}
+
+    end = await on.run(attempt(sql("create table u (v varchar(100), unique key (v))", *statements, argsFrom=ref)))
+
+    assert isinstance(end, Failed)
+    assert end.code == "1062"
+    assert "error 1062: Duplicate entry ******" in end.message
+    assert WORD.encode().hex().upper()[:6] not in on.log.text + end.message
 
 
 async def test_a_secret_that_cannot_be_read_runs_nothing(database: Connection, admin: Session) -> None:

@@ -31,6 +31,7 @@ _LITERAL = re.compile(
 _BARE = re.compile(r"""(?!\w{1,64}+\()(?:[^&'"\s;,()%]|%(?!\())++""")
 _ESCAPED = re.compile(r"\\(.)|''|\"\"", re.DOTALL)
 _ECHO = "near '"
+_QUOTES = "'\"`"
 
 
 def secrets_in(statement: str, args: Mapping[str, Any]) -> list[str]:
@@ -63,6 +64,12 @@ def without_echo(message: str) -> str:
     """Return a server's message without the piece of the statement that it quotes, which may hold half a secret."""
     before, echo, _ = message.partition(_ECHO)
     return f"{before}near {MASK}" if echo else message
+
+
+def without_quoted(message: str) -> str:
+    """Return a server's message up to the first value or name that it quotes: what was made of a secret is not recognised as one."""
+    quote = min((at for mark in _QUOTES if (at := message.find(mark)) >= 0), default=None)
+    return message if quote is None else f"{message[:quote]}{MASK}"
 
 
 def _values(text: str) -> Iterator[re.Match[str]]:

@@ -118,7 +118,8 @@ class SqlAction(Value):
         default_factory=dict,
         max_length=64,
         description="Up to 64 more values for %(name)s, from Secrets of type task.oceanbase.com/connection: bound as texts, without a line "
-        "break at the end, and masked in logs and messages. A Secret with host, url or hosts gives its values to these hosts only. "
+        "break at the end, and masked in logs and messages. A step that has one in a statement or a query shows how many rows an answer "
+        "has, not its values, and no until.message. A Secret with host, url or hosts gives its values to these hosts only. "
         "A name is in args or in argsFrom, not in both.",
     )
     ignore_errors: list[ErrorNumber] = Field(

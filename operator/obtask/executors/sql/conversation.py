@@ -61,7 +61,9 @@ class Conversation:
         self._share = share
         self._session: session.Session | None = None
         self._args: Mapping[str, Scalar] = {**action.args, **secret_args}
-        self._secret_names = frozenset(secret_args)
+        asked = {name for text in _texts(action) for name in placeholders(text)}
+        self.discreet = not asked.isdisjoint(secret_args)
+        """True when statements have values of Secrets: SQL may make something else of them, which no mask recognises."""
         self._secrets: set[str] = set()
         for text in _texts(action):
             self._hide(*redaction.secrets_in(text, self._args))
@@ -131,6 +133,10 @@ class Conversation:
         zone = Zone() if self._session is None else await zone_of(result, self._session.execute)
         return partial(results.variables, result, zone)
 
+    def shown(self, result: Result) -> str:
+        """Return a short form of a result, without its values where they may be made of secrets; not masked yet."""
+        return results.counted(result) if self.discreet else results.shown(result)
+
     def clean(self, text: str) -> str:
         """Return the text on one line, without secrets; of a longer one than 4 KiB its beginning."""
         shown = self._parts.mask(masked(redaction.masked_statement(text[:LONGEST_TEXT]), self._secrets))
@@ -167,8 +173,11 @@ class Conversation:
 
     def _cleaned(self, fault: Fault, statement: str) -> Fault:
         """A syntax error quotes the statement, from anywhere and up to anywhere: half a secret is not recognised as one."""
-        secret = redaction.secrets_in(statement, self._args) or placeholders(statement) & self._secret_names
-        message = redaction.without_echo(fault.message) if secret else fault.message
+        message = fault.message
+        if self.discreet and fault.kind is FaultKind.STATEMENT:
+            message = redaction.without_quoted(message)
+        elif self.discreet or redaction.secrets_in(statement, self._args):
+            message = redaction.without_echo(message)
         return Fault(fault.kind, self.clean(message), fault.code)
 
     def _hide(self, *secrets: str) -> None:

@@ -11,7 +11,7 @@ from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.hosts import ANYWHERE, HostPolicy, share_of
 from obtask.executors.inprocess import Course
 from obtask.executors.large_answers import LargeAnswers
-from obtask.executors.sql import hints, results
+from obtask.executors.sql import hints
 from obtask.executors.sql.answers import Fault, FaultKind, Result
 from obtask.executors.sql.conversation import Conversation
 from obtask.executors.sql.secret_args import secret_args
@@ -83,7 +83,7 @@ class SqlWork:
             # A connection whose state is needed is never closed for others: its attempt keeps its slot instead.
             pause = self._sleep if session_state(action) else report.pausing(self._sleep, conversation.close)
             try:
-                judge = Judge(self._expressions, attempt.namespace, Vocabulary.SQL)
+                judge = Judge(self._expressions, attempt.namespace, Vocabulary.SQL, conversation.discreet)
                 end = await _Run(action, conversation, log, report, sleep=pause, judge=judge).carry_out()
             finally:
                 await conversation.close()
@@ -170,7 +170,7 @@ class _Run:
         met = await self._holds("expect", expression, last)
         if isinstance(met, Failed):
             return met
-        message = f"expect does not hold: {short(expression)}; saw {results.shown(last)}"
+        message = f"expect does not hold: {short(expression)}; saw {self._conversation.shown(last)}"
         failed = Failed(FailureReason.EXPECTATION_NOT_MET, self._conversation.clean(message))
         return None if met else hints.with_hint(failed, hints.of_expression(expression, last))
 
@@ -204,7 +204,7 @@ class _Run:
             if answer.kind is FaultKind.LOST:
                 return self._conversation.clean(answer.message), None
             return self._conversation.failed("the query of until", answer, asking=True)
-        seen = self._conversation.clean(results.shown(answer))
+        seen = self._conversation.clean(self._conversation.shown(answer))
         found = await self._judge.look(until, await self._conversation.variables(answer), seen)
         hint = hints.of_expression(until.expect, answer)
         match found:
@@ -236,7 +236,7 @@ class _Run:
         answer = await self._judge.holds(expression, await self._conversation.variables(result))
         if not isinstance(answer, ExpressionFault):
             return answer
-        failed = untold(field, answer, expression, results.shown(result))
+        failed = untold(field, answer, expression, self._conversation.shown(result))
         return hints.with_hint(replace(failed, message=self._conversation.clean(failed.message)), hints.of_fault(failed.message, result))
 
     def _done(self) -> str:
