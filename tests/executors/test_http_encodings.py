@@ -1,6 +1,7 @@
 """Answers in the encodings that real servers send: what a browser or `curl | jq` reads is read."""
 
 import codecs
+import encodings
 import gzip
 import json
 from collections.abc import AsyncIterator
@@ -137,3 +138,21 @@ def test_a_cut_between_letters(text: str, limit: int) -> None:
     assert whole.startswith(cut)
     assert len(cut.encode()) > min(limit, len(octets)) - 4
     assert unfinished(octets) == 0
+
+
+def test_names_that_a_server_makes_up_are_not_kept() -> None:
+    """Python remembers every name of an encoding that it is asked for, also one that is unknown, and for ever."""
+    kept: dict[str, object] = vars(encodings)["_cache"]
+
+    def ask(text: str) -> None:
+        for number in range(50):
+            for label in (f"x-{text}-{number}", "utf" + "." * (number % 30) + "-8", f"{text}{number}"):
+                decoded(b"a", f"text/plain; charset={label}", cut=False)
+                decoded(f'<?xml version="1.0" encoding="{label}"?>'.encode(), "text/xml", cut=False)
+
+    ask("warm")
+    before = set(kept)
+    ask("other")
+
+    assert set(kept) == before
+    assert not [name for name in kept if "warm" in name]

@@ -7,6 +7,7 @@ import codecs
 import json
 import re
 import zlib
+from encodings.aliases import aliases
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -88,10 +89,24 @@ def _is_utf8(data: bytes, *, cut: bool) -> bool:
     return True
 
 
+def _plain(label: str) -> str:
+    """Return a label as it is compared: punctuation makes no difference."""
+    return "_".join("".join(letter if letter.isascii() and letter.isalnum() else " " for letter in label.lower()).split())
+
+
+# Python keeps every name that it was ever asked for: it is asked for these only.
+_NAMES = {_plain(name): name for name in (*aliases.values(), *_LINEAR, *_MEANT)}
+_NAMES |= {_plain(label): name for label, name in (*aliases.items(), *_UNKNOWN_TO_PYTHON.items())}
+
+
 def _encoding(label: str) -> str | None:
+    """Return the encoding that a label stands for; None if it is not known, or takes too long."""
+    known = _NAMES.get(_plain(label))
+    if known is None:
+        return None
     try:
-        name = codecs.lookup(_UNKNOWN_TO_PYTHON.get(label.lower(), label)).name
-    except (LookupError, ValueError):
+        name = codecs.lookup(known).name
+    except LookupError:  # of another system
         return None
     meant = _MEANT.get(name, name)
     return meant if meant in _LINEAR else None
