@@ -64,6 +64,18 @@ def test_a_password_from_a_file(written: str, meant: str) -> None:
     assert (found.password, found.agent_password or "") == (meant, meant)
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("word\n", "word"), ("word\r\n", "word"), ("word\n\n", "word\n"), (" pa ss \n", " pa ss "), (PEM + "\n", PEM), ("\n", "")],
+)
+def test_a_value_for_a_body(written: str, meant: str) -> None:
+    """It arrives as it is in the Secret, but for the line break of an editor."""
+    found = http_secret("s", data(key=written, hosts="a"))
+
+    assert isinstance(found, HttpSecret)
+    assert found.values == {"key": meant}
+
+
 def test_empty_keys_count_as_absent() -> None:
     """Whoever fills in a form leaves fields empty."""
     nothing = dict.fromkeys(["port", "user", "password", "database", "ca__crt", "tls", "server_public_key"], "")

@@ -190,3 +190,29 @@ async def test_a_body_goes_to_no_other_host(site: Website) -> None:
 
     assert 'its key "hosts" does not list that' in forbidden(end)
     assert site.heard == []
+
+
+@pytest.mark.parametrize("where", ["headers", "body"])
+async def test_an_empty_value_is_none(site: Website, where: str) -> None:
+    """A key that somebody has left empty is not sent: a request with it would set an empty password."""
+    on = http_bench(secrets={("api", "token"): " " if where == "headers" else ""}, secret_hosts=("127.0.0.1",))
+    fields = {"headersFrom": SECRET} if where == "headers" else {"body": {}, "bodyFrom": BODY}
+
+    end = await on.run(attempt(http(f"{site.url}/a", method="POST", **fields), seconds=30))
+
+    assert isinstance(end, Failed)
+    assert (end.reason, end.message) == (FailureReason.NOT_FOUND, 'Secret "api" has no key "token" with a text')
+    assert site.heard == []
+
+
+async def test_white_space_around_a_value(site: Website) -> None:
+    """A body has it, a header cannot; what the server says of the value is masked without it, too."""
+    site.answers("/a", status=400, text=f"not good: {TOKEN}")
+    on = http_bench(secrets={("api", "token"): f" {TOKEN} \n"}, secret_hosts=("127.0.0.1",))
+
+    end = await on.run(attempt(http(f"{site.url}/a", method="POST", headersFrom=SECRET, body={}, bodyFrom=BODY), seconds=30))
+
+    assert site.heard[0].body == b'{"auth": {"key": " ' + TOKEN.encode() + b' \\n"}}'
+    assert site.heard[0].headers["X-Key"] == TOKEN
+    assert isinstance(end, Failed)
+    assert TOKEN not in end.message + on.log.text

@@ -58,7 +58,7 @@ class AgentConnection:
 
 @dataclass(frozen=True, slots=True)
 class HttpSecret:
-    """The values of a Secret for HTTP headers, and the hosts that they may be sent to."""
+    """The values of a Secret for HTTP headers and bodies, and the hosts that they may be sent to."""
 
     values: Mapping[str, str] = field(repr=False)
     hosts: tuple[Entry, ...] = ()

@@ -132,7 +132,10 @@ def agent_connection(name: str, data: Data) -> AgentConnection | Failed:
 
 
 def http_secret(name: str, data: Data) -> HttpSecret | Failed:
-    """Return the values of a Secret for HTTP headers and where they may go, or why it cannot be used."""
+    """Return the values of a Secret for HTTP headers and bodies and where they may go, or why it cannot be used.
+
+    Of a value exactly one line break at its end is left out.
+    """
     keys = _Keys(name, data)
     hosts = _hosts(keys)
     if len(data) > MOST_KEYS:
@@ -140,7 +143,7 @@ def http_secret(name: str, data: Data) -> HttpSecret | Failed:
     values = {}
     for key in data:
         apart = _Keys(name, data)  # what no header asks for may be anything
-        value = apart.text(key)
+        value = apart.password(key)
         if key != HOSTS_KEY and not apart.faults:
             values[key] = value
     if not hosts and not keys.faults:

@@ -55,7 +55,8 @@ class Exchange:
 
     def hide(self, *secrets: str) -> None:
         """Mask these values from now on."""
-        for secret in secrets:
+        # A server may say without the white space around it what it was given with it.
+        for secret in dict.fromkeys(form for given in secrets for form in (given, given.strip())):
             if secret.strip():
                 self._secrets.add(secret)
                 self._forms.add(secret)

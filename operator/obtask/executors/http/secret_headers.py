@@ -57,18 +57,20 @@ async def secret_headers(action: HttpAction, namespace: str, source: HttpSecretS
         if isinstance(secret, Failed):
             return secret
         secrets[name] = secret
-        value = secret.values.get(key)
-        return Failed(FailureReason.NOT_FOUND, one_line(f'Secret "{name}" has no key "{key}" with a text')) if value is None else value
+        return secret.values.get(key) or _nothing(name, key)
 
     for header in action.headers_from:
         ref = header.secret_key_ref
         value = await value_of(ref.name, ref.key)
         if isinstance(value, Failed):
             return value
-        if _CONTROL.search(value.strip()):
+        value = value.strip()
+        if not value:
+            return _nothing(ref.name, ref.key)
+        if _CONTROL.search(value):
             text = f'Secret "{ref.name}": key "{ref.key}" has several lines and cannot be a header; nothing was sent'
             return Failed(FailureReason.CONNECTION_FAILED, text)
-        values[header.name] = value.strip()
+        values[header.name] = value
     body = await secret_body(action.body, action.body_from, value_of)
     if isinstance(body, Failed):
         return body
@@ -76,3 +78,7 @@ async def secret_headers(action: HttpAction, namespace: str, source: HttpSecretS
     found = SecretHeaders(values, body, secrets, host_headers)
     refused = next(filter(None, map(found.refusal, urls)), None)
     return Failed(FailureReason.FORBIDDEN, one_line(f"{refused}; nothing was sent")) if refused else found
+
+
+def _nothing(name: str, key: str) -> Failed:
+    return Failed(FailureReason.NOT_FOUND, one_line(f'Secret "{name}" has no key "{key}" with a text'))
