@@ -215,7 +215,12 @@ class Pace:
         at = max(self._next_at.get(namespace, 0.0), now - self._ahead) + self._gap
         self._next_at[namespace] = at
         if at > now:
-            await asyncio.sleep(at - now)
+            try:
+                await asyncio.sleep(at - now)
+            except asyncio.CancelledError:
+                if namespace in self._next_at:
+                    self._next_at[namespace] -= self._gap  # who waits no longer leaves the turn to somebody else
+                raise
 
 
 class Threads:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from tests.executors.attempts import START, Bench, SetClock, attempt, bench, sql, until, wall_clock
+from tests.executors.attempts import START, Bench, PlainLog, SetClock, attempt, bench, sql, until, wall_clock
 
 from obtask.executors.base import Log
-from obtask.executors.inprocess import Course
+from obtask.executors.inprocess import SHOWN_FRAMES, Course, unexpected
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running, Succeeded
 from obtask.model.status import FailureReason
 
@@ -248,6 +248,23 @@ async def test_an_unexpected_error_becomes_a_value_without_its_text(error: Excep
     assert f"unexpected {kind} in attempt 1 of resize/zone1 in task prod/resize-orders" in caplog.text
     assert "in __call__" in caplog.text
     assert "hunter2" not in caplog.text + on.log.text
+
+
+async def test_of_a_recursion_the_log_has_the_last_frames(caplog: pytest.LogCaptureFixture) -> None:
+    """A thousand times the same line would push everything else out of the operator's log."""
+
+    def deeper(depth: int) -> None:
+        if depth == 0:
+            raise RecursionError
+        deeper(depth - 1)
+
+    try:
+        deeper(500)
+    except RecursionError as error:
+        unexpected(attempt(sql()), PlainLog(), error)
+
+    assert len(caplog.text.splitlines()) < 3 * SHOWN_FRAMES
+    assert "raise RecursionError" in caplog.text
 
 
 async def test_stop_lets_running_attempts_end_within_the_grace_period() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.executors.attempts import attempt
 from tests.executors.obshell_bench import STOP, bench_for, follow_up, operation, stages
-from tests.obshell_agent.agent import DAG_PATH, Answered, FakeAgent
+from tests.obshell_agent.agent import DAG_PATH, Answered, FakeAgent, Operation
 from tests.obshell_agent.dags import Step
 
 from obtask.executors.obshell.speech import KEY_WARNING
@@ -386,3 +386,19 @@ async def test_an_undo_whose_retry_cannot_work_is_begun_anew(agent: FakeAgent) -
     assert end == Succeeded('obshell task 12 "Operation 2" succeeded', external="12")
     assert (agent.starts(), agent.operated()) == ([STOP, STOP], ["RETRY"])
     assert "was retried before, and failed again: starting the operation again" in on.log.text
+
+
+async def test_an_undo_that_failed_twice_is_retried_a_third_time() -> None:
+    """Where nobody can tell whether its DAG still keeps obshell, starting another one would only be refused."""
+    failing = Operation(stages(Step("in", fails=2)), "Cluster scale in")
+    with FakeAgent(operations={("POST", STOP): failing}).running() as agent:
+        on, external, ends = bench_for(agent), None, []
+        for number in range(1, 4):
+            one = follow_up(attempt(operation(), number=number - 1), external)
+            end = await on.run(replace(one, id=replace(one.id, direction=Direction.ROLLBACK)))
+            assert isinstance(end, Succeeded | Failed)
+            external = external or end.external
+            ends.append(isinstance(end, Succeeded))
+
+    assert agent.operated() == ["RETRY", "RETRY"]
+    assert (agent.starts(), ends) == ([STOP], [False, False, True])

@@ -126,6 +126,22 @@ async def test_a_passed_node_is_followed_to_the_end_of_its_task(agent: FakeAgent
     assert end == Succeeded(f'obshell task {dag.id} "Initialize cluster" succeeded', external=dag.id)
 
 
+async def test_a_step_that_passes_a_node_never_cancels_the_task(agent: FakeAgent) -> None:
+    """The task is somebody else's: it goes on."""
+    dag = agent.start(Operation(stages(Step("one", fails=1), Step("two", held=True)), "Initialize cluster", NO_MAINTENANCE))
+    await dag_is(agent, "FAILED", dag.number)
+    on, one = bench_for(agent), attempt(operation(f"/api/v1/task/node/{dag.node_id(0)}", body={"operator": "pass"}))
+    await on.executor.start(one, on.log)
+    await on.until_running(one, "is running")
+
+    await on.executor.cancel(one)
+    end = await on.end_of(one)
+
+    assert isinstance(end, Failed)
+    assert "the obshell task goes on: this step does not cancel it" in end.message
+    assert agent.operated() == []
+
+
 async def test_a_node_that_nobody_knows_is_not_commanded(agent: FakeAgent) -> None:
     """Its task could not be followed."""
     end = await bench_for(agent).run(attempt(operation("/api/v1/task/node/1999", body={"operator": "pass"})))

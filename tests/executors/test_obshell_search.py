@@ -318,6 +318,7 @@ async def test_only_the_agent_that_got_the_request_is_asked(agent: FakeAgent) ->
     """The first agent of the Secret is back meanwhile, and knows nothing of what the second one has started."""
     with FakeAgent(operations={("POST", STOP): STOP_OB}).running() as second:
         losing(second)
+        second.faults.append(("GET", "/api/v1/task/dags/agent", Answered(drop=True)))
         port, agent.port = agent.port, 1
 
         async def back() -> None:

@@ -8,7 +8,7 @@ from tests.unit.world import World
 
 from obtask.model.attempt import Failed, Lost, Running, Succeeded
 from obtask.model.status import ActionResult, Direction, FailureReason, Left, Phase, Reason, Verb
-from obtask.rules.afterwards import left_attempts
+from obtask.rules.afterwards import SINCE, left_attempts
 from obtask.rules.attempts import running_attempts
 
 OBSHELL = {"path": "/api/v1/ob/stop"}
@@ -242,6 +242,25 @@ def test_what_happened_elsewhere_since_is_told_while_a_person_is_awaited() -> No
         "",
     ]
     assert world.phase is Phase.FAILED
+
+
+@pytest.mark.parametrize(
+    ("forbid", "told"),
+    [
+        ([], "passed: action=skip-step goes on with the next step, action=retry starts the operation again"),
+        (["Retry"], "passed: action=skip-step goes on with the next step"),
+        (["SkipStep"], "passed: action=retry starts the operation again"),
+        (["Retry", "SkipStep"], "passed"),
+    ],
+)
+def test_a_hint_at_what_happened_elsewhere_names_only_commands_that_are_accepted(forbid: list[str], told: str) -> None:
+    """A step may refuse some."""
+    world = world_of({"name": "stop", "forbid": forbid})
+    world.fail("stop", BROKEN)
+    world.remarks = {"stop": "passed: action=skip-step goes on with the next step, action=retry starts the operation again"}
+    world.run()
+
+    assert (world.status.message or "").partition(SINCE)[2] == told
 
 
 def test_only_what_failed_attempts_have_left_is_looked_after() -> None:

@@ -215,3 +215,17 @@ async def test_the_pace_of_a_namespace() -> None:
     now[0] += 10
     await pace.turn("last")
     assert len(pace._next_at) == 1
+
+
+async def test_a_turn_that_nobody_waits_for_any_more_is_another_s() -> None:
+    """Whoever gives up waiting keeps nobody out: the pace is that of what goes on."""
+    pace = Pace(1, burst=1, clock=lambda: 100.0)
+    await pace.turn("greedy")
+    ahead = pace._next_at["greedy"]
+    waiting = [asyncio.create_task(pace.turn("greedy")) for _ in range(500)]
+    await _rest()
+    for task in waiting:
+        task.cancel()
+    await _rest()
+
+    assert pace._next_at["greedy"] == pytest.approx(ahead)

@@ -18,6 +18,7 @@ from obtask.shares import Pace, Slot, Slots
 Sleep = Callable[[float], Awaitable[None]]
 
 CLEANUP_SECONDS = 7.0  # what an attempt that is cut may use to stop its statement on the server
+SHOWN_FRAMES = 20  # the last ones: a recursion has a thousand
 
 logger = logging.getLogger(__name__)
 
@@ -222,7 +223,7 @@ def unexpected(attempt: Attempt, log: Log, error: Exception) -> Failed:
     logger.error(
         "unexpected %s in attempt %d of %s/%s in task %s/%s\n%s",
         kind, attempt.id.number, attempt.id.step, attempt.id.subtask, attempt.namespace, attempt.task,
-        "".join(traceback.format_tb(error.__traceback__)),
+        "".join(traceback.format_tb(error.__traceback__, limit=-SHOWN_FRAMES)),
     )  # fmt: skip
     message = f"unexpected {kind} in the operator: the outcome is unknown, the operator's log says where it happened"
     log.write(message)

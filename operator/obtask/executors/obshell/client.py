@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -32,6 +32,8 @@ LARGE_ANSWER = 256 * 1024  # read in a thread
 READ_BYTES = 64 * 1024
 
 END_BYTES = 64 * 1024  # of an answer that is too long
+
+T = TypeVar("T")
 
 
 class Client:
@@ -188,9 +190,7 @@ class Client:
             return Fault(FaultKind.UNKNOWN, f"{target.url} {'broke off its answer' if sent else 'gave no answer'} ({type(error).__name__})")
         if not whole:
             return Fault(FaultKind.TOO_LONG, f"{target.url}: the answer is longer than {LONGEST_ANSWER // 1024} KiB", octets)
-        if len(octets) <= LARGE_ANSWER:
-            return read_answer(response.status, octets)
-        return await self._share.run(partial(read_answer, response.status, octets))
+        return await self.reading(partial(read_answer, response.status, octets))
 
     async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
         """Return the body and True, or the end of one that is longer than anybody should send and False."""
@@ -211,6 +211,10 @@ class Client:
         if whole:
             self.last_size = len(octets)
         return bytes(octets), whole
+
+    async def reading(self, work: Callable[[], T]) -> T:
+        """Return what reading the last answer brings; a large one is read in a thread."""
+        return work() if self.last_size <= LARGE_ANSWER else await self._share.run(work)
 
     def _compare_clocks(self, date: str | None) -> None:
         """Take note of the agent's time of day, which its answers tell to the second."""

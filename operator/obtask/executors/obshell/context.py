@@ -76,7 +76,10 @@ class Context:
         """Return what was answered as people may see it, on one line."""
         if self.speech.effort:
             return "a long answer"
-        return shortened(self.script.shown(json.dumps(masked(data, is_obshell_secret_name), ensure_ascii=False)))
+        try:
+            return shortened(self.script.shown(json.dumps(masked(data, is_obshell_secret_name), ensure_ascii=False)))
+        except RecursionError:
+            return "a deeply nested answer"
 
     def tell(self, dag: Dag) -> None:
         """Tell how far a task of obshell is."""
@@ -120,6 +123,7 @@ def context_of(attempt: Attempt, log: Log, watcher: Watcher, tools: Tools) -> Co
     speech = Speech(attempt, ref, tools, script, tuple(passwords_in(action.body)))
     speech.keeps_data = action.expect is not None
     time = Allowance(attempt, tools.clock, watcher.stop, tools.stop_seconds)
+    speech.stopping = lambda: time.over is not None
     return Context(attempt, action, purpose_of(action), tools, log, watcher, speech, script, time)
 
 

@@ -157,11 +157,14 @@ class Dag:
 
 def read_dag(data: Any) -> Dag | None:
     """Return the DAG that the data of an answer describe, or None if they describe none."""
+    return _dag(data, _Room())
+
+
+def _dag(data: Any, room: "_Room") -> Dag | None:
     if not isinstance(data, dict) or not isinstance(data.get("id"), str) or not _ID.fullmatch(data["id"]):
         return None
     if data.get("state") not in set(State) or data.get("operator") not in set(Operator) or "stage" not in data:
         return None
-    room = _Room()
     nodes = tuple(_node(node, room) for node in _parts(data.get("nodes"), room))
     return Dag(
         id=data["id"],
@@ -183,7 +186,8 @@ def read_dag(data: Any) -> Dag | None:
 def read_dags(data: Any) -> list[Dag]:
     """Return the DAGs of a list as obshell sends it, bare or under ``contents``; what describes none is left out."""
     listed = data.get("contents") if isinstance(data, dict) else data
-    found = (read_dag(one) for one in listed) if isinstance(listed, list) else ()
+    room = _Room()
+    found = (_dag(one, room) for one in listed) if isinstance(listed, list) else ()
     return [one for one in found if one is not None]
 
 

@@ -25,7 +25,7 @@ class Purpose:
     """``ends``: (state, operator) of a success. ``may_cancel``: an attempt that stops cancels the task, too.
 
     ``takes_up``: the next attempt lets obshell go on with it. ``dag``: the task that the action names itself; ``node``: a node that
-    it commands, with whose task obshell goes on.
+    it passes: with the task, which somebody else has started, obshell goes on.
     """
 
     ends: frozenset[tuple[State, Operator]] = _FORWARD
@@ -48,7 +48,7 @@ def purpose_of(action: ObshellAction) -> Purpose:
     if only_looks(action):
         return Purpose(may_cancel=False, takes_up=False, dag=dag)
     if (commanded := _NODE_PATH.fullmatch(action.path or "")) is not None:
-        return Purpose(takes_up=False, node=commanded["id"])
+        return Purpose(may_cancel=False, takes_up=False, node=commanded["id"])
     operator = str((action.body or {}).get("operator", "")).upper()
     if dag is None or operator not in _ENDS:
         return Purpose()

@@ -12,9 +12,10 @@ from obtask.executors.obshell.busy import Busy, InTheWay
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Operator, State, read_dag
 from obtask.executors.obshell.marks import is_same, mark_of
+from obtask.executors.obshell.misses import Miss
 from obtask.executors.obshell.passwords import Session
 from obtask.executors.obshell.search import EARLIER, Found, started_since
-from obtask.executors.obshell.speech import Miss, shortened
+from obtask.executors.obshell.speech import shortened
 from obtask.executors.obshell.stopping import give_up
 from obtask.executors.obshell.takeup import GONE_AFTER, Again, Begun, TakeUp
 from obtask.executors.obshell.verdict import judge, succeeded
@@ -166,7 +167,11 @@ class Run:
     async def _find_owner(self, node: str) -> Failed | None:
         """Find the task whose node the path names, so that it can be followed; return why nothing is sent, if there is none."""
         context = self._context
-        found = await context.time.unless_over(context.speech.owner_of(node, context.time.within(LOOK_SECONDS)))
+        while True:
+            found = await context.time.unless_over(context.speech.owner_of(node, context.time.within(LOOK_SECONDS)))
+            if not (isinstance(found, Miss) and found.unasked):
+                break
+            context.watcher.tell(found.message)
         if isinstance(found, Dag):
             self._owner = found.id
             return None

@@ -13,6 +13,7 @@ from obtask.executors.evaluation.evaluator import Expressions
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
 from obtask.executors.obshell.client import ASK_SECONDS, Client
 from obtask.executors.obshell.dag import Dag, Operator, read_dag, read_dags, short_line
+from obtask.executors.obshell.misses import NO_SLOT, Miss, NotDone
 from obtask.executors.obshell.overlong import last_words
 from obtask.executors.obshell.passwords import Session
 from obtask.executors.obshell.transcript import Transcript
@@ -22,7 +23,6 @@ from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
 from obtask.shares import Pace, Slot, Slots
 
-NO_SLOT = "waiting for a free slot in the operator"
 BAD_REQUEST, NOT_FOUND, SERVER_ERROR = 400, 404, 500
 EASY_BYTES = 128 * 1024
 KEY_WARNING = "warning: the agent's key is taken on trust over http://; give its public-key, or https:// with ca.crt, in the Secret"
@@ -47,36 +47,6 @@ class Tools:
     stop_seconds: float = 8.0
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
-    """Why something cannot be seen just now.
-
-    ``gone``: the agent does not know the DAG. ``away``: it is its database that does not answer. ``wrong_password``: no password is right.
-    ``answered``: the agent did answer.
-    """
-
-    message: str
-    gone: bool = False
-    away: bool = False
-    wrong_password: bool = False
-    answered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NotDone:
-    """Why an operator was not carried out.
-
-    ``disallowed``: obshell does not allow it for that task, now or later. ``busy``: it is busy with another one. ``uncertain``: it may have
-    arrived. ``refused``: nothing was changed by it, and asking again is in vain.
-    """
-
-    message: str
-    disallowed: bool = False
-    busy: Answer | None = None
-    uncertain: bool = False
-    refused: bool = False
-
-
 class Speech:
     """One attempt's words with its agent. A fresh key and the Secret as it is now go before whatever changes something.
 
@@ -96,6 +66,7 @@ class Speech:
         self._sent_to: str | None = None  # where the attempt's own request went
         self._only: str | None = None
         self.keeps_data = False
+        self.stopping: Callable[[], bool] = lambda: False  # then nothing waits for its turn any more
         self.last_data: Any = None  # of the DAG looked at last, if it is kept
 
     @property
@@ -161,9 +132,7 @@ class Speech:
     @contextmanager
     def where_it_was_sent(self) -> Iterator[None]:
         """Ask only the agent that the attempt's own request was sent to, if that is known: only it knows the tasks of its own."""
-        self._only = self._sent_to
-        if self._session is not None and self._only is not None and self._session.target.url != self._only:
-            self._session = None
+        self._only, self._session = self._sent_to, self._session if self._sent_to is None else None
         try:
             yield
         finally:
@@ -217,9 +186,10 @@ class Speech:
 
     async def ask(self, path: str, query: Mapping[str, str], seconds: float = ASK_SECONDS) -> Answer | Fault | Miss:
         """Return the answer to a question that changes nothing; after a fault the next one begins afresh, with the Secret as it is then."""
+        if not self.stopping():
+            await self._tools.pace.turn(self._attempt.namespace)
         try:
             async with asyncio.timeout(seconds):
-                await self._tools.pace.turn(self._attempt.namespace)
                 await self.take_slot()
                 session = self._session or await self.open()
                 if not isinstance(session, Session):
@@ -273,15 +243,15 @@ class Speech:
         """Return the DAGs of a list of obshell, without their details."""
         answer = await self.ask(f"/api/v1/task/{path}", {"show_details": "False"}, seconds)
         if isinstance(answer, Answer) and answer.accepted:
-            return self._read(partial(read_dags, answer.data))
+            return await self._read(partial(read_dags, answer.data))
         if isinstance(answer, Answer):
             return Miss(answer.refusal, answered=True)
         return answer if isinstance(answer, Miss) else Miss(answer.message)
 
-    def _read(self, reading: Callable[[], T]) -> T:
+    async def _read(self, reading: Callable[[], T]) -> T:
         """Return what reading the last answer brings; its room is free then."""
         try:
-            return reading()
+            return await self._client.reading(reading)
         finally:
             self._client.forget()
 
@@ -290,13 +260,15 @@ class Speech:
         answer = await self.ask("/api/v1/task/dag/unfinish", {"show_details": "True"}, seconds)
         if not isinstance(answer, Answer) or not answer.accepted:
             return answer if isinstance(answer, Miss) else Miss(answer.refusal if isinstance(answer, Answer) else answer.message)
-        owners = [dag for dag in self._read(partial(read_dags, answer.data)) if any(one.id == node for one in dag.nodes)]
-        return owners[0] if owners else Miss("no unfinished task has such a node", answered=True)
+        dags = await self._read(partial(read_dags, answer.data))
+        owners = [dag for dag in dags if any(one.id == node for one in dag.nodes)]
+        more = ", as far as they are looked at: there are too many" if any(dag.cut for dag in dags) else ""
+        return owners[0] if owners else Miss(f"no unfinished task has such a node{more}", answered=True)
 
     async def last_maintenance(self, seconds: float = ASK_SECONDS) -> Dag | None:
         """Return the last task that the agent was under maintenance for, if it tells."""
         answer = await self.ask("/api/v1/task/dag/maintain/agent", {"show_details": "False"}, seconds)
-        return self._read(partial(read_dag, answer.data)) if isinstance(answer, Answer) and answer.accepted else None
+        return await self._read(partial(read_dag, answer.data)) if isinstance(answer, Answer) and answer.accepted else None
 
     async def under_maintenance(self, seconds: float = ASK_SECONDS) -> bool | None:
         """Return whether the agent says that it is under maintenance, if it tells."""

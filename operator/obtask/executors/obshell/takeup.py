@@ -7,7 +7,7 @@ from obtask.executors.obshell.client import ASK_SECONDS
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Operator, State
 from obtask.executors.obshell.marks import is_same, mark_of
-from obtask.executors.obshell.speech import Miss, NotDone
+from obtask.executors.obshell.misses import Miss, NotDone
 from obtask.executors.obshell.verdict import what_is_left
 from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Outcome
@@ -68,7 +68,7 @@ class TakeUp:
         """Return whether an undo is better begun anew: a person can have that only of an attempt forward, and some RETRYs never work."""
         undoing = self._context.attempt.id.direction is Direction.ROLLBACK
         retried = any(node.operator == Operator.RETRY for node in dag.nodes)
-        return undoing and retried and await what_is_left(self._context, dag) is not Left.HOLDING
+        return undoing and retried and await what_is_left(self._context, dag) is Left.RELEASED
 
     async def undo(self, before: str | None) -> Outcome | Begun:
         """Let obshell roll the DAG back."""
@@ -143,7 +143,7 @@ class TakeUp:
                 context.tell(found)
             elif found is not None:
                 misses = misses + 1 if found.gone else 0
-                if not found.gone and not found.away:
+                if not (found.gone or found.away or found.unasked):
                     return context.failed(FailureReason.CONNECTION_FAILED, f"obshell task {dag}: {found.message}")
                 if misses >= GONE_AFTER:
                     return Miss(f"obshell does not know task {dag} any more", gone=True)

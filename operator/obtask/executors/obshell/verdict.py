@@ -14,6 +14,7 @@ from obtask.model.status import FailureReason, Left
 from obtask.rules.expressions import ExpressionFault, Vocabulary
 
 SHOWN_EXPRESSION = 160
+EXPECT_GRACE_SECONDS = 2.0  # for what the attempt ended with in time
 QUESTION_SECONDS = 2.0
 MORE_SECONDS = 6.0  # for all that is asked about a failure, when the end itself is known
 LOCAL_TASKS = ("2", "3")
@@ -44,8 +45,12 @@ async def succeeded(context: Context, message: str, data: Any) -> Outcome:
     expected = context.action.expect
     if expected is None:
         return context.succeeded(message)
-    holds = await context.tools.expressions.holds(context.attempt.namespace, Vocabulary.OBSHELL, expected, {"data": data})
+    asking = context.tools.expressions.holds(context.attempt.namespace, Vocabulary.OBSHELL, expected, {"data": data})
+    holds = await context.time.unless_over(asking, EXPECT_GRACE_SECONDS)
     shown = one_line(expected, SHOWN_EXPRESSION)
+    if holds is None:
+        why = context.time.over or FailureReason.TIMEOUT
+        return context.failed(why, f"{context.time.cause(why)}: {message}, but expect was not evaluated in time: {shown}")
     if isinstance(holds, ExpressionFault):
         text = f"{message}, but expect cannot be evaluated: {holds.message}: {shown}"
         return replace(context.failed(FailureReason.INVALID_EXPRESSION, text), permanent=holds.is_final())
