@@ -319,7 +319,7 @@ def compaction(statement: str) -> Answer:
 
 @pytest.mark.parametrize("sample", ["resource-pause-application"], indirect=True)
 def test_pause(tasks: TaskClient, sample: str) -> None:
-    """The application is down while the tenant is frozen, and back afterwards."""
+    """The application is down while the tenant is frozen, and back afterwards; a merge that goes on is waited for before."""
     script = Script(compaction)
     role = (SAMPLES / "resource-scale-obproxy.yaml").read_text().rsplit("---", 1)[0]
     tasks.cluster.kubectl.run(["-n", tasks.namespace, "apply", "-f", "-"], role)
@@ -331,7 +331,9 @@ def test_pause(tasks: TaskClient, sample: str) -> None:
         follow(tasks, "orders-app", 3)
         tasks.wait_let_go("freeze-orders", "Succeeded")
 
-    assert "ALTER SYSTEM MAJOR FREEZE TENANT = orders" in script.statements
+    said = [text for text in script.statements if text.startswith(("SELECT STATUS", "ALTER"))]
+    assert [text.split()[0] for text in said] == ["SELECT", "ALTER", "SELECT"]
+    assert said[1] == "ALTER SYSTEM MAJOR FREEZE TENANT = orders"
 
 
 @pytest.fixture
