@@ -73,7 +73,7 @@ def test_unknown_names() -> None:
         ("create user a identified by 'pw-1234', b identified by 'pw-5678'", f"create user a identified by {MASK}, b identified by {MASK}"),
         (
             "alter system set log_archive_dest='oss://b?host=h&access_id=i&access_key=pw-1234&x=y'",
-            f"alter system set log_archive_dest='oss://b?host=h&access_id=i&access_key={MASK}&x=y'",
+            f"alter system set log_archive_dest='oss://b?host=h&access_id={MASK}&access_key={MASK}&x=y'",
         ),
         ("create user u identified by %(pw)s", "create user u identified by %(pw)s"),
         ("select 'password', identified, by from t", "select 'password', identified, by from t"),
