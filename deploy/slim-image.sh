@@ -4,7 +4,7 @@
 #
 # Cut (MB):  33  the synchronous half of the Kubernetes client: only kubernetes.aio is used
 #            43  sources and docstrings of kubernetes.aio, generated code: only its bytecode stays
-#            30  CEL extensions; ext_encoders is the one that expressions offer
+#             4  the CEL extension that expressions do not offer (executors/evaluation/language.py imports the others)
 #             9  whole packages that only the synchronous half of the Kubernetes client, or coloured help texts, would load
 # The wheel itself leaves out obtask.devcluster (pyproject.toml), and the lock's development group is not installed.
 set -eu
@@ -33,6 +33,7 @@ find kubernetes -name '*_test.py' -delete
 find . -name __pycache__ -prune -exec rm -rf {} +
 "$python" -OO -m compileall -q -b kubernetes
 find kubernetes -name '*.py' -delete
-find cel_expr_python/ext -name '*.so' ! -name 'ext_encoders.*' -delete
+find cel_expr_python/ext -name '*.so' ! -name 'ext_bindings.*' ! -name 'ext_encoders.*' ! -name 'ext_math.*' ! -name 'ext_optional.*' \
+  ! -name 'ext_strings.*' -delete
 # Checked by content, not by time: layers do not keep times alike, and a read-only file system cannot be written to.
 "$python" -m compileall -q --invalidation-mode unchecked-hash .
