@@ -49,7 +49,9 @@ class PacedHandler(ResponseHandler):
         super().eof_received()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Parse what is left: nothing else will come."""
+        """Parse what is left, unless it was us who closed the connection: then nobody wants it, and it would all be parsed at once."""
+        if exc is None:
+            self._pending.clear()
         self._flush()
         super().connection_lost(exc)
 
