@@ -18,6 +18,9 @@ OBTASKS = "/apis/task.oceanbase.com/v1alpha1/namespaces/{}/obtasks"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"
 EVENTS = "/api/v1/namespaces/{}/events"
+# What it says of a kind for some seconds after that was made, where a mutating policy is about the kind.
+NOT_KNOWN_YET = "There can be a delay between"
+PATIENCE_SECONDS = 30
 
 
 class ApiError(Exception):
@@ -51,7 +54,20 @@ class ApiServer:
         return self.send("GET", path)
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Body:
-        """Send one request and return the answer; raises ApiError when it is refused."""
+        """Send one request and return the answer; raises ApiError when it is refused.
+
+        An API server that does not know a new kind yet, and says so, is asked again.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self._sent(method, path, body)
+            except ApiError as refusal:
+                if NOT_KNOWN_YET not in str(refusal) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def _sent(self, method: str, path: str, body: Mapping[str, Any] | None) -> Body:
         connection = self._connect(30)
         try:
             kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
