@@ -4,7 +4,6 @@ import fcntl
 import json
 import shutil
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from tests.kubectl import Kubectl, KubectlError
+from tests.support.patience import once_known
 
 from obtask.devcluster.binaries import find_or_build
 from obtask.devcluster.controlplane import ControlPlane, ensure, stop
@@ -80,13 +80,11 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     """Return kubectl with the admin's rights."""
 
     def run(*words: str, manifest: Mapping[str, Any] | None = None) -> str:
-        deadline = time.monotonic() + LEARNING_SECONDS
-        while True:
-            try:
-                return control_plane.kubectl.run(words, json.dumps(manifest) if manifest else "")
-            except DevClusterError as error:
-                if "There can be a delay between" not in str(error) or time.monotonic() > deadline:
-                    raise KubectlError(str(error)) from error
+        try:
+            text = json.dumps(manifest) if manifest else ""
+            return once_known(lambda: control_plane.kubectl.run(words, text), DevClusterError, LEARNING_SECONDS)
+        except DevClusterError as error:
+            raise KubectlError(str(error)) from error
 
     return run
 

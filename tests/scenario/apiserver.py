@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from tests.support.patience import once_known
+
 from obtask.devcluster.controlplane import ControlPlane
 
 Body = dict[str, Any]
@@ -18,8 +20,6 @@ OBTASKS = "/apis/task.oceanbase.com/v1alpha1/namespaces/{}/obtasks"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"
 EVENTS = "/api/v1/namespaces/{}/events"
-# What it says of a kind for some seconds after that was made, where a mutating policy is about the kind.
-NOT_KNOWN_YET = "There can be a delay between"
 PATIENCE_SECONDS = 30
 
 
@@ -58,14 +58,7 @@ class ApiServer:
 
         An API server that does not know a new kind yet, and says so, is asked again.
         """
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return self._sent(method, path, body)
-            except ApiError as refusal:
-                if NOT_KNOWN_YET not in str(refusal) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
+        return once_known(lambda: self._sent(method, path, body), ApiError, PATIENCE_SECONDS)
 
     def _sent(self, method: str, path: str, body: Mapping[str, Any] | None) -> Body:
         connection = self._connect(30)
