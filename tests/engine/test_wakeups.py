@@ -124,7 +124,7 @@ async def test_an_urgent_ring_moves_a_task_up() -> None:
 
 async def test_a_namespace_never_has_all_workers() -> None:
     """Turns that take long are never all: a neighbour's task finds a worker at once."""
-    wakeups = Wakeups(workers=8)
+    wakeups = Wakeups(workers=8, most=2)
     for key in keys("greedy", 100):
         wakeups.ring(key)
     workers = [asyncio.create_task(wakeups.next()) for _ in range(8)]
@@ -156,7 +156,7 @@ async def test_a_namespace_never_has_all_workers() -> None:
 
 async def test_a_namespace_has_a_quarter_while_others_come_too() -> None:
     """What one namespace may do at once is little while another has something due, and for a while after that."""
-    wakeups = Wakeups(workers=8)
+    wakeups = Wakeups(workers=8, most=2)
     for namespace in ("calm", "greedy"):
         wakeups.ring(Key(namespace, "first"))
     for _ in range(2):

@@ -90,8 +90,8 @@ class Wakeups:
     ``workers`` is how many turns there can be at once; ``most`` is how many of them a namespace has while others come too.
     """
 
-    def __init__(self, workers: int | None = None, most: int | None = None) -> None:
-        self._share = None if workers is None else _Share(workers, most or max(1, workers // 4))
+    def __init__(self, workers: int | None = None, most: int = 1) -> None:
+        self._share = None if workers is None else _Share(workers, most)
         self._due = _Lines()
         self._urgent = _Lines()
         self._in_a_row = 0

@@ -163,8 +163,8 @@ def secret_value(name: str, data: Data, key: str, to: Sequence[str]) -> str | Fa
     """
     keys = _Keys(name, data)
     value = keys.password(key)
-    own = [host.strip().strip("[]") for host in keys.text("host").split(",") if host.strip()]
-    urls = [url.strip() for url in keys.text("url").split(",") if url.strip()]
+    own = [host.strip("[]") for host in _several(keys, "host")]
+    urls = _several(keys, "url")
     own += [form["host"].strip("[]") for url in urls if (form := AGENT_URL.fullmatch(url.rstrip("/")))]
     others = _hosts(keys)
     fault = keys.failed()
@@ -192,8 +192,13 @@ def _hosts(keys: _Keys) -> tuple[Entry, ...]:
     return tuple(found)
 
 
+def _several(keys: _Keys, key: str) -> list[str]:
+    """Return what is written under a key, separated by commas."""
+    return [part for text in keys.text(key).split(",") if (part := text.strip())]
+
+
 def _host(keys: _Keys) -> str:
-    hosts = [host for part in keys.text("host").split(",") if (host := part.strip())]
+    hosts = _several(keys, "host")
     if not hosts:
         keys.faults.append(' has no key "host"')
     if any(HOST_WITH_PORT.fullmatch(host) for host in hosts):
@@ -218,7 +223,7 @@ def _tls(keys: _Keys) -> Tls:
 
 
 def _urls(keys: _Keys) -> list[str]:
-    urls = [url for part in keys.text("url").split(",") if (url := part.strip().rstrip("/"))]
+    urls = [url for part in _several(keys, "url") if (url := part.rstrip("/"))]
     if not urls:
         keys.faults.append(' has no key "url"')
     forms = [AGENT_URL.fullmatch(url) for url in urls]
