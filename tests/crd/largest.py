@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from obtask.logs.store import log_ref
+from obtask.model.answered import ActionResult, HandledCommand, LastAction
 from obtask.model.limits import (
     EXTERNAL_CHARACTERS,
     HISTORY_ENTRIES,
@@ -15,7 +16,6 @@ from obtask.model.limits import (
     tail_room,
 )
 from obtask.model.status import (
-    ActionResult,
     Blocker,
     Condition,
     ConditionStatus,
@@ -23,8 +23,6 @@ from obtask.model.status import (
     FailedSubtask,
     Failure,
     FailureReason,
-    HandledCommand,
-    LastAction,
     Left,
     LockStatus,
     Phase,

@@ -12,9 +12,10 @@ from tests.unit.builders import TaskBuilder
 from tests.unit.world import Crash
 
 from obtask import names
+from obtask.model.answered import ActionResult
 from obtask.model.attempt import Outcome, Succeeded
 from obtask.model.command import Command
-from obtask.model.status import ActionResult, Blocker, Direction, Phase, Verb
+from obtask.model.status import Blocker, Direction, Phase, Verb
 from obtask.model.task import read_task
 from obtask.rules import machine
 from obtask.rules.decision import Finish, Record, Rest, TakeLock, VerifyLock

@@ -6,7 +6,8 @@ import pytest
 from tests.unit.builders import a_blocker, a_task
 from tests.unit.world import World
 
-from obtask.model.status import ActionResult, FailureReason, Phase, Reason, SubtaskPhase, Verb
+from obtask.model.answered import ActionResult
+from obtask.model.status import FailureReason, Phase, Reason, SubtaskPhase, Verb
 from obtask.model.task import InvalidSpec
 from obtask.rules.decision import Check
 

@@ -4,9 +4,10 @@ import pytest
 from tests.unit.builders import START, a_blocker, a_task
 from tests.unit.world import World
 
+from obtask.model.answered import ActionResult
 from obtask.model.command import Command
 from obtask.model.spec import Forbidden
-from obtask.model.status import ActionResult, Direction, Phase, TaskStatus, Verb
+from obtask.model.status import Direction, Phase, TaskStatus, Verb
 from obtask.rules import commands
 
 FAILED_FORWARD = (Verb.RETRY, Verb.ROLLBACK, Verb.SKIP, Verb.SKIP_STEP)

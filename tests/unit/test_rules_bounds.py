@@ -7,7 +7,8 @@ import pytest
 from tests.unit.builders import a_task
 from tests.unit.world import World
 
-from obtask.model.status import ActionResult, Phase, Reason
+from obtask.model.answered import ActionResult
+from obtask.model.status import Phase, Reason
 from obtask.rules.bounds import Bounds
 from obtask.rules.decision import Rest
 

@@ -4,8 +4,9 @@ import pytest
 from tests.unit.builders import a_blocker, a_mended_task, a_task, failed
 from tests.unit.world import World
 
+from obtask.model.answered import ActionResult
 from obtask.model.attempt import Succeeded
-from obtask.model.status import ActionResult, Direction, FailureReason, Phase, Reason, SubtaskPhase, Verb
+from obtask.model.status import Direction, FailureReason, Phase, Reason, SubtaskPhase, Verb
 
 CANCELLED = 'step 2/3 "resize": cancelled; the target may be half changed'
 

@@ -8,7 +8,8 @@ from tests.unit.builders import START, a_blocker, a_mended_task, a_task
 from tests.unit.world import Crash, World
 
 from obtask import names
-from obtask.model.status import ActionResult, LastAction, Phase, TaskStatus
+from obtask.model.answered import ActionResult, LastAction
+from obtask.model.status import Phase, TaskStatus
 from obtask.rules.decision import Record, Rest, TakeCommand
 
 

@@ -7,8 +7,9 @@ import pytest
 from tests.unit.builders import START, a_blocker, a_mended_task, a_task, failed
 from tests.unit.world import World
 
+from obtask.model.answered import ActionResult
 from obtask.model.attempt import Succeeded
-from obtask.model.status import ActionResult, FailureReason, Phase, Reason, SubtaskPhase
+from obtask.model.status import FailureReason, Phase, Reason, SubtaskPhase
 from obtask.rules.decision import Delete, Finish, LetGo, Record, Rest, Stop
 
 

@@ -6,8 +6,9 @@ import pytest
 from tests.unit.builders import a_task
 from tests.unit.world import World
 
+from obtask.model.answered import ActionResult
 from obtask.model.attempt import Failed, Lost, Running, Succeeded
-from obtask.model.status import ActionResult, Direction, FailureReason, Left, Phase, Reason, Verb
+from obtask.model.status import Direction, FailureReason, Left, Phase, Reason, Verb
 from obtask.rules.afterwards import SINCE, left_attempts
 from obtask.rules.attempts import running_attempts
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 from tests.unit.builders import START, a_mended_task, failed
 from tests.unit.world import World
 
-from obtask.model.status import ActionResult, Direction, Phase, Reason, SubtaskPhase
+from obtask.model.answered import ActionResult
+from obtask.model.status import Direction, Phase, Reason, SubtaskPhase
 
 
 def broken() -> World:

@@ -1,10 +1,12 @@
-"""Owns the base class of every value in the model: frozen, camelCase on the wire, unknown fields refused."""
+"""Owns what values in the model are made of: the base class (frozen, camelCase, unknown fields refused), moments and texts."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
+
+from obtask.model.limits import CONDITION_CHARACTERS, MESSAGE_CHARACTERS, TAIL_BYTES, one_line
 
 LAST_YEAR = 9000  # a week, or a time to live, can be added to every moment before
 
@@ -17,6 +19,20 @@ def _sensible(moment: datetime) -> datetime:
 
 # With a time zone: it is compared with others that have one.
 Moment = Annotated[AwareDatetime, AfterValidator(_sensible)]
+
+
+def _cut_at(characters: int) -> BeforeValidator:
+    def cut(value: Any) -> Any:
+        return one_line(value, characters) if isinstance(value, str) else value
+
+    return BeforeValidator(cut)
+
+
+# One line of text; what is longer is cut when the value is made, since a status that the API server refuses helps nobody.
+Line = Annotated[str, _cut_at(MESSAGE_CHARACTERS), StringConstraints(max_length=MESSAGE_CHARACTERS)]
+ConditionMessage = Annotated[str, _cut_at(CONDITION_CHARACTERS), StringConstraints(max_length=CONDITION_CHARACTERS)]
+# Characters, not bytes, which a schema cannot count; whoever makes the tail counts bytes.
+Tail = Annotated[str, StringConstraints(max_length=TAIL_BYTES)]
 
 
 class Value(BaseModel):

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, ValidationError
 
 from obtask import names
-from obtask.model.base import Moment, Stored
-from obtask.model.status import Line, Verb
+from obtask.model.base import Line, Moment, Stored
+from obtask.model.status import Verb
 
 Short = Annotated[str, StringConstraints(max_length=63)]
 

@@ -2,29 +2,16 @@
 
 from enum import StrEnum
 from operator import not_
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import Field
 
-from obtask.model.base import Moment, Stored
-from obtask.model.limits import CONDITION_CHARACTERS, MESSAGE_CHARACTERS, NONCE_DIGESTS, TAIL_BYTES, one_line
+from obtask.model.answered import HandledCommand, LastAction
+from obtask.model.base import ConditionMessage, Line, Moment, Stored, Tail
+from obtask.model.limits import NONCE_DIGESTS
 from obtask.model.printable import printable, printable_lines
 
 LINES = "logTail"  # the only text of several lines
-
-
-def _cut_at(characters: int) -> BeforeValidator:
-    def cut(value: Any) -> Any:
-        return one_line(value, characters) if isinstance(value, str) else value
-
-    return BeforeValidator(cut)
-
-
-# One line of text; what is longer is cut when the value is made, since a status that the API server refuses helps nobody.
-Line = Annotated[str, _cut_at(MESSAGE_CHARACTERS), StringConstraints(max_length=MESSAGE_CHARACTERS)]
-ConditionMessage = Annotated[str, _cut_at(CONDITION_CHARACTERS), StringConstraints(max_length=CONDITION_CHARACTERS)]
-# Characters, not bytes, which a schema cannot count; whoever makes the tail counts bytes.
-Tail = Annotated[str, StringConstraints(max_length=TAIL_BYTES)]
 
 
 class Phase(StrEnum):
@@ -120,13 +107,6 @@ class Verb(StrEnum):
     CANCEL = "cancel"
 
 
-class ActionResult(StrEnum):
-    """What became of a command."""
-
-    ACCEPTED = "Accepted"
-    REJECTED = "Rejected"
-
-
 class ConditionStatus(StrEnum):
     """Status of a condition, as in metav1.Condition."""
 
@@ -187,34 +167,6 @@ class FailedSubtask(Stored):
     failed_at: Moment = Field(description="When it failed.")
     log_tail: Tail | None = Field(default=None, description="The last lines of its log: at most 20 lines and 2048 bytes; secrets masked.")
     log_ref: LogRef | None = Field(default=None, description="The whole log, when it is longer than the tail.")
-
-
-class LastAction(Stored):
-    """The last command and what became of it."""
-
-    verb: Line = Field(description="The command as given.")
-    result: ActionResult = Field(description="Accepted or Rejected.")
-    message: Line = Field(default="", description="What was done, or why it was refused.")
-    requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
-    handled_at: Moment = Field(description="When the command was carried out or refused.")
-    requested_by: Line | None = Field(
-        default=None, description="Who asked: proved by the admission policies of the chart; without them, what the annotation said."
-    )
-    reason: Line | None = Field(
-        default=None, description="Text of the annotation task.oceanbase.com/action-reason, at most 512 characters."
-    )
-    id: str | None = Field(default=None, description="Identifies the command, so that it is carried out once.")
-
-
-class HandledCommand(Stored):
-    """A command of the past, and what became of it."""
-
-    verb: str = Field(description="The command as given.")
-    requested_by: str | None = Field(default=None, description="Who asked, as in lastAction.")
-    requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
-    handled_at: Moment = Field(description="When the command was carried out or refused.")
-    result: ActionResult = Field(description="Accepted or Rejected.")
-    reason: str | None = Field(default=None, description="Why it was given: the beginning of what the person wrote.")
 
 
 class Failure(Stored):

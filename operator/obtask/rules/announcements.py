@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from obtask.model.status import ActionResult, Phase, Reason, TaskStatus
+from obtask.model.answered import ActionResult
+from obtask.model.status import Phase, Reason, TaskStatus
 
 
 @dataclass(frozen=True, slots=True)

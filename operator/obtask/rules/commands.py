@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from obtask import names
+from obtask.model.answered import ActionResult, HandledCommand, LastAction
 from obtask.model.command import Command, Option
 from obtask.model.limits import (
     HISTORY_BYTES,
@@ -16,19 +17,7 @@ from obtask.model.limits import (
     stored_bytes,
 )
 from obtask.model.spec import Forbidden, TaskSpec
-from obtask.model.status import (
-    ActionResult,
-    Direction,
-    HandledCommand,
-    LastAction,
-    Phase,
-    Reason,
-    StepStatus,
-    SubtaskPhase,
-    SubtaskStatus,
-    TaskStatus,
-    Verb,
-)
+from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus, Verb
 from obtask.rules import messages
 from obtask.rules.elsewhere import irreversible, left_behind
 

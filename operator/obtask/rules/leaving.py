@@ -8,10 +8,11 @@ with our finalizer; nobody would read what was stored of its end, so that is lef
 from datetime import datetime
 
 from obtask import names
+from obtask.model.answered import ActionResult
 from obtask.model.attempt import Running
 from obtask.model.command import Command
 from obtask.model.limits import one_line
-from obtask.model.status import ActionResult, Phase, Reason, TaskStatus
+from obtask.model.status import Phase, Reason, TaskStatus
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands
 from obtask.rules.attempts import running_attempts

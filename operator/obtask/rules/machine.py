@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from obtask import names
+from obtask.model.answered import ActionResult
 from obtask.model.command import Command, given_command, noted_command
 from obtask.model.limits import one_line
 from obtask.model.spec import OnConflict, TaskSpec
-from obtask.model.status import ActionResult, LockStatus, Phase, Reason, TaskStatus, Verb
+from obtask.model.status import LockStatus, Phase, Reason, TaskStatus, Verb
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands, held_up, messages, progress, restored
 from obtask.rules.afterwards import remarked

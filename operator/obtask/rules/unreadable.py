@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from obtask import names
+from obtask.model.answered import ActionResult
 from obtask.model.command import Command, given_command, noted_command
 from obtask.model.limits import one_line
-from obtask.model.status import ActionResult, Phase, Reason, TaskStatus, Verb
+from obtask.model.status import Phase, Reason, TaskStatus, Verb
 from obtask.model.task import FINISHED, Unreadable
 from obtask.rules.announcements import Announcement
 from obtask.rules.commands import answered

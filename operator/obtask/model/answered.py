@@ -1,0 +1,42 @@
+"""Owns what the status says of commands: the last one, and those before it. API.md sections 3 and 5."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from obtask.model.base import Line, Moment, Stored
+
+
+class ActionResult(StrEnum):
+    """What became of a command."""
+
+    ACCEPTED = "Accepted"
+    REJECTED = "Rejected"
+
+
+class LastAction(Stored):
+    """The last command and what became of it."""
+
+    verb: Line = Field(description="The command as given.")
+    result: ActionResult = Field(description="Accepted or Rejected.")
+    message: Line = Field(default="", description="What was done, or why it was refused.")
+    requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
+    handled_at: Moment = Field(description="When the command was carried out or refused.")
+    requested_by: Line | None = Field(
+        default=None, description="Who asked: proved by the admission policies of the chart; without them, what the annotation said."
+    )
+    reason: Line | None = Field(
+        default=None, description="Text of the annotation task.oceanbase.com/action-reason, at most 512 characters."
+    )
+    id: str | None = Field(default=None, description="Identifies the command, so that it is carried out once.")
+
+
+class HandledCommand(Stored):
+    """A command of the past, and what became of it."""
+
+    verb: str = Field(description="The command as given.")
+    requested_by: str | None = Field(default=None, description="Who asked, as in lastAction.")
+    requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
+    handled_at: Moment = Field(description="When the command was carried out or refused.")
+    result: ActionResult = Field(description="Accepted or Rejected.")
+    reason: str | None = Field(default=None, description="Why it was given: the beginning of what the person wrote.")
