@@ -20,32 +20,32 @@ help:  ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(INSTALLED)  ## Show real tasks running, waiting, failing, being retried, rolled back and skipped
-	@$(RUN) -m obtask.devcluster.demo
+	@$(RUN) -m devcluster.demo
 
 up: $(INSTALLED)  ## Start a control plane, a SQL server and the operator (OPERATOR=0: without it), left running
-	@$(RUN) -m obtask.devcluster up $(if $(filter 0 no false,$(OPERATOR)),--no-operator,--operator)
+	@$(RUN) -m devcluster up $(if $(filter 0 no false,$(OPERATOR)),--no-operator,--operator)
 
 down: $(INSTALLED)  ## Stop what `make up` started
-	@$(RUN) -m obtask.devcluster down
+	@$(RUN) -m devcluster down
 
 status: $(INSTALLED)  ## Show what of `make up` is running
-	@$(RUN) -m obtask.devcluster status
+	@$(RUN) -m devcluster status
 
 test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
-	@$(RUN) -m obtask.devcluster build
+	@$(RUN) -m devcluster build
 	$(RUN) -m tests.gitops.judging
 	$(RUN) -m pytest -n $(JOBS) $(or $(TESTS),--ignore=tests/attack)
 	$(if $(TESTS),,$(ATTACK))
 
 attack: $(INSTALLED)  ## Try every known attack on an installation, and print what became of each (ONLY=S3: these; FULL=1: the long ones, too)
-	@$(RUN) -m obtask.devcluster build
+	@$(RUN) -m devcluster build
 	$(ATTACK) $(if $(ONLY),--only=$(ONLY)) $(if $(FULL),--full)
 
 e2e: $(INSTALLED)  ## Run the end-to-end suite on a real node (E2E=kind: on kind; E2E=kubeconfig KUBECONFIG=... E2E_IMAGE=...: on a cluster of yours)
 ifeq ($(E2E),node)
-	@$(RUN) -m obtask.devcluster.node run -- $(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
+	@$(RUN) -m devcluster.node run -- $(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
 else ifeq ($(E2E),kind)
-	@$(RUN) -m obtask.devcluster.kind $(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
+	@$(RUN) -m devcluster.kind $(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
 else ifeq ($(E2E),kubeconfig)
 	@$(RUN) -m pytest -n 0 $(or $(TESTS),tests/e2e)
 else
@@ -54,13 +54,13 @@ else
 endif
 
 node-up: $(INSTALLED)  ## Start a real node (containerd, kubelet) with the operator's image, left running; needs Linux and root
-	@$(RUN) -m obtask.devcluster.node up
+	@$(RUN) -m devcluster.node up
 
 node-down: $(INSTALLED)  ## Remove the node of `make node-up`
-	@$(RUN) -m obtask.devcluster.node down
+	@$(RUN) -m devcluster.node down
 
 image: $(INSTALLED) sbom  ## Build the operator's image without Docker, and print its sizes; with the list of what is in it (make sbom)
-	@$(RUN) -m obtask.devcluster.node image
+	@$(RUN) -m devcluster.node image
 
 sbom: $(INSTALLED)  ## Write what the operator consists of to .dev/sbom.cdx.json (CycloneDX), from uv.lock, with hashes
 	@mkdir -p .dev
@@ -101,24 +101,24 @@ explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses
 	@$(RUN) -m tests.exploration --deep
 
 chaos: $(INSTALLED)  ## Inject thousands of faults between operator and API server, and check every promise
-	@$(RUN) -m obtask.devcluster build
+	@$(RUN) -m devcluster build
 	$(RUN) -m tests.chaos
 
 soak: $(INSTALLED)  ## Run tasks for MINUTES=60 and check that the memory of the operator does not grow
-	@$(RUN) -m obtask.devcluster build
+	@$(RUN) -m devcluster build
 	$(RUN) -m tests.bench.soak --minutes $(or $(MINUTES),60)
 
 siege: $(INSTALLED)  ## Run every hostile target side by side for MINUTES=10, beside a neighbour, and check memory and latency
-	@$(RUN) -m obtask.devcluster build
+	@$(RUN) -m devcluster build
 	$(RUN) -m tests.bench.siege --minutes $(or $(MINUTES),10)
 
 bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory (SCENARIO=neighbour: only a task beside 1,000 greedy ones)
-	@$(RUN) -m obtask.devcluster build
+	@$(RUN) -m devcluster build
 	$(RUN) -m tests.bench --scenario $(or $(SCENARIO),all)
 
 clean: $(INSTALLED)  ## Stop everything and remove .dev and .venv
-	@$(RUN) -m obtask.devcluster down
-	$(RUN) -m obtask.devcluster.node down
+	@$(RUN) -m devcluster down
+	$(RUN) -m devcluster.node down
 	rm -rf .dev .venv
 
 $(INSTALLED): pyproject.toml uv.lock | $(UV)

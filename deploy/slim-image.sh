@@ -6,7 +6,7 @@
 #            43  sources and docstrings of kubernetes.aio, generated code: only its bytecode stays
 #             4  the CEL extension that expressions do not offer (executors/evaluation/language.py imports the others)
 #             9  whole packages that only the synchronous half of the Kubernetes client, or coloured help texts, would load
-# The wheel itself leaves out obtask.devcluster (pyproject.toml), and the lock's development group is not installed.
+# The wheel has no devcluster in it, and the lock's development group is not installed.
 set -eu
 python=$1/bin/python
 packages=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

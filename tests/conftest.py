@@ -15,11 +15,11 @@ from hypothesis import settings
 from tests.kubectl import Kubectl, KubectlError
 from tests.support.patience import once_known
 
-from obtask.devcluster.binaries import find_or_build
-from obtask.devcluster.controlplane import ControlPlane, ensure, stop
-from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.leash import leash
-from obtask.devcluster.sqlserver import SqlServer, sql_server
+from devcluster.binaries import find_or_build
+from devcluster.controlplane import ControlPlane, ensure, stop
+from devcluster.errors import DevClusterError
+from devcluster.leash import leash
+from devcluster.sqlserver import SqlServer, sql_server
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("obtask", deadline=None)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs a command with a kind cluster: PID 1 of the namespaces that obtask.devcluster.kind makes for podman, kind and the command.
+# Runs a command with a kind cluster: PID 1 of the namespaces that devcluster.kind makes for podman, kind and the command.
 #   run.sh STATE LOGS NODE_ARCHIVE OPERATOR_ARCHIVE COMMAND...
 # Everything ends with this process. There is no way out of the network namespace.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds the operator's image with buildah, in the mount namespace that obtask.devcluster.node makes for it.
+# Builds the operator's image with buildah, in the mount namespace that devcluster.node makes for it.
 #   build-image.sh CHECKOUT BASE_ARCHIVE BASE REFERENCE TARGET SCRATCH [--volume=...]...
 # The volumes are there while the build runs (this machine's package index and certificates) and are no part of the image.
 set -euo pipefail

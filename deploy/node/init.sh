@@ -1,5 +1,5 @@
 #!/bin/bash
-# PID 1 of the one-node cluster: runs in mount, network, PID, UTS and IPC namespaces of its own, which obtask.devcluster.node makes.
+# PID 1 of the one-node cluster: runs in mount, network, PID, UTS and IPC namespaces of its own, which devcluster.node makes.
 #   init.sh NAME STATE LOGS ADDRESS SERVICES
 # STATE/first and STATE/then hold the command lines of the components, a word a line; those in `then` wait for STATE/api.ready.
 # When this process is killed, the kernel ends every process of the node and drops its mounts, links and firewall rules.

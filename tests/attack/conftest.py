@@ -9,7 +9,7 @@ from tests.attack.ground import Ground, attacked_cluster
 from tests.attack.registry import attacks
 from tests.attack.table import Results, table
 
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.sqlserver import SqlServer
 
 RESULTS = pytest.StashKey[Results]()
 

@@ -16,8 +16,8 @@ from tests.attack.session import TABLE, Answer, Body, Session
 from tests.attack.window import Window, percentile, watching
 from tests.chart.installed import Release
 
-from obtask.devcluster.controlplane import ControlPlane, control_plane
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane, control_plane
+from devcluster.sqlserver import SqlServer
 
 SYSTEM, NEIGHBOUR = "obtask-system", "team-b"
 NAME = "obtask-operator"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from tests.scenario.apiserver import ApiError
 from tests.scenario.tasks import TaskClient, sql_step
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.sqlserver import SqlServer
 
 PATIENCE = 60.0
 PAUSE = 0.02

@@ -17,7 +17,7 @@ from tests.attack.listeners import Ear, Talk, ear
 from tests.attack.verdict import Attack, Held, Through, Verdict
 from tests.obshell_agent.agent import FakeAgent
 
-from obtask.devcluster.certificates import Authority
+from devcluster.certificates import Authority
 
 LOOT = "Adm1n-Pa55!-of-root"
 # The methods of the MySQL protocol, and some that are none.

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from tests.attack.session import Session
 
-from obtask.devcluster.files import write_private
-from obtask.devcluster.ports import free_port
+from devcluster.files import write_private
+from devcluster.ports import free_port
 
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0

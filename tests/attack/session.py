@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 Body = dict[str, Any]
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

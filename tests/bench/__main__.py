@@ -16,7 +16,7 @@ from tests.bench.neighbour import Neighbour
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.scale import Scale
 
-from obtask.devcluster.controlplane import ControlPlane, control_plane
+from devcluster.controlplane import ControlPlane, control_plane
 from obtask.kube.client import connect
 
 WRITES = re.compile(

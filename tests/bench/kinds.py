@@ -18,9 +18,9 @@ from tests.scenario.apiserver import Body
 from tests.scenario.audit import WRITING, requests
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.ports import LOOPBACK
-from obtask.devcluster.sqlserver import sql_server
+from devcluster.controlplane import ControlPlane
+from devcluster.ports import LOOPBACK
+from devcluster.sqlserver import sql_server
 
 STOP = "/api/v1/ob/stop"
 MAP: Body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "changed"}, "data": {"key": "value"}}

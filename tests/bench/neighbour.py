@@ -15,9 +15,9 @@ from tests.scenario.apiserver import Body
 from tests.scenario.beside import beside
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.ports import LOOPBACK
-from obtask.devcluster.sqlserver import SqlServer, sql_server
+from devcluster.controlplane import ControlPlane
+from devcluster.ports import LOOPBACK
+from devcluster.sqlserver import SqlServer, sql_server
 from obtask.kube.api import Refusal
 from obtask.kube.client import Api, connect
 

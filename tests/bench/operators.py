@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.local import ENVIRONMENT
 
-from obtask.devcluster.ports import LOOPBACK, free_port
+from devcluster.ports import LOOPBACK, free_port
 
 LIMIT_SECONDS = 300.0
 POLL_SECONDS = 0.05

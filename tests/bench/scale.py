@@ -12,7 +12,7 @@ from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.sightings import Sightings
 from tests.scenario.apiserver import api_server
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 
 @dataclass(frozen=True, slots=True)

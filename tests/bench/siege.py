@@ -19,8 +19,8 @@ from tests.scenario.apiserver import OBTASKS, ApiError, ApiServer, api_server
 from tests.support.hostile import targets
 from tests.support.strain import Yardstick
 
-from obtask.devcluster.controlplane import ControlPlane, control_plane
-from obtask.devcluster.sqlserver import SqlServer, sql_server
+from devcluster.controlplane import ControlPlane, control_plane
+from devcluster.sqlserver import SqlServer, sql_server
 
 LARGEST_MIB = 400.0
 LONGEST_SECONDS = 1.0  # of the neighbour's 99th percentile above what it takes in peace, where there is a core to spare

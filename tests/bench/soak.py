@@ -16,7 +16,7 @@ from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.sightings import Sightings
 from tests.scenario.apiserver import api_server
 
-from obtask.devcluster.controlplane import ControlPlane, control_plane
+from devcluster.controlplane import ControlPlane, control_plane
 
 ROUND = 60
 LOCKS = 12

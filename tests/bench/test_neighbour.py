@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.bench.neighbour import Neighbour
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.sqlserver import SqlServer
 
 
 @pytest.mark.timeout(300)

@@ -8,8 +8,8 @@ from tests.bench.operators import measured_operator
 from tests.bench.siege import LARGEST_MIB, LONGEST_SECONDS, besiege
 from tests.kubectl import Kubectl
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.sqlserver import SqlServer
 
 SECONDS = 60
 

@@ -6,7 +6,7 @@ import pytest
 from tests.bench.operators import measured_operator
 from tests.bench.soak import ALLOWED_MIB, growth, soak
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 SECONDS = 120
 

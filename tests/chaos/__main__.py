@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.chaos.rounds import RATE, TASKS, Outcome, Round
 
-from obtask.devcluster.controlplane import control_plane
-from obtask.devcluster.sqlserver import sql_server
+from devcluster.controlplane import control_plane
+from devcluster.sqlserver import sql_server
 
 SHOWN_FAULTS = 40
 

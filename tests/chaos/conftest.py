@@ -9,8 +9,8 @@ from tests.scenario.history import History
 from tests.scenario.journal import Journal
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.sqlserver import SqlServer
 
 
 @pytest.fixture

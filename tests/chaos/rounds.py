@@ -21,8 +21,8 @@ from tests.scenario.journal import Journal
 from tests.scenario.operators import OperatorProcess
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.sqlserver import SqlServer
 
 NAMESPACES = "/api/v1/namespaces"
 TASKS = 12

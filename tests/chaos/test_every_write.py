@@ -17,7 +17,7 @@ from tests.scenario.operators import OperatorProcess
 from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
 from tests.scenario.verdicts import Fate, Strike, Verdict
 
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.sqlserver import SqlServer
 
 SECONDS = 60
 # Every write of the scenario, Events aside. The first test proves that the list is complete.

@@ -3,8 +3,8 @@
 import pytest
 from tests.chaos.rounds import Round
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.sqlserver import SqlServer
 
 
 @pytest.mark.timeout(180)

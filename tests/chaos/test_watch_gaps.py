@@ -13,7 +13,7 @@ from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient, sql_step, wait_step
 from tests.scenario.verdicts import EventVerdict, Expire, Fate, Repeat
 
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.sqlserver import SqlServer
 from obtask.settings import Settings
 
 ENDLESS = wait_step("hold", 604800)

@@ -3,7 +3,7 @@
 import pytest
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 
 @pytest.fixture

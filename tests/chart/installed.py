@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from tests.chart.rendering import CHART, ROOT, Body, Values
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 WAIT_SECONDS = 120  # a busy API server takes its time to compile the policies of several releases
 PAUSE_SECONDS = 0.05

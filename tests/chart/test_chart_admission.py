@@ -11,7 +11,7 @@ from tests.chart.installed import eventually, home, release, small
 from tests.chart.rendering import Body
 from tests.kubectl import Kubectl, KubectlError
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.rules.unreadable import UNREADABLE
 
 ALL = ["retry", "rollback", "skip", "skip-step"]

@@ -11,8 +11,8 @@ import yaml
 from tests.chart.installed import Release, eventually
 from tests.chart.rendering import CHART
 
-from obtask.devcluster.controlplane import ControlPlane, control_plane
-from obtask.devcluster.errors import DevClusterError
+from devcluster.controlplane import ControlPlane, control_plane
+from devcluster.errors import DevClusterError
 
 NAME = "obtasks.task.oceanbase.com"
 VALUES = {"replicas": 0}

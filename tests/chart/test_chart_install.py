@@ -6,7 +6,7 @@ from tests.chart.installed import Release, eventually, home, release, small
 from tests.chart.rendering import Body
 from tests.kubectl import Kubectl, KubectlError
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 EVERYTHING = {
     "replicas": 2,

@@ -8,8 +8,8 @@ import pytest
 from tests.chart.installed import Release, eventually, eventually_says
 from tests.chart.rendering import Body
 
-from obtask.devcluster.controlplane import ControlPlane, control_plane
-from obtask.devcluster.errors import DevClusterError
+from devcluster.controlplane import ControlPlane, control_plane
+from devcluster.errors import DevClusterError
 
 SYSTEM, NAME = "opted", "opted"
 VALUES: Body = {

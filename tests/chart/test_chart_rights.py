@@ -11,7 +11,7 @@ from tests.chart.installed import eventually, eventually_says, home, release, sm
 from tests.chart.rendering import Body
 from tests.kubectl import Kubectl, KubectlError
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 GROUP = "task.oceanbase.com"
 CREATOR, UID = f"{GROUP}/created-by", f"{GROUP}/task-uid"

@@ -17,9 +17,9 @@ from tests.chart.installed import eventually
 from tests.chart.rendering import ROOT, objects
 from tests.scenario.tasks import TaskClient, wait_step
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.ports import free_port
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.ports import free_port
+from devcluster.sqlserver import SqlServer
 
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text()
 USER = re.findall(r"^USER (\d+):(\d+)$", DOCKERFILE, flags=re.MULTILINE)[-1]

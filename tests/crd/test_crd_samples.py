@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.kubectl import Kubectl
 
-from obtask.devcluster.files import checkout
+from devcluster.files import checkout
 
 SAMPLES = sorted((checkout() / "deploy/samples").glob("*.yaml"))
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from obtask.devcluster import build as builds
-from obtask.devcluster.binaries import Binaries, find_or_build
-from obtask.devcluster.build import build, build_flags, cache_key, cache_root, explanation, progress_in, require_disk
-from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.files import checkout
-from obtask.devcluster.programs import CONTROL_PLANE, NODE
-from obtask.devcluster.progress import Meter, silent
-from obtask.devcluster.toolchain import Pins, find_go, version_in
+from devcluster import build as builds
+from devcluster.binaries import Binaries, find_or_build
+from devcluster.build import build, build_flags, cache_key, cache_root, explanation, progress_in, require_disk
+from devcluster.errors import DevClusterError
+from devcluster.files import checkout
+from devcluster.programs import CONTROL_PLANE, NODE
+from devcluster.progress import Meter, silent
+from devcluster.toolchain import Pins, find_go, version_in
 
 GO_MOD = "module m\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v1.36.3 // indirect\n\tk8s.io/utils v0.0.0\n)\n"
 

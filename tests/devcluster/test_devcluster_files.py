@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from obtask.devcluster.certificates import Authority
-from obtask.devcluster.commands import run
-from obtask.devcluster.credentials import OPERATOR_USER, ensure_pki, write_kubeconfigs
-from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.files import locked, write_private
-from obtask.devcluster.ports import CANDIDATES, free_port, is_free, wanted_port
-from obtask.devcluster.seekdb import check_network
+from devcluster.certificates import Authority
+from devcluster.commands import run
+from devcluster.credentials import OPERATOR_USER, ensure_pki, write_kubeconfigs
+from devcluster.errors import DevClusterError
+from devcluster.files import locked, write_private
+from devcluster.ports import CANDIDATES, free_port, is_free, wanted_port
+from devcluster.seekdb import check_network
 
 
 def load(pem: bytes) -> x509.Certificate:
@@ -146,7 +146,7 @@ def test_a_lock_goes_with_its_holder(tmp_path: Path) -> None:
     code = f"""
 import os, signal
 from pathlib import Path
-from obtask.devcluster.files import locked
+from devcluster.files import locked
 with locked(Path({str(tmp_path / "lock")!r}), "waiting"):
     os.kill(os.getpid(), signal.SIGKILL)
 """

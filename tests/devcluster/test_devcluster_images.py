@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.files import checkout
-from obtask.devcluster.kind.image import control_plane_images
-from obtask.devcluster.node import archive, package_index
-from obtask.devcluster.node.images import sources
-from obtask.devcluster.node.store import KEPT, Store, key
-from obtask.devcluster.progress import silent
+from devcluster.errors import DevClusterError
+from devcluster.files import checkout
+from devcluster.kind.image import control_plane_images
+from devcluster.node import archive, package_index
+from devcluster.node.images import sources
+from devcluster.node.store import KEPT, Store, key
+from devcluster.progress import silent
 
 
 def archived(folder: Path, name: str) -> Path:
@@ -90,7 +90,8 @@ def test_a_change_means_another_image(copy: Path, change: str) -> None:
 def test_what_is_not_in_the_image_makes_no_other(copy: Path) -> None:
     """The local environment, bytecode and tests are left out of it."""
     before = key(sources(copy))
-    (copy / "operator/obtask/devcluster/new.py").touch()
+    (copy / "operator/devcluster").mkdir()
+    (copy / "operator/devcluster/new.py").touch()
     (copy / "operator/obtask/__pycache__").mkdir(exist_ok=True)
     (copy / "operator/obtask/__pycache__/x.pyc").touch()
 

@@ -10,15 +10,15 @@ from subprocess import PIPE, Popen
 import pytest
 import yaml
 
-from obtask.devcluster import processes
-from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.files import checkout, locked
-from obtask.devcluster.node import cgroups, configuration
-from obtask.devcluster.node.folder import make_folder, refuse_foreign, remove_folder
-from obtask.devcluster.node.layout import ADDRESS, Node
-from obtask.devcluster.node.lifecycle import GUARD, is_up
-from obtask.devcluster.node.machine import IMAGE_PROGRAMS, NODE_PROGRAMS, Machine, check
-from obtask.devcluster.processes import Command
+from devcluster import processes
+from devcluster.errors import DevClusterError
+from devcluster.files import checkout, locked
+from devcluster.node import cgroups, configuration
+from devcluster.node.folder import make_folder, refuse_foreign, remove_folder
+from devcluster.node.layout import ADDRESS, Node
+from devcluster.node.lifecycle import GUARD, is_up
+from devcluster.node.machine import IMAGE_PROGRAMS, NODE_PROGRAMS, Machine, check
+from devcluster.processes import Command
 
 
 @pytest.fixture
@@ -154,8 +154,8 @@ def test_who_comes_next_waits_for_the_guard(node: Node, tmp_path: Path) -> None:
     script = f"""
 import sys
 from pathlib import Path
-from obtask.devcluster.files import locked
-from obtask.devcluster.leash import leash
+from devcluster.files import locked
+from devcluster.leash import leash
 with locked(Path({str(lock)!r}), "waiting") as lock, leash(Path({str(node.run)!r}), {GUARD!r}, [lock]):
     print("guarded", flush=True)
     sys.stdin.read()

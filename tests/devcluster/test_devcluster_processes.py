@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from obtask.devcluster import commands, processes
-from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.processes import AddressInUseError, Command, Process
+from devcluster import commands, processes
+from devcluster.errors import DevClusterError
+from devcluster.processes import AddressInUseError, Command, Process
 
 SLEEP = "import time; time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ignoring', flush=True); time.sleep(600)"
@@ -179,8 +179,8 @@ def test_the_leash_pulls_when_its_holder_is_killed(run: Path) -> None:
     code = f"""
 import os, signal, sys
 from pathlib import Path
-from obtask.devcluster import commands, processes
-from obtask.devcluster.leash import leash
+from devcluster import commands, processes
+from devcluster.leash import leash
 run = Path({str(run)!r})
 with leash(run):
     processes.start(processes.Command("sleeper", (sys.executable, "-c", {SLEEP!r}), run, run.parent / "log"))

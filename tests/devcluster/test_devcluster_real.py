@@ -14,15 +14,15 @@ from subprocess import CompletedProcess
 import aiomysql
 import pytest
 
-from obtask.devcluster import environment, processes, sqlserver, status
-from obtask.devcluster.commands import run
-from obtask.devcluster.controlplane import ControlPlane, control_plane
-from obtask.devcluster.environment import Folders, down, up
-from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.kubectl import Kubectl
-from obtask.devcluster.leash import leash
-from obtask.devcluster.processes import Process
-from obtask.devcluster.sqlserver import SqlServer, sql_server
+from devcluster import environment, processes, sqlserver, status
+from devcluster.commands import run
+from devcluster.controlplane import ControlPlane, control_plane
+from devcluster.environment import Folders, down, up
+from devcluster.errors import DevClusterError
+from devcluster.kubectl import Kubectl
+from devcluster.leash import leash
+from devcluster.processes import Process
+from devcluster.sqlserver import SqlServer, sql_server
 
 LISTENING = "0A"
 
@@ -122,8 +122,8 @@ def test_the_command_line_says_what_runs(folder: Path) -> None:
 
 
 def command_line(*words: str | Path) -> CompletedProcess[str]:
-    """Run python -m obtask.devcluster."""
-    return run([sys.executable, "-m", "obtask.devcluster", *words], env=os.environ)
+    """Run python -m devcluster."""
+    return run([sys.executable, "-m", "devcluster", *words], env=os.environ)
 
 
 def kill(*victims: Process) -> None:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from obtask.devcluster.ports import LOOPBACK, free_port
-from obtask.devcluster.relay import relay
+from devcluster.ports import LOOPBACK, free_port
+from devcluster.relay import relay
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

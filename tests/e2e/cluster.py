@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.scenario.apiserver import ApiServer
 
-from obtask.devcluster.kubectl import Kubectl
+from devcluster.kubectl import Kubectl
 
 COMMAND_SECONDS = 240
 

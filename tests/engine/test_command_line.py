@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 
 def obtask(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

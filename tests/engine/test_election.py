@@ -7,7 +7,7 @@ import pytest
 from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
 from tests.kubectl import Kubectl
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.kube import client as api
 from obtask.kube.client import Api
 from obtask.kube.election import ElectionLock

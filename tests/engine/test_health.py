@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 import pytest
 from prometheus_client import CollectorRegistry
 
-from obtask.devcluster.ports import free_port
+from devcluster.ports import free_port
 from obtask.runtime.evidence import SILENT_SECONDS, Evidence
 from obtask.runtime.health import Health
 from obtask.runtime.ports import listening

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from tests.local import ALLOWED_HOSTS
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.environment import with_settings
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.environment import with_settings
+from devcluster.sqlserver import SqlServer
 from obtask.hosts import HostPolicy
 from obtask.kube.kubeconfig import settings_in
 

@@ -8,7 +8,7 @@ import pytest
 from tests.kubectl import Kubectl
 from tests.unit.builders import TaskBuilder
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.kube import client as api
 from obtask.kube.api import Denied, Json, Refusal
 from obtask.kube.client import Api

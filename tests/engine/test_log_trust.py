@@ -11,7 +11,7 @@ from tests.kubectl import Kubectl
 from tests.scenario.apiserver import Body
 from tests.scenario.tasks import TaskClient, wait_step
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.engine.log_keeping import NO_ROOM, NOT_KEPT, LogKeeping
 from obtask.engine.log_shelf import LogShelf
 from obtask.kube.api import Json, Refusal

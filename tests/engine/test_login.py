@@ -17,7 +17,7 @@ from aiohttp import web
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
 
-from obtask.devcluster.certificates import Authority
+from devcluster.certificates import Authority
 from obtask.kube.api import Unavailable
 from obtask.kube.client import Api, connect
 from obtask.kube.login import TOKEN, Login, Reading, of_pod

@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from tests.executors.attempts import until
 
-from obtask.devcluster.ports import free_port
+from devcluster.ports import free_port
 from obtask.runtime.health import Health
 from obtask.runtime.loop_errors import LoopErrors
 from obtask.runtime.ports import MOST_CONNECTIONS, listening

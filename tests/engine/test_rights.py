@@ -14,7 +14,7 @@ import yaml
 from tests.chart.installed import eventually
 from tests.kubectl import Kubectl
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.kube.access import Right
 from obtask.runtime.rights import all_rights
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.scenario.tasks import TaskClient, wait_step
 
+from devcluster.controlplane import ControlPlane
 from obtask import names
-from obtask.devcluster.controlplane import ControlPlane
 from obtask.kube import client as api
 from obtask.kube.client import Api
 from obtask.model.task import Key

@@ -13,8 +13,8 @@ from tests.kubectl import Kubectl
 from tests.local import LOCAL
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.sqlserver import SqlServer
 from obtask.executors.connections import Connection
 from obtask.executors.job.course import Tools
 from obtask.executors.job.executor import JobExecutor

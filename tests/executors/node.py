@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.executors.container import Container, now
 from tests.scenario.apiserver import ApiError, Body, api_server
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 PODS = "/api/v1/namespaces/{}/pods"
 WAITING = {

@@ -11,7 +11,7 @@ from mysql_mimic.errors import MysqlError
 from mysql_mimic.session import BaseSession
 from mysql_mimic.variables import GlobalVariables, SessionVariables
 
-from obtask.devcluster.ports import LOOPBACK
+from devcluster.ports import LOOPBACK
 
 Answer = tuple[Sequence[Sequence[Any]], Sequence[str]]
 NOTHING: Answer = ((), ())

@@ -9,8 +9,8 @@ import pytest
 from tests.executors.attempts import attempt
 from tests.executors.website import Website, http, http_bench, run, website
 
-from obtask.devcluster.certificates import Authority
-from obtask.devcluster.ports import free_port
+from devcluster.certificates import Authority
+from devcluster.ports import free_port
 from obtask.executors.hosts import HostPolicy
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason

@@ -17,8 +17,8 @@ from tests.local import LOCAL
 from tests.obshell_agent.agent import Answered, FakeAgent
 from tests.obshell_agent.dags import Step
 
-from obtask.devcluster.certificates import Authority
-from obtask.devcluster.ports import free_port
+from devcluster.certificates import Authority
+from devcluster.ports import free_port
 from obtask.executors.connections import AgentConnection
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
 from obtask.executors.obshell.client import LONGEST_ANSWER, Client

@@ -18,7 +18,7 @@ from tests.executors.test_credentials import agent, data, sql, wrong
 from tests.local import LOCAL
 from tests.obshell_agent.agent import FakeAgent
 
-from obtask.devcluster.certificates import Authority
+from devcluster.certificates import Authority
 from obtask.executors.connections import AgentConnection, Connection
 from obtask.executors.credentials import agent_connection, http_secret, sql_connection
 from obtask.executors.hosts import HostPolicy

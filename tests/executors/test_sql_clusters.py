@@ -8,7 +8,7 @@ from tests.executors.attempts import attempt, sql
 from tests.executors.scripted_server import NOTHING, Answer, Script, scripted_server
 from tests.executors.seekdb import sql_bench
 
-from obtask.devcluster.ports import free_port
+from devcluster.ports import free_port
 from obtask.executors.connections import Connection
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason

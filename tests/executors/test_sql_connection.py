@@ -11,8 +11,8 @@ from tests.executors.seekdb import sql_bench
 from tests.executors.wire import greeter, listening, mute, tls_front
 from tests.local import LOCAL
 
-from obtask.devcluster.certificates import Authority
-from obtask.devcluster.ports import free_port
+from devcluster.certificates import Authority
+from devcluster.ports import free_port
 from obtask.executors.connections import Connection
 from obtask.executors.sql.answers import Fault, FaultKind
 from obtask.executors.sql.session import connect

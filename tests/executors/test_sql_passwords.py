@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.local import LOCAL
 from tests.support.hostile.mysql import CAPABILITIES, CLIENT_SSL, OK, PLUGIN_AUTH, SALT, greeting, packet
 
-from obtask.devcluster.certificates import Authority
+from devcluster.certificates import Authority
 from obtask.executors.connections import Connection, Tls
 from obtask.executors.sql.answers import Fault
 from obtask.executors.sql.session import Session, connect

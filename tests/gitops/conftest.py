@@ -8,7 +8,7 @@ from tests.gitops.judging import Judges
 from tests.local import ALLOWED_HOSTS
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.settings import Settings
 
 

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from obtask.devcluster.__main__ import tell
-from obtask.devcluster.build import cache_root
-from obtask.devcluster.commands import run
-from obtask.devcluster.files import locked
-from obtask.devcluster.progress import Report, reported, silent
-from obtask.devcluster.toolchain import find_go, go_environment, version_in
+from devcluster.__main__ import tell
+from devcluster.build import cache_root
+from devcluster.commands import run
+from devcluster.files import locked
+from devcluster.progress import Report, reported, silent
+from devcluster.toolchain import find_go, go_environment, version_in
 
 MODULE = Path(__file__).parent / "judges"
 BUILD_SECONDS = 1800

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tests.support.patience import once_known
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 Body = dict[str, Any]
 

@@ -4,8 +4,8 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.credentials import OPERATOR_USER
+from devcluster.controlplane import ControlPlane
+from devcluster.credentials import OPERATOR_USER
 
 WRITING = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 

@@ -13,8 +13,8 @@ from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import Scene
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.sqlserver import SqlServer
 from obtask.settings import Settings
 
 

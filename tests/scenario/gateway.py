@@ -15,7 +15,7 @@ from tests.scenario.relayed_watch import RelayedWatches
 from tests.scenario.verdicts import Delay, Fate, Refuse, Strike, Verdict
 from yarl import URL
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 
 WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 LONGEST_LINE = 2**22  # an object at the size limit of the API server

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pymysql
 
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.sqlserver import SqlServer
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tests.scenario.journal import Journal
 from tests.scenario.scene import happens
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.sqlserver import SqlServer
 
 
 class Kind(ABC):

@@ -10,9 +10,9 @@ from typing import Any
 
 from tests.scenario.apiserver import CONFIG_MAPS, EVENTS, LEASES, OBTASKS, ApiError, ApiServer, Body, api_server
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.kubectl import Kubectl
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.controlplane import ControlPlane
+from devcluster.kubectl import Kubectl
+from devcluster.sqlserver import SqlServer
 
 WAIT_SECONDS = 30
 FINISHED = ("Succeeded", "RolledBack", "Skipped", "Cancelled", "Rejected")

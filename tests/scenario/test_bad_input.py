@@ -18,7 +18,7 @@ from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import Scene, happens
 from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
 
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.sqlserver import SqlServer
 
 SLEEPY = "select sleep(300)"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient, sql_step, wait_step
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.settings import Settings
 
 

@@ -9,7 +9,7 @@ from tests.scenario.operators import operator_thread
 from tests.scenario.scene import Scene
 from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
 
-from obtask.devcluster.errors import DevClusterError
+from devcluster.errors import DevClusterError
 
 NOWHERE = {"secretName": "missing"}
 SLEEPY = "select sleep(300)"

@@ -9,7 +9,7 @@ from tests.scenario.apiserver import ApiError
 from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient, sql_step
 
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.sqlserver import SqlServer
 from obtask.settings import Settings
 
 STOP = "/api/v1/ob/stop"

@@ -9,9 +9,9 @@ import pytest
 from tests.scenario.operators import OperatorProcess
 from tests.scenario.tasks import TaskClient, wait_step
 
-from obtask.devcluster import processes
-from obtask.devcluster.binaries import find_or_build
-from obtask.devcluster.controlplane import ControlPlane, control_plane, ensure, stop
+from devcluster import processes
+from devcluster.binaries import find_or_build
+from devcluster.controlplane import ControlPlane, control_plane, ensure, stop
 
 NAMESPACE = "default"
 SOON = 60.0

@@ -12,8 +12,8 @@ from tests.chart.installed import eventually
 from tests.scenario.operators import OperatorProcess
 from tests.scenario.tasks import TaskClient
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.ports import free_port
+from devcluster.controlplane import ControlPlane
+from devcluster.ports import free_port
 from obtask.runtime.ending import RECORD_SECONDS
 
 LONG = {"name": "long", "wait": {"seconds": 3600}}

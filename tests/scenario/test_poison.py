@@ -14,7 +14,7 @@ from tests.scenario.operators import OperatorProcess
 from tests.scenario.poison import STATUSES, harmless, lease, poison, rows, too_much
 from tests.scenario.tasks import TaskClient, wait_step
 
-from obtask.devcluster.controlplane import ControlPlane, control_plane
+from devcluster.controlplane import ControlPlane, control_plane
 from obtask.model.schema import custom_resource_definitions
 from obtask.names import FINALIZER
 

@@ -4,8 +4,8 @@ import pytest
 from tests.chart.installed import eventually, release, small
 from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.errors import DevClusterError
+from devcluster.controlplane import ControlPlane
+from devcluster.errors import DevClusterError
 
 STAMP = "task.oceanbase.com/requested-by"
 

@@ -14,7 +14,7 @@ from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import happens
 from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.engine.cleaning import Cleaner
 from obtask.engine.finished import FinishedTasks
 from obtask.kube.client import connect

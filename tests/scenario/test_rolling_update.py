@@ -14,7 +14,7 @@ from tests.scenario.operators import OperatorProcess
 from tests.scenario.scene import Scene, happens
 from tests.scenario.tasks import sql_step, wait_step
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.runtime.leader import LEASE_NAME, LEASE_SECONDS
 
 logger = logging.getLogger(__name__)

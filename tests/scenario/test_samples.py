@@ -20,7 +20,7 @@ from tests.scenario.journal import Journal
 from tests.scenario.scene import happens
 from tests.scenario.tasks import FAILING, TaskClient, sql_step
 
-from obtask.devcluster.sqlserver import SqlServer
+from devcluster.sqlserver import SqlServer
 
 SAMPLES = Path("deploy/samples")
 DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"

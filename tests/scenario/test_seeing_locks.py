@@ -13,7 +13,7 @@ from tests.scenario.audit import requests
 from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient, sql_step, wait_step
 
-from obtask.devcluster.ports import free_port
+from devcluster.ports import free_port
 from obtask.engine.locking import REFRESH_BASE_SECONDS
 from obtask.model.spec import Maintenance, TaskType
 from obtask.names import FINALIZER

@@ -10,7 +10,7 @@ from tests.scenario.operators import OperatorProcess
 from tests.scenario.scene import Scene
 from tests.scenario.tasks import sql_step
 
-from obtask.devcluster.controlplane import ControlPlane
+from devcluster.controlplane import ControlPlane
 from obtask.runtime.leader import LEASE_NAME
 
 SCOPES: tuple[Body, ...] = (

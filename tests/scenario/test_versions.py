@@ -16,9 +16,9 @@ from tests.chart.installed import eventually
 from tests.scenario.operators import OperatorProcess
 from tests.scenario.tasks import TaskClient, wait_step
 
-from obtask.devcluster.controlplane import ControlPlane, control_plane
-from obtask.devcluster.errors import DevClusterError
-from obtask.devcluster.ports import free_port
+from devcluster.controlplane import ControlPlane, control_plane
+from devcluster.errors import DevClusterError
+from devcluster.ports import free_port
 from obtask.model.schema import custom_resource_definitions
 
 NAME = "obtasks.task.oceanbase.com"

@@ -21,8 +21,8 @@ from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.tasks import TaskClient, wait_step
 from tests.scenario.verdicts import Fate, Refuse, Verdict
 
-from obtask.devcluster.controlplane import ControlPlane
-from obtask.devcluster.ports import free_port
+from devcluster.controlplane import ControlPlane
+from devcluster.ports import free_port
 from obtask.settings import Settings
 
 SERVER = "https://apiserver.invalid:6443"  # nobody can resolve it
