@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from obtask import names
-from obtask.engine.known import at_rest
+from obtask.cache.tasks import at_rest
 
 NOTE = '{"id":"7","verb":"retry","requestedAt":"2026-01-01T00:00:00Z"}'
 

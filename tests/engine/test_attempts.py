@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tests.unit.builders import START, a_task
 
-from obtask.engine.act import ELSEWHERE_PAUSE, Attempts
+from obtask.engine.attempts import ELSEWHERE_PAUSE, Attempts
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
 from obtask.executors.base import Log

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import CollectorRegistry
 
+from obtask.cache.finished import FinishedTasks
 from obtask.engine.cleaning import ASIDE, Cleaner
-from obtask.engine.finished import FinishedTasks
 from obtask.kube.api import Json, Refusal, Response, read_answer
 from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics

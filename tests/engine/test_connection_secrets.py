@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from obtask.engine.secrets import SecretConnections
 from obtask.executors.connections import AgentConnection
+from obtask.executors.secret_connections import SecretConnections
 from obtask.kube.api import Json, Refusal
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Failed

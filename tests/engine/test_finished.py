@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from obtask import names
-from obtask.engine.finished import LISTING_PAUSE_SECONDS, FinishedTasks
+from obtask.cache.finished import LISTING_PAUSE_SECONDS, FinishedTasks
 from obtask.rules.retention import Retention, surplus
 
 

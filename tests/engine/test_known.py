@@ -3,8 +3,8 @@
 import json
 import tracemalloc
 
-from obtask.engine.finished import FinishedTasks
-from obtask.engine.known import KnownTasks, at_rest
+from obtask.cache.finished import FinishedTasks
+from obtask.cache.tasks import KnownTasks, at_rest
 from obtask.kube.foreign import parse_task
 from obtask.model.spec import TaskSpec
 from obtask.model.task import Key, Task

@@ -9,12 +9,12 @@ from tests.kubectl import Kubectl
 from tests.unit.builders import TaskBuilder
 
 from devcluster.controlplane import ControlPlane
+from obtask.cache.locks import Board
 from obtask.kube import client as api
 from obtask.kube.api import Denied, Json, Refusal
 from obtask.kube.client import Api
 from obtask.kube.leases import LARGEST_TOKEN, LARGEST_TRANSITIONS, Lease, Leases, micro_time
 from obtask.kube.tasks import Tasks
-from obtask.locks.board import Board
 from obtask.locks.protocol import TRIES, Claimed, Locks, Outpaced
 from obtask.locks.sweep import COLLECTED_AT_ONCE, Sweeper
 from obtask.model.spec import Maintenance, TaskType

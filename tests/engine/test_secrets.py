@@ -3,8 +3,8 @@
 import base64
 from dataclasses import dataclass, field
 
-from obtask.engine.secrets import PAUSES_SECONDS, SecretConnections
 from obtask.executors.connections import Connection
+from obtask.executors.secret_connections import PAUSES_SECONDS, SecretConnections
 from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Failed

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from obtask.engine.wakeups import Wakeups
 from obtask.model.task import Key
+from obtask.runtime.work_queue import Wakeups
 
 A, B, C = (Key("ns", name) for name in "abc")
 

@@ -7,15 +7,15 @@ from prometheus_client import CollectorRegistry
 from tests.exploration.catalogue import CURRENT
 from tests.exploration.requests import SuspendedRequests
 
-from obtask.engine.act import Attempts
+from obtask.cache.finished import FinishedTasks
+from obtask.cache.locks import Board
+from obtask.cache.tasks import KnownTasks
+from obtask.engine.attempts import Attempts
 from obtask.engine.checks import Checks
-from obtask.engine.finished import FinishedTasks
-from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
 from obtask.engine.reconcile import Engine
-from obtask.engine.wakeups import Wakeups
 from obtask.executors.base import Executor, Log
 from obtask.executors.wait import Wait
 from obtask.kube.config_maps import ConfigMaps
@@ -23,7 +23,6 @@ from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Leases
 from obtask.kube.objects import Objects
 from obtask.kube.tasks import Tasks
-from obtask.locks.board import Board
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics
@@ -34,6 +33,7 @@ from obtask.model.task import Key
 from obtask.rules.expressions import Question
 from obtask.rules.nonces import Nonces
 from obtask.runtime.inbox import Inbox
+from obtask.runtime.work_queue import Wakeups
 
 # The token of a new Lease is unix time: more than any that is current in the catalogue, and few enough bits for it.
 NOW = datetime.fromtimestamp(CURRENT + 1, UTC)

@@ -10,7 +10,7 @@ from tests.exploration.memory import Memory, put_in, take_out, tell
 from tests.exploration.operators import NAMESPACE, Operator, Parts
 from tests.exploration.requests import Answer, Call, Found, Listed, numbers_in, spoken
 
-from obtask.engine.known import at_rest
+from obtask.cache.tasks import at_rest
 from obtask.kube.api import Refusal, Unavailable
 from obtask.model.attempt import AttemptId
 from obtask.model.task import Key, Task

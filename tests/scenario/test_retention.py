@@ -15,8 +15,8 @@ from tests.scenario.scene import happens
 from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
 
 from devcluster.controlplane import ControlPlane
+from obtask.cache.finished import FinishedTasks
 from obtask.engine.cleaning import Cleaner
-from obtask.engine.finished import FinishedTasks
 from obtask.kube.client import connect
 from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics

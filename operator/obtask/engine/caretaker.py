@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from obtask.engine.act import STOPPING_PAUSE, Attempts
+from obtask.engine.attempts import STOPPING_PAUSE, Attempts
 from obtask.kube.api import Json, Refusal
 from obtask.kube.events import EventRecorder
 from obtask.kube.tasks import Tasks

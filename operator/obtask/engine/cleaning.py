@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from obtask.engine.finished import FinishedTasks
+from obtask.cache.finished import FinishedTasks
 from obtask.kube.api import Refusal
 from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics

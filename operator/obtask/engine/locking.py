@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from obtask.cache.locks import Board
 from obtask.kube.leases import Lease
-from obtask.locks.board import Board
 from obtask.locks.protocol import Claimed, Contended, Kept, Locks, Outpaced, Stolen
 from obtask.locks.sweep import Sweeper
 from obtask.model.attempt import AttemptId

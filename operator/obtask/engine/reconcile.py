@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from obtask.engine.act import STOPPING_PAUSE, Attempts
+from obtask.cache.locks import Board
+from obtask.cache.tasks import KnownTasks
+from obtask.engine.attempts import STOPPING_PAUSE, Attempts
 from obtask.engine.caretaker import Caretaker
 from obtask.engine.checks import Checks
-from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking, Settled
 from obtask.kube.api import Denied, Json, Refusal
 from obtask.kube.events import EventRecorder
@@ -17,7 +18,6 @@ from obtask.kube.leases import Lease
 from obtask.kube.namespaces import OptIn
 from obtask.kube.refusals import explained
 from obtask.kube.tasks import Tasks
-from obtask.locks.board import Board
 from obtask.metrics import Metrics
 from obtask.model.attempt import Running
 from obtask.model.status import Phase, TaskStatus

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from obtask.cache.locks import Board, is_marked, key_of
 from obtask.kube.api import Denied, Refusal
 from obtask.kube.leases import Lease, Leases, micro_time
 from obtask.kube.refusals import explained
-from obtask.locks.board import Board, is_marked, key_of
 from obtask.model.status import LockStatus, Phase
 from obtask.model.task import Task
 from obtask.rules.exclusion import Contender, conflicts

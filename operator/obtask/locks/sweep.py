@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
+from obtask.cache.locks import Board, key_of
 from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.leases import Lease, Leases
 from obtask.kube.tasks import Tasks
-from obtask.locks.board import Board, key_of
 from obtask.model.constraints import is_path_segment
 from obtask.model.task import Key, is_finished
 from obtask.rules.fencing import may_go

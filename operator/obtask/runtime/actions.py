@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from obtask.engine.secrets import SecretConnections
 from obtask.executors.base import Executor
 from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.executors.hosts import LOOKUP_THREADS, Reach
@@ -22,6 +21,7 @@ from obtask.executors.obshell.speech import Tools
 from obtask.executors.recorded import Records
 from obtask.executors.resource.work import ResourceWork
 from obtask.executors.resumable import Resumable
+from obtask.executors.secret_connections import SecretConnections
 from obtask.executors.sql.work import SqlWork
 from obtask.executors.wait import Wait
 from obtask.kube.client import Api

@@ -10,16 +10,16 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
-from obtask.engine.act import Attempts
+from obtask.cache.finished import FinishedTasks
+from obtask.cache.locks import Board
+from obtask.cache.tasks import KnownTasks
+from obtask.engine.attempts import Attempts
 from obtask.engine.checks import Checks
 from obtask.engine.cleaning import Cleaner
-from obtask.engine.finished import FinishedTasks
-from obtask.engine.known import KnownTasks
 from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
 from obtask.engine.reconcile import Engine
-from obtask.engine.wakeups import Wakeups
 from obtask.kube.client import Api
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.events import EventRecorder
@@ -28,7 +28,6 @@ from obtask.kube.listing import Listing
 from obtask.kube.namespaces import OptIn
 from obtask.kube.objects import Objects
 from obtask.kube.tasks import Tasks
-from obtask.locks.board import Board
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
@@ -41,6 +40,7 @@ from obtask.runtime.actions import Actions, Surroundings, build_actions
 from obtask.runtime.identity import PROC, is_alive
 from obtask.runtime.inbox import Inbox
 from obtask.runtime.leader import Leadership
+from obtask.runtime.work_queue import Wakeups
 from obtask.runtime.workers import Workers
 from obtask.settings import Settings
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from obtask import names
-from obtask.engine.finished import FinishedTasks
-from obtask.engine.known import at_rest
+from obtask.cache.finished import FinishedTasks
+from obtask.cache.locks import Board
+from obtask.cache.tasks import at_rest
 from obtask.engine.reconcile import Engine
-from obtask.engine.wakeups import Wakeups
 from obtask.kube.leases import Lease, read_lease
-from obtask.locks.board import Board
 from obtask.model.attempt import AttemptId
 from obtask.model.task import Key, phase_of
+from obtask.runtime.work_queue import Wakeups
 
 # Takes note of a change of an object; returns the attempt that it is news about, if there is one.
 See = Callable[[str, dict[str, Any]], AttemptId | None]

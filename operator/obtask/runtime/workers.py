@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from obtask.engine.held_up import Told, explain
 from obtask.engine.reconcile import Engine
-from obtask.engine.wakeups import Wakeups
 from obtask.kube.api import Denied, Unavailable
 from obtask.model.task import Key
+from obtask.runtime.work_queue import Wakeups
 
 logger = logging.getLogger(__name__)
 

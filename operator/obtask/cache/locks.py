@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from obtask import names
+from obtask.cache.queues import Queues
 from obtask.kube.leases import Lease
-from obtask.locks.queues import Queues
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
 from obtask.model.task import Key, Task
