@@ -12,7 +12,7 @@ from tests.attack.session import Body
 from tests.attack.verdict import Attack, Held, Through, Verdict
 from tests.support.hostile import targets
 
-from obtask.executors.hosts import HostPolicy
+from obtask.executors.network.lookup import HostPolicy
 
 LOOT = "Adm1n-Pa55!-of-root"
 HTTP_SECRET = "task.oceanbase.com/http"  # noqa: S105 - a type

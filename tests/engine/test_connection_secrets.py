@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from obtask.executors.connections import AgentConnection
+from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.secret_connections import SecretConnections
 from obtask.kube.api import Json, Refusal
 from obtask.kube.objects import Objects

@@ -3,7 +3,7 @@
 import base64
 from dataclasses import dataclass, field
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.secret_connections import PAUSES_SECONDS, SecretConnections
 from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.objects import Objects

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.evaluation.evaluator import Variables
 from obtask.executors.evaluation.language import fault, holds, shown
 from obtask.executors.inprocess import InProcess, Work

@@ -10,11 +10,11 @@ from tests.local import LOCAL
 from tests.obshell_agent.agent import FakeAgent
 from tests.obshell_agent.dags import Node, Step
 
-from obtask.executors.connections import AgentConnection
-from obtask.executors.large_answers import LargeAnswers
-from obtask.executors.obshell.client import Client
+from obtask.executors.connections.connection import AgentConnection
+from obtask.executors.network.large_answers import LargeAnswers
 from obtask.executors.obshell.executor import Obshell
-from obtask.executors.obshell.speech import Tools
+from obtask.executors.obshell.target import Tools
+from obtask.executors.obshell.wire import Client
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running
 from obtask.model.status import FailureReason

@@ -7,7 +7,7 @@ from typing import Any
 from tests.executors.attempts import SECRET_NAME, Bench, Secrets, alone, bench, evaluated, wall_clock
 from tests.local import LOCAL
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session
 from obtask.executors.sql.work import SqlWork

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from obtask.executors.hosts import Reach, reachable, share_of
+from obtask.executors.network.lookup import Reach, reachable, share_of
 from obtask.shares import Threads
 
 HOME = ("127.0.0.1", 53)

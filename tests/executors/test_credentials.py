@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from obtask.executors.connections import AgentConnection, Connection, HttpSecret, Tls
-from obtask.executors.credentials import agent_connection, http_secret, sql_connection
+from obtask.executors.connections.connection import AgentConnection, Connection, HttpSecret, Tls
+from obtask.executors.connections.credentials import agent_connection, http_secret, sql_connection
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
 

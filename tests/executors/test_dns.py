@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from obtask.executors.hosts import Reach, reachable, share_of
+from obtask.executors.network.lookup import Reach, reachable, share_of
 from obtask.shares import Threads
 
 SCRIPT = Path(__file__).with_name("stuck_resolver.py")

@@ -15,7 +15,7 @@ from tests.executors.attempts import until
 
 from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.executors.evaluation.language import holds
-from obtask.executors.evaluation.limits import TOO_DEEP, TOO_LARGE, TOO_LONG
+from obtask.executors.evaluation.pipe import TOO_DEEP, TOO_LARGE, TOO_LONG
 from obtask.executors.http.answers import Answer, variables
 from obtask.rules.expressions import ExpressionFault, FaultKind, Question, Vocabulary
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from obtask.executors.evaluation import functions, limits
+from obtask.executors.evaluation import functions, pipe
 from obtask.executors.evaluation.language import holds
 from obtask.rules.expressions import ExpressionFault, FaultKind, Vocabulary
 
@@ -41,11 +41,11 @@ def test_what_is_said_not_to_be_there(name: str) -> None:
 
 def test_the_limit_of_elements() -> None:
     """The library stops at the number that is documented, and the fault says what to do."""
-    under = holds(Vocabulary.SQL, "rows.all(r, r.n == 1)", {"rows": [{"n": 1}] * (limits.ELEMENTS - 1), "affected": 0})
-    over = holds(Vocabulary.SQL, "rows.all(r, r.n == 1)", {"rows": [{"n": 1}] * (limits.ELEMENTS + 1), "affected": 0})
+    under = holds(Vocabulary.SQL, "rows.all(r, r.n == 1)", {"rows": [{"n": 1}] * (pipe.ELEMENTS - 1), "affected": 0})
+    over = holds(Vocabulary.SQL, "rows.all(r, r.n == 1)", {"rows": [{"n": 1}] * (pipe.ELEMENTS + 1), "affected": 0})
 
     assert under is True
     assert isinstance(over, ExpressionFault)
     assert over.kind is FaultKind.EXCEEDED
     assert over.message.startswith("goes through more than 10,000 elements")
-    assert f"{limits.ELEMENTS:,} elements" in TEXT
+    assert f"{pipe.ELEMENTS:,} elements" in TEXT

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from obtask.executors.hosts import reachable
+from obtask.executors.network.lookup import reachable
 from obtask.hosts import METADATA_NAMES, HostPolicy, HostRefused, InvalidEntry, literal_of, read_entry
 
 

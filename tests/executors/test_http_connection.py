@@ -11,7 +11,7 @@ from tests.executors.website import Website, http, http_bench, run, website
 
 from devcluster.certificates import Authority
 from devcluster.ports import free_port
-from obtask.executors.hosts import HostPolicy
+from obtask.executors.network.lookup import HostPolicy
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
 

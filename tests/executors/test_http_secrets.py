@@ -8,7 +8,7 @@ from tests.executors.attempts import attempt
 from tests.executors.website import Website, http, http_bench, website
 from yarl import URL
 
-from obtask.executors.connections import HttpSecret
+from obtask.executors.connections.connection import HttpSecret
 from obtask.executors.http.secret_headers import secret_headers
 from obtask.hosts import read_entry
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded

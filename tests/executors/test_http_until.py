@@ -8,7 +8,7 @@ from aiohttp import web
 from tests.executors.attempts import Bench, Evaluated, attempt
 from tests.executors.website import Handler, Website, http, http_bench, website
 
-from obtask.executors.evaluation.limits import TOO_LARGE
+from obtask.executors.evaluation.pipe import TOO_LARGE
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from obtask.executors.job.ending import creation_refused, outcome
-from obtask.executors.job.waiting import no_pod_hold, pod_hold
+from obtask.executors.job.words import no_pod_hold, pod_hold
 from obtask.kube.api import Refusal
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason

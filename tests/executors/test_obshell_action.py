@@ -11,7 +11,7 @@ from tests.executors.obshell_bench import STOP, bench_for, follow_up, operation,
 from tests.obshell_agent.agent import DAG_PATH, Answered, FakeAgent, Operation
 from tests.obshell_agent.dags import Step
 
-from obtask.executors.obshell.speech import KEY_WARNING
+from obtask.executors.obshell.target import KEY_WARNING
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Failed, Running, Succeeded

@@ -10,11 +10,11 @@ from tests.support.hostile.agent import AGENTS
 from tests.support.hostile.targets import running
 from tests.support.strain import strain
 
-from obtask.executors.connections import AgentConnection
-from obtask.executors.obshell.client import Client
+from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.obshell.dag import MOST_LINES, MOST_SUBTASKS, read_dag
 from obtask.executors.obshell.executor import Obshell
-from obtask.executors.obshell.speech import Tools
+from obtask.executors.obshell.target import Tools
+from obtask.executors.obshell.wire import Client
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Failed, Running
 from obtask.shares import Pace, Slots

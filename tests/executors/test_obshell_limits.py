@@ -13,14 +13,14 @@ from tests.executors.obshell_bench import STOP, ObshellBench, bench_for, follow_
 from tests.obshell_agent.agent import DAG_PATH, Answered, FakeAgent, Operation
 from tests.obshell_agent.dags import Step
 
-from obtask.executors.obshell import run, takeup
+from obtask.executors.obshell import takeup, work
 from obtask.executors.obshell.answers import Answer
-from obtask.executors.obshell.client import Client
 from obtask.executors.obshell.context import Context, context_of
 from obtask.executors.obshell.dag import MOST_SUBTASKS
 from obtask.executors.obshell.executor import _Entry
-from obtask.executors.obshell.passwords import Session
-from obtask.executors.obshell.speech import Speech
+from obtask.executors.obshell.login import Session
+from obtask.executors.obshell.target import Speech
+from obtask.executors.obshell.wire import Client
 from obtask.model.attempt import Failed, Running, Succeeded
 from obtask.model.status import FailureReason
 from obtask.shares import Pace, Slots
@@ -215,7 +215,7 @@ async def test_whoever_stops_waits_for_no_turn(agent: FakeAgent) -> None:
 @pytest.mark.parametrize("path", [STOP, "/api/v1/task/node/1190"])
 async def test_without_a_slot_it_is_asked_again(agent: FakeAgent, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """What an attempt takes up, or whose task a node is, is asked for as soon as there is a slot."""
-    monkeypatch.setattr(run, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(work, "LOOK_SECONDS", 0.3)
     monkeypatch.setattr(takeup, "LOOK_SECONDS", 0.3)
     on, slots = bench_for(agent), Slots(1)
     on.executor._tools = replace(on.executor._tools, slots=slots)

@@ -9,7 +9,7 @@ from tests.executors.obshell_bench import ObshellBench, bench_for, operation, st
 from tests.obshell_agent.agent import Answered, FakeAgent, Operation
 from tests.obshell_agent.dags import Step
 
-from obtask.executors.obshell.passwords import passwords_in
+from obtask.executors.obshell.login import passwords_in
 from obtask.model.attempt import Failed, Outcome, Succeeded
 
 CONFIG, JOIN, INIT = "/api/v1/obcluster/config", "/api/v1/agent/join", "/api/v1/ob/init"

@@ -15,11 +15,11 @@ from tests.local import LOCAL
 from tests.obshell_agent.agent import PASSWORD, Answered, Asked, FakeAgent
 from tests.obshell_agent.dags import Step
 
-from obtask.executors.connections import AgentConnection
+from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.obshell.answers import Answer
-from obtask.executors.obshell.client import Client
 from obtask.executors.obshell.dag import Dag, State, read_dag
-from obtask.executors.obshell.passwords import Session
+from obtask.executors.obshell.login import Session
+from obtask.executors.obshell.wire import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK and what it needs are not written for warnings as errors
 

@@ -10,7 +10,7 @@ from tests.executors.obshell_bench import STOP, AgentSecrets, ObshellBench, benc
 from tests.obshell_agent.agent import DAG_PATH, Answered, FakeAgent, Operation
 from tests.obshell_agent.dags import NO_MAINTENANCE, TENANT, Step
 
-from obtask.executors.connections import AgentConnection
+from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.obshell.search import is_another, tenant_of
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Lost, Running, Succeeded

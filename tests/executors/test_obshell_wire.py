@@ -19,12 +19,12 @@ from tests.obshell_agent.dags import Step
 
 from devcluster.certificates import Authority
 from devcluster.ports import free_port
-from obtask.executors.connections import AgentConnection
+from obtask.executors.connections.connection import AgentConnection
+from obtask.executors.connections.public_key import read_public_key
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
-from obtask.executors.obshell.client import LONGEST_ANSWER, Client
 from obtask.executors.obshell.dag import read_dag
-from obtask.executors.obshell.passwords import Session
-from obtask.executors.rsa import read_public_key
+from obtask.executors.obshell.login import Session
+from obtask.executors.obshell.wire import LONGEST_ANSWER, Client
 from obtask.masking.body import masked, secrets_of
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason

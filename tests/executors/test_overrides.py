@@ -19,14 +19,14 @@ from tests.local import LOCAL
 from tests.obshell_agent.agent import FakeAgent
 
 from devcluster.certificates import Authority
-from obtask.executors.connections import AgentConnection, Connection
-from obtask.executors.credentials import agent_connection, http_secret, sql_connection
-from obtask.executors.hosts import HostPolicy
-from obtask.executors.obshell.client import Client
-from obtask.executors.obshell.passwords import Session
-from obtask.executors.obshell.speech import Speech, Tools
-from obtask.executors.obshell.transcript import Transcript
-from obtask.executors.overrides import agent_target, sql_target
+from obtask.executors.connections.connection import AgentConnection, Connection
+from obtask.executors.connections.credentials import agent_connection, http_secret, sql_connection
+from obtask.executors.connections.overrides import agent_target, sql_target
+from obtask.executors.network.lookup import HostPolicy
+from obtask.executors.obshell.login import Session
+from obtask.executors.obshell.target import Speech, Tools
+from obtask.executors.obshell.wire import Client
+from obtask.executors.obshell.words import Transcript
 from obtask.executors.sql.work import SqlWork
 from obtask.model.actions import AgentRef, ConnectionRef
 from obtask.model.attempt import Failed, Succeeded

@@ -8,7 +8,7 @@ from typing import Any
 from tests.executors.attempts import until
 from tests.executors.workplace import Body, Workplace
 
-from obtask.executors.resource.forward import UNCHANGED
+from obtask.executors.resource.change import UNCHANGED
 from obtask.model.attempt import Attempt, Failed, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import FailureReason

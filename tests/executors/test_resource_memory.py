@@ -13,12 +13,12 @@ from tests.executors.workplace import patch
 from tests.unit.builders import START
 
 from obtask.executors.inprocess import Course
-from obtask.executors.large_answers import SMALL_BYTES
-from obtask.executors.resource.conversation import Conversation
-from obtask.executors.resource.forward import change
-from obtask.executors.resource.target import Target
+from obtask.executors.network.large_answers import SMALL_BYTES
+from obtask.executors.resource.change import change
+from obtask.executors.resource.objects import Target
+from obtask.executors.resource.target import Conversation
 from obtask.executors.resource.until import until_holds
-from obtask.executors.waiting import Judge
+from obtask.executors.until import Judge
 from obtask.kube.discovery import Served
 from obtask.kube.impersonation import Answer, Change, ServiceAccount
 from obtask.logs.text import AttemptLog

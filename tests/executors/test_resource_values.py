@@ -9,9 +9,9 @@ from tests.executors.attempts import attempt
 from tests.executors.workplace import apply, config_map, patch
 
 from obtask.executors.resource.kept import Kept, own_fields, read, text_of
-from obtask.executors.resource.refusals import failed
+from obtask.executors.resource.objects import Named, field_manager, named, secrets_in
 from obtask.executors.resource.seen import shown
-from obtask.executors.resource.target import Named, field_manager, named, secrets_in
+from obtask.executors.resource.words import failed
 from obtask.kube.api import Refusal
 from obtask.kube.impersonation import ServiceAccount
 from obtask.model.kubernetes_actions import ResourceAction

@@ -8,7 +8,7 @@ from tests.executors.attempts import attempt, bench, sql, until
 
 from obtask.executors.base import Log
 from obtask.executors.inprocess import Course
-from obtask.executors.recorded import Records
+from obtask.executors.records import Records
 from obtask.executors.resumable import Resumable
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running, Succeeded
 from obtask.model.status import FailureReason

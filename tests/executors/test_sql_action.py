@@ -9,7 +9,7 @@ from tests.executors.attempts import Secrets, alone, attempt, bench, evaluated, 
 from tests.executors.seekdb import ask, sql_bench
 from tests.local import LOCAL
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session
 from obtask.executors.sql.work import SqlWork

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymysql.converters import escape_item
 
-from obtask.executors.sql.binding import bind
+from obtask.executors.sql.statements import bind
 from obtask.masking.secrets import masked
 from obtask.masking.sql import masked_statement, secrets_in, without_echo
 from obtask.masking.words import MASK

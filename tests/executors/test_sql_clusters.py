@@ -9,7 +9,7 @@ from tests.executors.scripted_server import NOTHING, Answer, Script, scripted_se
 from tests.executors.seekdb import sql_bench
 
 from devcluster.ports import free_port
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
 

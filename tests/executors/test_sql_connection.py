@@ -13,7 +13,7 @@ from tests.local import LOCAL
 
 from devcluster.certificates import Authority
 from devcluster.ports import free_port
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Fault, FaultKind
 from obtask.executors.sql.session import connect
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded

@@ -4,8 +4,8 @@ import pytest
 from tests.executors.attempts import Bench, attempt, sql
 from tests.executors.seekdb import sql_bench
 
-from obtask.executors.connections import Connection
-from obtask.executors.sql.hints import BIT, BOOLEAN, PASTED, WORD, comments_alone, of_failure
+from obtask.executors.connections.connection import Connection
+from obtask.executors.sql.words import BIT, BOOLEAN, PASTED, WORD, comments_alone, of_failure
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.limits import MESSAGE_CHARACTERS
 from obtask.model.status import FailureReason

@@ -10,7 +10,7 @@ from tests.support.hostile.mysql import SERVERS
 from tests.support.hostile.targets import running
 from tests.support.strain import strain
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
 

@@ -3,8 +3,8 @@
 import pytest
 from tests.executors.attempts import SECRET_NAME, Secrets, alone, attempt, bench, evaluated, sql, wall_clock
 
-from obtask.executors.connections import Connection
-from obtask.executors.hosts import HostPolicy
+from obtask.executors.connections.connection import Connection
+from obtask.executors.network.lookup import HostPolicy
 from obtask.executors.sql.work import SqlWork
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
 from obtask.model.status import FailureReason

@@ -7,10 +7,10 @@ import pytest
 from tests.executors.attempts import attempt, sql
 from tests.executors.seekdb import ask, sql_bench
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Fault, FaultKind, Result
-from obtask.executors.sql.binding import bind
 from obtask.executors.sql.session import Session
+from obtask.executors.sql.statements import bind
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.constraints import Scalar
 from obtask.model.status import FailureReason

@@ -19,7 +19,7 @@ from tests.local import LOCAL
 from tests.support.hostile.mysql import CAPABILITIES, CLIENT_SSL, OK, PLUGIN_AUTH, SALT, greeting, packet
 
 from devcluster.certificates import Authority
-from obtask.executors.connections import Connection, Tls
+from obtask.executors.connections.connection import Connection, Tls
 from obtask.executors.sql.answers import Fault
 from obtask.executors.sql.session import Session, connect
 

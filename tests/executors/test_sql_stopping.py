@@ -5,7 +5,7 @@ import re
 from tests.executors.attempts import attempt, sql
 from tests.executors.seekdb import ask, busy_with, running_statements, sql_bench
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.session import Session
 from obtask.model.attempt import Failed, Running, Succeeded
 from obtask.model.status import FailureReason

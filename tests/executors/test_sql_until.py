@@ -7,7 +7,7 @@ import pytest
 from tests.executors.attempts import attempt, sql, until
 from tests.executors.seekdb import sql_bench
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session
 from obtask.model.attempt import Failed, Succeeded

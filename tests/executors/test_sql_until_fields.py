@@ -6,7 +6,7 @@ import pytest
 from tests.executors.attempts import attempt, sql
 from tests.executors.seekdb import ask, sql_bench
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.session import Session
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason

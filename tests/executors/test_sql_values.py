@@ -10,7 +10,7 @@ from tests.executors.attempts import Bench, attempt, sql, wall_clock
 from tests.executors.scripted_server import Answer, Script, scripted_server
 from tests.executors.seekdb import sql_bench
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Fault, Result
 from obtask.executors.sql.results import counted, shown, variables
 from obtask.executors.sql.session import Session

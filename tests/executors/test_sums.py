@@ -10,7 +10,7 @@ from tests.executors.website import http, http_bench, website
 from tests.local import LOCAL
 from tests.support.strain import strain
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.executors.sql.work import SqlWork
 from obtask.rules.expressions import Vocabulary

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.executors.attempts import START, PlainLog, SetClock, attempt
 
-from obtask.executors.wait import Wait
+from obtask.executors.wait.executor import Wait
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, Failed, Running, Succeeded
 from obtask.model.status import FailureReason

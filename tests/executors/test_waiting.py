@@ -7,7 +7,7 @@ import pytest
 from tests.executors.attempts import Evaluated
 
 from obtask.executors.inprocess import Course
-from obtask.executors.waiting import Arrived, Judge, NotYet, pauses, tell
+from obtask.executors.until import Arrived, Judge, NotYet, pauses, tell
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
 from obtask.model.until import Until

@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.executors.attempts import Bench, alone, attempt, bench, evaluated, wall_clock
 from tests.local import LOCAL
 
-from obtask.executors.connections import HttpSecret
+from obtask.executors.connections.connection import HttpSecret
 from obtask.executors.evaluation.evaluator import Expressions
 from obtask.executors.http.work import HttpWork
 from obtask.hosts import HostPolicy, read_entry

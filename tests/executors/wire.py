@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from obtask.executors.connections import Connection
+from obtask.executors.connections.connection import Connection
 
 CLIENT_SSL = 0x0800
 GREETING = (

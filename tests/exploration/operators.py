@@ -17,7 +17,7 @@ from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
 from obtask.engine.reconcile import Engine
 from obtask.executors.base import Executor, Log
-from obtask.executors.wait import Wait
+from obtask.executors.wait.executor import Wait
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Leases

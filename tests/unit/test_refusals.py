@@ -3,8 +3,8 @@
 import pytest
 
 from obtask.executors.job.ending import creation_refused
-from obtask.executors.job.waiting import no_pod_hold
-from obtask.executors.resource.refusals import failed
+from obtask.executors.job.words import no_pod_hold
+from obtask.executors.resource.words import failed
 from obtask.kube.api import Refusal
 from obtask.kube.refusals import Cause, explained, finding
 from obtask.model.attempt import Failed

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from obtask.executors.base import Log
 from obtask.executors.inprocess import InProcess
-from obtask.executors.recorded import Records
+from obtask.executors.records import Records
 from obtask.model.attempt import Attempt, AttemptId, Lost, Running, Seen
 
 

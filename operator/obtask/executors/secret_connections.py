@@ -6,8 +6,8 @@ from functools import partial
 from typing import TypeVar
 
 from obtask import names
-from obtask.executors.connections import AgentConnection, Connection, HttpSecret
-from obtask.executors.credentials import Data, agent_connection, http_secret, secret_value, sql_connection
+from obtask.executors.connections.connection import AgentConnection, Connection, HttpSecret
+from obtask.executors.connections.credentials import Data, agent_connection, http_secret, secret_value, sql_connection
 from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.objects import Objects
 from obtask.kube.refusals import explained

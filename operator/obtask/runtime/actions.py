@@ -8,22 +8,22 @@ from datetime import datetime
 
 from obtask.executors.base import Executor
 from obtask.executors.evaluation.evaluator import Evaluator
-from obtask.executors.hosts import LOOKUP_THREADS, Reach
 from obtask.executors.http.work import HttpWork
 from obtask.executors.inprocess import InProcess
-from obtask.executors.job.course import Tools as JobTools
 from obtask.executors.job.executor import JobExecutor
 from obtask.executors.job.secrets import PodSecrets
-from obtask.executors.large_answers import LargeAnswers
-from obtask.executors.obshell.client import Client
+from obtask.executors.job.work import Tools as JobTools
+from obtask.executors.network.large_answers import LargeAnswers
+from obtask.executors.network.lookup import LOOKUP_THREADS, Reach
 from obtask.executors.obshell.executor import Obshell
-from obtask.executors.obshell.speech import Tools
-from obtask.executors.recorded import Records
+from obtask.executors.obshell.target import Tools
+from obtask.executors.obshell.wire import Client
+from obtask.executors.records import Records
 from obtask.executors.resource.work import ResourceWork
 from obtask.executors.resumable import Resumable
 from obtask.executors.secret_connections import SecretConnections
 from obtask.executors.sql.work import SqlWork
-from obtask.executors.wait import Wait
+from obtask.executors.wait.executor import Wait
 from obtask.kube.client import Api
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation

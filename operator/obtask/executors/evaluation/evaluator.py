@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from obtask.executors.evaluation.limits import LENGTH, OUT_OF_MEMORY, PROCESSES, TOO_DEEP, TOO_LARGE, TOO_LONG, WALL_SECONDS
+from obtask.executors.evaluation.pipe import LENGTH, OUT_OF_MEMORY, PROCESSES, TOO_DEEP, TOO_LARGE, TOO_LONG, WALL_SECONDS
 from obtask.model.actions import Action
 from obtask.model.actions import expressions as texts_of
 from obtask.model.attempt import Failed

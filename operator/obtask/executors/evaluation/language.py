@@ -17,7 +17,7 @@ from cel_expr_python.ext.ext_optional import ExtOptional
 from cel_expr_python.ext.ext_strings import ExtStrings
 
 from obtask.executors.evaluation.functions import extension
-from obtask.executors.evaluation.limits import ELEMENTS
+from obtask.executors.evaluation.pipe import ELEMENTS
 from obtask.rules.expressions import ExpressionFault, FaultKind, Gives, Vocabulary
 
 # A program takes up to 0.5 MiB. A condition that is waited for is compiled once; a few tasks at once are waited for.

@@ -10,7 +10,7 @@ import sys
 from typing import BinaryIO
 
 from obtask.executors.evaluation.language import fault, holds, shown
-from obtask.executors.evaluation.limits import CPU_SECONDS, FILES, LENGTH, LONGEST_TEXT, MEBIBYTES, NICENESS, OUT_OF_MEMORY, TOO_DEEP
+from obtask.executors.evaluation.pipe import CPU_SECONDS, FILES, LENGTH, LONGEST_TEXT, MEBIBYTES, NICENESS, OUT_OF_MEMORY, TOO_DEEP
 from obtask.rules.expressions import ExpressionFault, Gives, Vocabulary
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
-from obtask.executors.connections import HttpSecret, HttpSecretSource
-from obtask.executors.secret_body import SecretBody, secret_body
+from obtask.executors.connections.body import SecretBody, secret_body
+from obtask.executors.connections.connection import HttpSecret, HttpSecretSource
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line

@@ -10,18 +10,18 @@ from functools import partial
 from yarl import URL
 
 from obtask.executors.base import Log
-from obtask.executors.connections import HttpSecretSource
+from obtask.executors.connections.connection import HttpSecretSource
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
-from obtask.executors.hosts import HostPolicy, share_of
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
-from obtask.executors.http.exchange import Exchange
 from obtask.executors.http.host_header import host_header_refusal
 from obtask.executors.http.requests import OWN_HEADERS, Request, identity_headers, parsed, request
 from obtask.executors.http.secret_headers import PLAIN_WARNING, secret_headers
+from obtask.executors.http.target import Exchange
 from obtask.executors.inprocess import Course
-from obtask.executors.large_answers import LargeAnswers
-from obtask.executors.outbound import close_session, open_session
-from obtask.executors.waiting import Arrived, Judge, pauses, short, tell
+from obtask.executors.network.large_answers import LargeAnswers
+from obtask.executors.network.lookup import HostPolicy, share_of
+from obtask.executors.network.sessions import close_session, open_session
+from obtask.executors.until import Arrived, Judge, pauses, short, tell
 from obtask.masking import http as redaction
 from obtask.masking.body import secrets_of
 from obtask.masking.words import SHORT

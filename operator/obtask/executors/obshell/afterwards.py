@@ -8,7 +8,7 @@ from obtask.executors.obshell.context import LOOK_SECONDS, Context, context_of
 from obtask.executors.obshell.dag import Dag, Operator, State
 from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.misses import Miss
-from obtask.executors.obshell.speech import Tools
+from obtask.executors.obshell.target import Tools
 from obtask.model.attempt import Attempt, AttemptId, Failed
 
 PAUSES_SECONDS = (5.0, 10.0, 20.0, 40.0, 60.0)

@@ -8,14 +8,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from obtask.executors.base import Log
-from obtask.executors.obshell.allowance import Allowance
+from obtask.executors.connections.body import SecretBody, secret_body, shown_body
 from obtask.executors.obshell.dag import Dag
+from obtask.executors.obshell.deadline import Allowance
+from obtask.executors.obshell.login import passwords_in
 from obtask.executors.obshell.marks import mark_of
-from obtask.executors.obshell.passwords import passwords_in
 from obtask.executors.obshell.purpose import Purpose, purpose_of
-from obtask.executors.obshell.speech import Speech, Tools, shortened
-from obtask.executors.obshell.transcript import Transcript
-from obtask.executors.secret_body import SecretBody, secret_body, shown_body
+from obtask.executors.obshell.target import Speech, Tools, shortened
+from obtask.executors.obshell.words import Transcript
 from obtask.masking.body import masked, secrets_of
 from obtask.masking.words import is_obshell_secret_name
 from obtask.model.actions import ObshellAction

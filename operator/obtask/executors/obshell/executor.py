@@ -10,8 +10,8 @@ from obtask.executors.obshell.afterwards import Afterwards
 from obtask.executors.obshell.context import context_of
 from obtask.executors.obshell.dag import Dag
 from obtask.executors.obshell.marks import is_same
-from obtask.executors.obshell.run import Run
-from obtask.executors.obshell.speech import Tools
+from obtask.executors.obshell.target import Tools
+from obtask.executors.obshell.work import Run
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
 
 

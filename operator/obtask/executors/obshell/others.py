@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from obtask.executors.obshell.context import Context
 from obtask.executors.obshell.dag import MOST_SUB_DAGS, Dag, State, agent_of
-from obtask.executors.obshell.transcript import Transcript
+from obtask.executors.obshell.words import Transcript
 
 MOST_LOOKED_AT = 8
 SHOWN = 3

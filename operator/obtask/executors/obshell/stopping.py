@@ -5,8 +5,8 @@ import asyncio
 from obtask.executors.obshell import others
 from obtask.executors.obshell.context import Context
 from obtask.executors.obshell.dag import Dag, Operator, State
+from obtask.executors.obshell.ending import judge, what_is_left
 from obtask.executors.obshell.marks import is_same
-from obtask.executors.obshell.verdict import judge, what_is_left
 from obtask.model.attempt import Outcome
 from obtask.model.status import FailureReason
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from obtask.executors.resource import kept
-from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.keeping import Keeping, lost
 from obtask.executors.resource.kept import Kept
+from obtask.executors.resource.objects import Target, field_manager, identity_of
 from obtask.executors.resource.seen import version_of
-from obtask.executors.resource.target import Target, field_manager, identity_of
+from obtask.executors.resource.target import Conversation
 from obtask.executors.resource.until import until_gone
 from obtask.kube.api import Json, Refusal
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed

@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import partial
 
 from obtask.executors.resource import kept
-from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.kept import Kept
-from obtask.executors.resource.target import Target, identity_of
+from obtask.executors.resource.objects import Target, identity_of
+from obtask.executors.resource.target import Conversation
 from obtask.kube.api import Json, Refusal
 from obtask.kube.objects import Objects
 from obtask.kube.refusals import explained, finding

@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from obtask import names
-from obtask.executors.resource.target import Target
+from obtask.executors.resource.objects import Target
 from obtask.kube.api import Json
 from obtask.model.attempt import Attempt
 from obtask.rules.ownership import is_owned, owner_reference, subtask_annotations, task_labels

@@ -1,112 +1,209 @@
-"""Owns which object an action is about, and what in the action is a secret. Pure."""
+"""Owns what an attempt says to the API server as its service account: asking again while nobody answers, warnings, following an object."""
 
-import base64
-import binascii
-import hashlib
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import TypeVar
 
-from obtask.kube.api import Json, path_of
-from obtask.kube.discovery import Served
-from obtask.model.attempt import Attempt
-from obtask.model.kubernetes_actions import ResourceAction
+from obtask.executors.base import Log
+from obtask.executors.inprocess import Course
+from obtask.executors.network.large_answers import SMALL_BYTES
+from obtask.executors.resource.objects import Named, Target
+from obtask.executors.resource.words import FORBIDDEN, GONE, INTERNAL_ERROR, NOT_FOUND, failed
+from obtask.executors.until import pauses
+from obtask.kube.api import BadName, Busy, Json, Refusal, Unavailable
+from obtask.kube.discovery import Discovery, Served, is_about_kind
+from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
+from obtask.model.attempt import Failed
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
+from obtask.shares import Slots
 
-LONGEST_MANAGER = 128
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 8.0
+ASK_AGAIN_SECONDS = 15.0
+SHOWN_TROUBLE = 300
+KIND_PAUSES = (0.25, 0.5, 1.0, 1.5, 1.75)
 
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """An object as an action names it; without a namespace it is in the task's, if its kind has namespaces."""
-
-    api_version: str
-    kind: str
-    name: str
-    namespace: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An object in the API server, whether it is there or not."""
-
-    served: Served
-    namespace: str | None
-    name: str
-
-    @property
-    def collection(self) -> str:
-        """The path of its neighbours."""
-        return self.served.collection(self.namespace)
-
-    @property
-    def path(self) -> str:
-        """Its own path."""
-        return self.collection + path_of(self.name)
-
-    @property
-    def status_path(self) -> str:
-        """The path of its status, if that is changed apart."""
-        return self.path + path_of("status")
-
-    @property
-    def identity(self) -> tuple[str, str, str | None, str]:
-        """API version, kind, namespace and name."""
-        return self.served.api_version, self.served.kind, self.namespace, self.name
-
-    @property
-    def is_secret(self) -> bool:
-        """Whether nothing of its content may be shown."""
-        return (self.served.api_version, self.served.kind) == ("v1", "Secret")
-
-    def __str__(self) -> str:
-        place = f' in namespace "{self.namespace}"' if self.namespace else ""
-        return f'{self.served.kind} "{self.name}"{place}'
+_T = TypeVar("_T")
 
 
-def identity_of(body: Json) -> tuple[object, object, object, object]:
-    """Return which object a body says it is, to compare with ``Target.identity``."""
-    meta = body.get("metadata") or {}
-    return body.get("apiVersion"), body.get("kind"), meta.get("namespace"), meta.get("name")
+class Conversation:
+    """One attempt's requests. None of them is lost to an API server that is away for a while: the deadline is the caller's business."""
+
+    def __init__(
+        self,
+        account: ServiceAccount,
+        impersonation: Impersonation,
+        discovery: Discovery,
+        *,
+        log: Log,
+        report: Course,
+        confirmed: Callable[[], Awaitable[None]],
+        sleep: Callable[[float], Awaitable[None]],
+        watch_seconds: int,
+        rooms: Slots,
+    ) -> None:
+        self.account = account
+        self.log = log
+        self.report = report
+        self._impersonation = impersonation
+        self._discovery = discovery
+        self._confirmed = confirmed
+        self._sleep = report.pausing(sleep)
+        self._sleep_in_place = sleep
+        self._rooms = rooms
+        self._has_room = False
+        self._watch_seconds = watch_seconds
+        self.kind_is_gone = False  # what is known of where the object is does not hold any more: find it again
+
+    @asynccontextmanager
+    async def room(self) -> AsyncGenerator[None]:
+        """Hold one of the few rooms for objects, which may have megabytes, as long as the block lasts.
+
+        Whoever has one gives its slot to nobody: those who have slots may wait for the room.
+        """
+        async with self._rooms.of(self.account.namespace):
+            self._has_room = True
+            try:
+                yield
+            finally:
+                self._has_room = False
+
+    async def find(self, wanted: Named, namespace: str) -> Target | Failed:
+        """Return where the object is; the kind may be one that the API server does not have, or does not have yet."""
+        self.kind_is_gone = False
+        served = await self._served(wanted)
+        if isinstance(served, Refusal):
+            return self.failed(served)
+        target = Target(served, (wanted.namespace or namespace) if served.namespaced else None, wanted.name)
+        try:
+            _ = target.path
+        except BadName as error:
+            return Failed(FailureReason.NOT_FOUND, str(error))
+        return target
+
+    async def _served(self, wanted: Named) -> Served | Refusal:
+        """Ask for some seconds: whoever has just made the CRD expects the kind to be there."""
+        told = False
+        for pause in (*KIND_PAUSES, None):
+            served = await self.persist(lambda: self._discovery.find(wanted.api_version, wanted.kind))
+            if pause is None or not isinstance(served, Refusal) or not served.missing:
+                break
+            if not told:
+                self.log.write(f"{served.message} yet: asking again for {sum(KIND_PAUSES):g} s")
+                told = True
+            await self._sleep(pause)
+        return served
+
+    def _note(self, answer: object, served: Served) -> None:
+        if isinstance(answer, Refusal) and is_about_kind(answer):
+            self._discovery.forget(served)
+            self.kind_is_gone = True
+
+    async def read(self, target: Target) -> Json | Refusal:
+        """Return the object as it is now."""
+        answer = await self.persist(lambda: self._impersonation.send(self.account, "GET", target.path))
+        self._note(answer, target.served)
+        self.is_large = not isinstance(answer, Refusal) and answer.octets > SMALL_BYTES
+        return answer if isinstance(answer, Refusal) else _meant(target, answer.body)
+
+    async def write(
+        self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None, content_type: str | None = None
+    ) -> Answer | Refusal:
+        """Send a change, which must be harmless when it is sent twice; what the server warns of goes into the log."""
+
+        async def once() -> Answer | Refusal:
+            await self._confirmed()
+            before, self.report.touched = self.report.touched, True
+            answer = await self._impersonation.send(self.account, method, path, query=query, body=body, content_type=content_type)
+            if isinstance(answer, Refusal) and answer.status < INTERNAL_ERROR:
+                self.report.touched = before  # what was sent earlier, and never answered, may have arrived
+            return answer
+
+        answer = await self.persist(once)
+        for warning in () if isinstance(answer, Refusal) else answer.warnings:
+            self.log.write(f"the API server warns: {warning}")
+        return answer
+
+    async def persist(self, request: Callable[[], Awaitable[_T]]) -> _T:
+        """Return the answer to a request; asks again while there is none."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await request()
+            except Unavailable as error:
+                self._say_unavailable(error)
+            await (self._sleep_in_place if self._has_room else self._sleep)(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def follow(self, target: Target, longest: float | None = None) -> AsyncGenerator[Json | Refusal]:
+        """Yield the object as it is, then at each change; a Refusal is the last thing, ``missing`` if the object is gone.
+
+        What cannot be watched is read again after pauses that grow up to ``longest`` seconds.
+        Nothing is kept of an object while the next change is waited for: it may have megabytes, and thousands may wait.
+        """
+        too_old = ""
+        unwatched = pauses(min(ASK_AGAIN_SECONDS, longest or ASK_AGAIN_SECONDS), longest)
+        while True:
+            async with self.room():
+                live = await self.read(target)
+                yield live
+                if isinstance(live, Refusal):
+                    return
+                version = live["metadata"]["resourceVersion"]
+                del live
+            # What waits for a change holds no slot, and only so many hold a connection to the API server: the others ask again.
+            async with self.report.resting() as connected:
+                if connected:
+                    async with aclosing(self._changes(target, None if version == too_old else version)) as changes:
+                        async for change in changes:
+                            if isinstance(change, Refusal) and change.status not in {FORBIDDEN, NOT_FOUND}:
+                                too_old = version if change.status == GONE else too_old
+                                break
+                            if change is None:
+                                async with self.room():
+                                    yield (change := await self.read(target))
+                            else:
+                                yield change
+                            if isinstance(change, Refusal):
+                                return
+                            del change
+                            await self.report.turn()
+            await self._sleep(FIRST_PAUSE_SECONDS if connected else next(unwatched))
+
+    def failed(self, refusal: Refusal, target: Target | None = None) -> Failed:
+        """Return a refusal, of a request about this object, as the end of an attempt."""
+        return failed(refusal, about_secret=target is not None and target.is_secret)
+
+    async def _changes(self, target: Target, version: str | None) -> AsyncGenerator[Json | Refusal | None]:
+        """Yield what becomes of the object; None of one that is large: it is read where there is room for it."""
+        watch = self._impersonation.watch(self.account, target.collection, target.name, version=version, seconds=self._watch_seconds)
+        try:
+            async with aclosing(watch) as changes:
+                async for change in changes:
+                    if isinstance(change, Refusal):
+                        yield change
+                    elif change.kind == "DELETED":
+                        yield Refusal(NOT_FOUND, "NotFound", f"{target} was deleted")
+                    elif change.kind in {"ADDED", "MODIFIED"} and change.octets > SMALL_BYTES:
+                        del change
+                        yield None
+                        continue
+                    elif change.kind in {"ADDED", "MODIFIED"}:
+                        yield _meant(target, change.body)
+                    del change
+        except Unavailable as error:
+            self._say_unavailable(error)
+
+    def _say_unavailable(self, error: Unavailable) -> None:
+        what = "wants to be asked later" if isinstance(error, Busy) else "does not answer"
+        text = one_line(f"the API server {what}, trying again: {error}", SHOWN_TROUBLE)
+        self.log.write(text)
+        self.report(text)
 
 
-def named(action: ResourceAction) -> Named:
-    """Return the object that an action changes; raises ValueError for one that only puts back."""
-    if action.patch is not None:
-        return Named(action.patch.api_version, action.patch.kind, action.patch.name)
-    if action.apply is None:
-        raise ValueError("the action names no object")
-    meta = action.apply["metadata"]
-    return Named(action.apply["apiVersion"], action.apply["kind"], meta["name"], meta.get("namespace"))
-
-
-def field_manager(attempt: Attempt) -> str:
-    """Return the name under which the API server notes who set which field.
-
-    One for each subtask, and the same in both directions: what a step applied and its rollback leaves out goes; what another
-    step applied to the same object stays.
-    """
-    of = attempt.id
-    place = of.step if of.step == of.subtask else f"{of.step}/{of.subtask}"
-    full = f"obtask/{attempt.namespace}/{attempt.task}/{place}"
-    return full if len(full) <= LONGEST_MANAGER else f"obtask/{hashlib.sha256(full.encode()).hexdigest()}"
-
-
-def secrets_in(action: ResourceAction) -> list[str]:
-    """Return the values of a Secret that an action writes, as they are and as they are encoded."""
-    if not action.changes_secret:
-        return []
-    body: Json = action.apply or (action.patch.patch if action.patch else {})
-    plain = [value for value in _values(body.get("stringData")) if value]
-    encoded = [value for value in _values(body.get("data")) if value]
-    return [*plain, *encoded, *filter(None, map(_decoded, encoded))]
-
-
-def _values(entries: Any) -> list[str]:
-    scalars = (str, int, float)  # numbers are a mistake, and a secret all the same
-    return [str(value) for value in entries.values() if isinstance(value, scalars)] if isinstance(entries, dict) else []
-
-
-def _decoded(value: str) -> str:
-    try:
-        return base64.b64decode(value).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""
+def _meant(target: Target, body: Json) -> Json | Refusal:
+    """Refuse an object of another kind than was asked for: a Secret must not be shown or kept as if it were none."""
+    if body.get("kind") == target.served.kind:
+        return body
+    return Refusal(FORBIDDEN, "Forbidden", f"the API server answered with another kind of object than {target.served.kind}")

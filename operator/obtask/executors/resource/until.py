@@ -4,10 +4,10 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from obtask import names
-from obtask.executors.resource.conversation import Conversation
+from obtask.executors.resource.objects import Target
 from obtask.executors.resource.seen import shown, version_of
-from obtask.executors.resource.target import Target
-from obtask.executors.waiting import Arrived, Judge, short, tell
+from obtask.executors.resource.target import Conversation
+from obtask.executors.until import Arrived, Judge, short, tell
 from obtask.kube.api import Json, Refusal
 from obtask.model.attempt import Failed
 from obtask.model.kubernetes_actions import ResourceUntil

@@ -7,12 +7,12 @@ from obtask.executors.base import Log
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.inprocess import Course
 from obtask.executors.resource.backward import restore
-from obtask.executors.resource.conversation import Conversation
-from obtask.executors.resource.forward import change
+from obtask.executors.resource.change import change
 from obtask.executors.resource.keeping import Keeping, Record
-from obtask.executors.resource.target import Target, named, secrets_in
+from obtask.executors.resource.objects import Target, named, secrets_in
+from obtask.executors.resource.target import Conversation
 from obtask.executors.resource.until import until_holds
-from obtask.executors.waiting import Judge
+from obtask.executors.until import Judge
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation, ServiceAccount
 from obtask.kube.objects import Objects

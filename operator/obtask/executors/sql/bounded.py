@@ -14,7 +14,7 @@ from pymysql import err
 from pymysql.constants import CR
 from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
-from obtask.executors.large_answers import SMALL_BYTES, Share
+from obtask.executors.network.large_answers import SMALL_BYTES, Share
 
 MEBIBYTE = 1024 * 1024
 LONGEST_PACKET = 16 * MEBIBYTE

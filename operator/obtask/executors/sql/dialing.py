@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from obtask.executors.connections import Connection
-from obtask.executors.hosts import HostPolicy
-from obtask.executors.large_answers import Share
+from obtask.executors.connections.connection import Connection
+from obtask.executors.network.large_answers import Share
+from obtask.executors.network.lookup import HostPolicy
 from obtask.executors.sql.answers import Fault, FaultKind
 from obtask.executors.sql.session import Session, connect
 from obtask.executors.sql.wire import CONNECT_SECONDS

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from obtask.executors.connections import SqlSource
-from obtask.executors.overrides import sql_target
+from obtask.executors.connections.connection import SqlSource
+from obtask.executors.connections.overrides import sql_target
 from obtask.model.actions import ConnectionRef, SqlAction
 from obtask.model.attempt import Failed
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 from pymysql import err
 from pymysql.constants import CR
 
-from obtask.executors.connections import Connection, Tls
-from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused, reachable
-from obtask.executors.large_answers import LargeAnswers, Share
+from obtask.executors.connections.connection import Connection, Tls
+from obtask.executors.network.large_answers import LargeAnswers, Share
+from obtask.executors.network.lookup import ANYWHERE, HostPolicy, HostRefused, reachable
 from obtask.executors.sql.answers import Fault, FaultKind, Result
-from obtask.executors.sql.binding import literal_text
 from obtask.executors.sql.bounded import TooLong
 from obtask.executors.sql.login import NotGiven
+from obtask.executors.sql.statements import literal_text
 from obtask.executors.sql.wire import CONNECT_SECONDS, NoTls, Wire
 
 STOP_SECONDS = 5.0

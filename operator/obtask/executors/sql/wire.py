@@ -13,8 +13,8 @@ from pymysql.charset import charset_by_name
 from pymysql.constants import CLIENT, CR, SERVER_STATUS
 from pymysql.protocol import MysqlPacket
 
-from obtask.executors.connections import Connection, Tls
-from obtask.executors.large_answers import Share
+from obtask.executors.connections.connection import Connection, Tls
+from obtask.executors.network.large_answers import Share
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.bounded import CONTINUED, LONGEST_ERROR, MEBIBYTE, Bounded, TooLong
 from obtask.executors.sql.login import CACHING, NATIVE, Keeper, NotGiven

@@ -6,16 +6,16 @@ from dataclasses import replace
 from datetime import datetime
 
 from obtask.executors.base import Log
-from obtask.executors.connections import SqlSource
+from obtask.executors.connections.connection import SqlSource
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
-from obtask.executors.hosts import ANYWHERE, HostPolicy, share_of
 from obtask.executors.inprocess import Course
-from obtask.executors.large_answers import LargeAnswers
-from obtask.executors.sql import hints
+from obtask.executors.network.large_answers import LargeAnswers
+from obtask.executors.network.lookup import ANYWHERE, HostPolicy, share_of
+from obtask.executors.sql import words
 from obtask.executors.sql.answers import Fault, FaultKind, Result
-from obtask.executors.sql.conversation import Conversation
 from obtask.executors.sql.secret_args import secret_args
-from obtask.executors.waiting import Arrived, Judge, NotYet, pauses, short, tell, untold
+from obtask.executors.sql.target import Conversation
+from obtask.executors.until import Arrived, Judge, NotYet, pauses, short, tell, untold
 from obtask.masking.sql import masked_statement
 from obtask.model.actions import SqlAction, SqlUnless, SqlUntil
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
@@ -141,7 +141,7 @@ class _Run:
         done = await self._holds("unless.expect", unless.expect, answer)
         if isinstance(done, Failed):
             return done
-        hint = hints.of_expression(unless.expect, answer)
+        hint = words.of_expression(unless.expect, answer)
         if hint is not None and not done:
             self._log.write(f"unless.expect does not hold: {hint}")
         return Succeeded("already done") if done else None
@@ -155,7 +155,7 @@ class _Run:
             self._tell.touched = True
             answer = await self._ask(label, statement)
             if isinstance(answer, Fault) and not self._is_ignored(answer):
-                return hints.of_failure(statement, self._conversation.failed(label, answer))
+                return words.of_failure(statement, self._conversation.failed(label, answer))
             if isinstance(answer, Fault):
                 self._ignored.append(f"error {answer.code} of {label} counts as success")
                 self._log.write(f"{self._ignored[-1]}: it is in ignoreErrors")
@@ -172,7 +172,7 @@ class _Run:
             return met
         message = f"expect does not hold: {short(expression)}; saw {self._conversation.shown(last)}"
         failed = Failed(FailureReason.EXPECTATION_NOT_MET, self._conversation.clean(message))
-        return None if met else hints.with_hint(failed, hints.of_expression(expression, last))
+        return None if met else words.with_hint(failed, words.of_expression(expression, last))
 
     async def _until(self, until: SqlUntil) -> Outcome:
         self._log.write(f"waiting until {until.expect}: asking every {until.interval_seconds} s: {masked_statement(until.query)}")
@@ -206,13 +206,13 @@ class _Run:
             return self._conversation.failed("the query of until", answer, asking=True)
         seen = self._conversation.clean(self._conversation.shown(answer))
         found = await self._judge.look(until, await self._conversation.variables(answer), seen)
-        hint = hints.of_expression(until.expect, answer)
+        hint = words.of_expression(until.expect, answer)
         match found:
             case Arrived():
                 return Succeeded(f"{self._done()}; {seen}")
             case Failed():
                 failed = replace(found, message=self._conversation.clean(found.message))
-                return hints.with_hint(failed, hint or hints.of_fault(failed.message, answer))
+                return words.with_hint(failed, hint or words.of_fault(failed.message, answer))
             case NotYet(note=note, text=told):
                 # rows[0] of no rows: nothing is there yet, which needs no explanation
                 notes = "; ".join(filter(None, (note if answer.total else None, hint)))
@@ -237,7 +237,7 @@ class _Run:
         if not isinstance(answer, ExpressionFault):
             return answer
         failed = untold(field, answer, expression, self._conversation.shown(result))
-        return hints.with_hint(replace(failed, message=self._conversation.clean(failed.message)), hints.of_fault(failed.message, result))
+        return words.with_hint(replace(failed, message=self._conversation.clean(failed.message)), words.of_fault(failed.message, result))
 
     def _done(self) -> str:
         return "; ".join([_counted(self._action.statements), *self._ignored])
@@ -263,5 +263,5 @@ def _label(field: str, statements: int) -> str:
 
 def _counted(statements: list[str]) -> str:
     count = "1 statement" if len(statements) == 1 else f"{len(statements)} statements"
-    nothing = hints.comments_alone(statements)
+    nothing = words.comments_alone(statements)
     return f"{count}; {nothing}" if nothing else count

@@ -7,8 +7,8 @@ too, since somebody else may listen there. The user may be any: only a hash leav
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from obtask.executors.connections import AgentConnection, Connection
-from obtask.executors.credentials import AGENT_URL, HOSTS_KEY
+from obtask.executors.connections.connection import AgentConnection, Connection
+from obtask.executors.connections.credentials import AGENT_URL, HOSTS_KEY
 from obtask.hosts import Entry, listed, same_host, usual_form
 from obtask.model.actions import AgentRef, ConnectionRef
 from obtask.model.attempt import Failed

@@ -8,8 +8,8 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 
-from obtask.executors.connections import AgentConnection, Connection, HttpSecret, Tls
-from obtask.executors.rsa import read_public_key
+from obtask.executors.connections.connection import AgentConnection, Connection, HttpSecret, Tls
+from obtask.executors.connections.public_key import read_public_key
 from obtask.hosts import Entry, InvalidEntry, listed, read_entry, same_host
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line

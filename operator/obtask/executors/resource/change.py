@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from obtask.executors.resource.conversation import Conversation
 from obtask.executors.resource.keeping import Keeping
+from obtask.executors.resource.objects import Target, field_manager
 from obtask.executors.resource.seen import version_of
-from obtask.executors.resource.target import Target, field_manager
+from obtask.executors.resource.target import Conversation
 from obtask.kube.api import Json, Refusal
 from obtask.kube.client import MERGE_PATCH
 from obtask.kube.impersonation import APPLY, Answer

@@ -9,13 +9,13 @@ from datetime import datetime
 import aiohttp
 
 from obtask.executors.base import Log
-from obtask.executors.hosts import HostRefused
 from obtask.executors.http.answers import KEPT_BYTES, Answer, Refused, Unreached, status_line
 from obtask.executors.http.decoding import decoded, unpacked
 from obtask.executors.http.requests import Request, redirected
 from obtask.executors.inprocess import Course
-from obtask.executors.large_answers import SMALL_BYTES, Share
-from obtask.executors.outbound import CONNECT_SECONDS, Disconnected
+from obtask.executors.network.large_answers import SMALL_BYTES, Share
+from obtask.executors.network.lookup import HostRefused
+from obtask.executors.network.sessions import CONNECT_SECONDS, Disconnected
 from obtask.masking.body import without_json_secrets
 from obtask.masking.http import place, shown_headers, shown_url
 from obtask.masking.secrets import Secrets, masked, without_end

@@ -10,7 +10,7 @@ from collections import deque
 from aiohttp.client_exceptions import ClientPayloadError
 from aiohttp.client_proto import ResponseHandler
 
-from obtask.executors.large_answers import Share
+from obtask.executors.network.large_answers import Share
 
 FREE_BYTES = 16 * 1024  # what most answers have in all, parsed at once
 PIECE_BYTES = 16 * 1024

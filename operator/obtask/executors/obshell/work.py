@@ -4,22 +4,22 @@ import json
 from dataclasses import replace
 from datetime import datetime
 
+from obtask.executors.connections.body import SecretBody
 from obtask.executors.evaluation.evaluator import first_fault
 from obtask.executors.obshell import others
-from obtask.executors.obshell.allowance import LONGEST_POST_SECONDS
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind
 from obtask.executors.obshell.busy import Busy, InTheWay
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Operator, State, read_dag
+from obtask.executors.obshell.deadline import LONGEST_POST_SECONDS
+from obtask.executors.obshell.ending import judge, succeeded
+from obtask.executors.obshell.login import Session
 from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.misses import Miss
-from obtask.executors.obshell.passwords import Session
 from obtask.executors.obshell.search import EARLIER, Found, started_since
-from obtask.executors.obshell.speech import shortened
 from obtask.executors.obshell.stopping import give_up
 from obtask.executors.obshell.takeup import GONE_AFTER, Again, Begun, TakeUp
-from obtask.executors.obshell.verdict import judge, succeeded
-from obtask.executors.secret_body import SecretBody
+from obtask.executors.obshell.target import shortened
 from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
 from obtask.model.status import FailureReason

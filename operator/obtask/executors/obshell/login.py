@@ -20,7 +20,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from obtask.executors.connections import AgentConnection
+from obtask.executors.connections.connection import AgentConnection
 
 OCS_HEADER = "X-OCS-Header"
 AGENT_HEADER = "X-OCS-Agent-Header"

@@ -15,14 +15,14 @@ from urllib.parse import quote, urlencode
 import aiohttp
 from yarl import URL
 
-from obtask.executors.connections import AgentConnection
-from obtask.executors.hosts import ANYWHERE, HostPolicy, HostRefused, share_of
-from obtask.executors.large_answers import SMALL_BYTES, LargeAnswers
+from obtask.executors.connections.connection import AgentConnection
+from obtask.executors.connections.public_key import read_public_key
+from obtask.executors.network.large_answers import SMALL_BYTES, LargeAnswers
+from obtask.executors.network.lookup import ANYWHERE, HostPolicy, HostRefused, share_of
+from obtask.executors.network.sessions import Disconnected, open_session
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer, told
 from obtask.executors.obshell.encryption import seal
-from obtask.executors.obshell.passwords import Session, session_for
-from obtask.executors.outbound import Disconnected, open_session
-from obtask.executors.rsa import read_public_key
+from obtask.executors.obshell.login import Session, session_for
 
 LIFETIME_SECONDS = 60  # for how long a header is good, as the SDK has it
 CONNECT_SECONDS = 10.0

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from obtask.executors.hosts import HostPolicy, HostRefused, reachable
-from obtask.executors.large_answers import Share
-from obtask.executors.pacing import PacedHandler
+from obtask.executors.network.large_answers import Share
+from obtask.executors.network.lookup import HostPolicy, HostRefused, reachable
+from obtask.executors.network.paced import PacedHandler
 
 CONNECT_SECONDS = 10.0
 USER_AGENT = "obtask-operator"

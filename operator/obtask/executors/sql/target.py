@@ -5,17 +5,17 @@ from datetime import datetime
 from functools import partial
 
 from obtask.executors.base import Log
-from obtask.executors.connections import ConnectionSource
+from obtask.executors.connections.connection import ConnectionSource
+from obtask.executors.connections.overrides import sql_target
 from obtask.executors.evaluation.evaluator import Variables
-from obtask.executors.hosts import HostPolicy
-from obtask.executors.large_answers import Share
-from obtask.executors.overrides import sql_target
+from obtask.executors.network.large_answers import Share
+from obtask.executors.network.lookup import HostPolicy
 from obtask.executors.sql import results, session
 from obtask.executors.sql.answers import Fault, FaultKind, Result
-from obtask.executors.sql.binding import bind, literal_text
 from obtask.executors.sql.dialing import dial
-from obtask.executors.sql.hints import doubled_columns
 from obtask.executors.sql.identity import identify, program
+from obtask.executors.sql.statements import bind, literal_text
+from obtask.executors.sql.words import doubled_columns
 from obtask.executors.sql.zones import Zone, zone_of
 from obtask.masking import sql as redaction
 from obtask.masking.secrets import Parts, masked, without_end
