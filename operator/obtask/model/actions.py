@@ -1,6 +1,5 @@
 """Owns what a subtask can do: the actions of API.md section 2.1."""
 
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -21,6 +20,9 @@ from obtask.model.constraints import (
     Url,
     User,
 )
+from obtask.model.contract import HttpMethod as HttpMethod
+from obtask.model.contract import ObshellOperator as ObshellOperator
+from obtask.model.contract import WhenBusy as WhenBusy
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.until import PollingUntil, Until
 
@@ -140,20 +142,6 @@ class SqlAction(Value):
         return codes
 
 
-class HttpMethod(StrEnum):
-    """Methods of HTTP that a step may use."""
-
-    GET = "GET"
-    HEAD = "HEAD"
-    POST = "POST"
-    PUT = "PUT"
-    PATCH = "PATCH"
-    DELETE = "DELETE"
-
-
-SAFE_METHODS = frozenset({HttpMethod.GET, HttpMethod.HEAD})
-
-
 class HeaderFrom(Value):
     """A header whose value is a secret."""
 
@@ -198,19 +186,6 @@ class HttpAction(Value):
         default=None, description="CEL over status, headers and body of the answer; must hold. Default: the status is 2xx."
     )
     until: HttpUntil | None = Field(default=None, description="Must come true before the step's timeout.")
-
-
-class ObshellOperator(StrEnum):
-    """What obshell can do with a task of its own."""
-
-    ROLLBACK = "Rollback"
-
-
-class WhenBusy(StrEnum):
-    """What to do while obshell is busy with a task of its own."""
-
-    WAIT = "Wait"
-    FAIL = "Fail"
 
 
 class ObshellAction(Value):
@@ -288,7 +263,7 @@ def works_on_what_it_undoes(action: Action) -> bool:
 
 def only_looks(action: Action) -> bool:
     """Return whether an obshell action only asks: the obshell task that it follows is somebody else's."""
-    return isinstance(action, ObshellAction) and action.path is not None and action.method in SAFE_METHODS
+    return isinstance(action, ObshellAction) and action.path is not None and action.method.safe
 
 
 def kind(action: Action) -> str:

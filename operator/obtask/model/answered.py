@@ -1,17 +1,9 @@
 """Owns what the status says of commands: the last one, and those before it. API.md sections 3 and 5."""
 
-from enum import StrEnum
-
 from pydantic import Field
 
 from obtask.model.base import Line, Moment, Stored
-
-
-class ActionResult(StrEnum):
-    """What became of a command."""
-
-    ACCEPTED = "Accepted"
-    REJECTED = "Rejected"
+from obtask.model.contract import ActionResult as ActionResult
 
 
 class LastAction(Stored):

@@ -2,22 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, ValidationError
 
 from obtask import names
 from obtask.model.base import Line, Moment, Stored
-from obtask.model.status import Verb
+from obtask.model.contract import Option as Option
+from obtask.model.contract import Verb
 
 Short = Annotated[str, StringConstraints(max_length=63)]
-
-
-class Option(StrEnum):
-    """How a command is to be carried out (API.md section 5)."""
-
-    FRESH = "fresh"
 
 
 class Command(Stored):

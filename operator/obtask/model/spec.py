@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from obtask.model.actions import Action, ConnectionRef, HttpAction, ObshellAction, SqlAction, WaitAction, kind
 from obtask.model.base import Value
+from obtask.model.contract import Forbidden as Forbidden
+from obtask.model.contract import Interrupted as Interrupted
+from obtask.model.contract import Maintenance as Maintenance
+from obtask.model.contract import OnConflict as OnConflict
+from obtask.model.contract import TaskType as TaskType
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 
 DEFAULT_TIMEOUT_SECONDS = 3600
@@ -19,46 +23,6 @@ RESTORE_SECRET = "rollback.resource.restore is not possible for a Secret, becaus
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
 AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", min_length=1, max_length=253)]
 TargetName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-
-
-class TaskType(StrEnum):
-    """What a task belongs to: a cluster, or one host."""
-
-    CLUSTER = "Cluster"
-    LOCAL = "Local"
-
-
-class Maintenance(StrEnum):
-    """Which other tasks of the domain this one excludes (API.md section 4)."""
-
-    NONE = "None"
-    GLOBAL = "Global"
-    TENANT = "Tenant"
-    OBPROXY = "OBProxy"
-
-
-class OnConflict(StrEnum):
-    """What a task does when a conflicting one is in the way."""
-
-    QUEUE = "Queue"
-    REJECT = "Reject"
-
-
-class Forbidden(StrEnum):
-    """A command that a step takes away."""
-
-    RETRY = "Retry"
-    ROLLBACK = "Rollback"
-    SKIP = "Skip"
-    SKIP_STEP = "SkipStep"
-    CANCEL = "Cancel"
-
-
-class Interrupted(StrEnum):
-    """What to do with an attempt whose outcome nobody knows."""
-
-    FAIL = "Fail"
-    RERUN = "Rerun"
 
 
 class AutoRetry(Value):

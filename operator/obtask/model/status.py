@@ -1,6 +1,5 @@
 """Owns the status of an OBTask: what has happened so far. API.md section 3."""
 
-from enum import StrEnum
 from operator import not_
 from typing import Any
 
@@ -8,111 +7,18 @@ from pydantic import Field
 
 from obtask.model.answered import HandledCommand, LastAction
 from obtask.model.base import ConditionMessage, Line, Moment, Stored, Tail
+from obtask.model.contract import ConditionStatus as ConditionStatus
+from obtask.model.contract import Direction as Direction
+from obtask.model.contract import Left as Left
+from obtask.model.contract import Phase as Phase
+from obtask.model.contract import SubtaskPhase as SubtaskPhase
+from obtask.model.contract import Verb as Verb
 from obtask.model.limits import NONCE_DIGESTS
 from obtask.model.printable import printable, printable_lines
+from obtask.model.reasons import FailureReason as FailureReason
+from obtask.model.reasons import Reason as Reason
 
 LINES = "logTail"  # the only text of several lines
-
-
-class Phase(StrEnum):
-    """Where a task stands (API.md section 3.1)."""
-
-    PENDING = "Pending"
-    WAITING = "Waiting"
-    RUNNING = "Running"
-    FAILED = "Failed"
-    ROLLING_BACK = "RollingBack"
-    SUCCEEDED = "Succeeded"
-    ROLLED_BACK = "RolledBack"
-    SKIPPED = "Skipped"
-    CANCELLED = "Cancelled"
-    REJECTED = "Rejected"
-
-    @property
-    def finished(self) -> bool:
-        """True in a phase that a task never leaves."""
-        return self in {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.SKIPPED, Phase.CANCELLED, Phase.REJECTED}
-
-
-class SubtaskPhase(StrEnum):
-    """Where a step or a subtask stands."""
-
-    PENDING = "Pending"
-    RUNNING = "Running"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    ROLLING_BACK = "RollingBack"
-    ROLLED_BACK = "RolledBack"
-    SKIPPED = "Skipped"
-
-
-class Direction(StrEnum):
-    """Whether a task is being done or undone."""
-
-    FORWARD = "Forward"
-    ROLLBACK = "Rollback"
-
-
-class Reason(StrEnum):
-    """Why a task is in its phase (API.md section 3.2)."""
-
-    ACCEPTED = "Accepted"
-    QUEUED = "Queued"
-    EXECUTING = "Executing"
-    SUBTASK_FAILED = "SubtaskFailed"
-    SUBTASK_CANCELLED = "SubtaskCancelled"
-    ROLLBACK_FAILED = "RollbackFailed"
-    COMPLETED = "Completed"
-    ROLLED_BACK = "RolledBack"
-    SKIPPED_BY_USER = "SkippedByUser"
-    CANCELLED_BY_USER = "CancelledByUser"
-    CONFLICT = "Conflict"
-    INVALID_SPEC = "InvalidSpec"
-    LOCK_LOST = "LockLost"
-
-
-class FailureReason(StrEnum):
-    """Why a subtask failed (API.md section 3.2)."""
-
-    NON_ZERO_EXIT = "NonZeroExit"
-    SQL_ERROR = "SqlError"
-    HTTP_STATUS = "HttpStatus"
-    CONNECTION_FAILED = "ConnectionFailed"
-    TIMEOUT = "Timeout"
-    CANCELLED = "Cancelled"
-    INTERRUPTED = "Interrupted"
-    EXPECTATION_NOT_MET = "ExpectationNotMet"
-    POD_FAILED = "PodFailed"
-    IMAGE_PULL_FAILED = "ImagePullFailed"
-    FORBIDDEN = "Forbidden"
-    NOT_FOUND = "NotFound"
-    OBSHELL_TASK_FAILED = "ObshellTaskFailed"
-    INVALID_EXPRESSION = "InvalidExpression"
-
-
-class Left(StrEnum):
-    """Whether what a failed attempt has started elsewhere still keeps others out there."""
-
-    HOLDING = "Holding"
-    RELEASED = "Released"
-
-
-class Verb(StrEnum):
-    """A command that a person gives (API.md section 5)."""
-
-    RETRY = "retry"
-    ROLLBACK = "rollback"
-    SKIP = "skip"
-    SKIP_STEP = "skip-step"
-    CANCEL = "cancel"
-
-
-class ConditionStatus(StrEnum):
-    """Status of a condition, as in metav1.Condition."""
-
-    TRUE = "True"
-    FALSE = "False"
-    UNKNOWN = "Unknown"
 
 
 class Condition(Stored):
