@@ -14,7 +14,7 @@ E2E ?= node
 ATTACK := $(RUN) -m pytest -n 0 -s --tb=short -rN tests/attack
 export UV
 
-.PHONY: help demo up down status test e2e node-up node-down image check format explore chaos soak siege bench attack sbom supply-chain pins base-digest generate clean
+.PHONY: help demo up down status test e2e node-up node-down image check docs format explore chaos soak siege bench attack sbom supply-chain pins base-digest generate clean
 
 help:  ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -84,6 +84,10 @@ check: $(INSTALLED)  ## Lint, types, layers, generated files
 	.venv/bin/obtask crd | diff - crds/task.oceanbase.com_obtasks.yaml
 	diff -r crds charts/obtask-operator/files/crds
 	$(MAKE) --no-print-directory supply-chain
+
+docs: $(INSTALLED)  ## Build the documentation site into .dev/site; broken links and forgotten pages are errors
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+	echo "the site: .dev/site/index.html"
 
 supply-chain: $(INSTALLED)  ## Check licences of what is shipped, and known vulnerabilities where their database can be reached
 	@$(RUN) -m tests.supply_chain

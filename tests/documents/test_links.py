@@ -1,4 +1,4 @@
-"""The documents of the repository: what they point at is there, and the README stays short."""
+"""Links between the documents of the repository, also those that are not part of the site. docs/contributing/testing.md."""
 
 import re
 import subprocess
