@@ -76,14 +76,14 @@ pins: $(INSTALLED)  ## Renew the versions and hashes in deploy/pins/
 base-digest:  ## Print the build argument that pins the base image; needs Docker and its registry
 	@docker buildx imagetools inspect python:3.11-slim --format '--build-arg BASE=python:3.11-slim@{{.Manifest.Digest}}'
 
-check: $(INSTALLED)  ## Lint, types, layers, generated files
+check: $(INSTALLED)  ## Lint, types, layers, generated files, documents, licences
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache | tail -n 8
 	.venv/bin/obtask crd | diff - crds/task.oceanbase.com_obtasks.yaml
 	diff -r crds charts/obtask-operator/files/crds
-	$(MAKE) --no-print-directory supply-chain
+	$(MAKE) --no-print-directory docs supply-chain
 
 docs: $(INSTALLED)  ## Build the documentation site into .dev/site; broken links and forgotten pages are errors
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
