@@ -8,12 +8,14 @@ from tests.unit.world import World
 
 from obtask.model.status import TaskStatus
 from obtask.rules.announcements import announcements
+from obtask.rules.decision import Record
 
 
 def events(world: World) -> list[tuple[str, str]]:
     """Return type and reason of the Events of all that was stored."""
     history = pairwise([TaskStatus(), *world.stored])
-    return [("Warning" if said.warning else "Normal", said.reason) for before, after in history for said in announcements(before, after)]
+    said = [said for before, after in history for said in announcements(before, Record(after))]
+    return [("Warning" if one.warning else "Normal", one.reason) for one in said]
 
 
 def broken() -> World:
@@ -105,9 +107,9 @@ def test_events_say_what_happened() -> None:
     world = broken()
     world.command("cancel")
 
-    said = announcements(world.stored[-2], world.stored[-1])
+    said = announcements(world.stored[-2], Record(world.stored[-1]))
     assert [event.message for event in said] == [
         "cancel: cancel is not allowed while Failed; allowed now: retry, rollback, skip, skip-step"
     ]
-    failed = announcements(TaskStatus(), world.stored[-2])
+    failed = announcements(TaskStatus(), Record(world.stored[-2]))
     assert [event.message for event in failed] == ['step 1/3 "check": subtask "check" failed: exit code 3']

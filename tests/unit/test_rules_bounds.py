@@ -14,7 +14,7 @@ from obtask.rules.decision import Rest
 
 OWN = Bounds(namespace="obtask-system", account="obtask-operator")
 JOB: dict[str, Any] = {"job": {"image": "x"}}
-WAIT: dict[str, Any] = {"wait": {"seconds": 0}}
+WAIT: dict[str, Any] = {"wait": {"seconds": 60}}
 APPLY: dict[str, Any] = {"resource": {"apply": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}}}
 
 

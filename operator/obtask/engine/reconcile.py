@@ -20,7 +20,7 @@ from obtask.kube.refusals import explained
 from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics
 from obtask.model.attempt import Running
-from obtask.model.status import Phase, TaskStatus
+from obtask.model.status import Phase
 from obtask.model.task import InvalidSpec, Key, Task, Unreadable, read_object
 from obtask.rules import machine, restored
 from obtask.rules.announcements import Announcement, announcements, left_elsewhere, released
@@ -252,22 +252,23 @@ class Engine:
 
     def announce(self, task: Task, record: Record) -> None:
         """Tell people and logs about a stored change."""
-        for said in announcements(task.status, record.status):
+        for said in announcements(task.status, record):
             self._say(task, said)
-        self._count(task, record.status)
+        self._count(task, record)
         if record.status.phase is not task.status.phase:
             logger.info("%s: %s -> %s: %s", task.key, task.status.phase.value, record.status.phase.value, record.status.message or "")
 
     def _say(self, task: Task, said: Announcement) -> None:
         self.events.post(task, warning=said.warning, reason=said.reason, message=said.message, now=self.clock())
 
-    def _count(self, task: Task, status: TaskStatus) -> None:
+    def _count(self, task: Task, record: Record) -> None:
+        status = record.status
         scope = "None" if isinstance(task.spec, InvalidSpec) else task.spec.maintenance.value
         if status.phase.finished and not task.status.phase.finished:
             self.metrics.finished.labels(status.phase.value, scope).inc()
         if status.phase is Phase.FAILED and task.status.phase is not Phase.FAILED and status.failed_subtask:
             self.metrics.failed.labels(status.failed_subtask.reason.value).inc()
-        if task.status.phase in {Phase.PENDING, Phase.WAITING} and status.lock is not None:
+        if task.status.phase in {Phase.PENDING, Phase.WAITING} and (record.took or status.lock) is not None:
             self.metrics.lock_wait.labels(scope).observe((self.clock() - task.metadata.creation_timestamp).total_seconds())
 
     async def _learned(self, task: Task | Unreadable, answer: Json | Refusal) -> bool:

@@ -4,12 +4,13 @@ import gzip
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 from obtask.logs.bounded import CONTEXT_BYTES, BoundedLines, Limits, Line
 from obtask.logs.memory import LINE_BYTES, LogMemory, LogRoom
 from obtask.masking.forms import PIECE
 from obtask.masking.secrets import UNMASKED, Secrets
+from obtask.model.base import rfc3339
 from obtask.model.limits import CUT
 from obtask.model.printable import printable
 
@@ -188,8 +189,3 @@ def _end_of(text: str, limit: int) -> str:
     start = text.split(" ", 1)[0] + " …"
     room = limit - len(start.encode())
     return start + octets[len(octets) - room :].decode(errors="ignore") if room > 0 else octets[:limit].decode(errors="ignore")
-
-
-def rfc3339(time: datetime) -> str:
-    """Return a moment as logs show it: UTC, to the millisecond."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

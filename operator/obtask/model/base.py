@@ -1,6 +1,6 @@
 """Owns what values in the model are made of: the base class (frozen, camelCase, unknown fields refused), moments and texts."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
@@ -19,6 +19,11 @@ def _sensible(moment: datetime) -> datetime:
 
 # With a time zone: it is compared with others that have one.
 Moment = Annotated[AwareDatetime, AfterValidator(_sensible)]
+
+
+def rfc3339(time: datetime) -> str:
+    """Return a moment as logs show it: UTC, to the millisecond."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _cut_at(characters: int) -> BeforeValidator:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from obtask.model.answered import ActionResult
 from obtask.model.status import Phase, Reason, TaskStatus
+from obtask.rules.decision import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ def left_elsewhere(left: str) -> Announcement:
     return Announcement(warning=True, reason="LeftBehind", message=f"deleted: {left}")
 
 
-def announcements(before: TaskStatus, after: TaskStatus) -> list[Announcement]:
+def announcements(before: TaskStatus, record: Record) -> list[Announcement]:
     """Return the Events for one stored change of status. A task that never waits and never fails gets a single one, at its end."""
+    after = record.status
     found = []
     action = after.last_action
     if action is not None and (before.last_action is None or before.last_action.id != action.id):
@@ -40,10 +42,9 @@ def announcements(before: TaskStatus, after: TaskStatus) -> list[Announcement]:
         found.append(Announcement(refused, "ActionRejected" if refused else "ActionAccepted", text))
     if after.phase is Phase.WAITING and before.phase is not Phase.WAITING:
         found.append(Announcement(warning=False, reason="LockWaiting", message=after.message or ""))
-    if before.phase is Phase.WAITING and after.lock is not None:
-        found.append(
-            Announcement(warning=False, reason="LockAcquired", message=f"{after.lock.scope} lock taken (Lease {after.lock.lease})")
-        )
+    lock = record.took or after.lock
+    if before.phase is Phase.WAITING and lock is not None:
+        found.append(Announcement(warning=False, reason="LockAcquired", message=f"{lock.scope} lock taken (Lease {lock.lease})"))
     ended = after.phase is not before.phase and after.phase not in SILENT_PHASES
     if ended or (after.reason is Reason.LOCK_LOST and before.reason is not Reason.LOCK_LOST):
         reason = (after.reason or after.phase).value

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from obtask import names
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import NOTHING_KEPT, Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
+from obtask.model.base import rfc3339
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.limits import NONCE_DIGESTS, STAGE_CHARACTERS, kept_room, message_room, one_line
 from obtask.model.spec import Interrupted, Step, Subtask, TaskSpec
@@ -93,7 +94,7 @@ def live(status: SubtaskStatus) -> bool:
 def begin(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
     """Return the subtask with its next attempt forward; its rollback comes first if the step says so."""
     undo_first = place.step.undo_before_retry and has_changed(status) and place.subtask.rollback is not None and not _is_undone(status)
-    return begin_undo(place, status, now) if undo_first else _begin_forward(place, status, now)
+    return begin_undo(place, status, now, undoing=False) if undo_first else _begin_forward(place, status, now)
 
 
 def has_changed(status: SubtaskStatus) -> bool:
@@ -108,12 +109,23 @@ def _is_undone(status: SubtaskStatus) -> bool:
 
 def _begin_forward(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
     change: dict[str, object] = {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1}
-    return _begin(place, status, now, change | {"changed": True, "changed_before": has_changed(status)})
+    begun = _begin(place, status, now, change | {"changed": True, "changed_before": has_changed(status)})
+    return _over_at_once(place, begun, now, undoing=False)
 
 
-def begin_undo(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
-    """Return the subtask with its next attempt to undo it."""
-    return _begin(place, status, now, {"phase": SubtaskPhase.ROLLING_BACK, "rollback_attempts": status.rollback_attempts + 1})
+def begin_undo(place: Place, status: SubtaskStatus, now: datetime, *, undoing: bool = True) -> SubtaskStatus:
+    """Return the subtask with its next attempt to undo it; ``undoing``: the whole task is being rolled back."""
+    change: dict[str, object] = {"phase": SubtaskPhase.ROLLING_BACK, "rollback_attempts": status.rollback_attempts + 1}
+    return _over_at_once(place, _begin(place, status, now, change), now, undoing=undoing)
+
+
+def _over_at_once(place: Place, begun: SubtaskStatus, now: datetime, *, undoing: bool) -> SubtaskStatus:
+    """Return the subtask after an attempt that has nothing to wait for: it needs no executor, and no write of its own."""
+    action = place.attempt(begun).action
+    if not isinstance(action, WaitAction) or action.seconds:
+        return begun
+    report = Report(Succeeded("waited 0 s"), log_tail=f"{rfc3339(now)} waited 0 s\n")
+    return settle(place, begun, report, now, undoing=undoing, stopping=False)
 
 
 def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str, object]) -> SubtaskStatus:
@@ -171,7 +183,7 @@ def settle(
             return _failed(place, status, report, failed, now, may_retry=not stopping)
         case Lost(message=message):
             left_to_others = draining and not stopping and place.step.interrupted is Interrupted.RERUN
-            return status if left_to_others else _lost(place, status, report, now, message, stopping=stopping)
+            return status if left_to_others else _lost(place, status, report, now, message, undoing=undoing, stopping=stopping)
 
 
 def _with_references(status: SubtaskStatus, seen: Seen) -> SubtaskStatus:
@@ -195,11 +207,15 @@ def _with_progress(place: Place, status: SubtaskStatus, seen: Running, now: date
     return status.model_copy(update={"message": one_line(seen.message, room=place.room), "stage": stage})
 
 
-def _lost(place: Place, status: SubtaskStatus, report: Report, now: datetime, why: str | None, *, stopping: bool) -> SubtaskStatus:
+def _lost(
+    place: Place, status: SubtaskStatus, report: Report, now: datetime, why: str | None, *, undoing: bool, stopping: bool
+) -> SubtaskStatus:
     if stopping:
         return abandon(_end(place, status, report, now, None), now)
     if place.step.interrupted is Interrupted.RERUN:
-        return begin_undo(place, status, now) if status.phase is SubtaskPhase.ROLLING_BACK else begin(place, status, now)
+        if status.phase is SubtaskPhase.ROLLING_BACK:
+            return begin_undo(place, status, now, undoing=undoing)
+        return begin(place, status, now)
     failed = Failed(FailureReason.INTERRUPTED, why or "the operator stopped in the middle; nobody knows how far the attempt got")
     return _failed(place, status, report, failed, now, may_retry=False)
 

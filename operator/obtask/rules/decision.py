@@ -5,7 +5,7 @@ from datetime import datetime
 
 from obtask.model.attempt import Attempt
 from obtask.model.command import Command
-from obtask.model.status import TaskStatus
+from obtask.model.status import LockStatus, TaskStatus
 from obtask.rules.expressions import Question
 
 
@@ -47,11 +47,15 @@ class VerifyLock:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Store the status; only once it is stored, start and cancel attempts."""
+    """Store the status; only once it is stored, start and cancel attempts.
+
+    ``took`` is a lock that the task has got since the last status, also if it needs it no more.
+    """
 
     status: TaskStatus
     start: tuple[Attempt, ...] = ()
     cancel: tuple[Attempt, ...] = ()
+    took: LockStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)

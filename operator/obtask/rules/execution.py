@@ -118,7 +118,7 @@ def _short_tails(subtasks: tuple[SubtaskStatus, ...], room: int) -> tuple[Subtas
 def _begin_due(stage: _Stage, seen: Observation, *, undoing: bool) -> _Stage:
     subtasks = tuple(_begun(stage.places[sub.name], sub, seen, undoing=undoing) for sub in stage.step.subtasks)
     change: dict[str, object] = {"subtasks": subtasks}
-    if any(live(sub) for sub in subtasks):
+    if any(live(sub) for sub in subtasks) or subtasks != stage.step.subtasks:
         phase = _working(stage.step.phase, undoing=undoing)
         change |= {"started_at": stage.step.started_at or seen.now, "finished_at": None, "phase": phase}
     return _Stage(stage.step.model_copy(update=change), stage.places)

@@ -1,5 +1,6 @@
 """Decide what to do next with a task. Pure and total: the same task and the same observation give the same intent."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -39,7 +40,8 @@ def granted(task: Task, seen: Observation, lock: LockStatus | None) -> Record:
     if task.status.phase is Phase.FAILED and command is not None:
         return _seal(task, seen, _carried_out(task, seen, status, command))
     held = _with_status(task, enter(task, seen, status))
-    return _seal(task, seen, open_current_step(held, seen, held.status, before=task.status))
+    begun = open_current_step(held, seen, held.status, before=task.status)
+    return _seal(task, seen, replace(begun, took=lock))
 
 
 def refused(task: Task, seen: Observation, obstacle: Obstacle) -> Record:
@@ -259,4 +261,4 @@ def _seal(task: Task, seen: Observation, record: Record) -> Record:
     derived |= {} if status.phase is Phase.WAITING else _UNBLOCKED
     derived |= {"lock": None, "cancelling": False} if status.phase.finished else {}
     sealed = with_conditions(status.model_copy(update=derived), task.metadata, seen.now)
-    return Record(sealed, record.start, record.cancel)
+    return replace(record, status=sealed)
