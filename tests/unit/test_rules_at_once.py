@@ -39,7 +39,8 @@ def test_what_follows_begins_in_the_same_write() -> None:
     assert len(world.stored) == 1
     assert (world.phase, world.status.current_step, world.status.progress) == (Phase.RUNNING, "b", "1/2")
     assert world.live == ["b"]
-    assert (world.step("a").phase, world.step("a").started_at, world.step("a").finished_at) == (SubtaskPhase.SUCCEEDED, world.now, world.now)
+    done = world.step("a")
+    assert (done.phase, done.started_at, done.finished_at) == (SubtaskPhase.SUCCEEDED, world.now, world.now)
 
 
 def test_an_undo_without_a_wait_is_over_at_once() -> None:
