@@ -24,7 +24,7 @@ HOST = "127.0.0.1"
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     """Return the port of probes and metrics."""
-    registry, at = CollectorRegistry(), free_port()
+    registry, at = CollectorRegistry(auto_describe=True), free_port()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
     async with listening((HOST, at), (HOST, at), Health(None), registry):
@@ -110,6 +110,15 @@ async def test_two_addresses_tell_each_only_its_own() -> None:
     async with listening((HOST, health), (HOST, metrics), Health(None), CollectorRegistry()):
         assert "404" in await ask(health, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         assert "404" in await ask(metrics)
+
+
+async def test_a_scrape_may_ask_for_some_series_only(port: int) -> None:
+    """``name[]`` selects, as in every exporter that is made with this library."""
+    answer = await ask(port, "GET /metrics?name[]=process_max_fds HTTP/1.1\r\nHost: x\r\n\r\n")
+
+    series = [line for line in answer.splitlines() if line and not line.startswith("#")]
+    assert "200 OK" in series[0]
+    assert [line.split()[0] for line in series if line.startswith(("process_", "python_"))] == ["process_max_fds"]
 
 
 async def test_metrics_are_collected_on_the_loop() -> None:

@@ -41,6 +41,14 @@ def read(address: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
+def test_metrics_tell_of_the_process_too(metrics: str) -> None:
+    """CPU time, memory, garbage collections and the version of Python are beside the operator's own series."""
+    series = {name.partition("{")[0] for name in read(metrics)}
+
+    assert {"process_cpu_seconds_total", "process_resident_memory_bytes", "python_gc_collections_total", "python_info"} <= series
+    assert "obtask_leader" in series
+
+
 @pytest.mark.usefixtures("operator")
 def test_events_tell_of_waiting_having_and_giving_back(tasks: TaskClient) -> None:
     """Whoever waits says for whom, then that it has the lock; whoever is waited for says that it gave the lock back."""

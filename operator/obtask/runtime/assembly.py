@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from obtask.cache.finished import FinishedTasks
 from obtask.cache.locks import Board
@@ -116,9 +116,10 @@ def _leadership(settings: Settings, api: Api, clock: Callable[[], datetime]) -> 
 
 
 def _registry() -> CollectorRegistry:
-    registry = CollectorRegistry()
+    registry = CollectorRegistry(auto_describe=True)
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
+    PlatformCollector(registry=registry)
     return registry
 
 

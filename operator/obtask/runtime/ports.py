@@ -7,13 +7,13 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.aiohttp import make_aiohttp_handler
 
 from obtask.runtime.health import Health
 from obtask.settings import SettingsError
@@ -25,7 +25,7 @@ ANSWER_SECONDS = 10.0
 LONGEST_LINE = 2048
 MOST_HEADERS = 64
 
-Page = Callable[[web.BaseRequest], web.Response]
+Page = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Address = tuple[str, int]
 
 logger = logging.getLogger(__name__)
@@ -77,8 +77,10 @@ async def listening(
     health_address: Address | None, metrics_address: Address | None, health: Health, registry: CollectorRegistry
 ) -> AsyncIterator[None]:
     """Answer at these addresses, which may be one, as long as the block lasts. Raises SettingsError if one cannot be had."""
-    probes: dict[str, Page] = {"/healthz": lambda _: _said(*health.live()), "/readyz": lambda _: _said(*health.ready())}
-    series: dict[str, Page] = {"/metrics": lambda request: _series(request, registry), "/": lambda request: _series(request, registry)}
+    probes: dict[str, Page] = {"/healthz": _probe(health.live), "/readyz": _probe(health.ready)}
+    # It reads the query and the headers only, which every request has; whoever asks for compressed series would hold the loop for longer.
+    metrics = cast("Page", make_aiohttp_handler(registry, disable_compression=True))
+    series: dict[str, Page] = {"/metrics": metrics, "/": metrics}
     pages: dict[Address, tuple[str, dict[str, Page]]] = {}
     for setting, address, some in (("OBTASK_HEALTH_ADDRESS", health_address, probes), ("OBTASK_METRICS_ADDRESS", metrics_address, series)):
         if address is not None:
@@ -92,13 +94,14 @@ async def listening(
 
 @asynccontextmanager
 async def _site(setting: str, address: Address, pages: Mapping[str, Page]) -> AsyncIterator[None]:
-    async def answer(request: web.BaseRequest) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         server.asked(request.protocol)
         page = pages.get(request.path)
+        response: web.StreamResponse
         if request.method not in {"GET", "HEAD"} or page is None:
             response = web.Response(status=404 if page is None else 405, text="not here\n")
         else:
-            response = page(request)
+            response = await page(request)
         response.force_close()
         return response
 
@@ -133,10 +136,9 @@ class _Quiet(logging.LoggerAdapter[logging.Logger]):
         super().log(min(level, logging.DEBUG), msg, *args, **kwargs)
 
 
-def _said(good: bool, said: str) -> web.Response:
-    return web.Response(text=f"{said}\n", status=200 if good else 503)
+def _probe(state: Callable[[], tuple[bool, str]]) -> Page:
+    async def answer(_: web.BaseRequest) -> web.Response:
+        good, said = state()
+        return web.Response(text=f"{said}\n", status=200 if good else 503)
 
-
-def _series(request: web.BaseRequest, registry: CollectorRegistry) -> web.Response:
-    encode, kind = choose_encoder(request.headers.get("Accept", ""))
-    return web.Response(body=encode(registry), headers={"Content-Type": kind})
+    return answer
