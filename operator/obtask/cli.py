@@ -1,7 +1,6 @@
 """Owns the command line: the verbs of ``obtask`` and what they print."""
 
 import asyncio
-import dataclasses
 import json
 import logging
 import os
@@ -82,11 +81,8 @@ def _settings(environment: Mapping[str, str], kubeconfig: str | None, namespace:
         settings = read_settings({**environment, "OBTASK_NAMESPACES": ",".join(namespace)} if namespace else environment)
     except SettingsError as error:
         _fail(f"bad setting {error}")
-    settings = dataclasses.replace(
-        settings,
-        kubeconfig=kubeconfig or settings.kubeconfig,
-        runner=own_name(environment.get("HOSTNAME") or socket.gethostname(), PROC),
-    )
+    name = own_name(environment.get("HOSTNAME") or socket.gethostname(), PROC)
+    settings = settings.model_copy(update={"kubeconfig": kubeconfig or settings.kubeconfig, "runner": name})
     if settings.kubeconfig is not None and not Path(settings.kubeconfig).is_file():
         _fail(f"kubeconfig {settings.kubeconfig}: no such file")
     return settings

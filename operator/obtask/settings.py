@@ -1,73 +1,279 @@
-"""Owns the configuration of the operator, read once from the environment; options of the command line go first."""
+"""Owns the configuration of the operator: every setting once, with its bounds and what it means; read once, from environment variables.
+
+`docs/reference/settings.md` is made from what stands here.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from obtask import names
 from obtask.hosts import InvalidEntry, read_entry
 
 PREFIX = "OBTASK_"
 ACTIONS = ("wait", "sql", "job", "http", "resource", "obshell", "approve")
+HIGHEST_PORT = 65535
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_HOSTS = "host names, *.suffix, IP addresses and CIDRs, each with a port or without, such as *.example.com,10.0.0.0/8,[::1]:80"
 
 
 class SettingsError(ValueError):
     """A setting has a value that cannot be used; the text names the variable and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+def _from_text(read: Callable[[str], Any]) -> BeforeValidator:
+    """Return what reads a value if it comes as text; values that the code gives are left alone."""
+    return BeforeValidator(lambda value: read(value) if isinstance(value, str) else value)
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdecimal() else text
+
+
+def _flag(text: str) -> bool | str:
+    return {"true": True, "false": False}.get(text, text)
+
+
+def _entries(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(entry.strip() for entry in text.split(",") if entry.strip()))
+
+
+def _namespaces(entries: Sequence[str]) -> tuple[str, ...]:
+    for entry in entries:
+        if not _NAMESPACE.fullmatch(entry):
+            raise ValueError(f": {entry!r} is no name of a namespace; use a,b for several, and nothing for all of them")
+    return tuple(entries)
+
+
+def _namespace(text: str) -> str | None:
+    entries = _namespaces(_entries(text))
+    if len(entries) > 1:
+        raise ValueError(f"={text!r}: use one namespace")
+    return entries[0] if entries else None
+
+
+def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        try:
+            read_entry(entry)
+        except InvalidEntry as error:
+            raise ValueError(f": {entry!r}: use {_HOSTS}") from error
+    return entries
+
+
+def _actions(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        if entry not in ACTIONS:
+            raise ValueError(f": {entry!r} is no kind of action; use some of {','.join(ACTIONS)}, and nothing for all of them")
+    return entries
+
+
+def _account(text: str) -> tuple[str, str] | None:
+    namespace, _, account = text.strip().partition("/")
+    if text.strip() and not (_NAMESPACE.fullmatch(namespace) and account):
+        raise ValueError(f"={text.strip()!r}: use NAMESPACE/NAME")
+    return (namespace, account) if account else None
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    host, _, port = text.strip().rpartition(":")
+    if not text.strip():
+        return None
+    if not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
+        raise ValueError(f"={text.strip()!r}: use HOST:PORT, such as 127.0.0.1:9090")
+    return (host.strip("[]") or "127.0.0.1", int(port))
+
+
+Whole = Annotated[int, Strict(), _from_text(_whole)]
+Seconds = Annotated[float, Strict(), _from_text(_whole)]
+Address = Annotated[tuple[str, int] | None, _from_text(_address)]
+Names = Annotated[tuple[str, ...], _from_text(_entries)]
+
+
+def _setting(default: Any, description: str, *, unit: str = "", option: str = "", unset: str = "", **more: Any) -> Any:
+    """Declare a setting; ``unset`` says in words what it means when it is not set."""
+    return Field(default, description=description, json_schema_extra={"unit": unit, "option": option, "unset": unset}, **more)
+
+
+class Settings(BaseSettings):
     """How the operator runs."""
 
-    kubeconfig: str | None = None
-    namespaces: tuple[str, ...] = ()
-    workers: int = 32
-    workers_per_namespace: int = 8
-    in_process_attempts: int = 256
-    in_process_attempts_per_namespace: int = 64
-    lookups_per_namespace: int = 8
-    followed_logs_per_namespace: int = 8
-    grace_seconds: float = 20.0
-    sweep_seconds: float = 30.0
-    pod_start_seconds: float = 120.0
-    runner: str = ""
-    log_format: str = "text"
-    leader_namespace: str | None = None
-    metrics_address: tuple[str, int] | None = None
-    health_address: tuple[str, int] | None = None
-    allowed_hosts: tuple[str, ...] = ()
-    ttl_seconds_after_finished: int | None = None
-    history_limit: int | None = None
-    actions: tuple[str, ...] = ()
-    service_account: tuple[str, str] | None = None
-    opt_in: bool = False
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", enable_decoding=False, validate_by_name=True, validate_by_alias=True
+    )
+
+    kubeconfig: str | None = _setting(
+        None,
+        "how to reach the API server; requests and watches alike heed `proxy-url`, `tls-server-name` and exec plugins. "
+        "Credentials are read again before they expire and when they are refused; another server in the file is not followed",
+        option="--kubeconfig",
+        unset="the pod's service account",
+        validation_alias="KUBECONFIG",
+    )
+    namespaces: Annotated[Names, AfterValidator(_namespaces)] = _setting((), "namespaces to watch", option="--namespace", unset="all")
+    workers: Whole = _setting(32, "tasks that are reconciled at once", unit="tasks", ge=1, le=256)
+    workers_per_namespace: Whole = Field(
+        default_factory=lambda others: max(1, others.get("workers", 1) // 4),
+        description="the most that one namespace has while others come too; one that was alone for 10 s has three quarters",
+        json_schema_extra={"unit": "tasks", "option": "", "unset": "a quarter of them"},
+        ge=1,
+        le=256,
+    )
+    in_process_attempts: Whole = _setting(
+        256,
+        "SQL and HTTP attempts at work at once, as many `resource` steps, and as many requests to obshell; others wait for a slot, "
+        "namespaces in turn. What sleeps between two polls has none; starts and polls of one namespace are at most 50 a second",
+        unit="attempts",
+        ge=1,
+        le=1024,
+    )
+    in_process_attempts_per_namespace: Whole = _setting(
+        64, "the most of them that one namespace has; never more than half of what is free", unit="attempts", ge=1, le=1024
+    )
+    lookups_per_namespace: Whole = _setting(
+        8, "the most host names that are looked up at once for one namespace, of 64 in all", unit="lookups", ge=1, le=64
+    )
+    followed_logs_per_namespace: Whole = _setting(
+        8, "the most Job logs of one namespace that are followed at once, of 32 in all; others are read in turn", unit="logs", ge=1, le=32
+    )
+    allowed_hosts: Annotated[Names, AfterValidator(_hosts)] = _setting(
+        (), "hosts that sql, http and obshell steps may reach, see above", unset="all but special ones"
+    )
+    pod_start_seconds: Seconds = _setting(
+        120, "how long a Job's pod may fail to start (image, configuration) before its attempt fails", unit="seconds", ge=1, le=86400
+    )
+    grace_seconds: Seconds = _setting(
+        20, "what running statements get at SIGTERM before they are interrupted", unit="seconds", ge=0, le=3600
+    )
+    sweep_seconds: Seconds = _setting(30, "pause between two searches for Leases whose holder is gone", unit="seconds", ge=1, le=3600)
+    ttl_seconds_after_finished: Whole | None = _setting(
+        None,
+        "delete tasks this long after they finished; a task's own `ttlSecondsAfterFinished` wins",
+        unit="seconds",
+        unset="none: for ever",
+        ge=0,
+        le=315360000,
+    )
+    actions: Annotated[Names, AfterValidator(_actions)] = _setting(
+        (), "the kinds of actions that are carried out, such as `wait,sql`; a task with another kind is `Rejected`", unset="all"
+    )
+    service_account: Annotated[tuple[str, str] | None, _from_text(_account)] = _setting(
+        None,
+        "the operator's own account, as `NAMESPACE/NAME`: tasks in this namespace or under this account are `Rejected`",
+        unset="none; the chart sets it",
+    )
+    opt_in: Annotated[Literal[True, False], _from_text(_flag)] = _setting(
+        False,
+        f"take tasks only in namespaces with the label `{names.ENABLED_LABEL}=true`; others stay `Pending` and say so",
+        unset="false",
+    )
+    history_limit: Whole | None = _setting(
+        None, "keep this many finished tasks in each namespace, the newest", unit="tasks", unset="none: all", ge=0, le=1000000
+    )
+    log_format: Literal["text", "json"] = _setting("text", "`text` or `json`", option="--log-format")
+    leader_namespace: Annotated[str | None, _from_text(_namespace)] = _setting(
+        None,
+        "namespace of the Lease `obtask-operator`; with it, one of several operators works and the others stand by, warm",
+        unset="none: no election",
+    )
+    metrics_address: Address = _setting(None, "`HOST:PORT` of the Prometheus endpoint, such as `127.0.0.1:9090`", unset="none: no endpoint")
+    health_address: Address = _setting(
+        None,
+        "`HOST:PORT` of `/healthz` (the loop turns) and `/readyz` (leader or warm standby, and of everything that is watched there was a "
+        "list and an answer within the last two minutes; otherwise it says what is missing); may be the same as that of metrics. Either "
+        "takes 64 connections at once, 32 of one peer, for one request each: one too many ends the oldest of the busiest peer",
+        unset="none: no endpoint",
+    )
+    runner: str = Field("", description="the name of this process; not a setting", exclude=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing behind the back of whoever makes settings: `read_settings` is told of the environment."""
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What there is to say of one setting: its variable, the option of the command line if it has one, and what may stand there."""
+
+    variable: str
+    option: str
+    default: str
+    unit: str
+    lowest: int | None
+    highest: int | None
+    allowed: tuple[str, ...]
+    description: str
+
+
+def settings() -> dict[str, Setting]:
+    """Return all settings by the names of their fields, in the order in which people read of them."""
+    return {name: _described(name, field) for name, field in Settings.model_fields.items() if not field.exclude}
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings in the environment variables OBTASK_*; raises SettingsError naming the bad one."""
-    asked = _Asked(environment)
-    settings = _read(asked)
-    _refuse_unknown(environment, asked.names)
-    return settings
+    fields = settings()
+    variables = {setting.variable for setting in fields.values()}
+    _refuse_unknown(environment, variables)
+    try:
+        return Settings(**_Environment({name: environment[name] for name in variables if environment.get(name)})())
+    except ValidationError as error:
+        raise SettingsError(_said(fields, error.errors()[0])) from error
 
 
-class _Asked(Mapping[str, str]):
-    """An environment that knows what it was asked for: that is what settings there are."""
+class _Environment(EnvSettingsSource):
+    """The variables of an environment, which need not be that of this process."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
-        self.names: set[str] = set()
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(Settings)
+        self.env_vars = {name.lower(): value for name, value in variables.items()}  # names are looked up in small letters
 
-    def __getitem__(self, name: str) -> str:
-        self.names.add(name)
-        return self._environment[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._environment)
+def _described(name: str, field: FieldInfo) -> Setting:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    variable = field.validation_alias if isinstance(field.validation_alias, str) else PREFIX + name.upper()
+    return Setting(
+        variable=variable,
+        option=str(extra["option"]),
+        default=str(extra["unset"] or field.default),
+        unit=str(extra["unit"]),
+        lowest=_bound(field, "ge"),
+        highest=_bound(field, "le"),
+        allowed=tuple(str(value).lower() for value in get_args(field.annotation)) if _is_choice(field) else (),
+        description=field.description or "",
+    )
 
-    def __len__(self) -> int:
-        return len(self._environment)
+
+def _bound(field: FieldInfo, which: str) -> int | None:
+    return next((getattr(bound, which) for bound in field.metadata if hasattr(bound, which)), None)
+
+
+def _is_choice(field: FieldInfo) -> bool:
+    return getattr(field.annotation, "__origin__", None) is Literal
+
+
+def _said(fields: Mapping[str, Setting], error: ErrorDetails) -> str:
+    place, text = str(error["loc"][0]), error["input"]
+    setting = next(one for name, one in fields.items() if place in {name, one.variable})
+    if error["type"] == "value_error":
+        return f"{setting.variable}{error['ctx']['error']}"
+    allowed = f"one of {', '.join(setting.allowed)}" if setting.allowed else f"a whole number from {setting.lowest} to {setting.highest}"
+    return f"{setting.variable}={text!r}: use {allowed}"
 
 
 def _refuse_unknown(environment: Mapping[str, str], known: set[str]) -> None:
@@ -81,105 +287,3 @@ def _refuse_unknown(environment: Mapping[str, str], known: set[str]) -> None:
         if name.startswith(PREFIX) and name not in known and not name.startswith(told):
             near = get_close_matches(name, known, 1)
             raise SettingsError(f"{name}: there is no such setting" + (f"; do you mean {near[0]}?" if near else ""))
-
-
-def _read(environment: Mapping[str, str]) -> Settings:
-    workers = _whole(environment, "OBTASK_WORKERS", 32, lowest=1, highest=256)
-    return Settings(
-        kubeconfig=environment.get("KUBECONFIG") or None,
-        namespaces=_namespaces(environment, "OBTASK_NAMESPACES"),
-        workers=workers,
-        workers_per_namespace=_whole(environment, "OBTASK_WORKERS_PER_NAMESPACE", max(1, workers // 4), lowest=1, highest=256),
-        in_process_attempts=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS", 256, lowest=1, highest=1024),
-        in_process_attempts_per_namespace=_whole(environment, "OBTASK_IN_PROCESS_ATTEMPTS_PER_NAMESPACE", 64, lowest=1, highest=1024),
-        lookups_per_namespace=_whole(environment, "OBTASK_LOOKUPS_PER_NAMESPACE", 8, lowest=1, highest=64),
-        followed_logs_per_namespace=_whole(environment, "OBTASK_FOLLOWED_LOGS_PER_NAMESPACE", 8, lowest=1, highest=32),
-        grace_seconds=_whole(environment, "OBTASK_GRACE_SECONDS", 20, lowest=0, highest=3600),
-        sweep_seconds=_whole(environment, "OBTASK_SWEEP_SECONDS", 30, lowest=1, highest=3600),
-        pod_start_seconds=_whole(environment, "OBTASK_POD_START_SECONDS", 120, lowest=1, highest=86400),
-        leader_namespace=_namespace(environment, "OBTASK_LEADER_NAMESPACE"),
-        metrics_address=_address(environment, "OBTASK_METRICS_ADDRESS"),
-        health_address=_address(environment, "OBTASK_HEALTH_ADDRESS"),
-        allowed_hosts=_hosts(environment, "OBTASK_ALLOWED_HOSTS"),
-        log_format=_choice(environment, "OBTASK_LOG_FORMAT", "text", ("text", "json")),
-        ttl_seconds_after_finished=_limit(environment, "OBTASK_TTL_SECONDS_AFTER_FINISHED", highest=315360000),
-        actions=_actions(environment, "OBTASK_ACTIONS"),
-        service_account=_account(environment, "OBTASK_SERVICE_ACCOUNT"),
-        opt_in=_choice(environment, "OBTASK_OPT_IN", "false", ("true", "false")) == "true",
-        history_limit=_limit(environment, "OBTASK_HISTORY_LIMIT", highest=1000000),
-    )
-
-
-_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-
-
-def _namespaces(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
-    entries = tuple(dict.fromkeys(entry.strip() for entry in environment.get(name, "").split(",") if entry.strip()))
-    for entry in entries:
-        if not _NAMESPACE.fullmatch(entry):
-            raise SettingsError(f"{name}: {entry!r} is no name of a namespace; use a,b for several, and nothing for all of them")
-    return entries
-
-
-def _namespace(environment: Mapping[str, str], name: str) -> str | None:
-    found = _namespaces(environment, name)
-    if len(found) > 1:
-        raise SettingsError(f"{name}={environment[name]!r}: use one namespace")
-    return found[0] if found else None
-
-
-def _hosts(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
-    entries = tuple(entry.strip() for entry in environment.get(name, "").split(",") if entry.strip())
-    for entry in entries:
-        try:
-            read_entry(entry)
-        except InvalidEntry as error:
-            allowed = "host names, *.suffix, IP addresses and CIDRs, each with a port or without, such as *.example.com,10.0.0.0/8,[::1]:80"
-            raise SettingsError(f"{name}: {entry!r}: use {allowed}") from error
-    return entries
-
-
-def _actions(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
-    entries = tuple(dict.fromkeys(entry.strip() for entry in environment.get(name, "").split(",") if entry.strip()))
-    for entry in entries:
-        if entry not in ACTIONS:
-            raise SettingsError(f"{name}: {entry!r} is no kind of action; use some of {','.join(ACTIONS)}, and nothing for all of them")
-    return entries
-
-
-def _account(environment: Mapping[str, str], name: str) -> tuple[str, str] | None:
-    text = environment.get(name, "").strip()
-    namespace, _, account = text.partition("/")
-    if text and not (_NAMESPACE.fullmatch(namespace) and account):
-        raise SettingsError(f"{name}={text!r}: use NAMESPACE/NAME")
-    return (namespace, account) if text else None
-
-
-def _limit(environment: Mapping[str, str], name: str, *, highest: int) -> int | None:
-    return _whole(environment, name, 0, lowest=0, highest=highest) if environment.get(name) else None
-
-
-def _whole(environment: Mapping[str, str], name: str, default: int, *, lowest: int, highest: int) -> int:
-    text = environment.get(name, "")
-    if not text:
-        return default
-    if not text.isdecimal() or not lowest <= int(text) <= highest:
-        raise SettingsError(f"{name}={text!r}: use a whole number from {lowest} to {highest}")
-    return int(text)
-
-
-def _address(environment: Mapping[str, str], name: str) -> tuple[str, int] | None:
-    text = environment.get(name, "").strip()
-    if not text:
-        return None
-    host, _, port = text.rpartition(":")
-    if not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004 - the ports of TCP
-        raise SettingsError(f"{name}={text!r}: use HOST:PORT, such as 127.0.0.1:9090")
-    return (host.strip("[]") or "127.0.0.1", int(port))
-
-
-def _choice(environment: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:
-    text = environment.get(name, default)
-    if text not in allowed:
-        raise SettingsError(f"{name}={text!r}: use one of {', '.join(allowed)}")
-    return text

@@ -3,7 +3,8 @@
 import pytest
 
 from obtask.names import ATTEMPT_VARIABLES
-from obtask.settings import SettingsError, read_settings
+from obtask.settings import Settings, SettingsError, read_settings
+from obtask.settings import settings as all_settings
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
@@ -102,6 +103,27 @@ def test_what_kubernetes_says_of_services_is_no_setting() -> None:
     assert settings == read_settings({})
     with pytest.raises(SettingsError, match="OBTASK_OPERATOR_X"):
         read_settings({link + "SERVICE_HOST": "10.0.0.1", link + "X": "1"})
+
+
+def test_every_setting_says_what_it_means_and_what_may_stand_there() -> None:
+    """The reference is made from this; whoever gives a number must be told of what, and of which ones."""
+    described = all_settings()
+
+    assert list(described) == [name for name in Settings.model_fields if name != "runner"]
+    assert [name for name, setting in described.items() if not setting.description or not setting.default] == []
+    numbers = {name for name, field in Settings.model_fields.items() if isinstance(field.get_default(), int | float) and name != "opt_in"}
+    numbers |= {"workers_per_namespace", "ttl_seconds_after_finished", "history_limit"}
+    assert {name for name, setting in described.items() if setting.unit} == numbers
+    assert [name for name in numbers if described[name].lowest is None or described[name].highest is None] == []
+    assert (described["workers"].variable, described["kubeconfig"].variable) == ("OBTASK_WORKERS", "KUBECONFIG")
+    assert described["opt_in"].allowed == ("true", "false")
+
+
+def test_numbers_are_written_in_digits_only() -> None:
+    """What Python would take for a number, too, is refused: it is more likely to be a mistake."""
+    for text in ("1_6", " 16", "+16", "16.0", "1e1", "\u0661\u0666"):
+        with pytest.raises(SettingsError, match="use a whole number from 1 to 256"):
+            read_settings({"OBTASK_WORKERS": text})
 
 
 def test_nothing_and_zero_are_not_the_same() -> None:

@@ -217,7 +217,7 @@ def test_a_namespace_with_tasks_in_every_phase_goes_away(scene: Scene, kubectl: 
     secret = scene.tasks.api.get(f"/api/v1/namespaces/{scene.tasks.namespace}/secrets/{scene.connection}")
     copy = {"metadata": {"name": scene.connection}, "type": secret["type"], "data": secret["data"]}
     there.tasks.api.send("POST", f"/api/v1/namespaces/{doomed}/secrets", copy)
-    with operator_thread(replace(scene.settings, namespaces=(scene.tasks.namespace, doomed))):
+    with operator_thread(scene.settings.model_copy(update={"namespaces": (scene.tasks.namespace, doomed)})):
         for name, stage in stages().items():
             arrange(there, stage, name)
             there.create(f"after-{name}", wait_step("go", 3600), cluster=name)

@@ -1,7 +1,5 @@
 """What an operator refuses on its own, where no policy did: its own namespace, actions that are off, closed namespaces."""
 
-from dataclasses import replace
-
 from tests.scenario.operators import operator_thread
 from tests.scenario.tasks import TaskClient, sql_step, wait_step
 
@@ -17,12 +15,12 @@ def settings(control_plane: ControlPlane, namespace: str) -> Settings:
 def test_tasks_out_of_bounds_are_rejected(control_plane: ControlPlane, tasks: TaskClient) -> None:
     """In the operator's own namespace all of them; elsewhere those with a kind of action that is off. Others are carried out."""
     own = settings(control_plane, tasks.namespace)
-    with operator_thread(replace(own, actions=("wait",))):
+    with operator_thread(own.model_copy(update={"actions": ("wait",)})):
         tasks.create("off", steps=[wait_step("a"), sql_step("b", "select 1")])
         tasks.create("on", steps=[wait_step("a")])
         off = tasks.wait_phase("off", "Rejected")
         tasks.wait_let_go("on", "Succeeded")
-    with operator_thread(replace(own, service_account=(tasks.namespace, "obtask-operator"))):
+    with operator_thread(own.model_copy(update={"service_account": (tasks.namespace, "obtask-operator")})):
         tasks.create("own", steps=[wait_step("a")])
         in_own = tasks.wait_phase("own", "Rejected")
 
@@ -33,7 +31,7 @@ def test_tasks_out_of_bounds_are_rejected(control_plane: ControlPlane, tasks: Ta
 
 def test_a_task_waits_for_its_namespace_to_be_opened(control_plane: ControlPlane, tasks: TaskClient) -> None:
     """It says what to type, and goes on by itself once that is done."""
-    with operator_thread(replace(settings(control_plane, tasks.namespace), opt_in=True)):
+    with operator_thread(settings(control_plane, tasks.namespace).model_copy(update={"opt_in": True})):
         tasks.create("waits", maintenance="Global", steps=[wait_step("a")])
         told = tasks.wait("waits", lambda task: "open to tasks" in task.get("status", {}).get("message", ""))
         tasks.kubectl("label", "namespace", tasks.namespace, "task.oceanbase.com/enabled=true")

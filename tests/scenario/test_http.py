@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,7 +120,7 @@ def test_a_secret_that_may_not_go_there(tasks: TaskClient, site: Website, hosts:
 def test_the_administrators_list_of_hosts(tasks: TaskClient, site: Website, settings: Settings, connection: str) -> None:
     """It binds http and sql steps; the message names the setting."""
     site.answers("/run")
-    with operator_thread(replace(settings, allowed_hosts=("localhost",))):
+    with operator_thread(settings.model_copy(update={"allowed_hosts": ("localhost",)})):
         tasks.create("by-name", steps=[call("s", site.url.replace("127.0.0.1", "localhost") + "/run")])
         tasks.create("by-address", steps=[call("s", f"{site.url}/run")])
         tasks.create("by-sql", connection={"secretName": connection}, steps=[{"name": "s", "sql": {"statements": ["select 1"]}}])

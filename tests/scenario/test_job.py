@@ -3,7 +3,6 @@
 import gzip
 import re
 from base64 import b64decode
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -197,7 +196,7 @@ def test_the_operator_is_killed_as_it_makes_the_job(
 def test_pods_that_cannot_run(tasks: TaskClient, settings: Settings, image: str, named: tuple[str, str | None], said: str) -> None:
     """What keeps a pod from running fails the attempt after a bounded wait, with a name and a cause."""
     tasks.create("stuck", steps=[job_step("s", "exit 1", image)])
-    with operator_thread(replace(settings, pod_start_seconds=2)):
+    with operator_thread(settings.model_copy(update={"pod_start_seconds": 2})):
         failed = tasks.wait_phase("stuck", "Failed")["failedSubtask"]
 
     assert (failed["reason"], failed.get("code")) == named
@@ -232,7 +231,7 @@ def test_only_what_has_begun_is_undone(tasks: TaskClient, settings: Settings, im
     """A Job whose pod never ran has changed nothing, so that a rollback runs no pod either."""
     undo = {"job": {"image": "node/any", "command": ["sh", "-c", "true"]}}
     tasks.create("stuck", steps=[job_step("s", "exit 1", image, timeoutSeconds=6, rollback=undo)])
-    with operator_thread(replace(settings, pod_start_seconds=2)):
+    with operator_thread(settings.model_copy(update={"pod_start_seconds": 2})):
         [sub] = tasks.wait_phase("stuck", "Failed")["steps"][0]["subtasks"]
         assert sub["changed"] is changed
 

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,7 +187,7 @@ def test_asked_to_stop_it_does_not_wait_for_a_long_statement(scene: Scene, victi
 
     assert time.monotonic() - began < 20
     assert not scene.journal.run(f"select id from information_schema.processlist where info = '{SLEEPY}'")
-    with operator_thread(replace(scene.settings, runner="next")):
+    with operator_thread(scene.settings.model_copy(update={"runner": "next"})):
         status = scene.tasks.wait_phase("long", "Failed")
     assert status["failedSubtask"]["reason"] == "Interrupted"
     assert "Traceback" not in victim.log.read_text()
@@ -197,7 +196,10 @@ def test_asked_to_stop_it_does_not_wait_for_a_long_statement(scene: Scene, victi
 def test_two_operators_at_once_grant_no_lock_twice(scene: Scene) -> None:
     """Two operators that both work, as in the moment when one takes over, keep every lock single and lose no task."""
     names = [f"t{number:02}" for number in range(12)]
-    with operator_thread(replace(scene.settings, runner="one")), operator_thread(replace(scene.settings, runner="two")):
+    with (
+        operator_thread(scene.settings.model_copy(update={"runner": "one"})),
+        operator_thread(scene.settings.model_copy(update={"runner": "two"})),
+    ):
         for number, name in enumerate(names):
             scope = {"maintenance": "Global"} if number % 3 == 0 else {"maintenance": "Tenant", "tenant": f"t{number % 2}"}
             scene.tasks.create(name, **scope, steps=[wait_step("a"), wait_step("b")])

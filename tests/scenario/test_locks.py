@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
@@ -76,7 +75,7 @@ def other(tasks: TaskClient, kubectl: Kubectl) -> Iterator[TaskClient]:
 
 def test_domains_do_not_see_each_other(tasks: TaskClient, other: TaskClient, settings: Settings) -> None:
     """Namespaces, clusters and hosts are domains of their own, even if all are called the same."""
-    with operator_thread(replace(settings, namespaces=(tasks.namespace, other.namespace))):
+    with operator_thread(settings.model_copy(update={"namespaces": (tasks.namespace, other.namespace)})):
         for client in (tasks, other):
             client.create("cluster", cluster="same", maintenance="Global", steps=LONG)
             client.create("second", cluster="another", maintenance="Global", steps=LONG)

@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ CUT_EVERY_SECONDS = 0.15
 @pytest.fixture
 def behind(scene: Scene, gateway: Gateway) -> Settings:
     """Return the settings of an operator that reaches the API server through the gateway."""
-    return replace(scene.settings, kubeconfig=str(gateway.kubeconfig))
+    return scene.settings.model_copy(update={"kubeconfig": str(gateway.kubeconfig)})
 
 
 def test_everything_goes_on_after_an_outage(scene: Scene, gateway: Gateway, behind: Settings) -> None:

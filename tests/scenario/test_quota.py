@@ -1,7 +1,5 @@
 """What a full quota refuses is not the end of it: others make room. API.md sections 2 and 3.2."""
 
-from dataclasses import replace
-
 import pytest
 from tests.kubectl import Kubectl
 from tests.rights import grant
@@ -51,7 +49,7 @@ def test_a_pod_waits_for_a_place_in_the_quota(tasks: TaskClient, settings: Setti
     """That takes longer than a pod may take to start, and is no failure: the message says which quota is full."""
     quota(tasks, "pods", 1000)
     tasks.create("load", steps=[job_step("s", "true")])
-    with operator_thread(replace(settings, pod_start_seconds=2)):
+    with operator_thread(settings.model_copy(update={"pod_start_seconds": 2})):
         waiting = only(tasks.wait("load", lambda task: "quota" in only(task).get("message", "")))
         assert waiting["message"].startswith("no pod can be made: ")
         assert 'free some of ResourceQuota "few", or raise it' in waiting["message"]

@@ -4,7 +4,6 @@ import base64
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -271,7 +270,7 @@ def test_waiting_outlives_trouble_with_the_api_server(tasks: TaskClient, setting
     """An API server that is away, breaks connections or has forgotten a version does not end the waiting, and no change is missed."""
     begin: dict[str, Callable[[], None]] = {"outage": gateway.shut, "cut": gateway.cut, "old-version": lambda: None}
     gateway.rule = refuse_old_versions if trouble == "old-version" else pass_all
-    with operator_thread(replace(settings, kubeconfig=str(gateway.kubeconfig))):
+    with operator_thread(settings.model_copy(update={"kubeconfig": str(gateway.kubeconfig)})):
         create(tasks, "patient", apply_step(READY, size="1"))
         wait_applied(tasks, size="1")
         begin[trouble]()

@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def settled(tasks: TaskClient, *left: int, more: frozenset[str] = frozenset()) -
 def test_only_the_newest_are_kept(tasks: TaskClient, settings: Settings, connection: str) -> None:
     """Whatever their end was; a Failed task is not finished, keeps its lock and stays; a new one pushes the oldest out."""
     finish(tasks, *range(8))
-    with operator_thread(replace(settings, history_limit=3)):
+    with operator_thread(settings.model_copy(update={"history_limit": 3})):
         tasks.create("failed", maintenance="Global", connection={"secretName": connection}, steps=[sql_step("s", FAILING)])
         tasks.wait_phase("failed", "Failed")
         settled(tasks, 5, 6, 7, more=frozenset({"failed"}))
@@ -77,7 +76,7 @@ def test_logs_go_with_their_task(tasks: TaskClient, settings: Settings, connecti
         tasks.wait_let_go("noisy", "Succeeded")
     assert tasks.config_maps("noisy")
 
-    with operator_thread(replace(settings, history_limit=0)):
+    with operator_thread(settings.model_copy(update={"history_limit": 0})):
         tasks.wait_gone("noisy")
 
     happens(lambda: not tasks.config_maps("noisy"), "the end of the log")
@@ -114,7 +113,7 @@ def test_each_namespace_has_its_own_limit(control_plane: ControlPlane, tasks: Ta
             finish(other, *range(count))
         finish(tasks, *range(6))
         everywhere = (tasks.namespace, *(other.namespace for other in others))
-        with operator_thread(replace(settings, namespaces=everywhere, history_limit=2)):
+        with operator_thread(settings.model_copy(update={"namespaces": everywhere, "history_limit": 2})):
             settled(tasks, 4, 5)
             for other, left in zip(others, ((0,), (0, 1), (1, 2), (2, 3)), strict=True):
                 settled(other, *left)
@@ -124,7 +123,7 @@ def test_a_time_for_all_and_times_of_their_own(tasks: TaskClient, settings: Sett
     """The operator's time concerns tasks that say none: a longer one of their own keeps them."""
     finish(tasks, 1, 2)
     finish(tasks, 3, at=datetime.now(UTC) - timedelta(hours=2), ttlSecondsAfterFinished=86400)
-    with operator_thread(replace(settings, ttl_seconds_after_finished=3600)):
+    with operator_thread(settings.model_copy(update={"ttl_seconds_after_finished": 3600})):
         tasks.create("young", steps=[wait_step("s")])
         tasks.wait_let_go("young", "Succeeded")
         settled(tasks, 3, more=frozenset({"young"}))

@@ -5,7 +5,6 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from tests.scenario.apiserver import LEASES, OBTASKS, Body
@@ -30,7 +29,7 @@ NOWHERE = {"secretName": "missing"}
 def metrics(settings: Settings) -> Iterator[str]:
     """Run an operator; return the address of its metrics."""
     port = free_port()
-    with operator_thread(replace(settings, metrics_address=("127.0.0.1", port))):
+    with operator_thread(settings.model_copy(update={"metrics_address": ("127.0.0.1", port)})):
         yield f"http://127.0.0.1:{port}/metrics"
 
 
@@ -191,7 +190,7 @@ def test_a_lease_full_of_garbage_blocks_until_somebody_clears_it(tasks: TaskClie
 def test_two_holders_that_exclude_each_other_are_told_of(tasks: TaskClient, settings: Settings) -> None:
     """Nothing of ours makes them, but a person or a backup can: Events on both, and a series to be alarmed by."""
     port = free_port()
-    noisy = replace(settings, metrics_address=("127.0.0.1", port), sweep_seconds=1.0)
+    noisy = settings.model_copy(update={"metrics_address": ("127.0.0.1", port), "sweep_seconds": 1.0})
     with operator_thread(settings):
         tasks.create("one", maintenance="Tenant", tenant="t", connection=NOWHERE, steps=BROKEN)
         held = tasks.wait_phase("one", "Failed")

@@ -7,7 +7,6 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -98,7 +97,7 @@ def test_the_watches_go_through_the_proxy(tasks: TaskClient, settings: Settings,
     with Proxy(port).running() as proxy:
         way = {"server": SERVER, "proxy-url": f"http://127.0.0.1:{proxy.port}", "tls-server-name": "localhost"}
         kubeconfig = configured(tasks.cluster, tmp_path / "kubeconfig", way)
-        with operator_thread(replace(settings, kubeconfig=kubeconfig)):
+        with operator_thread(settings.model_copy(update={"kubeconfig": kubeconfig})):
             tasks.create("x", steps=[wait_step("a")])
             tasks.wait_phase("x", "Succeeded")
 
@@ -125,7 +124,7 @@ def test_a_token_of_a_plugin_that_is_withdrawn(tasks: TaskClient, settings: Sett
     give(accounts[0])
     kubeconfig = configured(tasks.cluster, tmp_path / "kubeconfig", {}, {"exec": plugin})
     try:
-        with operator_thread(replace(settings, kubeconfig=kubeconfig)):
+        with operator_thread(settings.model_copy(update={"kubeconfig": kubeconfig})):
             tasks.create("before", steps=[wait_step("a")])
             tasks.wait_phase("before", "Succeeded")
             give(accounts[1])
