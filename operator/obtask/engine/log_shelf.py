@@ -6,8 +6,8 @@ import logging
 from obtask.kube.api import Refusal
 from obtask.kube.config_maps import ConfigMaps
 from obtask.logs.retention import TASK_BYTES, StoredLog, given_up, read_stored
-from obtask.logs.text import rfc3339
 from obtask.model.attempt import Attempt, AttemptId
+from obtask.model.base import rfc3339
 
 logger = logging.getLogger(__name__)
 

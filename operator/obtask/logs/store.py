@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from obtask import names
-from obtask.logs.text import rfc3339
 from obtask.model.attempt import Attempt, AttemptId
+from obtask.model.base import rfc3339
 from obtask.model.status import LogRef
 from obtask.rules.nonces import attempt_text
 from obtask.rules.ownership import attempt_annotations, owner_reference, task_labels
