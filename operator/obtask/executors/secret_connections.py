@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
 from obtask import names
 from obtask.executors.connections.connection import AgentConnection, Connection, HttpSecret
 from obtask.executors.connections.credentials import Data, agent_connection, http_secret, secret_value, sql_connection
@@ -15,7 +17,8 @@ from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
 
 # An API server that is away for a moment is no reason to fail a maintenance: nothing of the attempt has been executed yet.
-PAUSES_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+TRIES = 7
+PAUSES = wait_exponential(0.125)  # 8 s in all
 USES = {names.CONNECTION_SECRET_TYPE: "as a connection, or for argsFrom", names.HTTP_SECRET_TYPE: "for the headers of HTTP requests"}
 
 T = TypeVar("T")
@@ -59,10 +62,10 @@ class SecretConnections:
         return read(secret_name, answer.get("data") or {})
 
     async def _answer(self, namespace: str, name: str) -> Json | Refusal | None:
-        for pause in (*PAUSES_SECONDS, None):
-            try:
-                return await self._objects.secret(namespace, name)
-            except Unavailable:
-                if pause is not None:
-                    await self._sleep(pause)
-        return None
+        asking = AsyncRetrying(
+            retry=retry_if_exception_type(Unavailable), wait=PAUSES, stop=stop_after_attempt(TRIES), sleep=self._sleep, reraise=True
+        )
+        try:
+            return await asking(self._objects.secret, namespace, name)
+        except Unavailable:
+            return None

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential
+
 from obtask import names
 from obtask.kube.api import Busy, Denied, Json, Refusal, Streams, Unavailable, path_of
 from obtask.kube.foreign import ListReader, items_of, off_loop, parse_shallow, parse_task
@@ -19,7 +21,8 @@ logger = logging.getLogger(__name__)
 # that takes depends on what strangers have written: a limit on the time would let them keep the operator from starting.
 PAGE = "200"
 # An API server that has just been told of the CRD says for a while that its storage is not ready: HTTP 429.
-PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0)
+TRIES = 8
+PAUSES = wait_exponential(0.25, max=3)
 
 
 class Listing:
@@ -65,16 +68,22 @@ class Listing:
                 page["continue"] = token
 
     async def _page(self, stack: AsyncExitStack, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes] | Refusal:
-        for pause in PAUSES_SECONDS:
-            try:
-                return await self._open(stack, path, query)
-            except Busy as error:
-                logger.info("asking again in %g s: %s", pause, error)
-                await self._sleep(pause)
-        return await self._open(stack, path, query)
+        asking = AsyncRetrying(
+            retry=retry_if_exception_type(Busy),
+            wait=PAUSES,
+            stop=stop_after_attempt(TRIES),
+            sleep=self._sleep,
+            before_sleep=_say_again,
+            reraise=True,
+        )
+        return await asking(self._open, stack, path, query)
 
     async def _open(self, stack: AsyncExitStack, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes] | Refusal:
         return await stack.enter_async_context(self._api.streaming(path, query=query, seconds=None))
+
+
+def _say_again(asking: RetryCallState) -> None:
+    logger.info("asking again in %g s: %s", asking.upcoming_sleep, asking.outcome and asking.outcome.exception())
 
 
 def _continued(reader: ListReader) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
+
 from obtask.executors.base import Log
 from obtask.executors.job.cursor import Cursor
 from obtask.executors.job.ending import container_statuses
@@ -99,20 +101,21 @@ class PodLog:
     async def finish(self, copy: Copy) -> None:
         """Copy the rest of the log of a container that has ended; it never fails, it says in the log what could not be had."""
         copy.final = True
-        for left in reversed(range(TRIES)):
-            before = copy.read
-            try:
-                refused = await self.poll(copy, whole=True)
-            except (Unavailable, Denied) as error:
-                if not left and not copy.ended:
-                    copy.say(f"breaks off: {error}")
-                await asyncio.sleep(PAUSE_SECONDS if left else 0)
-                continue
-            if refused is not None:
-                self._without_end(copy, refused)
-            if copy.read - before >= LOG_BYTES:
-                await self._end(copy)
-            return
+        failing = retry_if_exception_type((Unavailable, Denied))
+        asking = AsyncRetrying(retry=failing, wait=wait_fixed(PAUSE_SECONDS), stop=stop_after_attempt(TRIES), reraise=True)
+        try:
+            await asking(self._rest, copy)
+        except (Unavailable, Denied) as error:
+            if not copy.ended:
+                copy.say(f"breaks off: {error}")
+
+    async def _rest(self, copy: Copy) -> None:
+        before = copy.read
+        refused = await self.poll(copy, whole=True)
+        if refused is not None:
+            self._without_end(copy, refused)
+        if copy.read - before >= LOG_BYTES:
+            await self._end(copy)
 
     def _without_end(self, copy: Copy, refused: Refusal) -> None:
         if copy.cut is not None:

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
+
 from obtask.executors.base import Log
 from obtask.executors.inprocess import Course
 from obtask.executors.network.large_answers import SMALL_BYTES
@@ -19,7 +21,7 @@ from obtask.model.status import FailureReason
 from obtask.shares import Slots
 
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 8.0
+PAUSES = wait_exponential(FIRST_PAUSE_SECONDS, max=8)
 ASK_AGAIN_SECONDS = 15.0
 SHOWN_TROUBLE = 300
 KIND_PAUSES = (0.25, 0.5, 1.0, 1.5, 1.75)
@@ -127,14 +129,16 @@ class Conversation:
 
     async def persist(self, request: Callable[[], Awaitable[_T]]) -> _T:
         """Return the answer to a request; asks again while there is none."""
-        pause = FIRST_PAUSE_SECONDS
-        while True:
+
+        async def once() -> _T:
             try:
                 return await request()
             except Unavailable as error:
                 self._say_unavailable(error)
-            await (self._sleep_in_place if self._has_room else self._sleep)(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                raise
+
+        sleep = self._sleep_in_place if self._has_room else self._sleep
+        return await AsyncRetrying(retry=retry_if_exception_type(Unavailable), wait=PAUSES, sleep=sleep)(once)
 
     async def follow(self, target: Target, longest: float | None = None) -> AsyncGenerator[Json | Refusal]:
         """Yield the object as it is, then at each change; a Refusal is the last thing, ``missing`` if the object is gone.
