@@ -14,7 +14,7 @@ E2E ?= node
 ATTACK := $(RUN) -m pytest -n 0 -s --tb=short -rN tests/attack
 export UV
 
-.PHONY: help demo up down status test e2e node-up node-down image check docs format explore chaos soak siege bench attack sbom supply-chain pins base-digest generate clean
+.PHONY: help demo up down status test e2e node-up node-down image dist check docs format explore chaos soak siege bench attack sbom supply-chain pins base-digest generate clean
 
 help:  ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,11 @@ sbom: $(INSTALLED)  ## Write what the operator consists of to .dev/sbom.cdx.json
 	@mkdir -p .dev
 	$(UV) export --locked --no-dev --quiet --format cyclonedx1.5 --output-file .dev/sbom.cdx.json
 	echo "the operator's packages, versions and hashes: .dev/sbom.cdx.json"
+
+dist: $(INSTALLED)  ## Build the wheel and the source distribution into dist/
+	@rm -rf dist
+	$(UV) build --quiet --out-dir dist
+	ls dist
 
 pins: $(INSTALLED)  ## Renew the versions and hashes in deploy/pins/
 	@for tool in uv go; do

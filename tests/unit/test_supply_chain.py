@@ -32,7 +32,7 @@ def test_nothing_is_installed_without_hashes() -> None:
 
 def test_actions_of_workflows_are_pinned_by_commit() -> None:
     """A tag of somebody else's repository can move."""
-    texts = [file.read_text() for file in (ROOT / ".github/workflows").glob("*.yaml")]
+    texts = [file.read_text() for file in (ROOT / ".github/workflows").glob("*.yml")]
     used = [action for text in texts for action in re.findall(r"uses: (\S+)", text)]
 
     assert used
