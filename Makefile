@@ -101,10 +101,12 @@ format: $(INSTALLED)  ## Format the code
 	@.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-generate: $(INSTALLED)  ## Generate crds/ and the chart's copy, and Argo CD's settings
+generate: $(INSTALLED)  ## Generate what follows from the code: CRDs and the chart's copy, Argo CD's settings, the version in the chart, pages of the reference
 	@.venv/bin/obtask crd > crds/task.oceanbase.com_obtasks.yaml
 	cp crds/*.yaml charts/obtask-operator/files/crds/
 	$(RUN) -m tests.gitops.customizations > deploy/gitops/argocd/argocd-cm.yaml
+	$(RUN) -m documents.commandline > docs/reference/cli.md
+	$(RUN) -m documents.release
 
 explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses
 	@$(RUN) -m tests.exploration --deep
