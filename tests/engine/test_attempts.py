@@ -17,8 +17,9 @@ from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Seen
 from obtask.model.status import Direction, FailureReason, LockStatus, SubtaskPhase, SubtaskStatus
 from obtask.model.task import Task
 from obtask.rules import machine
+from obtask.rules.decision import Record
 from obtask.rules.nonces import Nonces
-from obtask.rules.observation import Observation
+from obtask.rules.observation import Granted, Observation
 
 FAILED = Failed(FailureReason.SQL_ERROR, "broken", "1146")
 RUNNER = "this-operator"
@@ -80,7 +81,8 @@ def running_task() -> tuple[Task, tuple[Attempt, ...]]:
     """Return a task whose first attempt is recorded, and that attempt."""
     task = a_task().named("x").step("one").build()
     lock = LockStatus(lease="l", scope="Global", acquired_at=START, token=1)
-    record = machine.granted(task, Observation(START, RUNNER), lock)
+    record = machine.decide(task, Observation(START, RUNNER, answer=Granted(lock)))
+    assert isinstance(record, Record)
     return replace(task, status=record.status), record.start
 
 

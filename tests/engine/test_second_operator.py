@@ -11,6 +11,7 @@ from tests.scenario.tasks import TaskClient, wait_step
 
 from devcluster.controlplane import ControlPlane
 from obtask import names
+from obtask.engine.reconcile import Again
 from obtask.kube import client as api
 from obtask.kube.client import Api
 from obtask.model.task import Key
@@ -52,7 +53,7 @@ def guarded(body: dict[str, Any]) -> dict[str, Any]:
 
 async def end(operator: Operator, key: Key) -> None:
     """Give a task turns until nothing is left to do for it."""
-    while await operator.engine.reconcile(key) == timedelta():
+    while await operator.engine.reconcile(key) == Again(timedelta()):
         pass
 
 

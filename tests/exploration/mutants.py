@@ -3,7 +3,6 @@
 from tests.exploration.cases import Case, recreated, tasks
 from tests.exploration.operators import Parts
 
-from obtask.engine.locking import Settled
 from obtask.engine.reconcile import Engine
 from obtask.kube.api import Refusal
 from obtask.kube.leases import Lease
@@ -29,15 +28,14 @@ class _ComparesNames(Locks):
 
 
 class _GivesBackUnfenced(Engine):
-    async def _settle(self, task: Task, settled: Settled | None) -> bool:
-        if settled is not None and settled.give_back is not None:
-            await self.locking.give_back(settled.give_back)
-            settled = Settled(settled.record)
-        return await super()._settle(task, settled)
+    async def _store(self, task: Task, record: Record, claim: Lease | None) -> bool:
+        if claim is not None:
+            await self.locking.give_back(claim)
+        return await super()._store(task, record, None)
 
 
 class _ReleasesFirst(Engine):
-    async def _store(self, task: Task, record: Record, claim: Lease | None = None) -> bool:
+    async def _store(self, task: Task, record: Record, claim: Lease | None) -> bool:
         if record.status.phase.finished:
             await self.locking.release(task)
         return await super()._store(task, record, claim)

@@ -19,6 +19,7 @@ from obtask.model.status import Blocker, Direction, Phase, Verb
 from obtask.model.task import read_task
 from obtask.rules import machine
 from obtask.rules.decision import Finish, Record, Rest, TakeLock, VerifyLock
+from obtask.rules.observation import Hindered
 
 STRANGER = "stranger/uid-of-stranger"
 # What the task gets after something has happened: turns until it rests, one turn, one in which the operator dies, or none yet.
@@ -199,7 +200,7 @@ class TaskLife(RuleBasedStateMachine):
     @rule(why=st.sampled_from(["held up: no", "held up: other"]), follows=FOLLOWS)
     def api_server_refuses(self, why: str, follows: Follows) -> None:
         """Have the task say that it does not get on; it takes that back when it does."""
-        told = machine.hindered(self.world.task, self.world.observe(), why)
+        told = self.world.record_of(Hindered(why))
         if told.status != self.world.status:
             self.world.perform(told)
         self._then(follows)

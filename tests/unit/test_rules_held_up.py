@@ -7,15 +7,16 @@ from tests.unit.builders import a_blocker, a_mended_task, a_task
 from tests.unit.world import World
 
 from obtask.model.status import Phase
-from obtask.rules import held_up, machine
+from obtask.rules import held_up
 from obtask.rules.decision import Rest
+from obtask.rules.observation import Hindered
 
 WHY = "held up: cannot claim lease x: exceeded quota"
 
 
 def hinder(world: World) -> None:
     """Have the task say that it does not get on."""
-    world.perform(machine.hindered(world.task, world.observe(), WHY))
+    world.perform(world.record_of(Hindered(WHY)))
 
 
 def reconciling(world: World) -> tuple[str, str]:
@@ -92,5 +93,5 @@ def test_what_is_told_again_changes_nothing() -> None:
     world = running()
     hinder(world)
 
-    assert machine.hindered(world.task, world.observe(), WHY).status == world.status
+    assert world.record_of(Hindered(WHY)).status == world.status
     assert not isinstance(world.decide(), Rest)

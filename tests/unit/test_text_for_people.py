@@ -12,8 +12,8 @@ from obtask.cli import _JsonFormatter, _TextFormatter
 from obtask.model.limits import one_line
 from obtask.model.printable import printable, printable_lines
 from obtask.model.status import TaskStatus
-from obtask.rules import machine
 from obtask.rules.lock_keys import holder_name
+from obtask.rules.observation import Taken
 
 ODD = "a\x1b[31m\x07b\u202ec\u200bd\r\n2026-11-23T12:00:00Z forged\x85e\u2028f\x00g\x9bh"
 NONE_OF = set("\x1b\x07\u202e\u200b\r\x85\u2028\x00\x9b")
@@ -43,7 +43,7 @@ def test_a_stranger_in_a_lease_cannot_write_on_a_terminal() -> None:
     """Who holds the Lease is named in the message, the blockers and the conditions, with what is odd escaped."""
     world = World(a_task())
     world.run()
-    lost = machine.lock_lost(world.task, world.observe(), ODD).status
+    lost = world.record_of(Taken(ODD)).status
     world = World(a_task())
     world.lease.holder = ODD
     world.run()

@@ -4,6 +4,7 @@ A test lets things happen, lets the task have its turns, and looks at what was s
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import assert_never
@@ -23,7 +24,7 @@ from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN
 from obtask.rules.expressions import ExpressionFault, Question
 from obtask.rules.lock_keys import holder_identity, holder_name, task_lock_key
 from obtask.rules.nonces import Nonces
-from obtask.rules.observation import Observation, Obstacle
+from obtask.rules.observation import Granted, Hindered, LockAnswer, Observation, Obstacle, Refused, Renewed, Taken
 
 MOST_TURNS = 40
 
@@ -235,17 +236,23 @@ class World:
         self.executors.stop(record.cancel)
         self.executors.keep(self.task)
 
+    def record_of(self, answer: LockAnswer | Hindered) -> Record:
+        """Return the record that follows from what the lock protocol said, or from what hinders the operator."""
+        intent = machine.decide(self.task, replace(self.observe(), answer=answer))
+        assert isinstance(intent, Record)
+        return intent
+
     def _take(self, crash: Crash | None) -> bool:
-        task, seen = self.task, self.observe()
+        task = self.task
         if task_lock_key(task) is None:
-            return self.perform(machine.granted(task, seen, None), crash)
+            return self.perform(self.record_of(Granted(None)), crash)
         if self._stranger():
-            return self.perform(machine.refused(task, seen, obstacle(self._stranger())), crash)
+            return self.perform(self.record_of(Refused(obstacle(self._stranger()))), crash)
         lock = self.lease.claim(task, self.now)
         if not self.rivals:
-            return self.perform(machine.granted(task, seen, lock), crash)
+            return self.perform(self.record_of(Granted(lock)), crash)
         self.in_the_way = self.rivals
-        again = self.perform(machine.refused(task, seen, obstacle(self.rivals)), crash)
+        again = self.perform(self.record_of(Refused(obstacle(self.rivals))), crash)
         if not crash:
             self.lease.release(task)
         return again
@@ -256,10 +263,10 @@ class World:
         return (Blocker(name=holder_name(self.lease.holder), uid="", phase=Phase.RUNNING, scope="Global"),)
 
     def _verify(self, crash: Crash | None) -> bool:
-        task, seen = self.task, self.observe()
+        task = self.task
         if self.lease.holder:
-            return self.perform(machine.lock_lost(task, seen, self.lease.holder), crash)
-        return self.perform(machine.lock_renewed(task, seen, self.lease.claim(task, self.now)), crash)
+            return self.perform(self.record_of(Taken(self.lease.holder)), crash)
+        return self.perform(self.record_of(Renewed(self.lease.claim(task, self.now))), crash)
 
 
 def obstacle(blockers: Sequence[Blocker]) -> Obstacle:

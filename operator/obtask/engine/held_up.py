@@ -7,7 +7,8 @@ from obtask.engine.reconcile import Engine
 from obtask.kube.api import Refusal
 from obtask.model.task import Key, Task
 from obtask.rules import held_up, machine
-from obtask.rules.observation import Observation
+from obtask.rules.decision import Record
+from obtask.rules.observation import Hindered, Observation
 
 TRIES = 2
 # An Event is kept for an hour by default: who comes later wants to see one, too.
@@ -43,8 +44,8 @@ async def explain(engine: Engine, key: Key, why: str) -> None:
     for _ in range(TRIES):
         if not isinstance(task, Task) or task.status.phase.finished:
             return  # it stays as it is
-        record = machine.hindered(task, Observation(engine.clock()), why)
-        if record.status == task.status:
+        record = machine.decide(task, Observation(engine.clock(), answer=Hindered(why)))
+        if not isinstance(record, Record) or record.status == task.status:
             return
         answer = await engine.tasks.write_status(task, record.status)
         if not isinstance(answer, Refusal):

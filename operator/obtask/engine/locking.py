@@ -11,13 +11,12 @@ from obtask.locks.sweep import Sweeper
 from obtask.model.attempt import AttemptId
 from obtask.model.status import Phase
 from obtask.model.task import InvalidSpec, Key, Task
-from obtask.rules import machine
 from obtask.rules.bounds import NO_BOUNDS, Bounds
-from obtask.rules.decision import Record
+from obtask.rules.decision import TakeLock, VerifyLock
 from obtask.rules.exclusion import Contender, InTheWay, as_blockers
 from obtask.rules.lock_keys import LockKey, task_lock_key
 from obtask.rules.nonces import Nonces
-from obtask.rules.observation import Observation, Obstacle, Report
+from obtask.rules.observation import Granted, LockAnswer, Observation, Obstacle, Refused, Renewed, Report, Taken
 
 # A waiter far back in a long line shows changes later: the whole line costs a few writes per second at any length.
 REFRESH_BASE_SECONDS = 3.0
@@ -27,10 +26,10 @@ RELOOK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What to store after a try for a lock, and a claim to give back once that is stored."""
+class Answered:
+    """What the lock protocol said, and a claim to give back once what follows from it is stored."""
 
-    record: Record
+    answer: LockAnswer
     give_back: Lease | None = None
 
 
@@ -90,33 +89,39 @@ class Locking:
             bounds=self._bounds,
         )
 
-    async def take(self, task: Task, seen: Observation) -> Settled | None:
-        """Try to take the task's lock; return what to store, or None to look again."""
+    async def ask(self, task: Task, intent: TakeLock | VerifyLock, now: datetime) -> Answered | None:
+        """Try to take the task's lock, or look whether it still has it; None: look at the task again."""
+        match intent:
+            case TakeLock():
+                return await self._take(task, now)
+            case VerifyLock():
+                return await self._verify(task)
+
+    async def _take(self, task: Task, now: datetime) -> Answered | None:
         lock = task_lock_key(task)
         if lock is None:
-            return Settled(machine.granted(task, seen, None))
+            return Answered(Granted(None))
         answer = await self._locks.take(task, lock)
         match answer:
             case Claimed(lock=held):
-                return Settled(machine.granted(task, seen, held))
+                return Answered(Granted(held))
             case Contended(blockers=blockers, claim=claim):
                 if not await self._free_holders(blockers, task) and not self._board.in_the_way(task, lock).count:
-                    self._met[task.metadata.uid] = _Met(blockers, seen.now + timedelta(seconds=REFRESH_BASE_SECONDS))
-                return Settled(machine.refused(task, seen, _obstacle(InTheWay(blockers, len(blockers)))), claim)
+                    self._met[task.metadata.uid] = _Met(blockers, now + timedelta(seconds=REFRESH_BASE_SECONDS))
+                return Answered(Refused(_obstacle(InTheWay(blockers, len(blockers)))), claim)
             case Outpaced():
                 return None
 
-    async def verify(self, task: Task, seen: Observation) -> Settled | None:
-        """Look at the Lease that the task should hold; return what to store, or None to look again."""
+    async def _verify(self, task: Task) -> Answered | None:
         lock = task_lock_key(task)
         if lock is None:
             return None
         answer = await self._locks.verify(task, lock)
         match answer:
             case Claimed(lock=held):
-                return Settled(machine.lock_renewed(task, seen, held))
+                return Answered(Renewed(held))
             case Stolen(holder=holder, claim=claim):
-                return Settled(machine.lock_lost(task, seen, holder), claim)
+                return Answered(Taken(holder), claim)
             case Kept() | Outpaced():
                 return None
 
@@ -164,10 +169,8 @@ class Locking:
         self._shown_at.pop(uid, None)
         self._met.pop(uid, None)
 
-    def look_again_in(self, task: Task, wake_at: datetime | None, now: datetime) -> timedelta | None:
-        """Return when to look at a resting task again if nothing rings before; None for never."""
-        if task.status.phase.finished:
-            return None  # when its time is over is the cleaner's business
+    def look_again_in(self, task: Task, wake_at: datetime | None, now: datetime) -> timedelta:
+        """Return when to look at a resting unfinished task again if nothing happens before."""
         latest = timedelta(seconds=RELOOK_SECONDS)
         if task.status.phase is Phase.WAITING:
             latest = self._refresh_pause(task)

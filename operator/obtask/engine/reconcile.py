@@ -11,7 +11,7 @@ from obtask.cache.tasks import KnownTasks
 from obtask.engine.attempts import STOPPING_PAUSE, Attempts
 from obtask.engine.caretaker import Caretaker
 from obtask.engine.checks import Checks
-from obtask.engine.locking import Locking, Settled
+from obtask.engine.locking import Locking
 from obtask.kube.api import Denied, Json, Refusal
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Lease
@@ -24,7 +24,7 @@ from obtask.model.status import Phase
 from obtask.model.task import InvalidSpec, Key, Task, Unreadable, read_object
 from obtask.rules import machine, restored
 from obtask.rules.announcements import Announcement, announcements, left_elsewhere, released
-from obtask.rules.decision import Adopt, Check, Deed, Delete, Finish, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.observation import Observation
 from obtask.rules.retention import Cause
 
@@ -33,6 +33,21 @@ logger = logging.getLogger(__name__)
 # A turn that goes on for this many intents lets other tasks have theirs first.
 LONGEST_TURN = 16
 FADING_PAUSE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing to do for the task until something happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Look at the task again after this time, if nothing happens before."""
+
+    after: timedelta
+
+
+Outcome = Done | Again
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,46 +70,93 @@ class Engine:
     longest_turn: int = LONGEST_TURN
     opt_in: OptIn | None = None
 
-    async def reconcile(self, key: Key) -> timedelta | None:
-        """Move the task on as far as it goes now; return when to look again, or None for not before it is rung.
+    async def reconcile(self, key: Key) -> Outcome:
+        """Move the task on as far as it goes now; return when to look again.
 
         Raises kube.api.Unavailable, or Denied, when the API server does not let the turn end.
         """
         if key in self.departed:
             await self._bury(key)
         if key in self.doubted and not await self._resolve_doubt(key):
-            return None
+            return Done()
         began_at = self.known.metadata(key)
         for _ in range(self.longest_turn):
             task = await self._read(key)
-            if task is None:
-                return None
-            if isinstance(task, Unreadable):
-                return await self._look_after(task)
-            intent = machine.decide(task, await self._observe(task))
-            if isinstance(intent, Rest):
-                return await self._rest(task, intent)
-            if isinstance(intent, Check):
-                self.checks.ask(task.key, intent.questions)
-                return None
-            if isinstance(intent, Delete):
-                await self._delete(task)
-                return await self._rest(task, Rest())
-            if not await self._perform(task, intent):
-                return STOPPING_PAUSE if isinstance(intent, Stop) or self.attempts.runs(key, task.metadata.uid) else None
+            match task:
+                case None:
+                    return Done()
+                case Unreadable():
+                    return await self._look_after(task)
+                case Task():
+                    outcome = await self._step(task)
+            if outcome is not None:
+                return outcome
         if self.longest_turn > 1 and began_at is not None and began_at == self.known.metadata(key):
             # Refused in a way that looks like a race: at full speed it would keep a worker, and the API server, for ever.
             raise Denied(f"nothing of what {key} needs could be written in {self.longest_turn} tries")
-        return timedelta()
+        return Again(timedelta())
 
-    async def _rest(self, task: Task, intent: Rest) -> timedelta | None:
-        if task.status.phase.finished:
-            if not await self.attempts.wound_up(task):
-                return STOPPING_PAUSE
-            await self.locking.take_back(task)
-        pause = self.locking.look_again_in(task, intent.wake_at, self.clock())
-        if pause is not None or not task.status.phase.finished:
-            return pause
+    async def _step(self, task: Task) -> Outcome | None:
+        """Observe, decide, act and record once; None: decide again, about what that has left."""
+        seen = await self._observe(task)
+        intent = machine.decide(task, seen)
+        claim = None
+        if isinstance(intent, TakeLock | VerifyLock):
+            answered = await self.locking.ask(task, intent, self.clock())
+            if answered is None:
+                return None
+            claim = answered.give_back
+            intent = machine.decide(task, replace(seen, now=self.clock(), answer=answered.answer))
+        return await self._act(task, intent, claim)
+
+    async def _act(self, task: Task, intent: Intent, claim: Lease | None) -> Outcome | None:
+        """Carry the intent out. ``claim`` is given back once the record is stored."""
+        match intent:
+            case Rest():
+                return await self._rest(task, intent)
+            case Check(questions=questions):
+                self.checks.ask(task.key, questions)
+                return Done()
+            case Delete():
+                await self._delete(task)
+                return await self._rest(task, Rest())
+            case Adopt():
+                return self._gone_on(task, there=await self._learned(task, await self.tasks.add_finalizer(task)))
+            case TakeCommand(command=command):
+                return self._gone_on(task, there=await self._learned(task, await self.tasks.note_command(task, command)))
+            case TakeLock() | VerifyLock():
+                return None
+            case Record():
+                return self._gone_on(task, there=await self._store(task, intent, claim))
+            case Stop():
+                return await self._stop(task, intent)
+            case Finish():
+                return self._gone_on(task, there=await self._finish(task))
+            case LetGo():
+                return self._gone_on(task, there=await self._let_go(task))
+            case never:
+                assert_never(never)
+
+    def _gone_on(self, task: Task, *, there: bool) -> Outcome | None:
+        if there:
+            return None
+        return Again(STOPPING_PAUSE) if self.attempts.runs(task.key, task.metadata.uid) else Done()
+
+    async def _stop(self, task: Task, intent: Stop) -> Outcome | None:
+        await self.attempts.cancel(intent.attempts)
+        reports = await self.attempts.look(task)
+        if not all(isinstance(reports[attempt.id].seen, Running) for attempt in intent.attempts):
+            return None
+        if intent.meanwhile is not None and await self._act(task, intent.meanwhile, None) is None:
+            return None
+        return Again(STOPPING_PAUSE)
+
+    async def _rest(self, task: Task, intent: Rest) -> Outcome:
+        if not task.status.phase.finished:
+            return Again(self.locking.look_again_in(task, intent.wake_at, self.clock()))
+        if not await self.attempts.wound_up(task):
+            return Again(STOPPING_PAUSE)
+        await self.locking.take_back(task)
         # Another operator may have ended it.
         self.attempts.settle(task)
         self.locking.forget(task.metadata.uid)
@@ -102,20 +164,22 @@ class Engine:
         if task.key in self.fading:
             self.fading.discard(task.key)
             self.known.forget(task.key)
-            return None
+            return Done()
         self.fading.add(task.key)
-        return FADING_PAUSE
+        return Again(FADING_PAUSE)
 
-    async def _look_after(self, task: Unreadable) -> timedelta | None:
+    async def _look_after(self, task: Unreadable) -> Outcome:
         """Do for a task with a status that cannot be read what can be done all the same; return when to look again."""
         answer = await Caretaker(self.tasks, self.attempts, self.events, self.clock, self.told).look(task)
-        if answer is None or isinstance(answer, timedelta):
-            return answer
+        if answer is None:
+            return Done()
+        if isinstance(answer, timedelta):
+            return Again(answer)
         if isinstance(answer, LetGo):
             await self.attempts.abandon(task.key, None)
             await self.locking.free_departed(task.key)
             answer = await self.tasks.remove_finalizer(task)
-        return timedelta() if await self._learned(task, answer) else None
+        return Again(timedelta()) if await self._learned(task, answer) else Done()
 
     async def _read(self, key: Key) -> Task | Unreadable | None:
         known = self.known.get(key)
@@ -145,32 +209,6 @@ class Engine:
         is_open = self.opt_in is None or await self.opt_in.includes(task.metadata.namespace)
         return replace(seen, verdicts=self.checks.known(task), opted_in=is_open)
 
-    async def _perform(self, task: Task, intent: Deed) -> bool:
-        """Carry the intent out; return whether to look at the task again at once."""
-        match intent:
-            case Adopt():
-                return await self._learned(task, await self.tasks.add_finalizer(task))
-            case TakeCommand(command=command):
-                return await self._learned(task, await self.tasks.note_command(task, command))
-            case TakeLock():
-                return await self._settle(task, await self.locking.take(task, await self._observe(task)))
-            case VerifyLock():
-                return await self._settle(task, await self.locking.verify(task, await self._observe(task)))
-            case Record():
-                return await self._store(task, intent)
-            case Stop(attempts=attempts, meanwhile=meanwhile):
-                await self.attempts.cancel(attempts)
-                reports = await self.attempts.look(task)
-                if not all(isinstance(reports[attempt.id].seen, Running) for attempt in attempts):
-                    return True
-                return meanwhile is not None and await self._perform(task, meanwhile)
-            case Finish():
-                return await self._finish(task)
-            case LetGo():
-                return await self._let_go(task)
-            case never:
-                assert_never(never)
-
     async def _delete(self, task: Task) -> None:
         """Delete a task at once whose time is over at its end. One that may not be deleted, or whose time is to come, is the cleaner's."""
         if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), Refusal):
@@ -196,12 +234,7 @@ class Engine:
         await self._bury(task.key)
         return False
 
-    async def _settle(self, task: Task, settled: Settled | None) -> bool:
-        if settled is None:
-            return True
-        return await self._store(task, settled.record, claim=settled.give_back)
-
-    async def _store(self, task: Task, record: Record, claim: Lease | None = None) -> bool:
+    async def _store(self, task: Task, record: Record, claim: Lease | None) -> bool:
         self.attempts.intend(record.start)
         answer = await self.tasks.write_status(task, record.status)
         if isinstance(answer, Refusal):

@@ -81,5 +81,4 @@ class Delete:
     """Delete the task: its time after the end is over."""
 
 
-Deed = Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | LetGo
-Intent = Rest | Check | Delete | Deed
+Intent = Rest | Check | Delete | Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | LetGo

@@ -20,58 +20,69 @@ from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, Record, 
 from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
 from obtask.rules.leaving import leave
 from obtask.rules.lock_keys import task_lock_key
-from obtask.rules.observation import Observation, Obstacle
+from obtask.rules.observation import Granted, Hindered, Observation, Obstacle, Refused, Renewed, Taken
 from obtask.rules.retention import is_kept_elsewhere
 from obtask.rules.validation import spec_fault, unchecked
 
 
 def decide(task: Task, seen: Observation) -> Intent:
-    """Return the next intent for the task as it is seen now."""
+    """Return the next intent for the task as it is seen now: the only way into the rules."""
+    match seen.answer:
+        case None:
+            return _polished(task, seen, _looked(task, seen))
+        case Granted(lock=lock):
+            return _seal(task, seen, _granted(task, seen, lock))
+        case Refused(obstacle=obstacle):
+            return _seal(task, seen, _refused(task, seen, obstacle))
+        case Renewed(lock=lock):
+            return _seal(task, seen, Record(task.status.model_copy(update={"lock": lock})))
+        case Taken(holder=holder):
+            return _seal(task, seen, _lock_lost(task, seen, holder))
+        case Hindered(why=why):
+            return _hindered(task, seen, why)
+        case never:
+            assert_never(never)
+
+
+def _looked(task: Task, seen: Observation) -> Intent:
     intent = _decide(task, seen)
     if isinstance(intent, Rest) and held_up.is_marked(task.status) and not task.status.phase.finished and not seen.draining:
-        intent = Record(held_up.relieved(task))
-    return _polished(task, seen, intent)
+        return Record(held_up.relieved(task))
+    return intent
 
 
-def granted(task: Task, seen: Observation, lock: LockStatus | None) -> Record:
+def _granted(task: Task, seen: Observation, lock: LockStatus | None) -> Record:
     """Return the record that follows from having the lock (None for maintenance None)."""
     command = _pending_command(task)
     status = task.status.model_copy(update={"lock": lock})
     if task.status.phase is Phase.FAILED and command is not None:
-        return _seal(task, seen, _carried_out(task, seen, status, command))
+        return _carried_out(task, seen, status, command)
     held = _with_status(task, enter(task, seen, status))
     begun = open_current_step(held, seen, held.status, before=task.status)
-    return _seal(task, seen, replace(begun, took=lock))
+    return replace(begun, took=lock)
 
 
-def refused(task: Task, seen: Observation, obstacle: Obstacle) -> Record:
+def _refused(task: Task, seen: Observation, obstacle: Obstacle) -> Record:
     """Return the record that follows from not getting the lock. It always differs from what is stored: it is the fence."""
     tried = task.status.model_copy(update={"lock_attempts": task.status.lock_attempts + 1})
     command = _pending_command(task)
     if task.status.phase is Phase.FAILED and command is not None:
         text = f"the lock was lost; {messages.waiting(obstacle.blockers, obstacle.count, task.metadata.namespace)}"
-        return _seal(task, seen, Record(commands.answered(tried, command, ActionResult.REJECTED, text, seen.now)))
-    return _seal(task, seen, Record(_blocked(task, tried, obstacle, seen.now)))
+        return Record(commands.answered(tried, command, ActionResult.REJECTED, text, seen.now))
+    return Record(_blocked(task, tried, obstacle, seen.now))
 
 
-def lock_lost(task: Task, seen: Observation, holder: str) -> Record:
+def _lock_lost(task: Task, seen: Observation, holder: str) -> Record:
     """Return the record of a task whose Lease names somebody else: it starts no further step."""
     message = f"lock lost: the Lease {task.status.lock.lease if task.status.lock else ''} is held by {holder}; retry takes it again"
     lost = task.status.model_copy(update={"lock": None, "reason": Reason.LOCK_LOST, "message": one_line(message)})
     if task.status.phase is Phase.FAILED:
-        return _seal(task, seen, Record(lost))
+        return Record(lost)
     running = running_attempts(task)
-    if running:
-        return _seal(task, seen, Record(lost, cancel=running))
-    return _seal(task, seen, Record(stopped(lost, seen)))
+    return Record(lost, cancel=running) if running else Record(stopped(lost, seen))
 
 
-def lock_renewed(task: Task, seen: Observation, lock: LockStatus) -> Record:
-    """Return the record of a task whose Lease was deleted or emptied by hand and has been made again."""
-    return _seal(task, seen, Record(task.status.model_copy(update={"lock": lock})))
-
-
-def hindered(task: Task, seen: Observation, why: str) -> Record:
+def _hindered(task: Task, seen: Observation, why: str) -> Record:
     """Return the record of a task that does not get on, for a reason outside of it: nothing changes but what it says of that."""
     sealed = _seal(task, seen, Record(held_up.complaining(task.status, why)))
     return Record(held_up.marked(sealed.status, why))

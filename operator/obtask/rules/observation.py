@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from obtask.model.attempt import AttemptId, Lost, Seen
-from obtask.model.status import Blocker, LogRef
+from obtask.model.status import Blocker, LockStatus, LogRef
 from obtask.rules.bounds import NO_BOUNDS, Bounds
 from obtask.rules.expressions import Verdicts
 from obtask.rules.nonces import Nonces
@@ -29,8 +29,48 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
+class Granted:
+    """The task has its lock, by the protocol of DESIGN "Locks"; None: it needs none."""
+
+    lock: LockStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The task does not get its lock: somebody is in the way."""
+
+    obstacle: Obstacle
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The Lease of a task that holds its lock was deleted or emptied by hand, and has been made again."""
+
+    lock: LockStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The Lease of a task that holds its lock, or one that conflicts with it, names somebody else."""
+
+    holder: str
+
+
+LockAnswer = Granted | Refused | Renewed | Taken
+
+
+@dataclass(frozen=True, slots=True)
+class Hindered:
+    """The operator does not get on with the task, for a reason outside of it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What the world says now.
+
+    ``answer``: what the lock protocol said after the intent TakeLock or VerifyLock, or what keeps the operator from its work.
 
     ``draining``: the operator is stopping; ends are recorded, nothing new is started. ``nonces`` are those of this operator; without
     them attempts are recorded without a proof, as older operators did. ``verdicts``: what is known of the expressions of a task that
@@ -41,6 +81,7 @@ class Observation:
     now: datetime
     runner: str = ""
     reports: Mapping[AttemptId, Report] = field(default_factory=dict)
+    answer: LockAnswer | Hindered | None = None
     obstacle: Obstacle = Obstacle()
     lock_in_doubt: bool = False
     refresh_due: bool = True

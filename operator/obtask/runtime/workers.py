@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import assert_never
 
 from obtask.engine.held_up import Told, explain
-from obtask.engine.reconcile import Engine
+from obtask.engine.reconcile import Again, Done, Engine, Outcome
 from obtask.kube.api import Denied, Unavailable
 from obtask.model.task import Key
 from obtask.runtime.work_queue import Wakeups
@@ -41,18 +42,22 @@ class Workers:
         while True:
             key = await self._wakeups.next()
             try:
-                pause = await self._turn(key)
-                if pause is not None:
-                    self._wakeups.ring_in(key, pause.total_seconds())
+                match await self._turn(key):
+                    case Done():
+                        pass
+                    case Again(after=after):
+                        self._wakeups.ring_in(key, after.total_seconds())
+                    case never:
+                        assert_never(never)
             finally:
                 self._wakeups.done(key)
 
-    async def _turn(self, key: Key) -> timedelta | None:
+    async def _turn(self, key: Key) -> Outcome:
         metrics = self._engine.metrics
         why: str | None = None
         try:
             with metrics.turns.time():
-                pause = await self._engine.reconcile(key)
+                outcome = await self._engine.reconcile(key)
         except Denied as error:
             metrics.turn_errors.labels(type(error).__name__).inc()
             logger.warning("%s: %s", key, error)
@@ -71,14 +76,14 @@ class Workers:
             why = f"held up by a fault of the operator ({type(error).__name__}); its log says more"
         else:
             self._failures.pop(key, None)
-            return pause
+            return outcome
         # Nobody knows what was stored: the next turn starts from what the API server says.
         self._engine.doubted.add(key)
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         if why is not None and failures >= TELLING_FAILURES:
             await self._tell(key, why)
         seconds = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
-        return timedelta(seconds=seconds * (1 + self._jitter() / 2))
+        return Again(timedelta(seconds=seconds * (1 + self._jitter() / 2)))
 
     async def _tell(self, key: Key, why: str) -> None:
         """Have people told why a task does not get on, now and then. Whatever goes wrong with that, the next turn comes."""
