@@ -17,7 +17,7 @@ from devcluster.controlplane import ControlPlane
 from devcluster.sqlserver import SqlServer
 from obtask.executors.connections.connection import Connection
 from obtask.executors.job.executor import JobExecutor
-from obtask.executors.job.secrets import PodSecrets
+from obtask.executors.job.target import PodSecrets
 from obtask.executors.job.work import Tools
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import Session, connect

@@ -10,7 +10,7 @@ from tests.executors.website import Website, http, http_bench, run, website
 from tests.local import ALLOWED_HOSTS
 from yarl import URL
 
-from obtask.executors.http.host_header import host_header_refusal
+from obtask.executors.http.requests import host_header_refusal
 from obtask.hosts import HostPolicy
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason

@@ -9,7 +9,7 @@ from tests.executors.website import Website, http, http_bench, website
 from yarl import URL
 
 from obtask.executors.connections.connection import HttpSecret
-from obtask.executors.http.secret_headers import secret_headers
+from obtask.executors.http.requests import secret_headers
 from obtask.hosts import read_entry
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
 from obtask.model.status import FailureReason

@@ -15,9 +15,8 @@ import pytest
 from tests.executors.attempts import PlainLog, until
 
 from obtask.executors.job.cursor import Cursor
-from obtask.executors.job.podlog import LONGEST_LINE, Copy, PodLog
-from obtask.executors.job.restraint import Restraint, weight
-from obtask.executors.job.secrets import secrets_of
+from obtask.executors.job.podlog import LONGEST_LINE, Copy, PodLog, Restraint, weight
+from obtask.executors.job.target import secrets_of
 from obtask.kube.api import Json, Refusal, Unavailable
 from obtask.kube.jobs import Jobs
 from obtask.logs.text import AttemptLog

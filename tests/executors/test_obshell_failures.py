@@ -9,8 +9,8 @@ from tests.executors.obshell_bench import STOP, bench_for, operation, stages
 from tests.obshell_agent.agent import Answered, FakeAgent, Operation
 from tests.obshell_agent.dags import NO_MAINTENANCE, Node, Step
 
+from obtask.executors.obshell.answers import last_words
 from obtask.executors.obshell.dag import agent_of
-from obtask.executors.obshell.overlong import last_words
 from obtask.executors.obshell.wire import LONGEST_ANSWER
 from obtask.model.attempt import Attempt, Failed, Succeeded
 from obtask.model.status import FailureReason, Left

@@ -10,8 +10,7 @@ from tests.executors.workplace import apply, config_map, patch
 
 from obtask.executors.resource.kept import Kept, own_fields, read, text_of
 from obtask.executors.resource.objects import Named, field_manager, named, secrets_in
-from obtask.executors.resource.seen import shown
-from obtask.executors.resource.words import failed
+from obtask.executors.resource.words import failed, shown
 from obtask.kube.api import Refusal
 from obtask.kube.impersonation import ServiceAccount
 from obtask.model.kubernetes_actions import ResourceAction

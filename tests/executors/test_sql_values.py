@@ -11,10 +11,9 @@ from tests.executors.scripted_server import Answer, Script, scripted_server
 from tests.executors.seekdb import sql_bench
 
 from obtask.executors.connections.connection import Connection
-from obtask.executors.sql.answers import Fault, Result
-from obtask.executors.sql.results import counted, shown, variables
+from obtask.executors.sql.answers import Fault, Result, Zone, variables, zone_of
 from obtask.executors.sql.session import Session
-from obtask.executors.sql.zones import Zone, zone_of
+from obtask.executors.sql.words import counted, shown
 from obtask.model.attempt import Succeeded
 
 

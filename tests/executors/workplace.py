@@ -11,7 +11,7 @@ from tests.executors.attempts import attempt as plain_attempt
 from tests.kubectl import Kubectl
 from tests.rights import grant
 
-from obtask.executors.resource.keeping import Record
+from obtask.executors.resource.kept import Record
 from obtask.executors.resource.work import WATCH_SECONDS, ResourceWork
 from obtask.kube.client import Api
 from obtask.kube.discovery import Discovery

@@ -11,7 +11,7 @@ from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.executors.http.work import HttpWork
 from obtask.executors.inprocess import InProcess
 from obtask.executors.job.executor import JobExecutor
-from obtask.executors.job.secrets import PodSecrets
+from obtask.executors.job.target import PodSecrets
 from obtask.executors.job.work import Tools as JobTools
 from obtask.executors.network.large_answers import LargeAnswers
 from obtask.executors.network.lookup import LOOKUP_THREADS, Reach

@@ -13,9 +13,16 @@ from obtask.executors.base import Log
 from obtask.executors.connections.connection import HttpSecretSource
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
-from obtask.executors.http.host_header import host_header_refusal
-from obtask.executors.http.requests import OWN_HEADERS, Request, identity_headers, parsed, request
-from obtask.executors.http.secret_headers import PLAIN_WARNING, secret_headers
+from obtask.executors.http.requests import (
+    OWN_HEADERS,
+    PLAIN_WARNING,
+    Request,
+    host_header_refusal,
+    identity_headers,
+    parsed,
+    request,
+    secret_headers,
+)
 from obtask.executors.http.target import Exchange
 from obtask.executors.inprocess import Course
 from obtask.executors.network.large_answers import LargeAnswers

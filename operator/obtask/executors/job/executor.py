@@ -7,11 +7,10 @@ from obtask.executors.base import Log
 from obtask.executors.job.ending import creation_refused, foreign, is_finished, outcome, stopped
 from obtask.executors.job.entry import Entry
 from obtask.executors.job.following import Following
-from obtask.executors.job.leftovers import Leftovers
 from obtask.executors.job.manifest import is_of, is_pod_of, job_manifest
 from obtask.executors.job.once import told_end
 from obtask.executors.job.podlog import PodLog
-from obtask.executors.job.target import Reading
+from obtask.executors.job.target import Leftovers, Reading
 from obtask.executors.job.work import POD_PAUSE, SOON, Course, Tools
 from obtask.kube.api import Denied, Json, Refusal, Unavailable
 from obtask.kube.jobs import JOB_NAME_LABEL

@@ -1,21 +1,25 @@
-"""Owns copying the logs of a pod's containers into the log of an attempt: streamed, never held as a whole."""
+"""Owns copying the logs of a pod's containers into the log of an attempt: streamed, never held as a whole.
+
+So much work of the loop in a second is spent on the logs of running containers, and so much memory in all. What is not read while a
+container runs is read when it ends.
+"""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from obtask.executors.base import Log
 from obtask.executors.job.cursor import Cursor
 from obtask.executors.job.ending import container_statuses
-from obtask.executors.job.restraint import BYTES_OF_A_TURN, FULL_PAUSE_SECONDS, LINES_OF_A_TURN, Restraint, weight
 from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.jobs import LOG_BYTES, Jobs
 from obtask.kube.refusals import explained
 from obtask.model.utf8 import unfinished
+from obtask.shares import Amount, Pace
 
 Json = dict[str, Any]
 
@@ -27,6 +31,43 @@ FOLLOW_SECONDS = 3600.0
 POLL_BYTES = 1024 * 1024
 # 2026-11-22T22:42:04.123456789Z, in UTC whatever the node's clock shows.
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?Z ?")
+# A container may write faster than the loop should read: the work of so many lines, or bytes, is one turn (2 to 3 ms).
+LINES_OF_A_TURN: Final = 256
+BYTES_OF_A_TURN: Final = 64 * 1024
+TURNS_OF_A_NAMESPACE, TURNS_OF_ALL = 32, 100  # in a second
+# What the logs of all running Jobs may take.
+KEPT_BYTES: Final = 64 * 1024 * 1024
+LINE_BYTES: Final = 200  # that a line takes in memory on top of its text
+KEPT_LOG_BYTES: Final = 1152 * 1024  # of a longer log the first and the newest lines are kept
+FULL_PAUSE_SECONDS = 1.0
+
+
+def weight(octets: int, lines: int) -> int:
+    """Return how many bytes of memory a log takes of which so much was read."""
+    whole = octets + LINE_BYTES * lines
+    return whole if octets <= KEPT_LOG_BYTES else whole * KEPT_LOG_BYTES // octets
+
+
+class Restraint:
+    """What namespaces share."""
+
+    def __init__(self, kept: int = KEPT_BYTES) -> None:
+        self._kept = Amount(kept)
+        self._of_each = Pace(TURNS_OF_A_NAMESPACE, burst=2 * TURNS_OF_A_NAMESPACE)
+        self._of_all = Pace(TURNS_OF_ALL, burst=2 * TURNS_OF_ALL)
+
+    def has_room(self, namespace: str) -> bool:
+        """Return whether more of the namespace's logs may be kept in memory."""
+        return self._kept.has_room(namespace)
+
+    def keep(self, namespace: str, change: int) -> None:
+        """Take note that the namespace's logs take so many bytes more, or less."""
+        self._kept.keep(namespace, change)
+
+    async def turn(self, namespace: str) -> None:
+        """Wait until the namespace may read on."""
+        await self._of_each.turn(namespace)
+        await self._of_all.turn("")
 
 
 @dataclass(slots=True, eq=False)

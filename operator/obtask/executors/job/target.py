@@ -1,16 +1,29 @@
-"""Owns what the API server has of an attempt's Job: the Job, its pods, its Events. What only bears its name is not believed."""
+"""Owns the talk of one attempt with the API server: its Job, pods and Events, the Secrets that they get, and Jobs to be given up."""
 
-from collections.abc import Callable
+import base64
+import binascii
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from obtask.executors.base import Log
+from obtask.executors.job.ending import is_finished
 from obtask.executors.job.entry import Entry, Json
-from obtask.executors.job.manifest import is_adopted, is_left_of, is_pod_of
+from obtask.executors.job.manifest import is_adopted, is_left_of, is_of, is_pod_of
 from obtask.kube.api import Denied, Refusal
 from obtask.kube.jobs import Jobs
+from obtask.kube.objects import Objects
 from obtask.kube.refusals import explained
+from obtask.model.attempt import Attempt, AttemptId
+from obtask.rules.job_names import job_name
 
 RELOOK = timedelta(seconds=60)
 BEGUN = frozenset({"Started", "Killing"})  # what a kubelet says of containers that run, or ran
+
+FIRST, LAST = 1, 2  # of the attempts whose Jobs stay
+
+logger = logging.getLogger(__name__)
 
 
 class Reading:
@@ -79,3 +92,99 @@ def _told(entry: Entry, answer: list[Json] | Refusal) -> list[Json]:
     if isinstance(answer, Refusal):
         raise Denied(f"cannot list the pods of Job {entry.name}: {explained(answer)}")
     return answer
+
+
+def surplus(attempt: AttemptId) -> AttemptId | None:
+    """Return the attempt whose Job is one too many once this attempt has one; None if there is none such."""
+    number = attempt.number - LAST
+    return replace(attempt, number=number) if number > FIRST else None
+
+
+class Leftovers:
+    """Has Kubernetes delete what is left of earlier attempts."""
+
+    def __init__(self, jobs: Jobs, confirmed: Callable[[], Awaitable[None]]) -> None:
+        self._jobs = jobs
+        self._confirmed = confirmed
+
+    async def give_up(self, attempt: Attempt) -> None:
+        """Let one Job go at the end of each attempt from the fourth on.
+
+        An attempt is recorded only after the end of those before it: the end of that Job's attempt is in the status, its log is kept or
+        given up. Whatever has no end yet is not touched. Raises kube.api.Unavailable.
+        """
+        earlier = surplus(attempt.id)
+        if earlier is None:
+            return
+        job = await self._jobs.get(attempt.namespace, job_name(attempt.task, earlier))
+        # The status has no proof of ended attempts any more. Whoever could imitate these annotations may delete that Job himself.
+        if isinstance(job, Refusal) or not is_of(job, replace(attempt, id=earlier, nonce_digests=())) or not is_finished(job):
+            return
+        if job["spec"].get("ttlSecondsAfterFinished") is not None or job["metadata"].get("deletionTimestamp"):
+            return
+        await self._confirmed()
+        answer = await self._jobs.let_expire(job)
+        if isinstance(answer, Refusal) and not (answer.missing or answer.conflict):
+            logger.warning("Job %s/%s cannot be given up: %s", attempt.namespace, job["metadata"]["name"], answer.message)
+
+
+def secrets_of(job: Json) -> dict[str, set[str] | None]:
+    """Return the Secrets that a Job's containers get variables or files from, with the keys; None: all of them."""
+    found: dict[str, set[str] | None] = {}
+    for name, key in _references(job["spec"]["template"]["spec"]):
+        keys = found.setdefault(name, set())
+        if key is None:
+            found[name] = None
+        elif keys is not None:
+            keys.add(key)
+    return found
+
+
+def _references(pod: Json) -> Iterator[tuple[str, str | None]]:
+    # imagePullSecrets are the kubelet's: no container sees them.
+    for container in [*(pod.get("initContainers") or ()), *(pod.get("containers") or ())]:
+        for variable in container.get("env") or ():
+            ref = (variable.get("valueFrom") or {}).get("secretKeyRef") or {}
+            if ref.get("name") and ref.get("key"):
+                yield ref["name"], ref["key"]
+        for source in container.get("envFrom") or ():
+            name = (source.get("secretRef") or {}).get("name")
+            if name:
+                yield name, None
+    for volume in pod.get("volumes") or ():
+        projected = (volume.get("projected") or {}).get("sources") or ()
+        for source in ({"secret": volume.get("secret")}, *projected):
+            secret = source.get("secret") or {}
+            name = secret.get("secretName") or secret.get("name")
+            if name:
+                items: Iterable[Json] = secret.get("items") or ({},)
+                yield from ((name, item.get("key")) for item in items)
+
+
+class PodSecrets:
+    """Tells logs what to mask."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    async def hide(self, namespace: str, job: Json, log: Log) -> None:
+        """Have the log mask every value that the Job's containers get from Secrets."""
+        for name, keys in secrets_of(job).items():
+            answer = await self._objects.secret(namespace, name)
+            if not isinstance(answer, Refusal):
+                data = answer.get("data") or {}
+                for key in data if keys is None else keys & data.keys():
+                    log.hide(_decoded(data[key]))
+            elif not answer.missing:
+                job_name = job["metadata"]["name"]
+                logger.warning(
+                    "Secret %s/%s cannot be read: the log of Job %s shows its values: %s", namespace, name, job_name, answer.message
+                )
+
+
+def _decoded(value: str) -> str:
+    try:
+        # As lines of a log are read: what is not UTF-8 looks the same there.
+        return base64.b64decode(value).decode(errors="surrogateescape")
+    except binascii.Error:
+        return ""

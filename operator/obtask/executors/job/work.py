@@ -10,8 +10,7 @@ from obtask.executors.job.following import MOST_OF_A_NAMESPACE, Following
 from obtask.executors.job.manifest import job_manifest
 from obtask.executors.job.once import created_pods, second_run
 from obtask.executors.job.podlog import started_containers
-from obtask.executors.job.secrets import PodSecrets
-from obtask.executors.job.target import RELOOK, Reading
+from obtask.executors.job.target import RELOOK, PodSecrets, Reading
 from obtask.executors.job.words import Hold, has_run_main, lingering, no_pod_hold, pod_hold
 from obtask.kube.api import Json, Refusal
 from obtask.kube.jobs import Jobs

@@ -4,10 +4,10 @@ import asyncio
 from dataclasses import dataclass, field
 
 from obtask.executors.base import Log
+from obtask.executors.obshell.answers import Miss
 from obtask.executors.obshell.context import LOOK_SECONDS, Context, context_of
 from obtask.executors.obshell.dag import Dag, Operator, State
 from obtask.executors.obshell.marks import is_same, mark_of
-from obtask.executors.obshell.misses import Miss
 from obtask.executors.obshell.target import Tools
 from obtask.model.attempt import Attempt, AttemptId, Failed
 

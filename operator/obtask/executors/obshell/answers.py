@@ -1,4 +1,4 @@
-"""Owns what an agent answers: an answer, or a fault. Values of our own, so that the HTTP library shows nowhere else."""
+"""Owns what an agent answers, or why there is no answer. Values of our own, so that the HTTP library shows nowhere else."""
 
 import json
 import re
@@ -25,6 +25,12 @@ _DATABASE_AWAY = re.compile(
     re.IGNORECASE,
 )
 _PLAIN_TO_TLS = b"HTTP request to an HTTPS server"
+
+NO_SLOT = "waiting for a free slot in the operator"
+_TEXT = re.compile(rb'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_ERROR = re.compile(rb'[\[,]\s*(?="ERROR)')
+_LOGS_END = re.compile(rb'"\s*\]')
+SHOWN_BYTES = 600
 
 
 class FaultKind(Enum):
@@ -125,3 +131,63 @@ def read_answer(status: int, octets: bytes) -> Answer | Fault:
     if status in OK and body.get("successful") is False:
         return Answer(status, error="not successful")
     return Answer(status, body.get("data"))
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """Why something cannot be seen just now.
+
+    ``gone``: the agent does not know the DAG. ``away``: it is its database that does not answer. ``wrong_password``: no password is right.
+    ``answered``: the agent did answer.
+    """
+
+    message: str
+    gone: bool = False
+    away: bool = False
+    wrong_password: bool = False
+    answered: bool = False
+
+    @property
+    def unasked(self) -> bool:
+        """True where the agent was not asked, and may be in a while."""
+        return self.message == NO_SLOT
+
+
+@dataclass(frozen=True, slots=True)
+class NotDone:
+    """Why an operator was not carried out.
+
+    ``disallowed``: obshell does not allow it for that task, now or later. ``busy``: it is busy with another one. ``uncertain``: it may have
+    arrived. ``refused``: nothing was changed by it, and asking again is in vain.
+    """
+
+    message: str
+    disallowed: bool = False
+    busy: Answer | None = None
+    uncertain: bool = False
+    refused: bool = False
+
+
+def last_words(end: bytes) -> str | None:
+    """Return the last line of an error in the end of a DAG as JSON; of a line that is longer than that, its end. None if there is none.
+
+    obshell writes the logs of a subtask last, and a subtask that failed is followed by some that have none yet.
+    """
+    errors = list(_ERROR.finditer(end))
+    whole = _TEXT.match(end, errors[-1].end()) if errors else None
+    if whole is not None:
+        return _decoded(whole[1])
+    closing = [found.start() for found in _LOGS_END.finditer(end)]
+    if not closing:
+        return None
+    return _decoded(end[max(0, closing[-1] - SHOWN_BYTES) : closing[-1]])
+
+
+def _decoded(text: bytes) -> str | None:
+    readable = text.decode(errors="ignore")
+    try:
+        decoded = json.loads(f'"{readable}"', strict=False)
+    except ValueError:
+        # It begins, or ends, in the middle of what is escaped.
+        return readable.replace("\\n", " ").strip() or None
+    return decoded.strip() or None if isinstance(decoded, str) else None

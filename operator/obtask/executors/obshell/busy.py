@@ -4,10 +4,9 @@ import asyncio
 import re
 from dataclasses import dataclass, replace
 
-from obtask.executors.obshell.answers import Answer
+from obtask.executors.obshell.answers import Answer, Miss
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Node, State, moment
-from obtask.executors.obshell.misses import Miss
 from obtask.model.actions import WhenBusy
 
 LOOKS_APART = 2  # polls

@@ -1,13 +1,16 @@
-"""Owns what the end of a task (DAG) of obshell makes of the attempt."""
+"""Owns the end of an obshell attempt: what the end of a task (DAG) makes of it, stopping it, and what is left on other agents."""
 
 import asyncio
+import re
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from obtask.executors.obshell import others
 from obtask.executors.obshell.context import Context
-from obtask.executors.obshell.dag import Dag, Operator, State
+from obtask.executors.obshell.dag import MOST_SUB_DAGS, Dag, Operator, State, agent_of
+from obtask.executors.obshell.marks import is_same
+from obtask.executors.obshell.words import Transcript
 from obtask.model.attempt import Failed, Outcome
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason, Left
@@ -28,6 +31,14 @@ _OTHERWISE = {
     Operator.ROLLBACK: "was rolled back in obshell",
     Operator.PASS: "was passed in obshell: what was left of it was not executed",
 }
+STOP_LOOK_SECONDS = 2.5
+CANCEL_SECONDS = 4.0
+SHOWN_STAGES = 3
+MOST_LOOKED_AT = 8
+SHOWN = 3
+
+# So its subtasks tell of what they wait for elsewhere.
+_REMOTE = re.compile(r"remote task (?P<id>[23][0-9]{16,55}) ")
 
 
 async def judge(context: Context, dag: Dag) -> Outcome:
@@ -66,9 +77,9 @@ async def _failed(context: Context, dag: Dag) -> Failed:
             if not dag.nodes and (words := await context.speech.last_words(dag.id, _seconds(context, MORE_SECONDS))):
                 text = f"{text}: {words}"
             left = await what_is_left(context, dag)
-            elsewhere = await others.look_at(context, others.ids_of(dag), _seconds(context, QUESTION_SECONDS))
-            others.write(context, [other for other in elsewhere if other.state is not State.SUCCEED])
-            text += others.told(elsewhere)
+            elsewhere = await look_elsewhere(context, ids_elsewhere(dag), _seconds(context, QUESTION_SECONDS))
+            write_elsewhere(context, [other for other in elsewhere if other.state is not State.SUCCEED])
+            text += told_elsewhere(elsewhere)
     return context.failed(FailureReason.OBSHELL_TASK_FAILED, text, left=left)
 
 
@@ -86,3 +97,89 @@ async def what_is_left(context: Context, dag: Dag) -> Left | None:
 
 def _seconds(context: Context, wanted: float) -> float:
     return context.time.within(wanted) if context.time.over is None else context.time.stopping(wanted)
+
+
+async def give_up(context: Context, dag: str, why: FailureReason, seen: str, mark: str | None) -> Outcome:
+    """Let obshell cancel a DAG, and wait a little for its end; what had ended before counts as it ended. ``seen``: what it did last."""
+    cause = context.time.cause(why)
+    context.watcher.tell(f"stopping: {seen}")
+    found = await context.speech.look(dag, context.time.stopping(STOP_LOOK_SECONDS))
+    if isinstance(found, Dag):
+        if not is_same(mark, found):
+            return context.failed(why, f"{cause}: {seen}; nothing was cancelled: another task has its id now, {found.title}")
+        if found.ended:
+            context.note_end(found)
+            return await judge(context, found)
+        seen = found.progress
+    if not context.purpose.may_cancel:
+        return context.failed(why, f"{cause}: {seen}; the obshell task goes on: this step does not cancel it")
+    refused = await context.speech.operate(dag, Operator.CANCEL, context.time.stopping(CANCEL_SECONDS))
+    while True:
+        found = await context.speech.look(dag, context.time.stopping(STOP_LOOK_SECONDS))
+        if isinstance(found, Dag):
+            if found.ended:
+                break
+            seen = found.progress
+            context.script.news(found)
+        if refused is not None or context.time.stopped:
+            rest = refused.message if refused else "it was told to cancel it and has not yet"
+            return context.failed(why, f"{cause}: {seen}; the obshell task goes on: {rest}")
+        await asyncio.sleep(context.tools.poll_seconds)
+    return await _ended(context, found, why)
+
+
+async def _ended(context: Context, dag: Dag, why: FailureReason) -> Outcome:
+    context.note_end(dag)
+    if (dag.state, dag.operator) != (State.FAILED, Operator.CANCEL):
+        return await judge(context, dag)
+    elsewhere = await look_elsewhere(context, ids_elsewhere(dag), context.time.stopping(STOP_LOOK_SECONDS))
+    write_elsewhere(context, elsewhere)
+    told = f"{dag.title} was stopped at {dag.position}{_done_before(dag)}; obshell has cancelled its task{told_elsewhere(elsewhere)}"
+    return context.failed(why, f"{context.time.cause(why)}: {told}", left=await what_is_left(context, dag))
+
+
+def _done_before(dag: Dag) -> str:
+    """Return which stages are done: what they did stays done."""
+    done = [f'"{node.name}"' for node in dag.nodes if node.state == State.SUCCEED]
+    if not done:
+        return ""
+    more = f"{len(done) - SHOWN_STAGES} others and " if len(done) > SHOWN_STAGES else ""
+    return f" after {more}{', '.join(done[-SHOWN_STAGES:])}"
+
+
+def ids_elsewhere(dag: Dag) -> tuple[str, ...]:
+    """Return the ids of the tasks that a DAG names as started on other agents, the first 64 of them."""
+    told = (found["id"] for sub in dag.subtasks() for line in sub.logs for found in _REMOTE.finditer(line[:1024]))
+    return tuple(dict.fromkeys(one for one in (*dag.sub_dags, *told) if one != dag.id))[:MOST_SUB_DAGS]
+
+
+async def look_elsewhere(context: Context, ids: Iterable[str], seconds: float) -> list[Dag]:
+    """Return what the agents say of these tasks now, as far as they answer: of up to 8 that are not done, the last ones."""
+    found = []
+    for one in list(ids)[-MOST_LOOKED_AT:]:
+        seen = await context.speech.look(one, seconds)
+        if isinstance(seen, Dag):
+            found.append(seen)
+    return found
+
+
+def told_elsewhere(dags: Iterable[Dag]) -> str:
+    """Return what people have to know of those that are not done, to be put behind a message; nothing if all are."""
+    undone = [dag for dag in dags if dag.state is not State.SUCCEED]
+    if not undone:
+        return ""
+    more = f" and {len(undone) - SHOWN} more" if len(undone) > SHOWN else ""
+    return "; on other agents: " + "; ".join(map(_told_of, undone[:SHOWN])) + more
+
+
+def _told_of(dag: Dag) -> str:
+    where = agent_of(dag.id)
+    after = " and may keep that agent's maintenance" if dag.state is State.FAILED else " and goes on"
+    return f"{dag.title}{f' of {where}' if where else ''} is {dag.state} {dag.position}{after}"
+
+
+def write_elsewhere(context: Context, dags: Iterable[Dag]) -> None:
+    """Write how far they are, and what they say."""
+    for dag in dags:
+        context.log.write(f"{dag.title} of {agent_of(dag.id) or 'another agent'}: {dag.state} {dag.position}")
+        Transcript(context.log).end(dag)

@@ -1,4 +1,4 @@
-"""Owns which password an agent takes, by what it says of itself: the one place that knows the states of an agent. Pure.
+"""Owns how a request shows an agent who asks: which password it takes, and how header and body are encrypted. Pure but for chance.
 
 | agent | a request carries |
 | --- | --- |
@@ -13,12 +13,19 @@ An operation may change the password that it was asked with, and a Secret may ha
 body sets are tried, too. They go to the agent that gets the body itself. A refused password means that nothing was carried out.
 """
 
+import base64
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
 
 from obtask.executors.connections.connection import AgentConnection
 
@@ -30,6 +37,9 @@ _OBPROXY = re.compile(r"/api/v1/obproxy(/|$)|/api/v1/task/(dag|node|sub_task)/[4
 _PASSWORD = re.compile(r"pass_?word$|pwd$", re.IGNORECASE)
 _SINGLE, _CLUSTER = "SINGLE", "CLUSTER AGENT"
 _BEFORE_THE_FIRST = frozenset({"MASTER", "FOLLOWER"})
+CHUNK_BYTES = 53  # what fits into the shortest key that obshell ever had
+AES_BYTES = 16
+AES_BITS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +87,27 @@ def passwords_in(body: Any) -> Iterator[str]:
             yield value
         elif isinstance(value, dict):
             yield from (inner for key, inner in value.items() if isinstance(inner, str) and _PASSWORD.search(str(key)))
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A request as it goes over the wire: the text of the header, and the body if there is one."""
+
+    header: str
+    body: bytes | None
+
+
+def seal(key: RSAPublicKey, *, password: str, expires: int, uri: str, body: str | None, chance: Callable[[int], bytes]) -> Sealed:
+    """Return the header and the body of a request for this path and query, readable by the owner of the key only."""
+    aes_key, start = chance(AES_BYTES), chance(AES_BYTES)
+    about = {"auth": password, "ts": str(expires), "uri": uri, "keys": base64.b64encode(aes_key + start).decode()}
+    plain = json.dumps(about).encode()
+    # RSA takes short texts only, so that obshell has it in pieces.
+    pieces = [key.encrypt(plain[at : at + CHUNK_BYTES], PKCS1v15()) for at in range(0, len(plain), CHUNK_BYTES)]
+    return Sealed(base64.b64encode(b"".join(pieces)).decode(), None if body is None else _encrypted(body, aes_key, start))
+
+
+def _encrypted(body: str, key: bytes, start: bytes) -> bytes:
+    padder, encryptor = PKCS7(AES_BITS).padder(), Cipher(AES(key), CBC(start)).encryptor()
+    padded = padder.update(body.encode()) + padder.finalize()
+    return base64.b64encode(encryptor.update(padded) + encryptor.finalize())

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from obtask.executors.obshell.answers import Miss
 from obtask.executors.obshell.context import Context
 from obtask.executors.obshell.dag import NO_MAINTENANCE, SHOWN_NAME, TENANT_MAINTENANCE, Dag, moment
 from obtask.executors.obshell.marks import mark_of
-from obtask.executors.obshell.misses import Miss
 from obtask.model.actions import ObshellAction
 
 # Answers tell the agent's time to the second, and its database may have a time of its own.

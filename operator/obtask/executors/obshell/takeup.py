@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from obtask.executors.obshell.answers import Miss, NotDone
 from obtask.executors.obshell.busy import Busy, InTheWay
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Operator, State
 from obtask.executors.obshell.ending import what_is_left
 from obtask.executors.obshell.marks import is_same, mark_of
-from obtask.executors.obshell.misses import Miss, NotDone
 from obtask.executors.obshell.wire import ASK_SECONDS
 from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Outcome

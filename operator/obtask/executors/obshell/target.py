@@ -11,11 +11,9 @@ from typing import Any, TypeVar
 from obtask.executors.connections.connection import AgentConnection, AgentSource
 from obtask.executors.connections.overrides import agent_target, hosts_of
 from obtask.executors.evaluation.evaluator import Expressions
-from obtask.executors.obshell.answers import Answer, Fault, FaultKind
+from obtask.executors.obshell.answers import NO_SLOT, Answer, Fault, FaultKind, Miss, NotDone, last_words
 from obtask.executors.obshell.dag import Dag, Operator, read_dag, read_dags, short_line
 from obtask.executors.obshell.login import Session
-from obtask.executors.obshell.misses import NO_SLOT, Miss, NotDone
-from obtask.executors.obshell.overlong import last_words
 from obtask.executors.obshell.wire import ASK_SECONDS, Client
 from obtask.executors.obshell.words import Transcript
 from obtask.model.actions import AgentRef, HttpMethod

@@ -21,8 +21,7 @@ from obtask.executors.network.large_answers import SMALL_BYTES, LargeAnswers
 from obtask.executors.network.lookup import ANYWHERE, HostPolicy, HostRefused, share_of
 from obtask.executors.network.sessions import Disconnected, open_session
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer, told
-from obtask.executors.obshell.encryption import seal
-from obtask.executors.obshell.login import Session, session_for
+from obtask.executors.obshell.login import Session, seal, session_for
 
 LIFETIME_SECONDS = 60  # for how long a header is good, as the SDK has it
 CONNECT_SECONDS = 10.0

@@ -6,18 +6,15 @@ from datetime import datetime
 
 from obtask.executors.connections.body import SecretBody
 from obtask.executors.evaluation.evaluator import first_fault
-from obtask.executors.obshell import others
-from obtask.executors.obshell.answers import Answer, Fault, FaultKind
+from obtask.executors.obshell.answers import Answer, Fault, FaultKind, Miss
 from obtask.executors.obshell.busy import Busy, InTheWay
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Operator, State, read_dag
 from obtask.executors.obshell.deadline import LONGEST_POST_SECONDS
-from obtask.executors.obshell.ending import judge, succeeded
+from obtask.executors.obshell.ending import give_up, ids_elsewhere, judge, look_elsewhere, succeeded, told_elsewhere
 from obtask.executors.obshell.login import Session
 from obtask.executors.obshell.marks import is_same, mark_of
-from obtask.executors.obshell.misses import Miss
 from obtask.executors.obshell.search import EARLIER, Found, started_since
-from obtask.executors.obshell.stopping import give_up
 from obtask.executors.obshell.takeup import GONE_AFTER, Again, Begun, TakeUp
 from obtask.executors.obshell.target import shortened
 from obtask.model.actions import only_looks
@@ -105,9 +102,9 @@ class Run:
 
     async def _show(self, dag: Dag, looks: int) -> None:
         self._context.script.news(dag)
-        ids = others.ids_of(dag) if looks % SLOWER == 0 else ()
-        elsewhere = await self._context.time.unless_over(others.look_at(self._context, ids, SEARCH_SECONDS)) if ids else None
-        also = others.told(elsewhere) if elsewhere else ""
+        ids = ids_elsewhere(dag) if looks % SLOWER == 0 else ()
+        elsewhere = await self._context.time.unless_over(look_elsewhere(self._context, ids, SEARCH_SECONDS)) if ids else None
+        also = told_elsewhere(elsewhere) if elsewhere else ""
         self._context.watcher.tell(dag.progress + also, stage=dag.stage_name)
 
     async def _begin(self) -> Outcome | Begun:

@@ -1,4 +1,4 @@
-"""Owns what is kept of an object before it is changed: its own fields, bounded, in a ConfigMap of the task. Pure.
+"""Owns keeping an object before it is changed: its own fields, bounded, in a ConfigMap of the task; and finding it again.
 
 Whoever may write ConfigMaps could have made one of any name. What is kept is believed by its digest, which is in the status before
 anything is changed.
@@ -7,12 +7,19 @@ anything is changed.
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 from obtask import names
-from obtask.executors.resource.objects import Target
-from obtask.kube.api import Json
-from obtask.model.attempt import Attempt
+from obtask.executors.resource.objects import Target, identity_of
+from obtask.executors.resource.target import Conversation
+from obtask.kube.api import Json, Refusal
+from obtask.kube.objects import Objects
+from obtask.kube.refusals import explained, finding
+from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed
+from obtask.model.limits import one_line
+from obtask.model.status import FailureReason
 from obtask.rules.ownership import is_owned, owner_reference, subtask_annotations, task_labels
 
 KEY = "object.json"
@@ -21,6 +28,11 @@ _OF_THE_SERVER = (
     "managedFields", "resourceVersion", "uid", "generation", "creationTimestamp",
     "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
 )  # fmt: skip
+KIB = 1024
+UNCHANGED = "nothing was changed"
+
+# Returns the digest that the status has, once it has one.
+Record = Callable[[Attempt, str], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +99,99 @@ def read(text: str) -> Kept | None:
     except (ValueError, RecursionError):
         return None
     return Kept(body) if body is None or isinstance(body, dict) else None
+
+
+class Keeping:
+    """The ConfigMaps in which objects are kept."""
+
+    def __init__(self, objects: Objects, record: Record) -> None:
+        self._objects = objects
+        self._record = record
+
+    async def keep(self, conversation: Conversation, attempt: Attempt, target: Target, before: Json | Refusal) -> Failed | None:
+        """Keep the object as it is, unless an earlier attempt did; return why that cannot be, and then nothing is to be changed."""
+        trouble = _unkeepable(conversation, target, before)
+        if trouble is not None:
+            return trouble
+        if attempt.kept not in {None, NOTHING_KEPT}:
+            return await self._kept_before(conversation, attempt, target)
+        if attempt.kept is None:
+            older = await self.find(conversation, attempt, target)
+            if older is not None:
+                return older if isinstance(older, Failed) else await self._recorded(conversation, attempt, target, text_of(older.body))
+        text = text_of(None if isinstance(before, Refusal) else own_fields(before))
+        size = len(text.encode())
+        if size > attempt.kept_room:
+            message = f"{target} takes {size // KIB} KiB, more than the {attempt.kept_room // KIB} KiB that can be kept for restore"
+            return Failed(FailureReason.EXPECTATION_NOT_MET, f"{message}; {UNCHANGED}")
+        return await self._store(conversation, attempt, target, text) or await self._recorded(conversation, attempt, target, text)
+
+    async def find(self, conversation: Conversation, attempt: Attempt, target: Target) -> Kept | Failed | None:
+        """Return what was kept of the object, None if nothing is there, or why what is there is not believed."""
+        if attempt.kept == NOTHING_KEPT:
+            return None
+        foreign = None
+        for name in dict.fromkeys((name_of(attempt, attempt.kept), name_of(attempt))):
+            stored = await conversation.persist(partial(self._objects.config_map, attempt.namespace, name))
+            if isinstance(stored, Refusal) and not stored.missing:
+                message = one_line(f"the operator cannot read what was kept in ConfigMap {name}: {explained(stored)}")
+                return Failed(FailureReason.FORBIDDEN, message, str(stored.status))
+            if isinstance(stored, Refusal):
+                continue
+            text = stored_text(stored, attempt)
+            found = read(text) if text is not None and attempt.kept in {None, digest_of(text, target)} else None
+            if found is not None:
+                return found
+            foreign = foreign or name
+        return _foreign(foreign) if foreign is not None else None
+
+    async def _kept_before(self, conversation: Conversation, attempt: Attempt, target: Target) -> Failed | None:
+        found = await self.find(conversation, attempt, target)
+        if isinstance(found, Failed):
+            return replace(found, message=f"{found.message}; {UNCHANGED}")
+        name = name_of(attempt, attempt.kept)
+        if found is None:
+            return Failed(FailureReason.NOT_FOUND, f"{lost(name, target)}; {UNCHANGED}")
+        conversation.log.write(f"kept before for restore in ConfigMap {name}")
+        return None
+
+    async def _store(self, conversation: Conversation, attempt: Attempt, target: Target, text: str) -> Failed | None:
+        digest = digest_of(text, target)
+        name = name_of(attempt, digest)
+        made = await conversation.persist(lambda: self._objects.create_config_map(manifest(attempt, text, digest)))
+        if isinstance(made, Refusal) and not made.conflict:
+            message = one_line(f"what is there now cannot be kept for restore, so {UNCHANGED}: {explained(made)}")
+            return Failed(FailureReason.FORBIDDEN, message, str(made.status), passing=finding(made).passes)
+        if isinstance(made, Refusal):
+            # By this operator before it was killed, or by somebody who knew what would be kept.
+            found = await self.find(conversation, replace(attempt, kept=digest), target)
+            if not isinstance(found, Kept):
+                return replace(_foreign(name), message=f"{_foreign(name).message}; {UNCHANGED}")
+        conversation.log.write(f"kept now for restore in ConfigMap {name}: {len(text.encode())} bytes")
+        return None
+
+    async def _recorded(self, conversation: Conversation, attempt: Attempt, target: Target, text: str) -> Failed | None:
+        digest = digest_of(text, target)
+        recorded = await self._record(attempt, digest)
+        return None if recorded == digest else await self._kept_before(conversation, replace(attempt, kept=recorded), target)
+
+
+def lost(name: str, target: Target) -> str:
+    """Return how to say that what was kept of an object is gone."""
+    return f"ConfigMap {name}, which kept {target} as it was before, is not there any more"
+
+
+def _foreign(name: str) -> Failed:
+    text = f"ConfigMap {name} does not hold what this step has kept: somebody else has made it, or made it again"
+    return Failed(FailureReason.FORBIDDEN, text)
+
+
+def _unkeepable(conversation: Conversation, target: Target, before: Json | Refusal) -> Failed | None:
+    if isinstance(before, Refusal) and not before.missing:
+        return conversation.failed(before, target)
+    # What came back counts, too: names have led elsewhere before.
+    if target.is_secret or (not isinstance(before, Refusal) and before.get("kind") == "Secret"):
+        return Failed(FailureReason.FORBIDDEN, f"a Secret is not kept for restore; {UNCHANGED}")
+    if not isinstance(before, Refusal) and identity_of(before) != target.identity:
+        return Failed(FailureReason.FORBIDDEN, f"the API server answered with another object than {target}; {UNCHANGED}")
+    return None

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from obtask import names
 from obtask.executors.resource.objects import Target
-from obtask.executors.resource.seen import shown, version_of
 from obtask.executors.resource.target import Conversation
+from obtask.executors.resource.words import shown, version_of
 from obtask.executors.until import Arrived, Judge, short, tell
 from obtask.kube.api import Json, Refusal
 from obtask.model.attempt import Failed

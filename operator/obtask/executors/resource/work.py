@@ -6,9 +6,8 @@ from collections.abc import Awaitable, Callable
 from obtask.executors.base import Log
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.inprocess import Course
-from obtask.executors.resource.backward import restore
-from obtask.executors.resource.change import change
-from obtask.executors.resource.keeping import Keeping, Record
+from obtask.executors.resource.change import change, restore
+from obtask.executors.resource.kept import Keeping, Record
 from obtask.executors.resource.objects import Target, named, secrets_in
 from obtask.executors.resource.target import Conversation
 from obtask.executors.resource.until import until_holds

@@ -1,8 +1,10 @@
-"""Owns how values get into a statement: %(name)s, and %% where values are bound. Pure."""
+"""Owns how statements are made: values bound to placeholders, and what tells the server whose session it is. Pure."""
 
 import re
 from collections.abc import Callable, Mapping
 
+from obtask.executors.identity import identity
+from obtask.model.attempt import Attempt
 from obtask.model.constraints import Scalar
 from obtask.rules.sql_text import PLACEHOLDER
 
@@ -29,3 +31,13 @@ def literal_text(text: str, *, backslash_escapes: bool) -> str:
     """Return a text as a literal that ends where it should in every sql_mode, and holds the text in the mode that is given."""
     doubled = text.replace("'", "''")
     return f"'{doubled.replace(chr(92), chr(92) * 2) if backslash_escapes else doubled}'"
+
+
+def identify(attempt: Attempt, escape: Callable[[Scalar], str]) -> str:
+    """Return the statement that makes a session carry its identity."""
+    return "SET " + ", ".join(f"@OBTASK_{name}={escape(value)}" for name, value in identity(attempt).items())
+
+
+def program(attempt: Attempt) -> str:
+    """Return the name that the session has in the server's list of connection attributes."""
+    return f"obtask {attempt.namespace}/{attempt.task}"

@@ -1,22 +1,21 @@
-"""Owns what an attempt says to its server: connecting as this attempt, asking, the log of it, and text without secrets."""
+"""Owns the talk of one attempt with its server: the Secret, connecting as this attempt, asking, the log of it, text without secrets."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from obtask.executors.base import Log
-from obtask.executors.connections.connection import ConnectionSource
+from obtask.executors.connections.connection import Connection, ConnectionSource, SqlSource
 from obtask.executors.connections.overrides import sql_target
 from obtask.executors.evaluation.evaluator import Variables
 from obtask.executors.network.large_answers import Share
 from obtask.executors.network.lookup import HostPolicy
-from obtask.executors.sql import results, session
-from obtask.executors.sql.answers import Fault, FaultKind, Result
-from obtask.executors.sql.dialing import dial
-from obtask.executors.sql.identity import identify, program
-from obtask.executors.sql.statements import bind, literal_text
-from obtask.executors.sql.words import doubled_columns
-from obtask.executors.sql.zones import Zone, zone_of
+from obtask.executors.sql import words
+from obtask.executors.sql.answers import Fault, FaultKind, Result, Zone, variables, zone_of
+from obtask.executors.sql.session import TOO_LONG, Session, connect
+from obtask.executors.sql.statements import bind, identify, literal_text, program
+from obtask.executors.sql.wire import CONNECT_SECONDS
 from obtask.masking import sql as redaction
 from obtask.masking.secrets import Parts, masked, without_end
 from obtask.model.actions import ConnectionRef, SqlAction
@@ -30,7 +29,9 @@ LONGEST_SECONDS = 8 * 24 * 3600  # for an attempt without a deadline
 LONGEST_TEXT = 4096  # what a server says is cut before it is looked through
 GRACE_SECONDS = 10  # the server's own limit comes after ours, so that the reason people see is Timeout
 # Syntax and rights: the same statement gets the same answer until a person has changed something.
-HOPELESS = frozenset({session.TOO_LONG, "1044", "1045", "1064", "1142", "1143", "1149", "1227", "1370", "1698"})
+HOPELESS = frozenset({TOO_LONG, "1044", "1045", "1064", "1142", "1143", "1149", "1227", "1370", "1698"})
+SECONDS_PER_HOST = 5.0  # one of several that does not answer must not take the time of the others
+REFUSALS = frozenset({"1044", "1045", "1049"})  # what one server says of a user or a database, the others say too
 
 
 class Conversation:
@@ -59,7 +60,7 @@ class Conversation:
         self._confirmed = confirmed
         self._hosts = hosts
         self._share = share
-        self._session: session.Session | None = None
+        self._session: Session | None = None
         self._args: Mapping[str, Scalar] = {**action.args, **secret_args}
         asked = {name for text in _texts(action) for name in placeholders(text)}
         self.discreet = not asked.isdisjoint(secret_args)
@@ -125,17 +126,17 @@ class Conversation:
             answer = self._cleaned(answer, statement)
             self._log.write(f"{label}: failed after {took}: {_numbered(answer)}")
         elif not quiet:
-            self._log.write(f"{label}: {results.counted(answer)}, {took}{_kept(answer)}")
+            self._log.write(f"{label}: {words.counted(answer)}, {took}{_kept(answer)}")
         return answer
 
     async def variables(self, result: Result) -> Variables:
         """Return what an expression sees of a result; asks for the time zone where that matters."""
         zone = Zone() if self._session is None else await zone_of(result, self._session.execute)
-        return partial(results.variables, result, zone)
+        return partial(variables, result, zone)
 
     def shown(self, result: Result) -> str:
         """Return a short form of a result, without its values where they may be made of secrets; not masked yet."""
-        return results.counted(result) if self.discreet else results.shown(result)
+        return words.counted(result) if self.discreet else words.shown(result)
 
     def clean(self, text: str) -> str:
         """Return the text on one line, without secrets; of a longer one than 4 KiB its beginning."""
@@ -150,7 +151,7 @@ class Conversation:
         text = f"connection lost during {label}: its outcome is unknown ({fault.message})"
         return Failed(FailureReason.CONNECTION_FAILED, self.clean(text), fault.code, permanent=not asking)
 
-    async def _introduce(self, found: session.Session) -> Failed | None:
+    async def _introduce(self, found: Session) -> Failed | None:
         answer = await found.execute(identify(self._attempt, found.escape))
         if isinstance(answer, Fault):
             return self._refused(answer)
@@ -197,5 +198,49 @@ def _numbered(fault: Fault) -> str:
 
 def _kept(result: Result) -> str:
     cut = f"; expressions see the first {len(result.rows)} rows only" if result.total > len(result.rows) else ""
-    doubled = doubled_columns(result)
+    doubled = words.doubled_columns(result)
     return f"{cut}; {doubled}" if doubled else cut
+
+
+def hosts_of(target: Connection) -> list[str]:
+    """Return the hosts of a connection, at least one."""
+    return [host for part in target.host.split(",") if (host := part.strip())] or [target.host]
+
+
+async def dial(
+    target: Connection, tell: Callable[[str], None], *, database: str | None, program: str, hosts: HostPolicy, share: Share
+) -> Session | Fault:
+    """Return a session with the first host that lets us in, or why none of them did. ``tell`` hears of each that did not."""
+    names = hosts_of(target)
+    seconds = CONNECT_SECONDS if len(names) == 1 else SECONDS_PER_HOST
+    faults: list[Fault] = []
+    for name in names:
+        at_host = replace(target, host=name)
+        found = await connect(at_host, tell, database=database, program=program, seconds=seconds, hosts=hosts, share=share)
+        if isinstance(found, Session):
+            return found
+        if len(names) == 1 or found.kind is FaultKind.FORBIDDEN or found.code in REFUSALS:
+            return found
+        tell(found.message)
+        faults.append(found)
+    return Fault(
+        FaultKind.CONNECT, f"none of {len(names)} hosts let us in: {'; '.join(fault.message for fault in faults)}", faults[-1].code
+    )
+
+
+async def secret_args(action: SqlAction, ref: ConnectionRef, namespace: str, source: SqlSource) -> Mapping[str, str] | Failed:
+    """Return the values of ``argsFrom`` by name, or why one of them cannot be used: nothing was sent then."""
+    if not action.args_from:
+        return {}
+    secret = await source.connection(namespace, ref.secret_name)
+    target = secret if isinstance(secret, Failed) else sql_target(ref, secret)
+    if isinstance(target, Failed):
+        return target
+    values = {}
+    for name, arg in action.args_from.items():
+        of = arg.secret_key_ref
+        value = await source.value(namespace, of.name, of.key, target.host.split(","))
+        if isinstance(value, Failed):
+            return value
+        values[name] = value
+    return values

@@ -1,13 +1,18 @@
-"""Owns what people are told about SQL that looks right and is not: a client's commands, comments alone, booleans, doubled columns. Pure."""
+"""Owns what people are told: a result in short, and what looks right in SQL and is not, such as comments alone and booleans. Pure."""
 
 import re
 from dataclasses import replace
+from itertools import islice
+from typing import Any
 
 from obtask.executors.sql.answers import Result
 from obtask.model.attempt import Failed
 from obtask.model.limits import MESSAGE_CHARACTERS, one_line
 from obtask.rules.sql_text import code
 
+SHOWN_ROWS = 3
+SHOWN_VALUE = 60
+SHOWN = 240
 SYNTAX_ERROR = "1064"
 _DELIMITER = re.compile(r"^[ \t]*+delimiter[ \t]++\S", re.IGNORECASE | re.MULTILINE)
 _SOURCE = re.compile(r"^[ \t]*+source[ \t]++\S", re.IGNORECASE | re.MULTILINE)
@@ -36,6 +41,44 @@ BOOLEAN = "a boolean of SQL is a number: compare with 1 or 0"
 BIT = "a BIT of SQL is octets: compare with b'\\x01', or select the column + 0"
 WORD = "the column holds texts: compare with 'YES', 'NO' or the like"
 WORDS = frozenset({"yes", "no", "y", "n", "true", "false", "on", "off"})
+
+
+def shown(result: Result) -> str:
+    """Return a short form of the result: ``1 row: STATUS=IDLE`` or ``2 rows affected``."""
+    if not result.columns:
+        return _count(result.affected) + " affected"
+    if not result.total:
+        return "no rows"
+    rows = ["; ".join(_row(result.columns, row)) for row in islice(result.rows, SHOWN_ROWS)]
+    more = " | …" if result.total > len(rows) else ""
+    return _cut(f"{_count(result.total)}: {' | '.join(rows)}{more}", SHOWN)
+
+
+def counted(result: Result) -> str:
+    """Return how many rows there are, without their values."""
+    return _count(result.total) if result.columns else _count(result.affected) + " affected"
+
+
+def _row(columns: tuple[str, ...], row: tuple[Any, ...]) -> list[str]:
+    return [f"{name}={_cut(_text(value), SHOWN_VALUE)}" for name, value in zip(columns, row, strict=True)]
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return "NULL"
+        case bytes():
+            return "0x" + value[:SHOWN_VALUE].hex()
+        case _:
+            return " ".join(str(value).split())
+
+
+def _count(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def of_failure(statement: str, failed: Failed) -> Failed:

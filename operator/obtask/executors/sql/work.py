@@ -13,8 +13,7 @@ from obtask.executors.network.large_answers import LargeAnswers
 from obtask.executors.network.lookup import ANYWHERE, HostPolicy, share_of
 from obtask.executors.sql import words
 from obtask.executors.sql.answers import Fault, FaultKind, Result
-from obtask.executors.sql.secret_args import secret_args
-from obtask.executors.sql.target import Conversation
+from obtask.executors.sql.target import Conversation, secret_args
 from obtask.executors.until import Arrived, Judge, NotYet, pauses, short, tell, untold
 from obtask.masking.sql import masked_statement
 from obtask.model.actions import SqlAction, SqlUnless, SqlUntil
