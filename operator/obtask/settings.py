@@ -16,9 +16,9 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from obtask import names
 from obtask.hosts import InvalidEntry, read_entry
+from obtask.model.contract import ACTION_NAMES
 
 PREFIX = "OBTASK_"
-ACTIONS = ("wait", "sql", "job", "http", "resource", "obshell", "approve")
 HIGHEST_PORT = 65535
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOSTS = "host names, *.suffix, IP addresses and CIDRs, each with a port or without, such as *.example.com,10.0.0.0/8,[::1]:80"
@@ -70,8 +70,8 @@ def _hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
 
 def _actions(entries: tuple[str, ...]) -> tuple[str, ...]:
     for entry in entries:
-        if entry not in ACTIONS:
-            raise ValueError(f": {entry!r} is no kind of action; use some of {','.join(ACTIONS)}, and nothing for all of them")
+        if entry not in ACTION_NAMES:
+            raise ValueError(f": {entry!r} is no kind of action; use some of {','.join(ACTION_NAMES)}, and nothing for all of them")
     return entries
 
 

@@ -9,11 +9,12 @@ import yaml
 from tests.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
 
 from obtask import names
+from obtask.model.contract import ACTION_NAMES
 from obtask.model.spec import Work
 from obtask.rules.unreadable import UNREADABLE
 from obtask.runtime import ending, watching
 from obtask.runtime.rights import purposes
-from obtask.settings import ACTIONS, read_settings
+from obtask.settings import read_settings
 
 SAMPLES: dict[str, Body] = {
     "defaults": {},
@@ -392,9 +393,9 @@ def test_chart_and_operator_know_the_same_actions() -> None:
     policy = one({}, "ValidatingAdmissionPolicy", "obtask-operator-creation")["spec"]
     kinds_of = next(variable["expression"] for variable in policy["variables"] if variable["name"] == "kinds")
 
-    assert schema["properties"]["settings"]["properties"]["actions"]["items"]["enum"] == list(ACTIONS)
-    assert json.loads(kinds_of.partition(".filter")[0]) == list(ACTIONS)
-    assert set(Work.model_fields) <= set(ACTIONS)
+    assert schema["properties"]["settings"]["properties"]["actions"]["items"]["enum"] == list(ACTION_NAMES)
+    assert json.loads(kinds_of.partition(".filter")[0]) == list(ACTION_NAMES)
+    assert set(Work.model_fields) <= set(ACTION_NAMES)
 
 
 def test_the_policy_knows_the_marks_that_the_operator_knows() -> None:

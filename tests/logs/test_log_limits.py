@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from obtask.logs.bounded import Limits
-from obtask.logs.text import TAIL_BYTES, TAIL_LINES, AttemptLog
+from obtask.logs.text import AttemptLog
+from obtask.model.limits import TAIL_BYTES, TAIL_LINES
 
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SMALL = Limits(head_bytes=2048, newest_bytes=8192, packed_bytes=4096, line_characters=200)

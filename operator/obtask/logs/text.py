@@ -11,11 +11,9 @@ from obtask.logs.memory import LINE_BYTES, LogMemory, LogRoom
 from obtask.masking.forms import PIECE
 from obtask.masking.secrets import UNMASKED, Secrets
 from obtask.model.base import rfc3339
-from obtask.model.limits import CUT
+from obtask.model.limits import CUT, TAIL_BYTES, TAIL_LINES
 from obtask.model.printable import printable
 
-TAIL_LINES = 20
-TAIL_BYTES = 2048
 PACK_LEVEL = 6  # 9 takes ten times as long for a log of few different characters, and gains nothing
 
 LONGEST_MESSAGE = 4096

@@ -24,6 +24,7 @@ from obtask.model.contract import HttpMethod as HttpMethod
 from obtask.model.contract import ObshellOperator as ObshellOperator
 from obtask.model.contract import WhenBusy as WhenBusy
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
+from obtask.model.limits import ATTEMPT_SECONDS
 from obtask.model.until import PollingUntil, Until
 
 ErrorNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
@@ -66,7 +67,9 @@ class ConnectionRef(AgentRef):
 class WaitAction(Value):
     """Lets time pass."""
 
-    seconds: int = Field(strict=True, ge=0, le=604800, description="How long to wait, in seconds: 0 to 604800 (one week).")
+    seconds: int = Field(
+        strict=True, ge=0, le=ATTEMPT_SECONDS, description=f"How long to wait, in seconds: 0 to {ATTEMPT_SECONDS} (one week)."
+    )
 
 
 class SqlUnless(Value):

@@ -4,13 +4,15 @@ from pydantic import Field
 
 from obtask.model.base import Line, Moment, Stored
 from obtask.model.contract import ActionResult as ActionResult
+from obtask.model.contract import listed
+from obtask.model.limits import MESSAGE_CHARACTERS
 
 
 class LastAction(Stored):
     """The last command and what became of it."""
 
     verb: Line = Field(description="The command as given.")
-    result: ActionResult = Field(description="Accepted or Rejected.")
+    result: ActionResult = Field(description=f"{listed(ActionResult)}.")
     message: Line = Field(default="", description="What was done, or why it was refused.")
     requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
     handled_at: Moment = Field(description="When the command was carried out or refused.")
@@ -18,7 +20,7 @@ class LastAction(Stored):
         default=None, description="Who asked: proved by the admission policies of the chart; without them, what the annotation said."
     )
     reason: Line | None = Field(
-        default=None, description="Text of the annotation task.oceanbase.com/action-reason, at most 512 characters."
+        default=None, description=f"Text of the annotation task.oceanbase.com/action-reason, at most {MESSAGE_CHARACTERS} characters."
     )
     id: str | None = Field(default=None, description="Identifies the command, so that it is carried out once.")
 
@@ -30,5 +32,5 @@ class HandledCommand(Stored):
     requested_by: str | None = Field(default=None, description="Who asked, as in lastAction.")
     requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
     handled_at: Moment = Field(description="When the command was carried out or refused.")
-    result: ActionResult = Field(description="Accepted or Rejected.")
+    result: ActionResult = Field(description=f"{listed(ActionResult)}.")
     reason: str | None = Field(default=None, description="Why it was given: the beginning of what the person wrote.")

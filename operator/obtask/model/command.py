@@ -10,6 +10,7 @@ from obtask import names
 from obtask.model.base import Line, Moment, Stored
 from obtask.model.contract import Option as Option
 from obtask.model.contract import Verb
+from obtask.model.limits import MESSAGE_CHARACTERS
 
 Short = Annotated[str, StringConstraints(max_length=63)]
 
@@ -46,8 +47,8 @@ def given_command(annotations: Mapping[str, str], *, resource_version: str, now:
         verb=given[0][:63],
         fault=fault,
         option=Option(option) if option and fault is None else None,
-        reason=reason[:512] if reason is not None else None,
-        requested_by=asker[:512] if asker is not None else None,
+        reason=reason[:MESSAGE_CHARACTERS] if reason is not None else None,
+        requested_by=asker[:MESSAGE_CHARACTERS] if asker is not None else None,
         requested_at=now,
     )
 

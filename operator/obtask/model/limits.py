@@ -1,4 +1,4 @@
-"""Owns how much a status may hold, so that the largest task stays below 512 KiB in the API server. API.md section 3."""
+"""Owns how much a task may say, so that the largest stays below 512 KiB in the API server. A part of the contract; API.md section 3."""
 
 import json
 from bisect import bisect_right
@@ -38,6 +38,12 @@ HISTORY_BYTES: Final = 6 * 1024
 HISTORY_VERB_CHARACTERS: Final = 32
 HISTORY_USER_CHARACTERS: Final = 253
 HISTORY_REASON_CHARACTERS: Final = 128
+
+STEPS: Final = 64
+PARALLEL_SUBTASKS: Final = 64
+SUBTASKS: Final = 512  # of all steps
+BLOCKERS: Final = 10  # that are shown, of the tasks in the way
+ATTEMPT_SECONDS: Final = 604800  # a week: of a step, and of a wait
 
 CUT: Final = "…"
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from obtask.model.actions import CLIENT_ERROR, HttpUntil, ObshellAction, SqlAction, SqlUntil
+from obtask.model.contract import ActionKind
 from obtask.model.kubernetes_actions import INDISCREET, JobAction, ResourceAction
+from obtask.model.limits import SUBTASKS
 from obtask.model.spec import (
-    MAX_SUBTASKS,
     OPERATOR_IN_ROLLBACK,
     RESTORE_ALONE,
     RESTORE_FORWARD,
@@ -16,8 +17,8 @@ from obtask.model.spec import (
     Step,
     Subtask,
     TaskSpec,
-    Work,
 )
+from obtask.model.target import TARGET_RULES
 from obtask.model.until import DEFAULT_INTERVAL_SECONDS, SHORT_LIMIT
 
 
@@ -67,7 +68,7 @@ def _exactly_one(fields: list[str]) -> Rule:
     return Rule(f"[{present}].filter(present, present).size() == 1", f"exactly one of {', '.join(fields)} is required")
 
 
-ACTIONS = list(Work.model_fields)
+ACTIONS = [kind.value for kind in ActionKind]
 UNDO_OPERATOR = "has(self.rollback) && has(self.rollback.obshell) && has(self.rollback.obshell.operator)"
 OPERATOR = Rule(f"has(self.obshell) ? !has(self.obshell.operator) : !({UNDO_OPERATOR})", OPERATOR_IN_ROLLBACK)
 
@@ -82,15 +83,7 @@ RESTORE = [
 _INTERVAL = f"(has(self.intervalSeconds) ? self.intervalSeconds : {DEFAULT_INTERVAL_SECONDS})"  # nothing in a list has a default
 GROWING = Rule(f"!has(self.maxIntervalSeconds) || self.maxIntervalSeconds >= {_INTERVAL}", SHORT_LIMIT, "maxIntervalSeconds")
 
-TARGET = [
-    _required("self.type != 'Cluster' || has(self.cluster)", "a Cluster task requires spec.cluster", "cluster"),
-    _forbidden("self.type != 'Cluster' || !has(self.agent)", "a Cluster task must not have spec.agent", "agent"),
-    _required("self.type != 'Local' || has(self.agent)", "a Local task requires spec.agent", "agent"),
-    Rule("self.type != 'Local' || self.maintenance != 'Tenant'", "maintenance Tenant is for Cluster tasks only", "maintenance"),
-    Rule("self.type != 'Cluster' || self.maintenance != 'OBProxy'", "maintenance OBProxy is for Local tasks only", "maintenance"),
-    _required("self.maintenance != 'Tenant' || has(self.tenant)", "maintenance Tenant requires spec.tenant", "tenant"),
-    _forbidden("self.maintenance == 'Tenant' || !has(self.tenant)", "spec.tenant is allowed with maintenance Tenant only", "tenant"),
-]
+TARGET = [Rule(rule.cel, rule.message, rule.field, rule.fault.value) for rule in TARGET_RULES]
 
 RULES: Mapping[str, list[Rule]] = {
     TaskSpec.__name__: [
@@ -98,8 +91,8 @@ RULES: Mapping[str, list[Rule]] = {
         *TARGET,
         _unique("steps", "step names must be unique"),
         Rule(
-            f"self.steps.map(step, has(step.parallel) ? step.parallel.size() : 1).sum() <= {MAX_SUBTASKS}",
-            f"a task has at most {MAX_SUBTASKS} subtasks in all",
+            f"self.steps.map(step, has(step.parallel) ? step.parallel.size() : 1).sum() <= {SUBTASKS}",
+            f"a task has at most {SUBTASKS} subtasks in all",
             "steps",
         ),
     ],

@@ -8,12 +8,15 @@ from pydantic import Field, StringConstraints, model_validator
 
 from obtask.model.actions import Action, ConnectionRef, HttpAction, ObshellAction, SqlAction, WaitAction, kind
 from obtask.model.base import Value
+from obtask.model.contract import ActionKind
 from obtask.model.contract import Forbidden as Forbidden
 from obtask.model.contract import Interrupted as Interrupted
 from obtask.model.contract import Maintenance as Maintenance
 from obtask.model.contract import OnConflict as OnConflict
 from obtask.model.contract import TaskType as TaskType
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
+from obtask.model.limits import ATTEMPT_SECONDS, PARALLEL_SUBTASKS, STEPS, SUBTASKS
+from obtask.model.target import target_faults
 
 DEFAULT_TIMEOUT_SECONDS = 3600
 RESTORE_FORWARD = "resource.restore is for rollback only"
@@ -44,24 +47,23 @@ class AutoRetry(Value):
 class Work(Value):
     """Exactly one action."""
 
-    wait: WaitAction | None = Field(default=None, description="Let time pass.")
-    sql: SqlAction | None = Field(default=None, description="Run SQL statements.")
-    job: JobAction | None = Field(default=None, description="Run a container to its end.")
-    http: HttpAction | None = Field(default=None, description="Send an HTTP request.")
-    resource: ResourceAction | None = Field(default=None, description="Apply or patch a Kubernetes object.")
-    obshell: ObshellAction | None = Field(default=None, description="Start an operation of obshell and follow it.")
+    wait: WaitAction | None = Field(default=None, description=ActionKind.WAIT.about)
+    sql: SqlAction | None = Field(default=None, description=ActionKind.SQL.about)
+    job: JobAction | None = Field(default=None, description=ActionKind.JOB.about)
+    http: HttpAction | None = Field(default=None, description=ActionKind.HTTP.about)
+    resource: ResourceAction | None = Field(default=None, description=ActionKind.RESOURCE.about)
+    obshell: ObshellAction | None = Field(default=None, description=ActionKind.OBSHELL.about)
 
     @property
     def given(self) -> list[Action]:
         """The actions that are given; a valid subtask has exactly one."""
-        every = (self.wait, self.sql, self.job, self.http, self.resource, self.obshell)
-        return [action for action in every if action is not None]
+        return [action for kind in ActionKind if (action := getattr(self, kind)) is not None]
 
     @property
     def action(self) -> Action:
         """The one action; raises ValueError if there is not exactly one."""
         if len(self.given) != 1:
-            raise ValueError(f"exactly one of {', '.join(Work.model_fields)} is required")
+            raise ValueError(f"exactly one of {', '.join(ActionKind)} is required")
         return self.given[0]
 
 
@@ -119,20 +121,25 @@ class Step(Work):
         strict=True,
         default=DEFAULT_TIMEOUT_SECONDS,
         ge=1,
-        le=604800,
-        description="Longest time of one attempt, in seconds: 1 to 604800. Default 3600; the default does not cut a longer wait short.",
+        le=ATTEMPT_SECONDS,
+        description=f"Longest time of one attempt, in seconds: 1 to {ATTEMPT_SECONDS}. Default {DEFAULT_TIMEOUT_SECONDS}; "
+        "the default does not cut a longer wait short.",
     )
     auto_retry: AutoRetry | None = Field(default=None, description="Repeat failed attempts. Default: no automatic retry.")
     parallel: list[Subtask] | None = Field(
-        default=None, min_length=1, max_length=64, description="1 to 64 subtasks that run at the same time; all end before the step ends."
+        default=None,
+        min_length=1,
+        max_length=PARALLEL_SUBTASKS,
+        description=f"1 to {PARALLEL_SUBTASKS} subtasks that run at the same time; all end before the step ends.",
     )
     rollback: Rollback | None = Field(
         default=None, description="Undoes this step if it may have changed something; absent: there is nothing to undo."
     )
     forbid: list[Forbidden] = Field(
         default_factory=list,
-        max_length=5,
-        description="Commands taken away: Retry, Skip, SkipStep, Cancel while this step is the current one; Rollback once it was started.",
+        max_length=len(Forbidden),
+        description=f"Commands taken away: {', '.join(one for one in Forbidden if one is not Forbidden.ROLLBACK)} while this step is the "
+        "current one; Rollback once it was started.",
     )
     interrupted: Interrupted = Field(
         default=Interrupted.FAIL, description="What to do with an attempt whose outcome nobody knows: Fail (default) or Rerun."
@@ -153,7 +160,7 @@ class Step(Work):
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if len(self.given) + (self.parallel is not None) != 1:
-            raise ValueError(f"exactly one of {', '.join(Work.model_fields)}, parallel is required")
+            raise ValueError(f"exactly one of {', '.join(ActionKind)}, parallel is required")
         if self.parallel is not None and self.rollback is not None:
             raise ValueError("a parallel step has no rollback of its own: give each subtask one")
         _check_operator(self)
@@ -165,6 +172,10 @@ class Step(Work):
         return self
 
 
+def _with_its_type(scope: Maintenance) -> str:
+    return f"{scope} ({scope.types[0]} only)" if len(scope.types) == 1 else scope.value
+
+
 class TaskSpec(Value):
     """What a person asks for; immutable after creation."""
 
@@ -172,7 +183,7 @@ class TaskSpec(Value):
     cluster: TargetName | None = Field(default=None, description="The cluster; required for Cluster tasks, informative for Local ones.")
     agent: TargetName | None = Field(default=None, description="The host a Local task belongs to, such as 10.0.0.5:2886.")
     maintenance: Maintenance = Field(
-        description="Which tasks of the same domain are excluded: None, Global, Tenant (Cluster only), OBProxy (Local only)."
+        description=f"Which tasks of the same domain are excluded: {', '.join(map(_with_its_type, Maintenance))}."
     )
     tenant: TargetName | None = Field(default=None, description="The tenant; required with maintenance Tenant, else absent.")
     display_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = Field(
@@ -194,7 +205,7 @@ class TaskSpec(Value):
         le=315360000,
         description="Delete the task this many seconds after it finished. Default: the operator's, which keeps it unless told otherwise.",
     )
-    steps: list[Step] = Field(min_length=1, max_length=64, description="1 to 64 steps; they run in order, one at a time.")
+    steps: list[Step] = Field(min_length=1, max_length=STEPS, description=f"1 to {STEPS} steps; they run in order, one at a time.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -202,29 +213,11 @@ class TaskSpec(Value):
             raise ValueError(broken)
         if twice := _duplicate(step.name for step in self.steps):
             raise ValueError(f'Duplicate value "{twice}": step names must be unique')
-        if sum(len(step.subtasks) for step in self.steps) > MAX_SUBTASKS:
-            raise ValueError(f"a task has at most {MAX_SUBTASKS} subtasks in all")
+        if sum(len(step.subtasks) for step in self.steps) > SUBTASKS:
+            raise ValueError(f"a task has at most {SUBTASKS} subtasks in all")
         return self
-
-
-MAX_SUBTASKS = 512
 
 
 def _duplicate(values: Iterable[str]) -> str | None:
     """Return the first value that appears twice."""
     return next((value for value, count in Counter(values).items() if count > 1), None)
-
-
-def target_faults(spec: TaskSpec) -> list[str]:
-    """Return what is wrong with the combination of type, cluster, agent, maintenance and tenant."""
-    cluster_task = spec.type is TaskType.CLUSTER
-    rules = [
-        (cluster_task and spec.cluster is None, "a Cluster task requires spec.cluster"),
-        (cluster_task and spec.agent is not None, "a Cluster task must not have spec.agent"),
-        (not cluster_task and spec.agent is None, "a Local task requires spec.agent"),
-        (not cluster_task and spec.maintenance is Maintenance.TENANT, "maintenance Tenant is for Cluster tasks only"),
-        (cluster_task and spec.maintenance is Maintenance.OBPROXY, "maintenance OBProxy is for Local tasks only"),
-        (spec.maintenance is Maintenance.TENANT and spec.tenant is None, "maintenance Tenant requires spec.tenant"),
-        (spec.maintenance is not Maintenance.TENANT and spec.tenant is not None, "spec.tenant is allowed with maintenance Tenant only"),
-    ]
-    return [text for broken, text in rules if broken]

@@ -7,13 +7,14 @@ from pydantic import Field
 
 from obtask.model.answered import HandledCommand, LastAction
 from obtask.model.base import ConditionMessage, Line, Moment, Stored, Tail
+from obtask.model.contract import SCOPES, ConditionType, listed
 from obtask.model.contract import ConditionStatus as ConditionStatus
 from obtask.model.contract import Direction as Direction
 from obtask.model.contract import Left as Left
 from obtask.model.contract import Phase as Phase
 from obtask.model.contract import SubtaskPhase as SubtaskPhase
 from obtask.model.contract import Verb as Verb
-from obtask.model.limits import NONCE_DIGESTS
+from obtask.model.limits import BLOCKERS, HISTORY_BYTES, HISTORY_ENTRIES, MESSAGE_CHARACTERS, NONCE_DIGESTS, TAIL_BYTES, TAIL_LINES
 from obtask.model.printable import printable, printable_lines
 from obtask.model.reasons import FailureReason as FailureReason
 from obtask.model.reasons import Reason as Reason
@@ -24,8 +25,8 @@ LINES = "logTail"  # the only text of several lines
 class Condition(Stored):
     """A metav1.Condition."""
 
-    type: str = Field(description="Finished, Ready, Reconciling, Stalled or LockHeld.")
-    status: ConditionStatus = Field(description="True, False or Unknown.")
+    type: str = Field(description=f"{listed(ConditionType)}.")
+    status: ConditionStatus = Field(description=f"{listed(ConditionStatus)}.")
     reason: str = Field(description="Why, in CamelCase.")
     message: ConditionMessage = Field(default="", description="Why, for people.")
     observed_generation: int = Field(default=0, description="The metadata.generation this was set for.")
@@ -45,7 +46,7 @@ class Blocker(Stored):
     name: str = Field(description="Name of the task in the way.")
     uid: str = Field(description="Its uid.")
     phase: Phase = Field(description="Its phase.")
-    scope: str = Field(description="What it locks: Global, OBProxy or Tenant.")
+    scope: str = Field(description=f"What it locks: {listed(sorted(SCOPES))}.")
     since: Moment | None = Field(
         default=None, description="Since when it is in that phase: since it failed, since it works with its lock, or since it waits."
     )
@@ -55,7 +56,7 @@ class LockStatus(Stored):
     """The lock that a task holds."""
 
     lease: str = Field(description="Name of the Lease.")
-    scope: str = Field(description="Global, OBProxy or Tenant.")
+    scope: str = Field(description=f"{listed(sorted(SCOPES))}.")
     acquired_at: Moment = Field(description="When the lock was taken.")
     token: int = Field(description="Fencing token: grows with every new holder of the Lease.")
 
@@ -66,12 +67,14 @@ class FailedSubtask(Stored):
     step: str = Field(description="Step of the failed subtask.")
     subtask: str = Field(description="Name of the failed subtask.")
     attempt: int = Field(description="Which attempt failed, from 1.")
-    direction: Direction = Field(description="Forward or Rollback.")
+    direction: Direction = Field(description=f"{listed(Direction)}.")
     reason: FailureReason = Field(description="Why it failed.")
     code: str | None = Field(default=None, description="Exit code, SQL error number or HTTP status, if there is one.")
-    message: Line = Field(description="One line, at most 512 characters.")
+    message: Line = Field(description=f"One line, at most {MESSAGE_CHARACTERS} characters.")
     failed_at: Moment = Field(description="When it failed.")
-    log_tail: Tail | None = Field(default=None, description="The last lines of its log: at most 20 lines and 2048 bytes; secrets masked.")
+    log_tail: Tail | None = Field(
+        default=None, description=f"The last lines of its log: at most {TAIL_LINES} lines and {TAIL_BYTES} bytes; secrets masked."
+    )
     log_ref: LogRef | None = Field(default=None, description="The whole log, when it is longer than the tail.")
 
 
@@ -80,7 +83,7 @@ class Failure(Stored):
 
     reason: FailureReason = Field(description="Why it failed.")
     code: str | None = Field(default=None, description="Exit code, SQL error number or HTTP status, if there is one.")
-    direction: Direction = Field(description="Forward or Rollback.")
+    direction: Direction = Field(description=f"{listed(Direction)}.")
     refused: bool = Field(default=False, exclude_if=not_, description="The target does not allow the undo: nothing was changed by it.")
 
 
@@ -102,7 +105,9 @@ class SubtaskStatus(Stored):
     runner: str | None = Field(default=None, description="The operator process that recorded the current or last attempt.")
     started_at: Moment | None = Field(default=None, description="When the current or last attempt started.")
     finished_at: Moment | None = Field(default=None, description="When the last attempt ended.")
-    message: Line | None = Field(default=None, description="One line about the current or last attempt, at most 512 characters.")
+    message: Line | None = Field(
+        default=None, description=f"One line about the current or last attempt, at most {MESSAGE_CHARACTERS} characters."
+    )
     failure: Failure | None = Field(default=None, description="Why the last attempt failed.")
     job: str | None = Field(default=None, description="Name of the Job of the last attempt.")
     external: str | None = Field(default=None, description="What the current or last attempt started elsewhere: the id of an obshell task.")
@@ -153,7 +158,9 @@ class TaskStatus(Stored):
     started_at: Moment | None = Field(default=None, description="When the first attempt was recorded; never reset.")
     finished_at: Moment | None = Field(default=None, description="When the task ended.")
     allowed_actions: tuple[Verb, ...] = Field(default=(Verb.CANCEL,), description="The commands that would be accepted now.")
-    blocked_by: tuple[Blocker, ...] = Field(default=(), exclude_if=not_, max_length=10, description="The tasks in the way, at most 10.")
+    blocked_by: tuple[Blocker, ...] = Field(
+        default=(), exclude_if=not_, max_length=BLOCKERS, description=f"The tasks in the way, at most {BLOCKERS}."
+    )
     blocked_by_count: int | None = Field(default=None, description="How many tasks are in the way.")
     blocked_by_summary: str | None = Field(default=None, description="The first task in the way, and how many more.")
     lock: LockStatus | None = Field(default=None, description="The lock, while it is held.")
@@ -163,10 +170,12 @@ class TaskStatus(Stored):
     failed_subtasks: int | None = Field(default=None, description="How many subtasks failed in this step.")
     last_action: LastAction | None = Field(default=None, description="The last command and what became of it.")
     history: tuple[HandledCommand, ...] = Field(
-        default=(), exclude_if=not_, description="The last 20 commands and what became of them, the newest last; at most 6 KiB."
+        default=(),
+        exclude_if=not_,
+        description=f"The last {HISTORY_ENTRIES} commands and what became of them, the newest last; at most {HISTORY_BYTES // 1024} KiB.",
     )
     steps: tuple[StepStatus, ...] = Field(default=(), description="What has happened to each step.")
-    conditions: tuple[Condition, ...] = Field(default=(), description="Finished, Ready, Reconciling, Stalled, LockHeld.")
+    conditions: tuple[Condition, ...] = Field(default=(), description=f"{', '.join(ConditionType)}.")
 
     def dump(self) -> dict[str, Any]:
         """Return the status as JSON-ready data, every text of it fit for a terminal: holders, codes and messages may come from anybody."""

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionW
 from obtask import names
 from obtask.model.base import Moment, Stored
 from obtask.model.consistency import contradiction
-from obtask.model.limits import DEEPEST_SPEC, one_line
+from obtask.model.limits import DEEPEST_SPEC, MESSAGE_CHARACTERS, one_line
 from obtask.model.packed import depth, fault_of, unpacked
 from obtask.model.spec import TaskSpec
 from obtask.model.status import Phase, TaskStatus
@@ -167,7 +167,7 @@ def read_spec(spec: Any) -> TaskSpec | InvalidSpec:
     except ValidationError as error:
         return InvalidSpec(first_fault(error))
     except (ValueError, RecursionError) as error:
-        return InvalidSpec(f"spec: {error}"[:512])
+        return InvalidSpec(f"spec: {error}"[:MESSAGE_CHARACTERS])
 
 
 def phase_of(body: Mapping[str, Any]) -> str:
@@ -192,4 +192,4 @@ def first_fault(error: ValidationError, root: str = "spec") -> str:
     """Return the first fault of a validation as one line: the field, and what is allowed."""
     fault = error.errors(include_url=False, include_input=False)[0]
     path = root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
-    return f"{path}: {fault['msg'].removeprefix('Value error, ')}"[:512]
+    return f"{path}: {fault['msg'].removeprefix('Value error, ')}"[:MESSAGE_CHARACTERS]
