@@ -281,6 +281,8 @@ class FakeAgent:
             case "dag/maintain/agent":
                 last = max((dag for dag in self.dags.values() if dag.maintenance != NO_MAINTENANCE), key=_number, default=None)
                 return Answered(404, error="Task.NotFound") if last is None else Answered(data=last.document(details=details))
+            case _:
+                pass
         if name.startswith("node/"):
             return self._node(name.removeprefix("node/"))
         dag = self.dags.get(asked.path.removeprefix(DAG_PATH))

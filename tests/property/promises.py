@@ -114,7 +114,7 @@ def _check_progress(task: Task, status: TaskStatus) -> None:
     if status.phase in {Phase.SUCCEEDED, Phase.ROLLED_BACK}:
         assert done == steps
     if status.phase is Phase.SUCCEEDED:
-        assert all(sub.phase in progress.DONE for step in status.steps for sub in step.subtasks)
+        assert all(sub.phase.done for step in status.steps for sub in step.subtasks)
     if status.phase is Phase.ROLLED_BACK:
         assert not any(progress.to_undo(step) for step in status.steps)
     if status.phase in {Phase.PENDING, Phase.WAITING, Phase.CANCELLED, Phase.REJECTED}:
@@ -167,7 +167,7 @@ def _check_order(task: Task, after: TaskStatus, attempt: AttemptId) -> None:
     position = [step.name for step in after.steps].index(attempt.step)
     before = next((sub.phase for step in task.status.steps for sub in step.subtasks if sub.name == attempt.subtask), None)
     if after.direction is Direction.FORWARD:
-        assert all(step.phase in progress.DONE for step in after.steps[:position])
+        assert all(step.phase.done for step in after.steps[:position])
         assert before not in {SubtaskPhase.SUCCEEDED, SubtaskPhase.SKIPPED}
     else:
         assert attempt.direction is Direction.ROLLBACK

@@ -27,7 +27,7 @@ class _Entry:
     @property
     def waits(self) -> bool:
         """Whether it stands in a queue."""
-        return not self.holds and not self.leaving and self.contender.phase in {Phase.PENDING, Phase.WAITING}
+        return not self.holds and not self.leaving and self.contender.phase.in_line
 
 
 class Board:

@@ -6,6 +6,7 @@ Nothing of the operator leads there: somebody has changed what is stored, by han
 import logging
 
 from obtask.engine.reconcile import Engine
+from obtask.model.reasons import EventReason
 from obtask.model.task import Key
 from obtask.rules.exclusion import Contender
 
@@ -38,4 +39,4 @@ class DoubleHolds:
         text = f"holds its lock ({one.lock.scope.value}) although {whose} does, too: look at what both do, and skip one"
         logger.error("%s/%s %s", one.lock.domain.namespace, one.name, text)
         if task is not None and task.metadata.uid == one.uid:
-            self._engine.events.post(task, warning=True, reason="DoubleHold", message=text, now=self._engine.clock())
+            self._engine.events.post(task, warning=True, reason=EventReason.DOUBLE_HOLD, message=text, now=self._engine.clock())

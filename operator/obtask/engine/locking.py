@@ -73,7 +73,7 @@ class Locking:
             return Observation(now, self._runner, reports, draining=self.draining, nonces=self._nonces, bounds=self._bounds)
         claimed = self._board.claimed(task, lock)
         # A claim left behind by a turn that did not end is taken up or given back: others may be waiting for it.
-        in_line = task.status.phase in {Phase.PENDING, Phase.WAITING} and not claimed
+        in_line = task.status.phase.in_line and not claimed
         found = self._in_the_way(task, lock, now) if in_line else InTheWay()
         # What another operator has shown before this one started counts as shown now: a start is no reason to write to a whole line.
         shown = self._shown_at.setdefault(task.metadata.uid, now) if task.status.phase is Phase.WAITING else None

@@ -261,6 +261,8 @@ class Engine:
                 self.board.see_task(task)
             case Unreadable():
                 self.board.forget_task(task.metadata.uid)  # its Lease says whether it holds a lock
+            case None:
+                pass
         return task
 
     def depart(self, key: Key, uid: str) -> None:
@@ -301,7 +303,7 @@ class Engine:
             self.metrics.finished.labels(status.phase.value, scope).inc()
         if status.phase is Phase.FAILED and task.status.phase is not Phase.FAILED and status.failed_subtask:
             self.metrics.failed.labels(status.failed_subtask.reason.value).inc()
-        if task.status.phase in {Phase.PENDING, Phase.WAITING} and (record.took or status.lock) is not None:
+        if task.status.phase.in_line and (record.took or status.lock) is not None:
             self.metrics.lock_wait.labels(scope).observe((self.clock() - task.metadata.creation_timestamp).total_seconds())
 
     async def _learned(self, task: Task | Unreadable, answer: Json | Refusal) -> bool:

@@ -1,6 +1,6 @@
 """Owns what a subtask can do: the actions of API.md section 2.1."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, assert_never
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -12,7 +12,6 @@ from obtask.model.constraints import (
     HeaderName,
     HeaderValue,
     Host,
-    JsonPointer,
     ObjectName,
     Port,
     Scalar,
@@ -20,11 +19,13 @@ from obtask.model.constraints import (
     Url,
     User,
 )
+from obtask.model.contract import ActionKind
 from obtask.model.contract import HttpMethod as HttpMethod
 from obtask.model.contract import ObshellOperator as ObshellOperator
 from obtask.model.contract import WhenBusy as WhenBusy
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.limits import ATTEMPT_SECONDS
+from obtask.model.secret_values import ArgFrom, BodyFrom, HeaderFrom
 from obtask.model.until import PollingUntil, Until
 
 ErrorNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
@@ -88,19 +89,6 @@ class SqlUntil(PollingUntil):
     expect: Expression = Field(description="CEL over rows and affected of the query: true ends the waiting, and the attempt succeeds.")
 
 
-class SecretKeyRef(Value):
-    """A key of a Secret in the task's namespace."""
-
-    name: ObjectName = Field(description="Name of the Secret.")
-    key: ObjectName = Field(description="Key in the Secret.")
-
-
-class ArgFrom(Value):
-    """A value for a placeholder that is in a Secret."""
-
-    secret_key_ref: SecretKeyRef = Field(description="Where it is: in a Secret of type task.oceanbase.com/connection.")
-
-
 class SqlAction(Value):
     """Runs SQL statements in order over one connection."""
 
@@ -143,20 +131,6 @@ class SqlAction(Value):
         if any(code in CLIENT_ERRORS for code in codes):
             raise ValueError(CLIENT_ERROR)
         return codes
-
-
-class HeaderFrom(Value):
-    """A header whose value is a secret."""
-
-    name: HeaderName = Field(description="Name of the header.")
-    secret_key_ref: SecretKeyRef = Field(description="Where its value is: in a Secret of type task.oceanbase.com/http.")
-
-
-class BodyFrom(Value):
-    """A value in a JSON body that is a secret."""
-
-    pointer: JsonPointer = Field(description="Where it goes in the body: a JSON pointer such as /rootPwd; missing objects are made.")
-    secret_key_ref: SecretKeyRef = Field(description="Where its value is.")
 
 
 class HttpUntil(PollingUntil):
@@ -237,20 +211,34 @@ Action = WaitAction | SqlAction | JobAction | HttpAction | ResourceAction | Obsh
 
 def until_of(action: Action) -> Until | None:
     """Return what the action waits for after its work, if it does."""
-    return action.until if isinstance(action, SqlAction | HttpAction | ResourceAction) else None
+    match action:
+        case SqlAction() | HttpAction() | ResourceAction():
+            return action.until
+        case WaitAction() | JobAction() | ObshellAction():
+            return None
+        case never:
+            assert_never(never)
 
 
 def expressions(action: Action) -> list[tuple[str, str]]:
     """Return the CEL expressions of an action as (field path below the action, expression)."""
-    found: dict[str, str | None] = {}
-    if isinstance(action, SqlAction | HttpAction | ObshellAction):
-        found["expect"] = action.expect
-    if isinstance(action, SqlAction) and action.unless is not None:
-        found["unless.expect"] = action.unless.expect
     until = until_of(action)
+    found = _expressions_of_work(action)
     if until is not None:
         found |= {"until.expect": until.expect, "until.failWhen": until.fail_when, "until.message": until.message}
     return [(path, text) for path, text in found.items() if text]
+
+
+def _expressions_of_work(action: Action) -> dict[str, str | None]:
+    match action:
+        case SqlAction():
+            return {"expect": action.expect, "unless.expect": action.unless.expect if action.unless else None}
+        case HttpAction() | ObshellAction():
+            return {"expect": action.expect}
+        case WaitAction() | JobAction() | ResourceAction():
+            return {}
+        case never:
+            assert_never(never)
 
 
 def tells_progress(action: Action) -> bool:
@@ -269,6 +257,28 @@ def only_looks(action: Action) -> bool:
     return isinstance(action, ObshellAction) and action.path is not None and action.method.safe
 
 
-def kind(action: Action) -> str:
-    """Return the field name of an action's kind, such as ``sql``."""
-    return type(action).__name__.removesuffix("Action").lower()
+def action_type(kind: ActionKind) -> type[Action]:
+    """Return the model of a kind of action."""
+    match kind:
+        case ActionKind.WAIT:
+            return WaitAction
+        case ActionKind.SQL:
+            return SqlAction
+        case ActionKind.JOB:
+            return JobAction
+        case ActionKind.HTTP:
+            return HttpAction
+        case ActionKind.RESOURCE:
+            return ResourceAction
+        case ActionKind.OBSHELL:
+            return ObshellAction
+        case never:
+            assert_never(never)
+
+
+_KINDS = {action_type(each): each for each in ActionKind}
+
+
+def kind(action: Action) -> ActionKind:
+    """Return the kind of an action: the name of its field in a step, such as ``sql``."""
+    return _KINDS[type(action)]

@@ -1,14 +1,12 @@
 """Owns what a status must say for anything to follow from it. The operator writes no other; a person with an editor may."""
 
 from obtask.model.spec import Maintenance, TaskSpec
-from obtask.model.status import Phase, Reason, TaskStatus
-
-AT_WORK = frozenset({Phase.RUNNING, Phase.ROLLING_BACK, Phase.FAILED})
+from obtask.model.status import Reason, TaskStatus
 
 
 def contradiction(spec: TaskSpec | None, status: TaskStatus) -> str | None:
     """Return what makes no sense in the status of a task that was begun, or None. ``spec`` is None when it cannot be read."""
-    if status.phase not in AT_WORK:
+    if not status.phase.holds_lock:
         return None
     found = [step.name for step in status.steps]
     if status.current_step not in found:

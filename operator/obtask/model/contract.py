@@ -7,7 +7,7 @@ reasons.py and limits.py.
 
 from collections.abc import Iterable
 from enum import Enum, StrEnum, auto
-from typing import Final, Self
+from typing import Final, Self, assert_never
 
 
 class Listed(StrEnum):
@@ -120,6 +120,28 @@ class SubtaskPhase(StrEnum):
     ROLLING_BACK = "RollingBack"
     ROLLED_BACK = "RolledBack"
     SKIPPED = "Skipped"
+
+    @property
+    def working(self) -> bool:
+        """True while an attempt runs."""
+        match self:
+            case SubtaskPhase.RUNNING | SubtaskPhase.ROLLING_BACK:
+                return True
+            case SubtaskPhase.PENDING | SubtaskPhase.SUCCEEDED | SubtaskPhase.FAILED | SubtaskPhase.ROLLED_BACK | SubtaskPhase.SKIPPED:
+                return False
+            case never:
+                assert_never(never)
+
+    @property
+    def done(self) -> bool:
+        """True where nothing is left to do on the way forward."""
+        match self:
+            case SubtaskPhase.SUCCEEDED | SubtaskPhase.SKIPPED:
+                return True
+            case SubtaskPhase.PENDING | SubtaskPhase.RUNNING | SubtaskPhase.FAILED | SubtaskPhase.ROLLING_BACK | SubtaskPhase.ROLLED_BACK:
+                return False
+            case never:
+                assert_never(never)
 
 
 class Direction(StrEnum):

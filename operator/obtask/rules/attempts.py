@@ -88,7 +88,7 @@ def places(task: Task, step_name: str, runner: str = "", nonces: Nonces | None =
 
 def live(status: SubtaskStatus) -> bool:
     """Return whether the subtask has an attempt that has not ended."""
-    return status.phase in {SubtaskPhase.RUNNING, SubtaskPhase.ROLLING_BACK}
+    return status.phase.working
 
 
 def begin(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
@@ -226,7 +226,7 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
     failure = Failure(reason=failed.reason, code=failed.code, direction=_direction(status), refused=refused)
     ended = _end(place, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
     retry = place.step.auto_retry
-    hopeless = failed.permanent or refused or (failed.reason in NEVER_AUTOMATIC and not failed.passing)
+    hopeless = failed.permanent or refused or (not failed.reason.repeated and not failed.passing)
     if not may_retry or retry is None or status.auto_retries >= retry.limit or hopeless:
         return ended
     pause = min(retry.backoff_seconds * 2**status.auto_retries, retry.max_backoff_seconds)
@@ -240,7 +240,6 @@ def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed,
 _NO_LONGER_LIVE: dict[str, object] = {"nonce_digests": (), "changed_before": False}
 AFTER = " after: "
 UNDONE = "cancelled before the next attempt; the last one is undone"
-NEVER_AUTOMATIC = frozenset({FailureReason.CANCELLED, FailureReason.INTERRUPTED, FailureReason.INVALID_EXPRESSION, FailureReason.FORBIDDEN})
 
 
 def awaits_retry(status: SubtaskStatus) -> bool:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from obtask import names
-from obtask.model.actions import Action, kind
+from obtask.model.actions import Action, HttpAction, ObshellAction, SqlAction, WaitAction, kind
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.spec import TaskSpec
 from obtask.model.task import InvalidSpec, Task
@@ -55,8 +56,10 @@ def _accounts(spec: TaskSpec, action: Action) -> tuple[object, ...]:
         case JobAction():
             pod = (action.pod_template or {}).get("spec") or {}
             return (spec.service_account_name, pod.get("serviceAccountName"), pod.get("serviceAccount"))
-        case _:
+        case WaitAction() | SqlAction() | HttpAction() | ObshellAction():
             return ()
+        case never:
+            assert_never(never)
 
 
 def not_opted_in(namespace: str) -> str:

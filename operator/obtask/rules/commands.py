@@ -21,22 +21,11 @@ from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPha
 from obtask.rules import messages
 from obtask.rules.elsewhere import irreversible, left_behind
 
-FORBIDDEN_BY_CURRENT_STEP = {
-    Verb.RETRY: Forbidden.RETRY,
-    Verb.SKIP: Forbidden.SKIP,
-    Verb.SKIP_STEP: Forbidden.SKIP_STEP,
-    Verb.CANCEL: Forbidden.CANCEL,
-}
-
-
-# Commands after which a task works on: it needs its lock for them, and its spec.
-WORKING_ON = frozenset({Verb.RETRY, Verb.ROLLBACK, Verb.SKIP_STEP})
-
 
 def allowed_actions(spec: TaskSpec | None, status: TaskStatus) -> tuple[Verb, ...]:
     """Return exactly the commands that would be accepted now. ``spec`` is None when it cannot be read."""
     if spec is None:
-        return tuple(verb for verb in _by_phase(status) if verb not in WORKING_ON)
+        return tuple(verb for verb in _by_phase(status) if not verb.goes_on)
     allowed = tuple(verb for verb in _by_phase(status) if forbidding_step(spec, status, verb) is None)
     hopeless = Verb.ROLLBACK in allowed and status.direction is Direction.FORWARD and irreversible(spec, status) is not None
     return tuple(verb for verb in allowed if verb is not Verb.ROLLBACK) if hopeless else allowed
@@ -60,8 +49,8 @@ def forbidding_step(spec: TaskSpec, status: TaskStatus, verb: Verb) -> str | Non
     """Return the name of the step that takes the verb away now, or None."""
     if verb is Verb.ROLLBACK:
         started = {step.name for step in status.steps if step.started_at is not None}
-        return _forbids(spec, started, Forbidden.ROLLBACK)
-    return _forbids(spec, {status.current_step}, FORBIDDEN_BY_CURRENT_STEP[verb])
+        return _forbids(spec, started, verb.forbidden)
+    return _forbids(spec, {status.current_step}, verb.forbidden)
 
 
 def _forbids(spec: TaskSpec, among: set[str] | set[str | None], what: Forbidden) -> str | None:
@@ -127,7 +116,7 @@ def remembered(history: tuple[HandledCommand, ...], last: LastAction) -> tuple[H
 
 def needs_lock_again(status: TaskStatus, verb: Verb) -> bool:
     """Return whether the command makes a task work on that has lost its lock."""
-    return status.reason is Reason.LOCK_LOST and verb in WORKING_ON
+    return status.reason is Reason.LOCK_LOST and verb.goes_on
 
 
 def carry_out(status: TaskStatus, verb: Verb, now: datetime, option: str | None = None) -> tuple[TaskStatus, str]:
@@ -166,18 +155,25 @@ def _resume(status: TaskStatus, phase: SubtaskPhase, *, fresh: bool = False) -> 
     return status.model_copy(update=GOING_ON | {"phase": Phase.RUNNING, "reason": Reason.EXECUTING, "steps": steps})
 
 
-# A step that a stopping operator left unstarted has Pending subtasks: whoever skips the step means them, too.
-NOT_DONE = frozenset({SubtaskPhase.FAILED, SubtaskPhase.PENDING})
-
-
 def _revive(step: StepStatus, phase: SubtaskPhase, *, fresh: bool) -> StepStatus:
     return step.model_copy(
         update={
             "phase": SubtaskPhase.RUNNING,
             "finished_at": None,
-            "subtasks": tuple(_revived(subtask, phase, fresh=fresh) if subtask.phase in NOT_DONE else subtask for subtask in step.subtasks),
+            "subtasks": tuple(_revived(subtask, phase, fresh=fresh) if _is_open(subtask.phase) else subtask for subtask in step.subtasks),
         }
     )
+
+
+def _is_open(phase: SubtaskPhase) -> bool:
+    match phase:
+        # A step that a stopping operator left unstarted has Pending subtasks: whoever skips the step means them, too.
+        case SubtaskPhase.FAILED | SubtaskPhase.PENDING:
+            return True
+        case SubtaskPhase.RUNNING | SubtaskPhase.SUCCEEDED | SubtaskPhase.ROLLING_BACK | SubtaskPhase.ROLLED_BACK | SubtaskPhase.SKIPPED:
+            return False
+        case never:
+            assert_never(never)
 
 
 def _revived(subtask: SubtaskStatus, phase: SubtaskPhase, *, fresh: bool) -> SubtaskStatus:
@@ -197,7 +193,7 @@ def _reset_retries(step: StepStatus) -> StepStatus:
 
 
 def _cancel(status: TaskStatus, now: datetime) -> tuple[TaskStatus, str]:
-    if status.phase in {Phase.PENDING, Phase.WAITING}:
+    if status.phase.in_line:
         change = {"phase": Phase.CANCELLED, "reason": Reason.CANCELLED_BY_USER, "finished_at": now}
         return status.model_copy(update=change | {"message": "cancelled before its first step started"}), "task cancelled"
     return status.model_copy(update={"cancelling": True}), "stopping the running subtasks"

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import assert_never
 
+from obtask.model.contract import ConditionType
 from obtask.model.status import Condition, ConditionStatus, Phase, TaskStatus
 from obtask.model.task import Metadata
 from obtask.rules import messages
@@ -11,23 +12,16 @@ from obtask.rules import messages
 def with_conditions(status: TaskStatus, metadata: Metadata, now: datetime) -> TaskStatus:
     """Return the status with all five conditions; a transition time changes only when its status does."""
     before = {condition.type: condition for condition in status.conditions}
-    held = status.lock is not None
     message = status.message or ""
-    facts = [
-        ("Finished", status.phase.finished, message),
-        ("Ready", status.phase in {Phase.SUCCEEDED, Phase.SKIPPED}, message),
-        ("Reconciling", _reconciling(status.phase), message),
-        ("Stalled", _stalled(status.phase), message),
-        ("LockHeld", held, _lock_message(status, metadata.namespace)),
-    ]
     conditions = []
-    for type_, holds, text in facts:
-        value = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
-        old = before.get(type_)
+    for kind in ConditionType:
+        text = _lock_message(status, metadata.namespace) if kind is ConditionType.LOCK_HELD else message
+        value = ConditionStatus.TRUE if _holds(kind, status) else ConditionStatus.FALSE
+        old = before.get(kind)
         since = old.last_transition_time if old is not None and old.status is value else now
         conditions.append(
             Condition(
-                type=type_,
+                type=kind.value,
                 status=value,
                 reason=status.phase.value,
                 message=text,
@@ -43,7 +37,7 @@ def in_the_way_since(status: TaskStatus, created: datetime) -> datetime:
     if status.lock is None:
         return created
     failed = status.phase is Phase.FAILED
-    turned = next((one.last_transition_time for one in status.conditions if one.type == ("Stalled" if failed else "Reconciling")), None)
+    turned = next((one.last_transition_time for one in status.conditions if one.type == status.phase.condition), None)
     if failed and turned is not None:
         return turned
     if failed and status.failed_subtask is not None:
@@ -51,18 +45,16 @@ def in_the_way_since(status: TaskStatus, created: datetime) -> datetime:
     return max(status.lock.acquired_at, turned or status.lock.acquired_at)
 
 
-def _reconciling(phase: Phase) -> bool:
-    match phase:
-        case Phase.PENDING | Phase.WAITING | Phase.RUNNING | Phase.ROLLING_BACK:
-            return True
-        case Phase.FAILED | Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
-            return False
+def _holds(kind: ConditionType, status: TaskStatus) -> bool:
+    match kind:
+        case ConditionType.FINISHED:
+            return status.phase.finished
+        case ConditionType.READY | ConditionType.RECONCILING | ConditionType.STALLED:
+            return status.phase.condition is kind
+        case ConditionType.LOCK_HELD:
+            return status.lock is not None
         case never:
             assert_never(never)
-
-
-def _stalled(phase: Phase) -> bool:
-    return phase in {Phase.FAILED, Phase.ROLLED_BACK, Phase.CANCELLED, Phase.REJECTED}
 
 
 def _lock_message(status: TaskStatus, namespace: str) -> str:

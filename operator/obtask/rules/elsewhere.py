@@ -1,6 +1,7 @@
 """Owns what a subtask's status knows of what its attempts have started elsewhere: a task of obshell, and what is left of it there."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from obtask.model.actions import only_looks, works_on_what_it_undoes
 from obtask.model.attempt import Failed, Lost, Seen, Succeeded
@@ -64,10 +65,19 @@ def left_of(external: str, subtask: str, left: Left | None) -> str:
 
 
 def _failed_ones(step: StepStatus) -> Iterator[SubtaskStatus]:
-    phases = {SubtaskPhase.FAILED, SubtaskPhase.SKIPPED}
     for sub in step.subtasks:
-        if sub.phase in phases and (sub.external or sub.previous_external) and sub.external_left is not Left.RELEASED:
+        if _ended_without_success(sub.phase) and (sub.external or sub.previous_external) and sub.external_left is not Left.RELEASED:
             yield sub
+
+
+def _ended_without_success(phase: SubtaskPhase) -> bool:
+    match phase:
+        case SubtaskPhase.FAILED | SubtaskPhase.SKIPPED:
+            return True
+        case SubtaskPhase.PENDING | SubtaskPhase.RUNNING | SubtaskPhase.SUCCEEDED | SubtaskPhase.ROLLING_BACK | SubtaskPhase.ROLLED_BACK:
+            return False
+        case never:
+            assert_never(never)
 
 
 def irreversible(spec: TaskSpec, status: TaskStatus) -> str | None:

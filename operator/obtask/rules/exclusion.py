@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import merge
 from itertools import chain, islice
+from typing import assert_never
 
+from obtask.model.limits import BLOCKERS
 from obtask.model.spec import Maintenance
 from obtask.model.status import Blocker, Phase
 from obtask.rules.lock_keys import LockKey
 
-MOST_BLOCKERS_SHOWN = 10
+MOST_BLOCKERS_SHOWN = BLOCKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,27 @@ def conflicts(one: LockKey, other: LockKey) -> bool:
     """Return whether two tasks with these locks must never run together."""
     if one.domain != other.domain:
         return False
-    match (one.scope, other.scope):
-        case (Maintenance.OBPROXY, Maintenance.OBPROXY):
-            return True
-        case (Maintenance.OBPROXY, _) | (_, Maintenance.OBPROXY):
+    match one.scope:
+        case Maintenance.NONE:
             return False
-        case (Maintenance.TENANT, Maintenance.TENANT):
-            return one.tenant == other.tenant
-        case _:
+        case Maintenance.GLOBAL:
+            return _meets_global(other.scope)
+        case Maintenance.TENANT:
+            return other.scope is Maintenance.GLOBAL or (other.scope is Maintenance.TENANT and one.tenant == other.tenant)
+        case Maintenance.OBPROXY:
+            return other.scope is Maintenance.OBPROXY
+        case never:
+            assert_never(never)
+
+
+def _meets_global(scope: Maintenance) -> bool:
+    match scope:
+        case Maintenance.GLOBAL | Maintenance.TENANT:
             return True
+        case Maintenance.NONE | Maintenance.OBPROXY:
+            return False
+        case never:
+            assert_never(never)
 
 
 def in_the_way(me: Contender, line: Line) -> InTheWay:

@@ -3,15 +3,17 @@
 The condition Reconciling bears the reason HeldUp for as long. The message says why, too, unless it says what a person has to know more.
 """
 
-from typing import Final
+from typing import Final, assert_never
 
+from obtask.model.contract import ConditionType
 from obtask.model.limits import one_line
+from obtask.model.reasons import EventReason
 from obtask.model.status import Phase, Reason, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import messages
 from obtask.rules.execution import described
 
-REASON: Final = "HeldUp"  # of the condition, and of the Event
+REASON: Final = EventReason.HELD_UP  # of the condition, and of the Event
 BEGINNING: Final = "held up"
 
 
@@ -22,14 +24,14 @@ def complaining(status: TaskStatus, why: str) -> TaskStatus:
 
 def marked(status: TaskStatus, why: str) -> TaskStatus:
     """Return a status that is complete otherwise with the mark on its condition."""
-    change = {"reason": REASON, "message": one_line(why)}
-    conditions = (each.model_copy(update=change) if each.type == "Reconciling" else each for each in status.conditions)
+    change = {"reason": REASON.value, "message": one_line(why)}
+    conditions = (each.model_copy(update=change) if each.type == ConditionType.RECONCILING else each for each in status.conditions)
     return status.model_copy(update={"conditions": tuple(conditions)})
 
 
 def is_marked(status: TaskStatus) -> bool:
     """Return whether the status says that the task does not get on."""
-    return any(each.type == "Reconciling" and each.reason == REASON for each in status.conditions)
+    return any(each.type == ConditionType.RECONCILING and each.reason == REASON for each in status.conditions)
 
 
 def relieved(task: Task) -> TaskStatus:
@@ -43,8 +45,10 @@ def relieved(task: Task) -> TaskStatus:
         case Phase.WAITING:
             text = messages.waiting(status.blocked_by, status.blocked_by_count or 0, task.metadata.namespace)
             return status.model_copy(update={"message": text})
-        case _:
+        case Phase.PENDING | Phase.FAILED | Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
             return status.model_copy(update={"message": None})
+        case never:
+            assert_never(never)
 
 
 def _says_what_counts(status: TaskStatus) -> bool:

@@ -33,7 +33,7 @@ def leave(task: Task, seen: Observation, noted: Command | None, given: Command |
         return Finish() if guarded and not unanswered else answer or Rest()
     if not others(task.metadata.finalizers):
         return _gone_with_us(task, seen, answer) if guarded else Rest()
-    if task.status.phase in {Phase.RUNNING, Phase.ROLLING_BACK}:
+    if task.status.phase.working:
         return _wound_up(task, seen, noted, answer)
     return _end(task, task.status, seen, noted)
 
@@ -49,12 +49,12 @@ def ended_by_deletion(before: Phase | None, finalizers: tuple[str, ...], now: da
     ``left`` says what became of its work, where that is not known from the phase.
     """
     held = f"; the object stays until others take their finalizers off: {', '.join(others(finalizers))}"
-    if before in {Phase.PENDING, Phase.WAITING}:
+    if before is not None and before.in_line:
         change: dict[str, object] = {"phase": Phase.CANCELLED, "reason": Reason.CANCELLED_BY_USER}
         text = "deleted before its first step started"
     else:
         change = {"phase": Phase.SKIPPED, "reason": Reason.SKIPPED_BY_USER}
-        worked = before in {Phase.RUNNING, Phase.ROLLING_BACK}
+        worked = before is not None and before.working
         what = left or f"{'what ran was stopped, ' if worked else ''}nothing was undone"
         text = f"deleted{f' while {before.value}' if before is not None else ''}: {what}"
     return change | {"message": one_line(text + held), "finished_at": now, "lock": None, "cancelling": False}

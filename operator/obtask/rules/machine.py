@@ -7,6 +7,7 @@ from typing import assert_never
 from obtask import names
 from obtask.model.answered import ActionResult
 from obtask.model.command import Command, given_command, noted_command
+from obtask.model.contract import Stage
 from obtask.model.limits import one_line
 from obtask.model.spec import OnConflict, TaskSpec
 from obtask.model.status import LockStatus, Phase, Reason, TaskStatus, Verb
@@ -94,7 +95,7 @@ _UNBLOCKED = {"blocked_by": (), "blocked_by_count": None, "blocked_by_summary": 
 def _decide(task: Task, seen: Observation) -> Intent:
     if task.metadata.deletion_timestamp is not None:
         return leave(task, seen, _pending_command(task), _given(task, seen))
-    if seen.draining and task.status.phase in {Phase.PENDING, Phase.WAITING, Phase.FAILED}:
+    if seen.draining and _starts_nothing_by_itself(task.status.phase):
         return Rest()
     if (copied := restored.fault(task, holds_lock=task.status.lock is not None and not seen.lock_in_doubt)) is not None:
         return Record(_rejected(task.status, Reason.INVALID_SPEC, copied, seen.now))
@@ -103,7 +104,7 @@ def _decide(task: Task, seen: Observation) -> Intent:
         return TakeCommand(given)
     if task.status.phase.finished:
         return _after_the_end(task, seen, command)
-    if _unguarded(task) and task.status.phase not in {Phase.PENDING, Phase.WAITING}:
+    if _unguarded(task) and not task.status.phase.in_line:
         return Adopt()
     if isinstance(task.spec, InvalidSpec):
         return _unreadable(task, seen, command, task.spec)
@@ -125,6 +126,16 @@ def _go_on(task: Task, seen: Observation) -> Intent:
             return remarked(task, seen)
         case Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
             return Finish()
+        case never:
+            assert_never(never)
+
+
+def _starts_nothing_by_itself(phase: Phase) -> bool:
+    match phase.stage:
+        case Stage.IN_LINE | Stage.STOPPED:
+            return True
+        case Stage.WORKING | Stage.FINISHED:
+            return False
         case never:
             assert_never(never)
 
@@ -181,7 +192,7 @@ def _unreadable(task: Task, seen: Observation, command: Command | None, spec: In
         if refusal is None:
             return _carried_out(task, seen, status, command)
         return Record(commands.answered(status, command, ActionResult.REJECTED, f"{refusal}: {spec.message}", seen.now))
-    if status.phase in {Phase.PENDING, Phase.WAITING}:
+    if status.phase.in_line:
         return Record(_rejected(status, Reason.INVALID_SPEC, spec.message, seen.now))
     text = messages.unreadable_spec(spec.message, status.phase, task.metadata)
     return Rest() if status.message == text or status.cancelling else Record(status.model_copy(update={"message": text}))
@@ -189,11 +200,11 @@ def _unreadable(task: Task, seen: Observation, command: Command | None, spec: In
 
 def _obey(task: Task, spec: TaskSpec, seen: Observation, command: Command) -> Intent:
     refusal = commands.refusal(spec, task.status, command)
-    if refusal is None and command.verb in commands.WORKING_ON:
+    if refusal is None and Verb(command.verb).goes_on:
         refusal = out_of_bounds(task, seen.bounds)
     if refusal is not None:
         return Record(commands.answered(task.status, command, ActionResult.REJECTED, refusal, seen.now))
-    if command.verb in commands.WORKING_ON and task.status.lock is not None and seen.lock_in_doubt:
+    if Verb(command.verb).goes_on and task.status.lock is not None and seen.lock_in_doubt:
         return VerifyLock()
     if commands.needs_lock_again(task.status, Verb(command.verb)):
         return TakeLock()
@@ -212,8 +223,12 @@ def _carried_out(task: Task, seen: Observation, status: TaskStatus, command: Com
         case Phase.RUNNING | Phase.ROLLING_BACK:
             running = running_attempts(task)
             return Record(moved, cancel=running) if running else Record(stopped(moved, seen))
-        case _:
+        case Phase.PENDING | Phase.WAITING | Phase.FAILED:
             return Record(moved)
+        case Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
+            return Record(moved)
+        case never:
+            assert_never(never)
 
 
 def _after_the_end(task: Task, seen: Observation, command: Command | None) -> Intent:

@@ -14,9 +14,6 @@ from obtask.model.status import (
     TaskStatus,
 )
 
-WORKING = frozenset({SubtaskPhase.RUNNING, SubtaskPhase.ROLLING_BACK})
-DONE = frozenset({SubtaskPhase.SUCCEEDED, SubtaskPhase.SKIPPED})
-
 
 def fresh_steps(spec: TaskSpec) -> tuple[StepStatus, ...]:
     """Return the steps as they are before anything was started."""
@@ -33,7 +30,7 @@ def progress(status: TaskStatus) -> str:
     if status.direction is Direction.ROLLBACK:
         done = sum(1 for step in status.steps if not to_undo(step))
     else:
-        done = sum(1 for step in status.steps if step.phase in DONE)
+        done = sum(1 for step in status.steps if step.phase.done)
     return f"{done}/{len(status.steps)}"
 
 
@@ -46,7 +43,7 @@ def position(status: TaskStatus, step: str) -> str:
 def step_summary(status: TaskStatus) -> str | None:
     """Return the current step, and how far what its only running subtask follows is: ``go 3/11 Start observer``."""
     step = next((step for step in status.steps if step.name == status.current_step), None)
-    working = [sub for sub in step.subtasks if sub.phase in WORKING] if step is not None else []
+    working = [sub for sub in step.subtasks if sub.phase.working] if step is not None else []
     stage = working[0].stage if len(working) == 1 else None
     return f"{status.current_step} {stage}" if stage else status.current_step
 

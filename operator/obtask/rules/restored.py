@@ -51,7 +51,7 @@ def _has_begun(task: Task, *, holds_lock: bool) -> bool:
     A status can be restored, too. It names a lock that another object held, and a start before this one was created.
     """
     status = task.status
-    if status.phase in {Phase.PENDING, Phase.WAITING}:
+    if status.phase.in_line:
         return False
     if status.phase.finished or (status.lock is not None and holds_lock):
         return True

@@ -11,9 +11,10 @@ from obtask import names
 from obtask.model.answered import ActionResult
 from obtask.model.command import Command, given_command, noted_command
 from obtask.model.limits import one_line
+from obtask.model.reasons import EventReason
 from obtask.model.status import Phase, Reason, TaskStatus, Verb
 from obtask.model.task import FINISHED, Unreadable
-from obtask.rules.announcements import Announcement
+from obtask.rules.announcements import Announcement, event
 from obtask.rules.commands import answered
 from obtask.rules.conditions import with_conditions
 from obtask.rules.decision import LetGo, Rest, TakeCommand
@@ -58,7 +59,7 @@ def care(task: Unreadable, now: datetime) -> LetGo | TakeCommand | Amend | Rest:
     if task.message.startswith(text):
         return Rest()
     before = f"; before, it said: {task.message}" if task.message else ""
-    return Amend({"message": one_line(text + before)}, Announcement(warning=True, reason="StatusUnreadable", message=text))
+    return Amend({"message": one_line(text + before)}, event(EventReason.STATUS_UNREADABLE, text))
 
 
 def what_to_type(task: Unreadable) -> str:
@@ -79,7 +80,7 @@ def _obey(task: Unreadable, command: Command, now: datetime) -> Amend:
     if command.fault is not None or command.verb != Verb.SKIP or over:
         allowed = "no command is allowed now" if over else f"allowed now: {Verb.SKIP}"
         text = command.fault or f"{command.verb} needs a status that this version can read; {allowed}"
-        said = Announcement(warning=True, reason="ActionRejected", message=f"{command.verb}: {text}")
+        said = event(EventReason.ACTION_REJECTED, f"{command.verb}: {text}")
         return Amend(_fields(answered(TaskStatus(), command, ActionResult.REJECTED, text, now), "last_action"), said)
     change = {
         "phase": Phase.SKIPPED,
@@ -87,7 +88,7 @@ def _obey(task: Unreadable, command: Command, now: datetime) -> Amend:
         "message": one_line(f"skipped: nothing was executed or undone by that; {_still_running(task)}"),
         "finished_at": now,
     }
-    said = Announcement(warning=False, reason="ActionAccepted", message="skip: task skipped")
+    said = event(EventReason.ACTION_ACCEPTED, "skip: task skipped")
     return _ended(task, change, now, answered(TaskStatus(), command, ActionResult.ACCEPTED, "task skipped", now), said)
 
 

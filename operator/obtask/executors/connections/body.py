@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from obtask.masking.words import MASK
-from obtask.model.actions import BodyFrom
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
+from obtask.model.secret_values import BodyFrom
 from obtask.model.status import FailureReason
 from obtask.rules.json_pointer import NoPlace, with_values
 

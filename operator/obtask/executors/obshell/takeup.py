@@ -62,7 +62,8 @@ class TakeUp:
                 if isinstance(refused, NotDone) and refused.disallowed:
                     return Again(refused.message)
                 return self._failed(found, refused) if isinstance(refused, NotDone) else refused
-        return Begun(before, mark_of(found))
+            case ((State.PENDING | State.READY | State.RUNNING | State.SUCCEED), _):
+                return Begun(before, mark_of(found))
 
     async def _in_vain(self, dag: Dag) -> bool:
         """Return whether an undo is better begun anew: a person can have that only of an attempt forward, and some RETRYs never work."""
