@@ -110,6 +110,8 @@ def navigated() -> Iterator[str]:
                 rest.extend(section.values())
             case list() as entries:
                 rest.extend(entries)
+            case other:
+                raise TypeError(f"{other!r} is no part of a navigation")
 
 
 def test_every_document_is_in_the_navigation() -> None:
