@@ -14,7 +14,7 @@ E2E ?= node
 ATTACK := $(RUN) -m pytest -n 0 -s --tb=short -rN tests/attack
 export UV
 
-.PHONY: help demo up down status test e2e node-up node-down image dist check docs format explore chaos soak siege bench attack sbom supply-chain pins base-digest generate clean
+.PHONY: help demo up down status test test-fast e2e node-up node-down image dist check docs format explore chaos soak siege bench attack sbom supply-chain pins base-digest generate clean
 
 help:  ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,14 +32,14 @@ status: $(INSTALLED)  ## Show what of `make up` is running
 	@$(RUN) -m devcluster status
 
 test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
-	@$(RUN) -m devcluster build
-	$(RUN) -m tests.gitops.judging
-	$(RUN) -m pytest -n $(JOBS) $(or $(TESTS),--ignore=tests/attack)
+	@$(RUN) -m pytest -n $(JOBS) $(or $(TESTS),--ignore=tests/attack)
 	$(if $(TESTS),,$(ATTACK))
 
+test-fast: $(INSTALLED)  ## Run what needs no control plane: under a minute, and nothing is built
+	@$(RUN) -m pytest -n $(JOBS) -m "not control_plane" --ignore=tests/attack $(TESTS)
+
 attack: $(INSTALLED)  ## Try every known attack on an installation, and print what became of each (ONLY=S3: these; FULL=1: the long ones, too)
-	@$(RUN) -m devcluster build
-	$(ATTACK) $(if $(ONLY),--only=$(ONLY)) $(if $(FULL),--full)
+	@$(ATTACK) $(if $(ONLY),--only=$(ONLY)) $(if $(FULL),--full)
 
 e2e: $(INSTALLED)  ## Run the end-to-end suite on a real node (E2E=kind: on kind; E2E=kubeconfig KUBECONFIG=... E2E_IMAGE=...: on a cluster of yours)
 ifeq ($(E2E),node)
@@ -72,11 +72,14 @@ dist: $(INSTALLED)  ## Build the wheel and the source distribution into dist/
 	$(UV) build --quiet --out-dir dist
 	ls dist
 
-pins: $(INSTALLED)  ## Renew the versions and hashes in deploy/pins/
+pins: $(INSTALLED)  ## Renew the versions and hashes in deploy/pins/; needs the projects' release sites
 	@for tool in uv go; do
 	  sed -E 's/==.*//;q' deploy/pins/$$tool.txt | $(UV) pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate > .dev/pins
 	  mv .dev/pins deploy/pins/$$tool.txt
 	done
+	$(RUN) -m devcluster pins > .dev/pins
+	{ sed '/^[^#]/d' deploy/pins/releases.txt; cat .dev/pins; } > .dev/releases
+	mv .dev/releases deploy/pins/releases.txt
 
 base-digest:  ## Print the build argument that pins the base image; needs Docker and its registry
 	@docker buildx imagetools inspect python:3.11-slim --format '--build-arg BASE=python:3.11-slim@{{.Manifest.Digest}}'

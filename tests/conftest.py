@@ -14,8 +14,9 @@ import pytest
 from hypothesis import settings
 from tests.kubectl import Kubectl, KubectlError
 from tests.support.patience import once_known
+from tests.support.programs import build_if_asked, mark_tests_with_a_control_plane
 
-from devcluster.binaries import find_or_build
+from devcluster.binaries import Binaries, find_or_build
 from devcluster.controlplane import ControlPlane, ensure, stop
 from devcluster.errors import DevClusterError
 from devcluster.leash import leash
@@ -59,13 +60,30 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(folder)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a control plane, before `-m` chooses."""
+    mark_tests_with_a_control_plane(items)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the control plane's programs if a chosen test needs them; it takes minutes where it has never been done."""
+    build_if_asked(session, "binaries", find_or_build)
+
+
 @pytest.fixture(scope="session")
-def control_plane(pytestconfig: pytest.Config) -> ControlPlane:
+def binaries() -> Binaries:
+    """Return the programs of the control plane; a module that starts a control plane of its own uses this fixture, too."""
+    return find_or_build()
+
+
+@pytest.fixture(scope="session")
+def control_plane(pytestconfig: pytest.Config, binaries: Binaries) -> ControlPlane:
     """Return the control plane of this test run; the first test that asks for it starts it."""
     folder = pytestconfig.stash[RUN_FOLDER]
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return ensure(find_or_build(), folder / "cluster", folder / "log", audit=True)
+        return ensure(binaries, folder / "cluster", folder / "log", audit=True)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,14 @@ import typer
 
 from devcluster import environment, status
 from devcluster.binaries import find_or_build
+from devcluster.download import published_checksum
 from devcluster.errors import DevClusterError
 from devcluster.files import checkout
+from devcluster.programs import KIND
+from devcluster.releases import address, release
+from devcluster.toolchain import Pins
+
+PINS_TIMEOUT = 30.0
 
 app = typer.Typer(
     help="A real Kubernetes control plane, a real SQL server and the operator, on this machine, on 127.0.0.1 only.",
@@ -49,7 +55,7 @@ def up(
 ) -> None:
     """Start what does not run yet, and say how to use it.
 
-    The first time, the control plane is built from source, which takes some minutes; after that, seconds.
+    The first time, the control plane is downloaded, or built from source where that cannot be, which takes some minutes.
     """
     began = time.monotonic()
     folder = root or checkout()
@@ -99,6 +105,18 @@ def show_status(
 def build() -> None:
     """Build the programs of the control plane, or find that they are there, and print their folder."""
     typer.echo(find_or_build(tell).kube_apiserver.parent)
+
+
+@app.command()
+def pins() -> None:
+    """Print lines for deploy/pins/releases.txt: what the projects publish as checksums of the pinned versions."""
+    pinned = Pins.parse((checkout() / "deploy/devcluster/go.mod").read_text())
+    found = {one.file: one for program in KIND for arch in ("x86_64", "aarch64") if (one := release(program, pinned, "Linux", arch))}
+    for file, one in found.items():
+        try:
+            typer.echo(f"{published_checksum(one, os.environ, PINS_TIMEOUT)}  {file}")
+        except (OSError, ValueError) as error:
+            raise DevClusterError(f"{address(file, os.environ)}: {error}") from error
 
 
 def tell(what: str, seconds: float | None) -> None:

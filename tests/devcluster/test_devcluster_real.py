@@ -24,6 +24,7 @@ from devcluster.leash import leash
 from devcluster.processes import Process
 from devcluster.sqlserver import SqlServer, sql_server
 
+pytestmark = pytest.mark.usefixtures("binaries")
 LISTENING = "0A"
 
 

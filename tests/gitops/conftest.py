@@ -7,14 +7,20 @@ from tests.gitops import judging
 from tests.gitops.judging import Judges
 from tests.local import ALLOWED_HOSTS
 from tests.scenario.tasks import TaskClient
+from tests.support.programs import build_if_asked
 
 from devcluster.controlplane import ControlPlane
 from obtask.settings import Settings
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the code of Argo CD, Flux and kstatus if a chosen test needs it; it takes minutes where it has never been done."""
+    build_if_asked(session, "judges", judging.build)
+
+
 @pytest.fixture(scope="session")
 def judges() -> Iterator[Judges]:
-    """Return the code of Argo CD, Flux and kstatus; `make test` has built it."""
+    """Return the code of Argo CD, Flux and kstatus."""
     with judging.judges() as running:
         yield running
 

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from devcluster.__main__ import tell
 from devcluster.build import cache_root
 from devcluster.commands import run
 from devcluster.files import locked
@@ -78,7 +77,3 @@ def _build(program: Path, cache: Path, report: Report) -> None:
     answer = run(words, cwd=MODULE, env=go_environment(os.environ), timeout=BUILD_SECONDS)
     assert answer.returncode == 0, answer.stderr[-4000:]
     draft.rename(program)
-
-
-if __name__ == "__main__":
-    build(tell)

@@ -13,6 +13,7 @@ from devcluster import processes
 from devcluster.binaries import find_or_build
 from devcluster.controlplane import ControlPlane, control_plane, ensure, stop
 
+pytestmark = pytest.mark.usefixtures("binaries")
 NAMESPACE = "default"
 SOON = 60.0
 NOWHERE = {"name": "break", "sql": {"statements": ["select 1"]}}

@@ -18,6 +18,7 @@ from devcluster.controlplane import ControlPlane, control_plane
 from obtask.model.schema import custom_resource_definitions
 from obtask.names import FINALIZER
 
+pytestmark = pytest.mark.usefixtures("binaries")
 MOST_MIB = 400
 SOON = 20.0
 BEFORE, MEANWHILE, NEIGHBOUR = "poison-before", "poison-meanwhile", "neighbour"

@@ -21,6 +21,7 @@ from devcluster.errors import DevClusterError
 from devcluster.ports import free_port
 from obtask.model.schema import custom_resource_definitions
 
+pytestmark = pytest.mark.usefixtures("binaries")
 NAME = "obtasks.task.oceanbase.com"
 
 
