@@ -3,15 +3,15 @@
 Rows are kept for expressions up to 1,000 of them, 1 MiB and 65,536 values; the others are counted as they pass.
 """
 
+import asyncio
 import ssl
 import struct
 from typing import Any
 
-from aiomysql.connection import _open_connection
 from pymysql import err
 from pymysql.charset import charset_by_name
 from pymysql.constants import CLIENT, CR, SERVER_STATUS
-from pymysql.protocol import MysqlPacket
+from pymysql.protocol import EOFPacketWrapper, MysqlPacket
 
 from obtask.executors.connections.connection import Connection, Tls
 from obtask.executors.network.large_answers import Share
@@ -101,8 +101,8 @@ class Wire(Bounded):
             keeping = len(rows) == total < KEPT_ROWS and values >= len(result.converters)
             self._room = room if keeping else LONGEST_ERROR
             packet, size = await self._read_any(MysqlPacket)
-            if size == len(packet.get_all_data()) and result._check_packet_is_eof(packet):  # noqa: SLF001
-                result.unbuffered_active, result.connection = False, None
+            if size == len(packet.get_all_data()) and packet.is_eof_packet():
+                result.unbuffered_active, result.connection, result.has_next = False, None, EOFPacketWrapper(packet).has_next
                 return tuple(rows), total
             total += 1
             if keeping and size <= room:
@@ -163,7 +163,7 @@ class Wire(Bounded):
         old.pause_reading()
         raw = old.get_extra_info("socket").dup()
         old.close()
-        self._reader, self._writer = await _open_connection(sock=raw, ssl=self._context, server_hostname=self._host)
+        self._reader, self._writer = await asyncio.open_connection(sock=raw, ssl=self._context, server_hostname=self._host)
 
     def _login(self, plugin: str, proof: bytes) -> bytes:
         """Return the words of a login after its beginning."""
