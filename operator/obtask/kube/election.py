@@ -1,18 +1,13 @@
-"""Owns the Lease of leader election, for the election algorithm that the Kubernetes client ships.
+"""Owns the Lease of leader election: taking it, renewing it, handing it over. Rules: client-go, tools/leaderelection.
 
-The client's own LeaseLock cannot create a Lease in 37.0 (it passes a value that its own API class refuses), so this one stands in.
+Whether a leader is still there is told by the Lease's version, and by this process's monotonic clock: neither the times that are written in
+it nor the clock of the machine decide anything. Why this is not the client's own class: docs/design/decisions/0021.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
-
-from kubernetes.aio.client import ApiException
-from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRecord
-from kubernetes.aio.leaderelection.resourcelock.baselock import BaseLock
 
 from obtask.kube.api import Json, Refusal, Requests, Unavailable, path_of
 from obtask.kube.leases import micro_time
@@ -22,77 +17,97 @@ logger = logging.getLogger(__name__)
 REQUEST_SECONDS = 3.0
 
 
-class ElectionLock(BaseLock):
-    """The Lease that the leader renews. One that cannot be reached in time counts as not renewed."""
+class ElectionLease:
+    """The Lease that the leader renews. One that cannot be reached in time counts as not renewed. ``timer`` returns monotonic seconds."""
 
-    def __init__(self, api: Requests, *, name: str, namespace: str, identity: str, seconds: int, clock: Callable[[], datetime]) -> None:
-        super().__init__(name, namespace, identity)
+    def __init__(
+        self,
+        api: Requests,
+        *,
+        name: str,
+        namespace: str,
+        identity: str,
+        seconds: int,
+        clock: Callable[[], datetime],
+        timer: Callable[[], float] | None = None,
+    ) -> None:
         self._api = api
+        self._collection = path_of("apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases")
+        self._path = path_of("apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases", name)
+        self._metadata: Json = {"name": name, "namespace": namespace}
+        self._identity = identity
         self._seconds = seconds
         self._clock = clock
-        self._seen: Json = {}
-        self._renewed_at = float("-inf")
+        self._timer = timer or asyncio.get_running_loop().time
+        self._version = ""
         self._others_until = float("-inf")
+        self._renewed_at = float("-inf")
         self._renewal = asyncio.Event()
+
+    @property
+    def unrenewed_seconds(self) -> float:
+        """For how long the last renewal that was answered has been sent; infinite if there was none."""
+        return self._timer() - self._renewed_at
 
     async def renewed(self, within_seconds: float) -> None:
         """Return once a renewal was sent and answered that is not older than this; a process that was paused waits for the next."""
-        while asyncio.get_running_loop().time() - self._renewed_at > within_seconds:
+        while self.unrenewed_seconds > within_seconds:
             self._renewal.clear()
             await self._renewal.wait()
 
-    async def get(self, name: str, namespace: str) -> Any:
-        """Return (True, who leads), or (False, why that cannot be told)."""
-        answer = await self._send("GET", path_of("apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases", name))
+    async def take(self) -> bool:
+        """Take the Lease, or renew it if it is ours already; return whether it is ours now.
+
+        Somebody else's is left to it until it was not renewed for as long as a Lease lasts, even if it is deleted meanwhile.
+        """
+        answer = await self._send("GET", self._path)
         if isinstance(answer, Refusal):
-            return False, ApiException(answer.status, answer.message, body=json.dumps({"code": answer.status}))
-        self._seen = answer
-        spec = answer.get("spec") or {}
-        theirs = spec.get("holderIdentity") not in (None, "", self.identity)
-        self._others_until = asyncio.get_running_loop().time() + self._seconds if theirs else float("-inf")
-        # A record without a holder is free for anybody; the version tells a renewal from what was seen before.
-        return True, LeaderElectionRecord(spec.get("holderIdentity") or None, "seconds", "held", answer["metadata"]["resourceVersion"])
-
-    async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
-        """Create the Lease in our name; return whether that worked. One that was deleted under a leader is left to it for its time."""
-        if asyncio.get_running_loop().time() < self._others_until:
-            return False
-        body = {"metadata": {"name": name, "namespace": namespace}, "spec": self._spec(election_record.holder_identity, 1)}
-        return await self._write("POST", path_of("apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases"), body)
-
-    async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
-        """Take or renew the Lease at the version that was read; return whether that worked."""
-        before = self._seen.get("spec") or {}
-        mine = before.get("holderIdentity") == updated_record.holder_identity
-        spec = self._spec(updated_record.holder_identity, (before.get("leaseTransitions") or 0) + (0 if mine else 1))
-        if mine:
-            spec["acquireTime"] = before.get("acquireTime")
-        body = {"metadata": self._seen["metadata"], "spec": spec}
-        return await self._write("PUT", path_of("apis", "coordination.k8s.io", "v1", "namespaces", namespace, "leases", name), body)
+            if not answer.missing or self._timer() < self._others_until:
+                return False
+            return await self._write("POST", self._collection, {"metadata": self._metadata, "spec": self._spec(1)})
+        before = answer.get("spec") or {}
+        holder, transitions = before.get("holderIdentity"), before.get("leaseTransitions") or 0
+        if holder == self._identity:
+            spec = self._spec(transitions) | {"acquireTime": before.get("acquireTime")}
+        else:
+            if not self._is_free(holder, answer["metadata"]["resourceVersion"]):
+                return False
+            spec = self._spec(transitions + 1)
+        return await self._write("PUT", self._path, {"metadata": answer["metadata"], "spec": spec})
 
     async def resign(self) -> None:
         """Empty the Lease if it is ours, so that nobody waits for it to expire."""
-        found, _ = await self.get(self.name, self.namespace)
-        spec = self._seen.get("spec") or {}
-        if found and spec.get("holderIdentity") == self.identity:
-            path = path_of("apis", "coordination.k8s.io", "v1", "namespaces", self.namespace, "leases", self.name)
-            await self._write("PUT", path, {"metadata": self._seen["metadata"], "spec": {"leaseTransitions": spec.get("leaseTransitions")}})
+        answer = await self._send("GET", self._path)
+        spec = {} if isinstance(answer, Refusal) else answer.get("spec") or {}
+        if not isinstance(answer, Refusal) and spec.get("holderIdentity") == self._identity:
+            await self._write(
+                "PUT", self._path, {"metadata": answer["metadata"], "spec": {"leaseTransitions": spec.get("leaseTransitions")}}
+            )
 
-    def _spec(self, holder: str | None, transitions: int) -> Json:
+    def _is_free(self, holder: str | None, version: str) -> bool:
+        """Return whether nobody has the Lease, or has it no longer; note when it was seen to be renewed."""
+        if not holder:
+            self._others_until = float("-inf")
+        elif version != self._version:
+            self._others_until = self._timer() + self._seconds
+        self._version = version
+        return self._timer() >= self._others_until
+
+    def _spec(self, transitions: int) -> Json:
         now = micro_time(self._clock())
         times = {"acquireTime": now, "renewTime": now}
-        return {"holderIdentity": holder, "leaseDurationSeconds": self._seconds, "leaseTransitions": transitions, **times}
+        return {"holderIdentity": self._identity, "leaseDurationSeconds": self._seconds, "leaseTransitions": transitions, **times}
 
     async def _write(self, method: str, path: str, body: Json) -> bool:
-        sent_at = asyncio.get_running_loop().time()
+        sent_at = self._timer()
         answer = await self._send(method, path, {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **body})
         if isinstance(answer, Refusal):
             logger.debug("leader's Lease not written: %s", answer.message)
             return False
-        self._seen = answer
-        if (answer.get("spec") or {}).get("holderIdentity") == self.identity:
-            self._renewed_at = sent_at
-            self._renewal.set()
+        if (answer.get("spec") or {}).get("holderIdentity") != self._identity:
+            return False
+        self._renewed_at = sent_at
+        self._renewal.set()
         return True
 
     async def _send(self, method: str, path: str, body: Json | None = None) -> Json | Refusal:

@@ -5,11 +5,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from kubernetes.aio.leaderelection.electionconfig import Config
-from kubernetes.aio.leaderelection.leaderelection import LeaderElection
-
 from obtask.kube.api import Requests
-from obtask.kube.election import ElectionLock
+from obtask.kube.election import ElectionLease
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +21,11 @@ class LeadershipLost(Exception):  # noqa: N818 - what happened
 
 
 class Leadership:
-    """The place of this operator among several."""
+    """Whether this operator is the one of several that works."""
 
     def __init__(self, api: Requests, *, namespace: str, identity: str, clock: Callable[[], datetime]) -> None:
         self._identity = identity
-        self._lock = ElectionLock(api, name=LEASE_NAME, namespace=namespace, identity=identity, seconds=LEASE_SECONDS, clock=clock)
+        self._lease = ElectionLease(api, name=LEASE_NAME, namespace=namespace, identity=identity, seconds=LEASE_SECONDS, clock=clock)
         self._leading = asyncio.Event()
 
     @property
@@ -42,28 +39,22 @@ class Leadership:
 
     async def confirmed(self) -> None:
         """Return while nobody else can lead. One that was paused for long gets no answer: it ends before it does harm."""
-        await self._lock.renewed(RENEW_DEADLINE_SECONDS)
+        await self._lease.renewed(RENEW_DEADLINE_SECONDS)
 
     async def run(self) -> None:
         """Stand for election, and stay leader as long as possible. Raises LeadershipLost when that ends."""
-        config = Config(
-            self._lock,
-            lease_duration=LEASE_SECONDS,
-            renew_deadline=RENEW_DEADLINE_SECONDS,
-            retry_period=RETRY_SECONDS,
-            onstarted_leading=self._started,
-            onstopped_leading=self._stopped,
-        )
-        await LeaderElection(config).run()
+        while not await self._lease.take():  # noqa: ASYNC110 - the Lease tells nobody that it is free
+            await asyncio.sleep(RETRY_SECONDS)
+        logger.info("%s leads", self._identity)
+        self._leading.set()
+        try:
+            while self._lease.unrenewed_seconds < RENEW_DEADLINE_SECONDS:
+                await asyncio.sleep(RETRY_SECONDS)
+                await self._lease.take()
+        finally:
+            self._leading.clear()
         raise LeadershipLost(f"{self._identity} could not renew the Lease {LEASE_NAME} in {RENEW_DEADLINE_SECONDS} s")
 
     async def resign(self) -> None:
         """Hand leadership over without waiting for the Lease to expire."""
-        await self._lock.resign()
-
-    async def _started(self) -> None:
-        logger.info("%s leads", self._identity)
-        self._leading.set()
-
-    async def _stopped(self) -> None:
-        self._leading.clear()
+        await self._lease.resign()
