@@ -1,13 +1,13 @@
-"""Owns the fenced blocks of a Markdown document: what they hold, where they are, and whether they may be run."""
+"""Owns the fenced blocks of a Markdown document: what they hold, where they are, and what the comments above them say of their tests."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 SHELL = frozenset({"console", "sh", "bash"})
 _OPEN = re.compile(r"^(`{3,})(\w*)\s*$")
-_REASON = re.compile(r"<!-- not run: (.+) -->")
+_COMMENT = re.compile(r"<!-- (not run|first): (.+) -->")
 _PROMPT = "$ "
 
 
@@ -19,7 +19,8 @@ class Block:
     line: int
     language: str
     text: str
-    not_run: str | None  # the reason that the comment above the block gives
+    not_run: str | None  # why its commands cannot be run by a test
+    first: str  # commands that a test runs before it, for what a reader has already
 
     def __str__(self) -> str:
         """Return where the block is."""
@@ -47,7 +48,19 @@ def blocks(document: Path, root: Path) -> Iterator[Block]:
         if not fence and opened:
             fence, start, language = opened[1], number, opened[2]
         elif fence and line.rstrip() == fence:
-            reason = _REASON.fullmatch(lines[start - 1]) if start else None
+            said = _comments(lines[:start])
             text = "\n".join(lines[start + 1 : number]) + "\n"
-            yield Block(document, start + 1, language, text, reason[1] if reason else None)
+            first = "\n".join(what for kind, what in said if kind == "first")
+            yield Block(document, start + 1, language, text, dict(said).get("not run"), first)
             fence = ""
+
+
+def _comments(above: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what the comments right above a block say, in their order."""
+    found: list[tuple[str, str]] = []
+    for line in reversed(above):
+        comment = _COMMENT.fullmatch(line)
+        if not comment:
+            break
+        found.insert(0, (comment[1], comment[2]))
+    return found
