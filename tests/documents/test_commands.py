@@ -32,6 +32,7 @@ OTHERS = sorted({block.document for block in RUN} - {QUICKSTART})
 MAKE = f"""
 make() {{
   case "$*" in
+    demo) {shlex.quote(sys.executable)} -m devcluster.demo "$PWD/.dev/demo";;
     up|down) {shlex.quote(sys.executable)} -m devcluster "$1" --root "$PWD";;
     *) echo "make $* is not tried here" >&2; return 1;;
   esac
@@ -76,7 +77,7 @@ def tools(tmp_path: Path, control_plane: ControlPlane) -> Path:
 
 @pytest.mark.timeout(300)
 def test_the_quickstart(tmp_path: Path) -> None:
-    """The tour runs from `make up` to `make down` as it is printed."""
+    """The demo runs, and then the tour from `make up` to `make down`, as they are printed."""
     folder = workspace(tmp_path)
     try:
         run(script_of(QUICKSTART), folder, PATH="/usr/bin:/bin", HOME=str(Path.home()))
@@ -93,7 +94,7 @@ def test_the_commands_of_a_document(document: Path, tmp_path: Path, tools: Path,
     for context in kubeconfig["contexts"]:
         context["context"]["namespace"] = namespace
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    run(script_of(document), folder, PATH=f"{tools}:/usr/bin:/bin", HOME=str(tmp_path), KUBECONFIG=str(tmp_path / "kubeconfig"), NS=namespace)
+    run(script_of(document), folder, PATH=f"{tools}:/usr/bin:/bin", HOME=str(tmp_path), KUBECONFIG=str(tmp_path / "kubeconfig"))
 
 
 @pytest.mark.parametrize("block", NOT_RUN, ids=str)
