@@ -57,6 +57,8 @@ REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 ACCEPTED_COMMAND_ANNOTATION: Final = f"{GROUP}/accepted-command"
 # Which object the operator has put its finalizer on: in a copy of the task it names another one.
 ADOPTED_ANNOTATION: Final = f"{GROUP}/adopted"
+# What the chart's policy writes there when a task is created, before it has a uid.
+MARKED_NEW: Final = "new"
 # What a person writes to have a copy run all the same.
 RUN_RESTORED_ANNOTATION: Final = f"{GROUP}/run-restored"
 RESTORED_LABELS: Final = ("velero.io/restore-name", "velero.io/backup-name")

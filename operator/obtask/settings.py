@@ -174,6 +174,11 @@ class Settings(BaseSettings):
         f"take tasks only in namespaces with the label `{names.ENABLED_LABEL}=true`; others stay `Pending` and say so",
         unset="false",
     )
+    marked_at_creation: Annotated[Literal[True, False], _from_text(_flag)] = _setting(
+        False,
+        "the API server has the chart's policy that marks new tasks at their creation, so that they need no write of the operator for that",
+        unset="false",
+    )
     history_limit: Whole | None = _setting(
         None, "keep this many finished tasks in each namespace, the newest", unit="tasks", unset="none: all", ge=0, le=1000000
     )

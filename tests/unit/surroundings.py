@@ -61,8 +61,9 @@ class ApiServer:
         """Change the metadata as the intent asks."""
         finalizers, annotations = self.body["metadata"]["finalizers"], self.body["metadata"]["annotations"]
         match intent:
-            case Adopt():
-                self._write(finalizers=list(dict.fromkeys([*finalizers, names.FINALIZER])), annotations=annotations | self._adopted())
+            case Adopt(guard=guard):
+                guarded = dict.fromkeys([*finalizers, names.FINALIZER]) if guard else finalizers
+                self._write(finalizers=list(guarded), annotations=annotations | self._adopted())
             case TakeCommand(command=command):
                 self._write(annotations=_taken(annotations, command) | self._adopted())
             case Finish() | LetGo():

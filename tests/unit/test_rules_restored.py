@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import pytest
-from tests.unit.builders import START, TaskBuilder, a_task
+from tests.unit.builders import START, TaskBuilder, a_blocker, a_task
 from tests.unit.world import Crash, World
 
 from obtask import names
@@ -152,3 +152,65 @@ def test_a_restored_status_without_a_lock_is_known_by_its_start() -> None:
     world.run()
 
     assert (world.phase, world.executors.started) == (Phase.REJECTED, [])
+
+
+def marked(world: World) -> World:
+    """Return the task before an operator whose policies mark at its creation what is new."""
+    world.marked_at_creation = True
+    return world
+
+
+def test_what_a_policy_has_marked_needs_no_note() -> None:
+    """The lock is taken at once; the finalizer that came with the creation is no sign of a copy."""
+    world = marked(copy(annotations={names.ADOPTED_ANNOTATION: names.MARKED_NEW}, guarded=True))
+
+    assert isinstance(world.decide(), TakeLock)
+    world.run()
+
+    assert (world.phase, len(world.stored)) == (Phase.RUNNING, 1)
+
+
+def test_a_copy_of_what_a_policy_has_marked_does_not_run() -> None:
+    """The policy turns the mark of a task that comes with one into another."""
+    world = marked(copy(annotations={names.ADOPTED_ANNOTATION: "copy"}))
+
+    world.run()
+
+    assert world.phase is Phase.REJECTED
+    assert f"{names.RUN_RESTORED_ANNOTATION}=copy" in (world.status.message or "")
+
+
+def test_a_copy_that_runs_on_purpose_under_such_a_policy_is_noted_by_its_uid() -> None:
+    """Its own copies would have the word that lets it run, too."""
+    purpose = {names.ADOPTED_ANNOTATION: "copy", names.RUN_RESTORED_ANNOTATION: "copy"}
+    world = marked(copy(annotations=purpose))
+    world.run()
+
+    assert world.phase is Phase.RUNNING
+    assert world.task.metadata.annotations[names.ADOPTED_ANNOTATION] == "second"
+    again = marked(copy(annotations=world.task.metadata.annotations, uid="third"))
+    again.run()
+    assert again.phase is Phase.REJECTED
+
+
+def test_the_mark_is_a_sign_of_a_copy_where_no_policy_marks() -> None:
+    """It was brought from elsewhere; what an operator has seen before is no copy, also if the policy went since then."""
+    world = copy(annotations={names.ADOPTED_ANNOTATION: names.MARKED_NEW})
+    waiting = marked(copy(annotations={names.ADOPTED_ANNOTATION: names.MARKED_NEW}, guarded=True))
+    waiting.in_the_way = (a_blocker("a"),)
+    waiting.run()
+    waiting.marked_at_creation, waiting.in_the_way = False, ()
+
+    world.run()
+    waiting.run()
+
+    assert (world.phase, waiting.phase) == (Phase.REJECTED, Phase.RUNNING)
+
+
+def test_a_backup_tool_s_label_counts_beside_the_mark() -> None:
+    """The policy of another release, or of none, may have marked what Velero restores."""
+    world = marked(copy({"velero.io/restore-name": "nightly"}, {names.ADOPTED_ANNOTATION: names.MARKED_NEW}))
+
+    world.run()
+
+    assert world.phase is Phase.REJECTED

@@ -52,6 +52,7 @@ class World:
         self.progress_at: datetime | None = None
         self.draining = False
         self.bounds, self.opted_in = NO_BOUNDS, True
+        self.marked_at_creation = False
         self.verdicts: dict[Question, ExpressionFault | None] = {}
         self.remarks: dict[str, str | None] = {}
         self.intents: list[Intent] = []
@@ -160,6 +161,7 @@ class World:
             nonces=self.nonces,
             bounds=self.bounds,
             opted_in=self.opted_in,
+            marked_at_creation=self.marked_at_creation,
             verdicts=self.verdicts,
             remarks=self.remarks,
         )

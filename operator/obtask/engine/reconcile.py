@@ -69,6 +69,7 @@ class Engine:
     told: set[str] = field(default_factory=set)
     longest_turn: int = LONGEST_TURN
     opt_in: OptIn | None = None
+    marked_at_creation: bool = False
 
     async def reconcile(self, key: Key) -> Outcome:
         """Move the task on as far as it goes now; return when to look again.
@@ -120,8 +121,8 @@ class Engine:
             case Delete():
                 await self._delete(task)
                 return await self._rest(task, Rest())
-            case Adopt():
-                return self._gone_on(task, there=await self._learned(task, await self.tasks.add_finalizer(task)))
+            case Adopt(guard=guard):
+                return self._gone_on(task, there=await self._learned(task, await self.tasks.adopt(task, guard=guard)))
             case TakeCommand(command=command):
                 return self._gone_on(task, there=await self._learned(task, await self.tasks.note_command(task, command)))
             case TakeLock() | VerifyLock():
@@ -201,9 +202,11 @@ class Engine:
 
     async def _observe(self, task: Task) -> Observation:
         # What a copy says to run is another object's, and may run elsewhere.
-        reports = await self.attempts.look(task) if restored.fault(task, holds_lock=self.locking.holds(task)) is None else {}
+        copied = restored.fault(task, holds_lock=self.locking.holds(task), marked_at_creation=self.marked_at_creation)
+        reports = await self.attempts.look(task) if copied is None else {}
         seen = self.locking.observe(task, reports, self.clock())
         seen = replace(seen, progress_at=self.attempts.progress_at(task), remarks=self.attempts.remarks(task))
+        seen = replace(seen, marked_at_creation=self.marked_at_creation)
         if task.status.phase is not Phase.PENDING:
             return seen
         is_open = self.opt_in is None or await self.opt_in.includes(task.metadata.namespace)

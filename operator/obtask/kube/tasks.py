@@ -43,10 +43,10 @@ class Tasks:
             return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "Unreadable", unfit)
         return await self._put_status(task, {key: value for key, value in (status | change).items() if value is not None})
 
-    async def add_finalizer(self, task: Task | Unreadable) -> Json | Refusal:
-        """Put the finalizer on, and note on which object; return the object that results."""
-        finalizers = dict.fromkeys([*task.metadata.finalizers, names.FINALIZER])
-        return await self._patch(task, {"finalizers": list(finalizers), "annotations": _adopted(task)})
+    async def adopt(self, task: Task | Unreadable, *, guard: bool) -> Json | Refusal:
+        """Note in the task which object it is; ``guard``: put the finalizer on, too. Return the object that results."""
+        finalizers = {"finalizers": list(dict.fromkeys([*task.metadata.finalizers, names.FINALIZER]))} if guard else {}
+        return await self._patch(task, {"annotations": _adopted(task)} | finalizers)
 
     async def remove_finalizer(self, task: Task | Unreadable) -> Json | Refusal:
         """Take the finalizer off, and the note of the last command with it; return the object that results."""

@@ -25,7 +25,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Put the finalizer on, so that a deletion cannot be missed."""
+    """Note in the task which object it is; ``guard``: put the finalizer on, too, so that a deletion cannot be missed."""
+
+    guard: bool
 
 
 @dataclass(frozen=True, slots=True)

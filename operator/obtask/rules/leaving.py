@@ -8,9 +8,11 @@ with our finalizer; nobody would read what was stored of its end, so that is lef
 from datetime import datetime
 
 from obtask import names
+from obtask.model.actions import ObshellAction
 from obtask.model.answered import ActionResult
 from obtask.model.attempt import Running
 from obtask.model.command import Command
+from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.limits import one_line
 from obtask.model.status import Phase, Reason, TaskStatus
 from obtask.model.task import InvalidSpec, Task
@@ -18,6 +20,7 @@ from obtask.rules import commands
 from obtask.rules.attempts import running_attempts
 from obtask.rules.decision import Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand
 from obtask.rules.execution import advance, stopped
+from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Observation
 
 BEING_DELETED = "the task is being deleted"
@@ -36,6 +39,19 @@ def leave(task: Task, seen: Observation, noted: Command | None, given: Command |
     if task.status.phase.working:
         return _wound_up(task, seen, noted, answer)
     return _end(task, task.status, seen, noted)
+
+
+def must_be_guarded(task: Task) -> bool:
+    """Return whether a deletion of the task has to wait for the operator.
+
+    It has where the task can hold a lock, or leave something in the cluster or at an agent that goes on without it. Of all other
+    tasks nothing is left once what runs inside the operator was stopped, which a deletion leads to as well.
+    """
+    if isinstance(task.spec, InvalidSpec) or task_lock_key(task) is not None:
+        return True
+    subtasks = [subtask for step in task.spec.steps for subtask in step.subtasks]
+    actions = [sub.action for sub in subtasks] + [sub.rollback.action for sub in subtasks if sub.rollback is not None]
+    return any(isinstance(action, JobAction | ResourceAction | ObshellAction) for action in actions)
 
 
 def others(finalizers: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from obtask.rules.bounds import not_opted_in, out_of_bounds
 from obtask.rules.conditions import with_conditions
 from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
-from obtask.rules.leaving import leave
+from obtask.rules.leaving import leave, must_be_guarded
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Granted, Hindered, Observation, Obstacle, Refused, Renewed, Taken
 from obtask.rules.retention import is_kept_elsewhere
@@ -97,15 +97,15 @@ def _decide(task: Task, seen: Observation) -> Intent:
         return leave(task, seen, _pending_command(task), _given(task, seen))
     if seen.draining and _starts_nothing_by_itself(task.status.phase):
         return Rest()
-    if (copied := restored.fault(task, holds_lock=task.status.lock is not None and not seen.lock_in_doubt)) is not None:
+    if (copied := _copied(task, seen)) is not None:
         return Record(_rejected(task.status, Reason.INVALID_SPEC, copied, seen.now))
     command = _pending_command(task)
     if command is None and (given := _given(task, seen)) is not None:
         return TakeCommand(given)
     if task.status.phase.finished:
         return _after_the_end(task, seen, command)
-    if _unguarded(task) and not task.status.phase.in_line:
-        return Adopt()
+    if not task.status.phase.in_line and _unguarded(task) and must_be_guarded(task):
+        return Adopt(guard=True)
     if isinstance(task.spec, InvalidSpec):
         return _unreadable(task, seen, command, task.spec)
     if command is not None:
@@ -158,7 +158,9 @@ def _begin(task: Task, seen: Observation) -> Intent:
             return Check(open_questions)
     if task_lock_key(task) is None or not seen.obstacle.count:
         # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.
-        return TakeLock() if restored.is_adopted(task.metadata) else Adopt()
+        guard = must_be_guarded(task)
+        noted = restored.is_noted(task.metadata, marked_at_creation=seen.marked_at_creation)
+        return TakeLock() if noted and not (guard and _unguarded(task)) else Adopt(guard)
     blocked = _blocked(task, task.status, seen.obstacle, seen.now)
     changed = blocked.blocked_by != task.status.blocked_by or blocked.blocked_by_count != task.status.blocked_by_count
     return Record(blocked) if blocked.phase is not task.status.phase or (changed and seen.refresh_due) else Rest()
@@ -257,6 +259,11 @@ def _pending_command(task: Task) -> Command | None:
 
 def _given(task: Task, seen: Observation) -> Command | None:
     return given_command(task.metadata.annotations, resource_version=task.metadata.resource_version, now=seen.now)
+
+
+def _copied(task: Task, seen: Observation) -> str | None:
+    holds_lock = task.status.lock is not None and not seen.lock_in_doubt
+    return restored.fault(task, holds_lock=holds_lock, marked_at_creation=seen.marked_at_creation)
 
 
 def _unguarded(task: Task) -> bool:

@@ -25,12 +25,13 @@ class _Mark:
     word: str
 
 
-def fault(task: Task, *, holds_lock: bool) -> str | None:
+def fault(task: Task, *, holds_lock: bool, marked_at_creation: bool) -> str | None:
     """Return why a task is taken for a copy that nobody wants to run, and how to run it on purpose; None if it is none.
 
-    ``holds_lock``: the Lease of the lock that it has by its status names this very object.
+    ``holds_lock``: the Lease of the lock that it has by its status names this very object. ``marked_at_creation``: a policy of the
+    API server tells new tasks from copies.
     """
-    marks = _marks(task) if not _has_begun(task, holds_lock=holds_lock) else []
+    marks = _marks(task, marked_at_creation=marked_at_creation) if not _has_begun(task, holds_lock=holds_lock) else []
     if not marks or task.metadata.annotations.get(names.RUN_RESTORED_ANNOTATION) in {mark.word for mark in marks}:
         return None
     first = marks[0]
@@ -40,9 +41,14 @@ def fault(task: Task, *, holds_lock: bool) -> str | None:
     )
 
 
-def is_adopted(meta: Metadata) -> bool:
-    """Return whether an operator has put its finalizer on this very object."""
-    return names.FINALIZER in meta.finalizers and meta.annotations.get(names.ADOPTED_ANNOTATION) == meta.uid
+def is_noted(meta: Metadata, *, marked_at_creation: bool) -> bool:
+    """Return whether the task says which object it is, so that a copy of it is known for one.
+
+    A copy that runs on purpose has what its original had: only the uid tells it from its own copies.
+    """
+    stamp = meta.annotations.get(names.ADOPTED_ANNOTATION)
+    marked = marked_at_creation and stamp == names.MARKED_NEW and names.RUN_RESTORED_ANNOTATION not in meta.annotations
+    return marked or stamp == meta.uid
 
 
 def _has_begun(task: Task, *, holds_lock: bool) -> bool:
@@ -58,28 +64,32 @@ def _has_begun(task: Task, *, holds_lock: bool) -> bool:
     return status.lock is None and status.started_at is not None and status.started_at >= task.metadata.creation_timestamp
 
 
-def _marks(task: Task) -> list[_Mark]:
+def _marks(task: Task, *, marked_at_creation: bool) -> list[_Mark]:
     meta = task.metadata
     stamp = meta.annotations.get(names.ADOPTED_ANNOTATION)
     if stamp == meta.uid:
         return []
+    seen_before = task.status.observed_generation > 0
+    # Where no policy marks what is new any more, the mark has come with a copy, or the task was made before that.
+    new = stamp == names.MARKED_NEW and (marked_at_creation or seen_before)
     found = []
-    if stamp is not None:
+    if stamp is not None and not new:
         word = one_line(stamp, LONGEST_SHOWN)
         found.append(_Mark(f"the annotation {names.ADOPTED_ANNOTATION} names another object, {word}", word))
     if task.status.phase is not Phase.PENDING:
         return found
     found += [_Mark(f"label {label}={meta.labels[label]}", meta.labels[label]) for label in names.RESTORED_LABELS if label in meta.labels]
-    if task.status.observed_generation == 0:
-        # An operator that puts its finalizer on, or notes a command, notes the object, too.
-        found += [_Mark(f"it has {what}, and no operator has seen it", YES) for what, there in _of_an_operator(task) if there]
+    if not seen_before:
+        # Whoever puts the finalizer on, or notes a command, notes the object, too.
+        signs = _of_an_operator(task, may_be_guarded=new)
+        found += [_Mark(f"it has {what}, and no operator has seen it", YES) for what, there in signs if there]
     if names.LAST_APPLIED_ANNOTATION in meta.annotations:
         found.append(_Mark("its manifest had a status", YES))
     return found
 
 
-def _of_an_operator(task: Task) -> list[tuple[str, bool]]:
+def _of_an_operator(task: Task, *, may_be_guarded: bool) -> list[tuple[str, bool]]:
     return [
-        (f"the finalizer {names.FINALIZER}", names.FINALIZER in task.metadata.finalizers),
+        (f"the finalizer {names.FINALIZER}", names.FINALIZER in task.metadata.finalizers and not may_be_guarded),
         (f"the annotation {names.ACCEPTED_COMMAND_ANNOTATION}", noted_command(task.metadata.annotations) is not None),
     ]

@@ -94,7 +94,19 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting if leads() else 0, leads))
     checks = Checks(actions.evaluator.fault, wakeups)
     opt_in = OptIn(api, time.monotonic) if settings.opt_in else None
-    engine = Engine(tasks, known, board, attempts, locking, checks, events, metrics, clock, opt_in=opt_in)
+    engine = Engine(
+        tasks,
+        known,
+        board,
+        attempts,
+        locking,
+        checks,
+        events,
+        metrics,
+        clock,
+        opt_in=opt_in,
+        marked_at_creation=settings.marked_at_creation,
+    )
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     retention = Retention(settings.ttl_seconds_after_finished, settings.history_limit)
     finished = FinishedTasks(time.monotonic, wanted=not retention.keeps_everything)
