@@ -18,6 +18,7 @@ ALL = ["retry", "rollback", "skip", "skip-step"]
 ACTION, REASON = "task.oceanbase.com/action", "task.oceanbase.com/action-reason"
 TRACKED, HOOK = "argocd.argoproj.io/tracking-id", "argocd.argoproj.io/hook"
 CREATOR = "task.oceanbase.com/created-by"
+MARK, FINALIZER = "task.oceanbase.com/adopted", "task.oceanbase.com/finalizer"
 STAMP, NOTE = "task.oceanbase.com/requested-by", "task.oceanbase.com/accepted-command"
 WRITE = ["get", "list", "create", "update", "patch", "delete"]
 
@@ -85,9 +86,9 @@ class People:
             return str(refusal)
 
     def annotations(self, text: str) -> dict[str, str]:
-        """Return the annotations of a task as JSON, but for the name of its creator, which is always there."""
+        """Return the annotations of a task as JSON, but for those that are always there: who created it, and that it is new."""
         found: dict[str, str] = json.loads(text)["metadata"].get("annotations", {})
-        return {key: value for key, value in found.items() if key != CREATOR}
+        return {key: value for key, value in found.items() if key not in {CREATOR, MARK}}
 
     def _run(self, *words: str) -> str:
         return self.kubectl("-n", self.namespace, *words)
@@ -247,9 +248,17 @@ def test_nobody_makes_a_task_look_like_a_copy(people: People) -> None:
     """What the operator noted of an object is not for others to change; a copy may bring it along, and a replacement leave it out."""
     task, adopted = people.task("retry"), "task.oceanbase.com/adopted"
 
-    assert "only the operator may change" in people.refused("alice", "annotate", "obtask", task, f"{adopted}=another")
+    assert "only the operator may change" in people.refused("alice", "annotate", "obtask", task, f"{adopted}=another", "--overwrite")
     people.kubectl(
-        "-n", people.namespace, "annotate", "obtask", task, f"{adopted}=uid", f"--as={people.operator}", "--as-group=system:masters"
+        "-n",
+        people.namespace,
+        "annotate",
+        "obtask",
+        task,
+        "--overwrite",
+        f"{adopted}=uid",
+        f"--as={people.operator}",
+        "--as-group=system:masters",
     )
     assert "only the operator may change" in people.refused("alice", "annotate", "obtask", task, f"{adopted}=x", "--overwrite")
     assert "annotated" in people.says("alice", "annotate", "obtask", task, f"{adopted}-")
@@ -373,6 +382,25 @@ def test_without_required_rights_nobody_acts_as_the_operator(control_plane: Cont
         eventually(lambda: "operator's own" in found.creates(found.manifest("short", {}, steps=steps[-1:])), "the policy of creation")
         assert "must not act as the operator's own service account" in found.creates(found.manifest("long", {}, steps=steps))
         assert "created" in found.creates(found.manifest("others", {}, steps=steps[:-1]))
+
+
+def test_what_is_new_is_marked_at_its_creation(people: People) -> None:
+    """With the finalizer if it has a lock; a task that comes with a mark is a copy, whoever creates it."""
+
+    def made(metadata: Body, **spec: Any) -> tuple[str | None, list[str]]:
+        manifest = people.manifest(f"new-{next(people.numbers)}", metadata, **spec)
+        text = people.kubectl("create", "-n", people.namespace, "-f", "-", "-o", "json", manifest=manifest)
+        meta = json.loads(text)["metadata"]
+        return meta["annotations"].get(MARK), meta.get("finalizers", [])
+
+    marked = {"annotations": {MARK: "new", "a": "b"}}
+
+    assert made({}) == ("new", [])
+    assert made({"annotations": {"a": "b"}}, maintenance="Global") == ("new", [FINALIZER])
+    assert made({"finalizers": ["a.example/b"]}, maintenance="Global") == ("new", ["a.example/b", FINALIZER])
+    assert made(marked, maintenance="Global") == ("copy", [])
+    assert made({"annotations": {MARK: "a-uid"}}, maintenance="Global") == ("a-uid", [])
+    assert made({"finalizers": [FINALIZER]}, maintenance="Global") == (None, [FINALIZER])
 
 
 def test_other_namespaces_are_left_alone(people: People, kubectl: Kubectl, namespace: str) -> None:

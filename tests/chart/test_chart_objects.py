@@ -35,7 +35,7 @@ SAMPLES: dict[str, Body] = {
     "no-metrics": {"metrics": {"enabled": False}, "networkPolicy": {"enabled": True}},
     "closed": {"networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}], "egress": [{"ports": [{"port": 443}]}]}},
     "open": {"networkPolicy": {"enabled": True}},
-    "stamp": {"admission": {"requestedBy": True, "exemptUsers": ["velero"]}},
+    "stamp": {"admission": {"requestedBy": True, "markNew": True, "exemptUsers": ["velero"]}},
     "no-admission": {"admission": {"enabled": False}},
     "own-account": {"serviceAccount": {"create": False, "name": "mine"}, "rbac": {"create": False, "aggregate": False}},
     "account": {"serviceAccount": {"name": "mine", "annotations": {"a": "b"}}},
@@ -294,10 +294,12 @@ def test_the_policies_let_the_operator_pass() -> None:
     policies = {body["metadata"]["name"].removeprefix("obtask-operator-"): body["spec"] for body in made}
 
     assert sorted(policies) == [
-        "commands", "created-by", "creation", "deletion", "jobs", "kept-in-git", "locked", "locks", "own-namespace", "owned", "requested-by"
+        "commands", "created-by", "creation", "deletion", "jobs", "kept-in-git", "locked", "locks", "new", "own-namespace", "owned",
+        "requested-by",
     ]  # fmt: skip
-    # These two are about the operator itself.
+    # These are about the operator itself, or refuse nothing.
     assert "matchConditions" not in policies.pop("own-namespace")
+    assert "validations" not in policies.pop("new")
     assert "of-the-operator" in policies.pop("jobs")["matchConditions"][0]["name"]
     for spec in policies.values():
         said = spec["matchConditions"][0]["expression"]

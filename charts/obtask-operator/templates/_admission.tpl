@@ -92,3 +92,11 @@ resourceRules:
 {{- define "obtask-operator.unreadable" -}}
 this version of the operator cannot read the status
 {{- end }}
+
+{{- /* Whether a policy marks what is new at its creation; empty: no. */}}
+{{- define "obtask-operator.marksNew" -}}
+{{- $there := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" }}
+{{- $asked := .Values.admission.markNew | default "auto" }}
+{{- if eq (typeOf .Values.admission.markNew) "bool" }}{{ $asked = .Values.admission.markNew }}{{ end }}
+{{- if and .Values.admission.enabled (eq (toString $asked) "auto" | ternary $there $asked) }}true{{ end }}
+{{- end }}

@@ -51,6 +51,7 @@ capabilities: {drop: [ALL]}
 {{- /* What the operator takes care of, as it asks for rights. */}}
 {{- define "obtask-operator.scopeEnv" -}}
 - {name: OBTASK_OPT_IN, value: {{ .Values.watch.optIn | default false | quote }}}
+- {name: OBTASK_MARKED_AT_CREATION, value: {{ include "obtask-operator.marksNew" . | default "false" | quote }}}
 {{- with .Values.watch.namespaces }}
 - {name: OBTASK_NAMESPACES, value: {{ join "," . | quote }}}
 {{- end }}
