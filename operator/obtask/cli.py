@@ -1,4 +1,4 @@
-"""Owns the command line: the verbs of ``obtask`` and what they print."""
+"""Owns the command line: the commands of ``obtask`` and what they print."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def build() -> typer.Typer:
-    """Return the command line with all its verbs."""
+    """Return the command line with all its commands."""
     app = typer.Typer(
         name="obtask",
         help="Maintenance tasks for OceanBase on Kubernetes.",
@@ -127,7 +127,7 @@ async def _list(settings: Settings) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Let this process open as many files as the system lets it: the usual soft limit is for programs that use select()."""
+    """Raise the soft limit of open files to the hard one: the usual soft limit exists for programs that use select()."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft < wanted:
@@ -151,7 +151,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _TextFormatter(logging.Formatter):
-    """One line for each record, and the lines of a traceback behind a margin: nothing that others wrote looks like a line of ours."""
+    """One line for each record, tracebacks behind a margin: text that others wrote cannot look like a line of ours."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")

@@ -1,4 +1,4 @@
-"""Owns deleting the finished tasks that are not kept: slowly, and never a namesake or a task that has changed."""
+"""Owns deletion of finished tasks past their retention: at a limited rate, guarded by uid and version."""
 
 import asyncio
 import logging
@@ -14,10 +14,10 @@ from obtask.rules.retention import Cause, Finished, Retention, surplus
 
 logger = logging.getLogger(__name__)
 
-# A limit that is set for the first time may delete thousands, each with its Jobs and logs: the API server has other work, too.
+# A limit that is set for the first time may delete thousands of tasks with their Jobs and logs; this rate leaves the API server room.
 PAUSE_SECONDS = 0.05
 ROUND = 100
-# Rights and policies change slowly.
+# A deletion that was refused is tried again after this time: rights and policies change slowly.
 ASIDE = timedelta(minutes=5)
 
 
@@ -32,13 +32,13 @@ class Cleaner:
         self._retention = retention
         self._metrics = metrics
         self._clock = clock
-        # Tasks that may not be deleted, by uid, and when to try again.
+        # Tasks whose deletion was refused, by uid, and when to try again.
         self._aside: dict[str, datetime] = {}
 
     async def clean(self) -> bool:
-        """Delete what is not kept, some at a time; return whether there is more. Raises kube.api.Unavailable.
+        """Delete one batch of tasks that are past their retention; return whether more are left. Raises kube.api.Unavailable.
 
-        A task that may not be deleted does not keep the others: it is set aside for a while.
+        A task whose deletion is refused is set aside for a while, so that it does not block the others.
         """
         tasks = self._finished.certain()
         if tasks is None:
@@ -60,7 +60,7 @@ class Cleaner:
         if isinstance(answer, Refusal) and not (answer.conflict or answer.missing):
             self._set_aside(task, f"cannot delete {key}: {answer.message}")
             return
-        # Whatever it has become instead, the watches tell.
+        # A conflict means that it has changed or is gone: the watch reports the newer state.
         self._finished.drop(task)
         if not isinstance(answer, Refusal):
             self._metrics.deleted.labels(cause.value).inc()
@@ -72,4 +72,4 @@ class Cleaner:
         self._aside[task.uid] = self._clock() + ASIDE
 
 
-_WHY = {Cause.AGE: "its time is over", Cause.NUMBER: "its namespace has newer ones enough"}
+_WHY = {Cause.AGE: "its time to live has passed", Cause.NUMBER: "its namespace has more finished tasks than the history limit keeps"}

@@ -1,6 +1,6 @@
-"""Owns where logs of attempts go: what the status shows, the ConfigMap with the whole, and the same while an attempt still runs.
+"""Owns where the log of an attempt is published: the tail in the status, the whole log in a ConfigMap, live while the attempt runs.
 
-API.md section 6. The log of a failed attempt is always in a ConfigMap, since the status shows the last attempt only.
+API.md section 6. The log of a failed attempt always goes to a ConfigMap, because the status shows only the last attempt.
 """
 
 import asyncio
@@ -32,19 +32,19 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# What ends sooner is read once it has ended. With a look each half second a log is there after 3 s, and at most 2 s old.
+# Shorter attempts are published once, at their end. Checked every half second, a live log appears within 3 s and is at most 2 s old.
 FIRST_SHOWN_AFTER = timedelta(seconds=1.5)
-# On a busy day an attempt begins long after it was recorded: one that takes a second is not shown because of that.
+# Under load an attempt may start long after it was recorded: counted from its first line, a one-second attempt needs no live log.
 FIRST_LINE_SHOWN_AFTER = timedelta(seconds=1)
 SHOW_PAUSE = timedelta(seconds=1)
 SHOW_PAUSE_PER_KIB = timedelta(seconds=0.1)
 SHOWN_AT_ONCE = 8
-# Masking and packing are done in threads of their own: a name that takes long to look up holds none of them.
+# Masking and packing have their own threads, so that slow DNS lookups cannot occupy them.
 THREADS, THREADS_PER_NAMESPACE = 4, 2
-# What running attempts show leaves half of the task's budget to those that have ended.
+# Live logs may use half of a task's budget: the rest is for attempts that have ended.
 SHOWN_BYTES = TASK_BYTES // 2
 
-# What is refused, for one thing by a quota, is refused the next second, too.
+# After a refusal, such as an exceeded quota: it would be refused again a second later.
 REFUSED_PAUSE = timedelta(seconds=30)
 
 NOT_KEPT = "the whole log could not be kept: "
@@ -53,7 +53,7 @@ NO_ROOM = "the logs of the task take all the room that a task has"
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The ConfigMap of an attempt: its uid once it was seen, the nonce that proves it, and what people can read there."""
+    """The ConfigMap of an attempt: its uid once it was read, the nonce that proves that it is ours, and how many lines it shows."""
 
     name: str
     nonce: str
@@ -63,9 +63,9 @@ class _Place:
 
 
 class LogKeeping:
-    """Keeps the logs of attempts in ConfigMaps. Whatever happens to one never stops a task.
+    """Publishes logs of attempts in ConfigMaps. A log that cannot be stored never stops a task.
 
-    Their names can be computed by anybody: what is there is believed, or replaced, only if it proves that it is the attempt's.
+    Anybody can compute the names: a ConfigMap found there is read or replaced only if it carries proof that it is the attempt's own.
     """
 
     def __init__(self, objects: Objects, shelf: LogShelf, nonces: Nonces, clock: Callable[[], datetime]) -> None:
@@ -80,9 +80,9 @@ class LogKeeping:
         self._slots = Slots(SHOWN_AT_ONCE)
 
     async def recall(self, attempt: Attempt, log: AttemptLog) -> None:
-        """Begin the log of an attempt that another operator started with what that one had shown of it."""
+        """Start the log of an attempt that another operator began with the lines which that one had published."""
         if self._clock() < attempt.started_at + FIRST_SHOWN_AFTER:
-            return  # nothing was shown yet
+            return  # nothing was published yet
         name = log_name(attempt.id)
         try:
             found = await self._objects.config_map(attempt.namespace, name)
@@ -97,8 +97,8 @@ class LogKeeping:
         self._places[attempt.id] = _Place(name, nonce, found["metadata"]["uid"], log.written, self._clock())
 
     async def ended(self, attempt: Attempt, log: AttemptLog, end: Succeeded | Failed | Lost, room: int) -> Report:
-        """Return the end of an attempt with its log, kept where it fits; ``room``: how many bytes of the tail the status may take."""
-        # A store of what was written so far may be under way: the whole log comes after it.
+        """Return the final state of an attempt with its log, stored where it fits. ``room``: bytes that the status has for the tail."""
+        # A write of the live log may be in flight: the whole log must come after it.
         async with self._lock(attempt):
             shown = self._place(attempt).uid is not None
             if shown or (log.written and not (isinstance(end, Succeeded) and (await self._tail(attempt, log, room))[1])):
@@ -112,13 +112,13 @@ class LogKeeping:
         return Report(end, tail if short or isinstance(end, Failed) or reference is None else None, reference)
 
     async def masked(self, attempt: Attempt, log: AttemptLog, message: str) -> str:
-        """Return a message of the attempt on one line, without its secrets."""
+        """Return a message of the attempt in one line, with secrets masked."""
         return await self._read(attempt, log, lambda: log.mask(message))
 
     async def show(self, running: Iterable[tuple[Attempt, AttemptLog]], is_running: Callable[[AttemptId], bool]) -> None:
-        """Store what attempts have written so far, of those that have run for a while and have written more.
+        """Publish the live logs of attempts that have run for a while and have new lines.
 
-        May be called again before it has ended: what is under way is left to the call that began it.
+        May be called again before it returns: a log that is being written is left to the call that started it.
         """
         listed = list(running)
         count = Counter(attempt.id.uid for attempt, _ in listed)
@@ -126,13 +126,13 @@ class LogKeeping:
         await asyncio.gather(*(self._show(attempt, log, is_running, SHOWN_BYTES // count[attempt.id.uid]) for attempt, log in due))
 
     def forget(self, attempt: AttemptId) -> None:
-        """Drop what is remembered of an attempt."""
+        """Drop the entries of an attempt."""
         self._places.pop(attempt, None)
         self._showing.pop(attempt, None)
         self._shelf.forget(attempt)
 
     async def _tail(self, attempt: Attempt, log: AttemptLog, room: int) -> tuple[str | None, bool]:
-        """Return the tail of a log, and whether that is all of it and the status has room for it."""
+        """Return the tail of a log, and whether it is the whole log and fits into the status."""
         tail, longer = await self._read(attempt, log, lambda: (log.tail() or None, log.is_longer_than_tail()))
         return tail, tail is None or (not longer and stored_bytes(tail) <= room)
 
@@ -179,7 +179,7 @@ class LogKeeping:
         return End(self._clock(), "Succeeded" if isinstance(end, Succeeded) else FailureReason.INTERRUPTED.value)
 
     async def _store(self, attempt: Attempt, log: AttemptLog, *, end: End | None = None, most: int | None = None) -> int | None:
-        """Store a log as it is now; return its packed size, 0 if that was refused, None if nobody answered."""
+        """Store a log as it is now; return its packed size, 0 if it was refused, None if the API server did not answer."""
         try:
             size = await self._put(attempt, log, end, most)
             if size is None:
@@ -196,14 +196,14 @@ class LogKeeping:
         return size or 0
 
     def _not_kept(self, attempt: Attempt, log: AttemptLog, why: str, end: End | None) -> int:
-        """Take note that a log was not stored; whoever reads the end of it is told that there was more."""
+        """Note that a log was not stored; its last line says so to whoever reads the tail."""
         logger.warning("log of %s/%s not stored: %s", attempt.namespace, attempt.task, why)
         if end is not None:
             log.write(NOT_KEPT + one_line(why))
         return 0
 
     async def _put(self, attempt: Attempt, log: AttemptLog, end: End | None, most: int | None) -> int | None:
-        """Store a log; return its packed size, 0 if it was not stored, None if what is there is somebody else's."""
+        """Store a log; return its packed size, 0 if it was not stored, None if the ConfigMap of this name belongs to somebody else."""
         place = self._place(attempt)
         packed = await self._threads.run(attempt.namespace, partial(log.packed, most))
         octets = stored_size(len(packed))
@@ -221,7 +221,7 @@ class LogKeeping:
         return len(packed)
 
     async def _written(self, attempt: Attempt, place: _Place, manifest: Json) -> Json | Refusal | None:
-        """Create or replace the ConfigMap; None if what is there is somebody else's, or cannot be replaced."""
+        """Create or replace the ConfigMap; None if the one that exists belongs to somebody else or is immutable."""
         answer = await self._objects.replace_config_map(manifest, place.uid) if place.uid else None
         if answer is None or (isinstance(answer, Refusal) and (answer.conflict or answer.missing)):
             answer = await self._objects.create_config_map(manifest)

@@ -1,4 +1,4 @@
-"""Owns which logs a task has in the API server, and giving up those that are too many. Rules: logs/retention.py."""
+"""Owns which log ConfigMaps a task has, and deletes the ones beyond its budget. Rules: logs/retention.py."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Task:
-    """What is known of one task's logs, as long as one of its attempts is taken care of here."""
+    """The logs of one task, remembered while this operator runs any of its attempts."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -23,7 +23,7 @@ class _Task:
 
 
 class LogShelf:
-    """Makes room for logs. What other operators have stored is asked for once, before the first log of a task is stored."""
+    """Makes room for logs. Logs stored by earlier operators are listed once, before the first log of a task is stored."""
 
     def __init__(self, maps: ConfigMaps) -> None:
         self._maps = maps
@@ -46,13 +46,13 @@ class LogShelf:
             return fits
 
     def drop(self, attempt: AttemptId, name: str) -> None:
-        """Take note that the attempt has no ConfigMap of this name after all."""
+        """Note that the attempt does not own the ConfigMap of this name after all."""
         task = self._tasks.get(attempt.uid)
         if task is not None and task.logs is not None:
             task.logs.pop(name, None)
 
     def forget(self, attempt: AttemptId) -> None:
-        """Drop what is remembered for an attempt whose end is recorded."""
+        """Drop the entries of an attempt whose end is recorded."""
         task = self._tasks.get(attempt.uid)
         if task is None:
             return
@@ -78,7 +78,7 @@ class LogShelf:
         logs.pop(log.name, None)
 
     def stored(self, attempt: AttemptId, name: str, uid: str) -> None:
-        """Take note of the uid of the ConfigMap in which the attempt's log was stored."""
+        """Note the uid of the ConfigMap that the attempt's log was stored in."""
         task = self._tasks.get(attempt.uid)
         log = task.logs.get(name) if task is not None and task.logs is not None else None
         if task is not None and task.logs is not None and log is not None:

@@ -1,4 +1,4 @@
-"""Owns the evidence that the operator hears of changes: of everything that it watches there was a list, and something comes since."""
+"""Owns the evidence that the watches work: every watched path was listed once, and answers have been arriving since."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ SILENT_SECONDS = 120.0
 
 
 class Evidence:
-    """What was heard, by the path of what is watched. Told by kopf's thread, asked by others."""
+    """When each watched path was last heard of. Written by kopf's thread, read by others."""
 
     def __init__(self, paths: Iterable[str], on_complete: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._heard = dict.fromkeys(paths, clock())
@@ -18,7 +18,7 @@ class Evidence:
         self._lock = threading.Lock()
 
     def listed(self, path: str) -> None:
-        """Take note that a list has come to its end."""
+        """Note that a path was listed completely."""
         with self._lock:
             was_missing = path in self._missing
             self._missing.discard(path)
@@ -28,12 +28,12 @@ class Evidence:
             self._on_complete()
 
     def heard(self, path: str) -> None:
-        """Take note of an answer, an event or a bookmark."""
+        """Note an answer, an event or a bookmark."""
         if path in self._heard:
             self._heard[path] = self._clock()
 
     def fault(self) -> str:
-        """Return what the operator does not hear of, for people; nothing if it hears of everything."""
+        """Return which watches do not work, in words for people; an empty text if all of them do."""
         with self._lock:
             missing = [path for path in self._heard if path in self._missing]
         if missing:

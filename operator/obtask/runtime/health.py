@@ -1,4 +1,4 @@
-"""Owns what the operator says of itself to the probes of Kubernetes: /healthz and /readyz."""
+"""Owns the answers to the probes of Kubernetes: /healthz and /readyz."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from obtask.runtime.leader import Leadership
 
 
 class Watches(Protocol):
-    """What tells the operator of changes."""
+    """The watches that report changes."""
 
     def fault(self) -> str:
-        """Return what it does not tell of; nothing if there is no such thing."""
+        """Return which of them do not work, in words for people; an empty text if all do."""
 
 
 class Health:
-    """How the operator fares. It runs in the operator's own loop: one that stands still gives no answer, which is the answer."""
+    """The operator's state for probes. It is served from the operator's own loop: if that hangs, the probe times out, as it should."""
 
     def __init__(self, leadership: Leadership | None) -> None:
         self._leadership = leadership
@@ -24,20 +24,20 @@ class Health:
         self.watching: Watches | None = None
 
     def loaded(self, parts: Sequence[asyncio.Task[Any]]) -> None:
-        """Note that all tasks and Leases are known, and that these parts run from now on."""
+        """Note that all tasks and Leases are loaded and that these parts are running."""
         self._parts = parts
 
     def stopping(self) -> None:
-        """Note that the operator was told to end."""
+        """Note that the operator was told to stop."""
         self._stopping = True
 
     def live(self) -> tuple[bool, str]:
-        """Return whether a restart is of no use, and what to say."""
+        """Return whether the process should go on (a restart would not help), and a text for people."""
         ended = any(part.done() for part in self._parts)
         return (False, "a part of the operator ended; the log says which") if ended else (True, "alive")
 
     def ready(self) -> tuple[bool, str]:
-        """Return whether this operator works, or could take over at once, and what to say."""
+        """Return whether this operator works or could take over at once, and a text for people."""
         alive, said = self.live()
         if not alive or self._stopping:
             return False, "stopping" if alive else said

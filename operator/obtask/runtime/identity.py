@@ -1,7 +1,7 @@
-"""Owns the name of this operator process, and whether another process with such a name is still there.
+"""Owns the name of this operator process, and the check whether another process with such a name is still alive.
 
-A name is HOST.PLACE.PID.START: PLACE stands for the booted machine and its PID namespace, START for when the process began.
-Whoever shares the place can tell for certain whether a process is alive; of other places this module knows nothing.
+A name is HOST.BOOT.PID.START: BOOT stands for the boot of the machine and the PID namespace, START for the start of the process.
+Only of processes with the same BOOT it is known for certain whether they are alive.
 """
 
 import hashlib
@@ -16,18 +16,18 @@ STATE, START = 0, 19  # fields of /proc/PID/stat after the name of the program: 
 def own_name(host: str, proc: Path) -> str:
     """Return the name of this process; ``proc`` is the mount of procfs, /proc."""
     pid = os.getpid()
-    return f"{host.replace('.', '-')}.{_place(proc)}.{pid}.{_started(proc, pid) or 'unknown'}"
+    return f"{host.replace('.', '-')}.{_boot(proc)}.{pid}.{_started(proc, pid) or 'unknown'}"
 
 
 def is_alive(name: str, me: str, proc: Path) -> bool:
-    """Return whether the process with this name certainly runs, beside the one named ``me``."""
+    """Return whether the process with this name is certainly alive and is not the one named ``me``."""
     parts, mine = name.split("."), me.split(".")
     if len(parts) != PARTS or len(mine) != PARTS or parts[1] != mine[1] or not parts[1] or parts[2] == mine[2] or not parts[2].isdecimal():
         return False
     return _started(proc, int(parts[2])) == parts[3]
 
 
-def _place(proc: Path) -> str:
+def _boot(proc: Path) -> str:
     try:
         boot = (proc / "sys/kernel/random/boot_id").read_text()
         processes = (proc / "self/ns/pid").readlink()
@@ -37,7 +37,7 @@ def _place(proc: Path) -> str:
 
 
 def _started(proc: Path, pid: int) -> str | None:
-    """Return when a process began, in clock ticks since the machine did; None if it is gone or only waits to be reaped."""
+    """Return when a process started, in clock ticks since boot; None if it is gone or a zombie."""
     try:
         fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""Owns leadership: one of several operators works, the others stand by. It keeps work from being done twice; locks do not rest on it."""
+"""Owns leadership: of several operators one works, the others stand by. It avoids double work; the safety of locks does not rest on it."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ class Leadership:
         await self._leading.wait()
 
     async def confirmed(self) -> None:
-        """Return while nobody else can lead. One that was paused for long gets no answer: it ends before it does harm."""
+        """Return while nobody else can lead; after a long pause of the process, not before a renewal: the process may end first."""
         await self._lease.renewed(RENEW_DEADLINE_SECONDS)
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Owns what the event loop says of errors that nobody handled: each kind at most once in a while, and how often it was left out."""
+"""Owns the log of errors that reached the event loop unhandled: each kind at most once in 30 s, with a count of the omitted ones."""
 
 import asyncio
 import logging

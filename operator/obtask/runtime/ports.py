@@ -1,6 +1,6 @@
-"""Owns the ports that the operator listens on: probes and metrics, from its own loop, with bounds on what strangers can hold open.
+"""Owns the ports for probes and metrics, served from the operator's own loop, with limits on the connections of strangers.
 
-Every connection serves one request. One too many ends the oldest of the peer that has the most, so that a probe always gets in.
+A connection serves one request. Beyond the limit, the oldest connection of the busiest peer is closed, so that a probe always gets in.
 """
 
 import asyncio
@@ -32,15 +32,15 @@ logger = logging.getLogger(__name__)
 
 
 class _Server(web.Server):
-    """Ends connections that are too many, or too slow."""
+    """Closes connections beyond the limits, and slow ones."""
 
     def __init__(self, handler: Any, **settings: Any) -> None:
         super().__init__(handler, **settings)
-        # In the order of their coming, with what ends them.
+        # In the order in which they came, with the timer that closes them.
         self._open: dict[Any, tuple[asyncio.Transport, str, asyncio.TimerHandle]] = {}
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Take a connection; end another one for it if there are too many."""
+        """Accept a connection; close another one if there are too many."""
         super().connection_made(handler, transport)
         peer = str((transport.get_extra_info("peername") or ("",))[0])
         self._open[handler] = (transport, peer, self._later(HEADER_SECONDS, transport))
@@ -57,7 +57,7 @@ class _Server(web.Server):
         super().connection_lost(handler, exc)
 
     def asked(self, handler: Any) -> None:
-        """Give a connection that has sent its request the time for the answer."""
+        """Give a connection that has sent its request time for the answer."""
         if handler in self._open:
             transport, peer, timer = self._open.pop(handler)
             timer.cancel()
@@ -76,9 +76,9 @@ class _Server(web.Server):
 async def listening(
     health_address: Address | None, metrics_address: Address | None, health: Health, registry: CollectorRegistry
 ) -> AsyncIterator[None]:
-    """Answer at these addresses, which may be one, as long as the block lasts. Raises SettingsError if one cannot be had."""
+    """Serve at these addresses, which may be the same, while the block lasts. Raises SettingsError if one cannot be bound."""
     probes: dict[str, Page] = {"/healthz": _probe(health.live), "/readyz": _probe(health.ready)}
-    # It reads the query and the headers only, which every request has; whoever asks for compressed series would hold the loop for longer.
+    # The handler reads only the query and the headers, which BaseRequest has. No compression: it would hold the loop for longer.
     metrics = cast("Page", make_aiohttp_handler(registry, disable_compression=True))
     series: dict[str, Page] = {"/metrics": metrics, "/": metrics}
     pages: dict[Address, tuple[str, dict[str, Page]]] = {}
@@ -130,7 +130,7 @@ async def _site(setting: str, address: Address, pages: Mapping[str, Page]) -> As
 
 
 class _Quiet(logging.LoggerAdapter[logging.Logger]):
-    """What strangers send is no error of ours: it must not be able to fill the log."""
+    """Logs at DEBUG at most: malformed requests of strangers must not fill the log."""
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         super().log(min(level, logging.DEBUG), msg, *args, **kwargs)

@@ -1,8 +1,8 @@
-"""Owns how kopf talks to the API server: an HTTP session that gives it envelopes, never what strangers wrote.
+"""Owns the HTTP session through which kopf reaches the API server. kopf sees envelopes, never the untrusted contents of objects.
 
-kopf parses whatever it lists and watches, in one place for all objects, and keeps it for some seconds. So each object reaches it as
-its name, uid and version, and the rest as one text, which is parsed when it is handed over. One that cannot be read is left out.
-What is listed does not take the way through kopf, which has a whole page of it in memory at once: of that it gets the names only.
+kopf parses everything it lists and watches, all objects together, and keeps it for some seconds. Therefore each object reaches it as
+name, uid and version, with the rest as one string that is parsed only when it is handed over. An unreadable object is left out.
+Listed objects bypass kopf, which would hold a whole page of them in memory: of those it gets only the names.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 TEXT = "text"
 PIECE_BYTES = 64 * 1024
 PAUSE_SECONDS = 0.02
-LISTED = ""  # what is told of an object that comes from a list, instead of the type of a change
+LISTED = ""  # stands for the type of change where an object comes from a list
 Seen = Callable[[str, str, dict[str, Any]], None]
 EVENTS = (b'{"type":"ADDED","object":', b'{"type":"MODIFIED","object":', b'{"type":"DELETED","object":')
 
@@ -41,7 +41,7 @@ def contents(envelope: Any) -> dict[str, Any]:
 
 
 def envelope(text: bytes, *, task: bool) -> dict[str, Any] | None:
-    """Return what kopf gets to see of an object; None if the object cannot be read."""
+    """Return the envelope that kopf sees instead of an object; None if the object cannot be read."""
     try:
         slim = slim_task(text) if task else text
         meta = metadata_of(slim)
@@ -56,17 +56,17 @@ def envelope(text: bytes, *, task: bool) -> dict[str, Any] | None:
 
 
 def patient(url: str, limit: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    """Return the limit for a request: a list may take any time, as long as something comes. How long depends on what is in it."""
+    """Return the time limit of a request. A list has no total limit, only one between two pieces: its size is up to others."""
     if URL(url).query.get("watch") == "true":
         return limit
     return aiohttp.ClientTimeout(total=None, sock_connect=limit.sock_connect, sock_read=limit.total)
 
 
 class Opens(Protocol):
-    """Sends requests, with whatever credentials are good now."""
+    """Sends requests with the credentials that are valid now."""
 
     async def open(self, method: str, url: str, *, headers: Mapping[str, str], limit: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        """Return an answer that is still to be read; raises what aiohttp raises."""
+        """Return a response whose body is not read yet; raises what aiohttp raises."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -74,7 +74,7 @@ class Opens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Who is told of what comes: of objects; whether there is room for more of them; and that something came at all."""
+    """Callbacks of the session: objects that arrived, whether there is room for more, and evidence that anything arrived at all."""
 
     seen: Seen
     room: Callable[[], bool]
@@ -82,7 +82,7 @@ class Ears:
 
 
 class Session:
-    """What kopf takes for a session of aiohttp with this server. Of what is listed of these ``kinds`` it tells by itself."""
+    """Stands in for an aiohttp session with this server. Listed objects of these ``kinds`` are handed over here, not by kopf."""
 
     def __init__(self, requests: Opens, server: str, ears: Ears, kinds: Container[str]) -> None:
         self._requests = requests
@@ -106,13 +106,13 @@ class Session:
         headers: Mapping[str, str] | None = None,
         json: None = None,  # noqa: ARG002 - kopf only reads here
     ) -> "Answer":
-        """Send a request; return the answer, the body of which is still to come."""
+        """Send a request; return the response before its body."""
         answer = await self._requests.open(method, url, headers=headers or {}, limit=patient(url, timeout))
         return Answer(answer, self._ears, path=url.removeprefix(self._server).partition("?")[0], tells=self._kinds)
 
 
 class Answer:
-    """What kopf takes for a response of aiohttp."""
+    """Stands in for an aiohttp response."""
 
     def __init__(self, response: aiohttp.ClientResponse, ears: Ears, *, path: str, tells: Container[str]) -> None:
         self._response = response
@@ -149,7 +149,7 @@ class Answer:
         return await self._response.text()
 
     async def json(self) -> Any:
-        """Return a list with nothing but the names of its items, of which it tells itself, or any other answer as it is."""
+        """Return a list reduced to the names of its items, which are handed over on the way; any other answer unchanged."""
         if self.status >= 400:  # noqa: PLR2004
             return parse_shallow(await self._response.read())
         reader = ListReader()
@@ -174,7 +174,7 @@ class Answer:
         return {"metadata": listed["metadata"]}
 
     async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
-        """Yield the events of a watch, each with an envelope instead of the object."""
+        """Yield the events of a watch with an envelope in place of each object."""
         self._ears.evidence.heard(self._path)  # the server has begun to answer
         async for line in lines_of(self._pieces()):
             event = next((event for event in EVENTS if line.startswith(event)), None)
@@ -186,7 +186,7 @@ class Answer:
                 yield event + json.dumps(enclosed, ensure_ascii=False).encode() + b"}\n"
 
     async def _pieces(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes, no faster than what it brings is taken."""
+        """Yield the body as it arrives, but no faster than the event loop takes the objects in it."""
         async for piece in self._response.content.iter_chunked(PIECE_BYTES):
             self._ears.evidence.heard(self._path)
             yield piece
@@ -195,5 +195,5 @@ class Answer:
 
 
 def with_envelopes(api: Api, ears: Ears, kinds: Container[str]) -> kopf.AiohttpSession:
-    """Return a login that goes the way of this client, which is for the event loop of kopf."""
+    """Return a login for kopf that sends its requests through this client, which belongs to kopf's event loop."""
     return kopf.AiohttpSession(server=api.server, aiohttp_session=cast("aiohttp.ClientSession", Session(api, api.server, ears, kinds)))

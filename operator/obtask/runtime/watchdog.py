@@ -1,4 +1,4 @@
-"""Owns noticing that the event loop was held: for how long, and by what. Everything waits meanwhile, probes and the leader's Lease too."""
+"""Owns detection of a blocked event loop: for how long, and by which code. Meanwhile nothing runs, not even probes or the Lease renewal."""
 
 import asyncio
 import logging
@@ -23,14 +23,14 @@ FRAMES = 12
 
 @dataclass(slots=True)
 class _Hold:
-    """A time for which the loop did not come round, and where its thread was when that was noticed."""
+    """A span in which the loop did not run, and the stack of its thread when that was noticed."""
 
     since: float
     stack: str
 
 
 class LoopWatchdog:
-    """Watches the event loop from a thread of its own. A long hold is counted, and logged at most every ten seconds."""
+    """Watches the event loop from its own thread. A long block is counted, and logged at most every ten seconds."""
 
     def __init__(self, held: Histogram, *, held_seconds: float = HELD_SECONDS) -> None:
         self._held = held

@@ -1,6 +1,6 @@
-"""Owns kopf: its login, settings and event handlers. They only pass on what they see.
+"""Owns kopf: its login, its settings, and handlers that only pass objects on.
 
-kopf runs in a thread with an event loop of its own, since it cancels every task of its loop when it ends (facts: embedding).
+kopf runs in its own thread and event loop, because it cancels every task of its loop when it ends (docs/design/decisions/0002).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ CUT_SECONDS = 1.0
 STOP_SECONDS = 3.0
 LOGIN_PAUSE_SECONDS = 2.0
 WATCH_SECONDS, WATCH_SLACK_SECONDS = 60, 30
-# What is watched, and the label that an object must have.
+# The watched resources, and the label that their objects must have.
 WATCHED = {
     (names.GROUP, names.VERSION, names.PLURAL): None,
     ("coordination.k8s.io", "v1", "leases"): names.LOCK_LABEL,
@@ -50,7 +50,7 @@ def build_registry(client: Callable[[], Api], ears: Ears) -> kopf.OperatorRegist
     @kopf.on.login(registry=registry)
     async def log_in(**_: Any) -> kopf.AiohttpSession:
         if before:
-            # It was refused with credentials that were renewed. kopf would ask again at once.
+            # The API server refused renewed credentials. kopf would try again at once.
             await asyncio.sleep(LOGIN_PAUSE_SECONDS)
         before[:] = [client()]
         return with_envelopes(before[0], ears, {plural for _, _, plural in WATCHED})
@@ -64,7 +64,7 @@ def _pass_on(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], se
     @kopf.on.event(*resource, registry=registry, id=f"{resource[2]}_changed")
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] is None:
-            return  # it was listed, and told of then
+            return  # listed objects are handed over by the session
         try:
             body = contents(event["object"])
         except ValueError as error:
@@ -74,32 +74,31 @@ def _pass_on(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], se
 
 
 def build_settings() -> kopf.OperatorSettings:
-    """Return kopf's settings: no writes of its own, fixed resources, watches that notice a silent connection."""
+    """Return kopf's settings: no writes of its own, fixed resources, watches that detect a silent connection."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.peering.standalone = True
-    # kopf takes its finalizer off whatever has no daemon: ours must not be its.
+    # kopf removes its finalizer from every object without a daemon: it must not be the one that we use.
     settings.persistence.finalizer = f"{names.GROUP}/unused-by-kopf"
     settings.persistence.diffbase_storage = _NoDiffBase()
     for resource, label in WATCHED.items():
         if label is not None:
             settings.watching.label_selectors[resource] = label
     settings.watching.chunk_size = int(PAGE)
-    # A watch is begun again each minute, so that of a kind of which there is no news it is known that there would be.
+    # Each watch is restarted every minute: even a kind that never changes then shows that its watch works.
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.client_timeout = WATCH_SECONDS + WATCH_SLACK_SECONDS
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 30
-    # kopf's own pauses grow to 21 s, which an API server that is back would have to wait for. When these are used up, kopf ends
-    # and is started again.
+    # kopf's own pauses grow to 21 s, too long after an outage. When these are used up, kopf ends and is started again.
     settings.networking.error_backoffs = (0.5, 1, 2, 3, 3, 3)
     settings.process.ultimate_exiting_timeout = None
     return settings
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
-    """Remembers nothing: no handler of ours compares an object with what it was."""
+    """Stores nothing: none of our handlers compares an object with its former state."""
 
     def build(self, *, body: kopf.Body, extra_fields: Any = None) -> kopf.BodyEssence:  # noqa: ARG002 - kopf's signature
         return kopf.BodyEssence({})
@@ -112,7 +111,7 @@ class _NoDiffBase(kopf.DiffBaseStorage):
 
 
 class Watching:
-    """kopf in its thread. ``ended`` completes when it has ended, with its error if there was one."""
+    """kopf in its own thread. ``ended`` completes when it ends, with its error if there was one."""
 
     def __init__(self, registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, namespaces: tuple[str, ...]) -> None:
         self._registry = registry
@@ -149,12 +148,12 @@ class Watching:
                     await _cut(ours)
             await kopf.run_tasks(roots, ignored=ours)
         finally:
-            # When kopf has ended by itself, a thread of its still waits for this flag, and the loop for the thread.
+            # When kopf ends by itself, one of its threads still waits for this flag, and the loop waits for that thread.
             self._stop.set()
             await asyncio.sleep(TLS_CLOSE_SECONDS)
 
     def _run(self) -> None:
-        # Left to itself, kopf asks for the user's name, which a container's user does not have.
+        # By default kopf looks up the user's name, which the user of a container does not have.
         scope: dict[str, Any] = {"identity": names.FIELD_MANAGER}
         scope |= {"namespaces": list(self._namespaces)} if self._namespaces else {"clusterwide": True}
         try:
@@ -174,7 +173,7 @@ class Watching:
 
 
 async def _cut(spared: set[asyncio.Task[Any]]) -> None:
-    """Cancel what kopf runs until nothing of it is left: left to itself, it ends its parts in an order in which they can wait for ever."""
+    """Cancel kopf's tasks until none is left: the order in which kopf itself ends them can deadlock."""
     while left := asyncio.all_tasks() - spared:
         for task in left:
             task.cancel()
