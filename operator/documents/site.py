@@ -5,6 +5,7 @@ from os.path import relpath
 from pathlib import Path
 from typing import Any
 
+from markdown.extensions.toc import slugify
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files, InclusionLevel
@@ -13,9 +14,11 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 DEFAULT_LANGUAGE = "en"
+TRANSLATED = ".zh.md"
 # Documents that people expect in the root of a repository. They are pages of the site, too.
 PROJECT = ("CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md")
 FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 SCHEME = re.compile(r"[a-z]+:")
 
@@ -42,7 +45,7 @@ def _is_folder(entry: Any) -> bool:
 
 def _pages(folder: str) -> list[str]:
     """Return the English pages of a folder, its index first."""
-    found = (path for path in (DOCS / folder).glob("*.md") if not path.name.endswith(".zh.md"))
+    found = (path for path in (DOCS / folder).glob("*.md") if not path.name.endswith(TRANSLATED))
     return [path.relative_to(DOCS).as_posix() for path in sorted(found, key=lambda path: (path.name != "index.md", path.name))]
 
 
@@ -71,7 +74,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"[{text}]({relpath(_uri(path, config, files), Path(page.file.src_uri).parent)}{anchor})"
 
     parts = FENCE.split(markdown)
-    return "".join(part if part.startswith("```") else LINK.sub(rewritten, part) for part in parts)
+    text = "".join(part if part.startswith("```") else LINK.sub(rewritten, part) for part in parts)
+    english = here.with_name(here.name.replace(TRANSLATED, ".md"))
+    return text if english == here else _with_anchors_of(english.read_text(), text)
+
+
+def _with_anchors_of(english: str, translated: str) -> str:
+    """Return a translation whose headings have the anchors of the English page's, so that links fit both."""
+    anchors = iter([slugify(heading, "-") for heading in HEADING.findall(FENCE.sub("", english))])
+    parts = FENCE.split(translated)
+    return "".join(part if part.startswith("```") else HEADING.sub(lambda line: f"{line[0]} {{#{next(anchors)}}}", part) for part in parts)
 
 
 def _uri(path: Path, config: MkDocsConfig, files: Files) -> str:
