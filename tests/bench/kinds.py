@@ -21,6 +21,8 @@ from tests.scenario.tasks import TaskClient
 from devcluster.controlplane import ControlPlane
 from devcluster.ports import LOOPBACK
 from devcluster.sqlserver import sql_server
+from obtask.executors.registry import REGISTRY
+from obtask.model.contract import ActionKind
 
 STOP = "/api/v1/ob/stop"
 MAP: Body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "changed"}, "data": {"key": "value"}}
@@ -45,12 +47,13 @@ class Kinds:
         with ExitStack() as stack:
             steps = self._steps(stack)
             found: list[Figure] = []
-            for kind, step in steps.items():
+            for kind in REGISTRY:
+                step = steps[kind]
                 self.say(f"{count} tasks of one {kind} step, one after the other")
                 found += self._cost(kind, step, count)
         return found
 
-    def _steps(self, stack: ExitStack) -> dict[str, Callable[[TaskClient], Body]]:
+    def _steps(self, stack: ExitStack) -> dict[ActionKind, Callable[[TaskClient], Body]]:
         server = stack.enter_context(sql_server(self.folder / "seekdb"))
         agent = stack.enter_context(FakeAgent(operations={("POST", STOP): lambda: [Stage("Stop", [Step("stop")])]}).running())
         url = stack.enter_context(_website())
@@ -73,12 +76,12 @@ class Kinds:
             return {"job": {"image": "node/any", "command": ["true"]}}
 
         return {
-            "wait": lambda _: {"wait": {"seconds": 0}},
-            "sql": sql,
-            "http": lambda _: {"http": {"url": url}},
-            "resource": resource,
-            "obshell": obshell,
-            "job": job,
+            ActionKind.WAIT: lambda _: {"wait": {"seconds": 0}},
+            ActionKind.SQL: sql,
+            ActionKind.HTTP: lambda _: {"http": {"url": url}},
+            ActionKind.RESOURCE: resource,
+            ActionKind.OBSHELL: obshell,
+            ActionKind.JOB: job,
         }
 
     def _cost(self, kind: str, step: Callable[[TaskClient], Body], count: int) -> list[Figure]:

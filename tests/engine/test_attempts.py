@@ -48,6 +48,12 @@ class OneFailure:
         """Forget it."""
         self.started.remove(attempt)
 
+    async def stop(self, grace_seconds: float) -> None:
+        """Nothing is at work."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 class NoApi:
     """An API server that nobody should need here."""

@@ -30,7 +30,7 @@ async def standby(tmp_path: Path) -> AsyncIterator[Operator]:
     api = await connect(str(tmp_path / "kubeconfig"))
     operator = assemble(Settings(runner="standby", leader_namespace="here"), api, lambda: datetime.now(UTC))
     yield operator
-    await operator.actions.close()
+    await operator.executors.close()
     await api.close()
 
 

@@ -9,6 +9,7 @@ from obtask.executors.connections.connection import Connection
 from obtask.executors.evaluation.evaluator import Variables
 from obtask.executors.evaluation.language import fault, holds, shown
 from obtask.executors.inprocess import InProcess, Work
+from obtask.executors.records import Records
 from obtask.model.actions import Action, ConnectionRef, SqlAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running
 from obtask.model.status import Direction, FailureReason
@@ -187,8 +188,11 @@ class Bench:
         return (seen.message or "") if isinstance(seen, Running) else ""
 
 
-def bench(work: Work, *, slots: int = 8, idle: int | None = None, clock: Callable[[], datetime] = wall_clock) -> Bench:
+def bench(
+    work: Work, *, slots: int = 8, idle: int | None = None, clock: Callable[[], datetime] = wall_clock, resumable: bool = False
+) -> Bench:
     """Return an executor of this work; ``idle`` is how many connections those that sleep may keep, as many as slots by default."""
     bells, pace = Bells(), Pace(1000, burst=1000)
-    on = InProcess(work, clock=clock, slots=Slots(slots), idle=Slots(slots if idle is None else idle), pace=pace, on_end=bells)
+    kept, records = Slots(slots if idle is None else idle), Records(bells) if resumable else None
+    on = InProcess(work, clock=clock, slots=Slots(slots), idle=kept, pace=pace, on_end=bells, records=records)
     return Bench(on, bells, PlainLog())

@@ -53,7 +53,7 @@ async def watch(
     async with asyncio.timeout(40):
         while True:
             if told is None:
-                executor.doubt()
+                executor.mark_stale()
             else:
                 for job in told.api.get(JOBS.format(one.namespace))["items"]:
                     executor.see("MODIFIED", job)

@@ -364,10 +364,10 @@ async def test_an_unexpected_error_may_have_changed_anything() -> None:
 
 async def test_what_another_operator_began_may_have_changed_anything() -> None:
     """An operator that finds the work of an older one done cannot know by whom."""
-    on = bench(Careful(touches=False))
+    on = bench(Careful(touches=False), resumable=True)
     one = attempt(sql())
 
-    await on.executor.start(one, on.log, resumed=True)
+    await on.executor.observe(one, on.log)
     await on.bells.wait()
 
     assert await on.end_of(one) == Succeeded("done")

@@ -8,9 +8,7 @@ from tests.executors.attempts import attempt, bench, sql, until
 
 from obtask.executors.base import Log
 from obtask.executors.inprocess import Course
-from obtask.executors.records import Records
-from obtask.executors.resumable import Resumable
-from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running, Succeeded
+from obtask.model.attempt import Attempt, Failed, Outcome, Running, Succeeded
 from obtask.model.status import FailureReason
 
 
@@ -36,16 +34,15 @@ ONE = replace(attempt(sql(), seconds=None), runner="the-operator-before")
 async def test_an_attempt_of_an_operator_that_is_gone_goes_on() -> None:
     """Whoever finds it starts it again, once, and it ends as if nothing had happened."""
     work = Counted()
-    on = bench(work)
-    executor = Resumable(on.executor, Records(on.bells))
+    on = bench(work, resumable=True)
 
-    assert await executor.observe(ONE, on.log) == Running()
+    assert await on.executor.observe(ONE, on.log) == Running()
     await until(lambda: work.begun)
-    assert await executor.observe(ONE, on.log) == Running("half way")
+    assert await on.executor.observe(ONE, on.log) == Running("half way")
     work.go.set()
     await on.bells.wait()
 
-    assert await executor.observe(ONE, on.log) == Succeeded("done")
+    assert await on.executor.observe(ONE, on.log) == Succeeded("done")
     assert work.begun == 1
     assert on.log.lines[0].startswith("going on: ")
 
@@ -57,27 +54,25 @@ async def test_what_is_gone_on_with_may_be_changed_already() -> None:
         report.touched = False
         return Succeeded("unchanged")
 
-    on = bench(finds_it_done)
-    executor = Resumable(on.executor, Records(on.bells))
+    on = bench(finds_it_done, resumable=True)
 
-    await executor.observe(ONE, on.log)
+    await on.executor.observe(ONE, on.log)
     await on.bells.wait()
 
-    assert await executor.observe(ONE, on.log) == Succeeded("unchanged")
+    assert await on.executor.observe(ONE, on.log) == Succeeded("unchanged")
 
 
 async def test_an_operator_that_stops_leaves_its_attempts_running() -> None:
     """What is cut is not lost: it is Running by the status, for the next operator; nothing is started any more."""
     work = Counted()
-    on = bench(work)
-    executor = Resumable(on.executor, Records(on.bells))
-    await executor.start(ONE, on.log)
+    on = bench(work, resumable=True)
+    await on.executor.start(ONE, on.log)
     await until(lambda: work.begun)
 
-    await executor.stop()
+    await on.executor.stop(60)
 
-    assert await executor.observe(ONE, on.log) == Running()
-    assert await executor.observe(replace(ONE, id=replace(ONE.id, number=2)), on.log) == Running()
+    assert await on.executor.observe(ONE, on.log) == Running()
+    assert await on.executor.observe(replace(ONE, id=replace(ONE.id, number=2)), on.log) == Running()
     await asyncio.sleep(0)
     assert work.begun == 1
 
@@ -85,26 +80,24 @@ async def test_an_operator_that_stops_leaves_its_attempts_running() -> None:
 async def test_a_cancel_ends_an_attempt_that_was_gone_on_with() -> None:
     """A command that came while nobody worked finds the attempt, and ends it before it does anything again."""
     work = Counted()
-    on = bench(work)
-    executor = Resumable(on.executor, Records(on.bells))
+    on = bench(work, resumable=True)
 
-    await executor.observe(ONE, on.log)
-    await executor.cancel(ONE)
+    await on.executor.observe(ONE, on.log)
+    await on.executor.cancel(ONE)
     await on.bells.wait()
 
-    assert await executor.observe(ONE, on.log) == Failed(FailureReason.CANCELLED, "cancelled")
+    assert await on.executor.observe(ONE, on.log) == Failed(FailureReason.CANCELLED, "cancelled")
     assert work.begun == 0
 
 
 async def test_a_forgotten_attempt_is_stopped() -> None:
     """What nobody will look at does not go on."""
     work = Counted()
-    on = bench(work)
-    executor = Resumable(on.executor, Records(on.bells))
-    await executor.start(ONE, on.log)
+    on = bench(work, resumable=True)
+    await on.executor.start(ONE, on.log)
     await until(lambda: work.begun)
 
-    executor.forget(ONE.id)
+    on.executor.forget(ONE.id)
 
     await until(lambda: on.bells.rung)
-    assert await on.executor.observe(ONE, on.log) == Lost()
+    assert (work.begun, on.log.lines[-1]) == (1, "cancelled: half way")

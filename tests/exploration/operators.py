@@ -71,6 +71,12 @@ class Failing:
         """Drop what is remembered of the attempt."""
         self.started.discard(attempt)
 
+    async def stop(self, grace_seconds: float) -> None:
+        """Nothing is at work."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 class _NoLog:
     """Takes no notes: what an attempt writes is none of the protocol's business. Implements ``Log``."""
@@ -113,6 +119,14 @@ class Counting:
         """Tell the executor; if the attempt is started after that, it is started twice."""
         self.begun.discard(attempt)
         self._executor.forget(attempt)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Tell the executor."""
+        await self._executor.stop(grace_seconds)
+
+    async def close(self) -> None:
+        """Tell the executor."""
+        await self._executor.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.executors.node import Node
-from tests.executors.website import website
 from tests.kubectl import Kubectl
-from tests.obshell_agent.agent import FakeAgent
 from tests.scenario.apiserver import Body
-from tests.scenario.beside import beside
+from tests.scenario.cases import CASES, EVERY, WORKING, Surroundings
 from tests.scenario.gateway import Gateway, pass_all
-from tests.scenario.kinds import Http, Kind, TargetKind, Wait, of_sql
-from tests.scenario.kinds_outside import Job, Obshell, Resource
+from tests.scenario.kinds import Kind, TargetKind, Wait
 from tests.scenario.operators import OperatorProcess, operator_thread
 from tests.scenario.scene import happens
 from tests.scenario.tasks import TaskClient
@@ -28,8 +24,7 @@ from obtask.logs.store import unpacked
 from obtask.settings import Settings
 
 READABLE_AFTER = 3.5  # seconds: what API.md section 6 says, and some for the test itself
-WORKING = ("sql", "job", "http", "resource", "obshell")
-every_kind = pytest.mark.parametrize("kind", [*WORKING, "wait"], indirect=True)
+every_kind = pytest.mark.parametrize("kind", EVERY, indirect=True)
 every_working_kind = pytest.mark.parametrize("kind", WORKING, indirect=True)
 
 
@@ -37,20 +32,7 @@ every_working_kind = pytest.mark.parametrize("kind", WORKING, indirect=True)
 def kind(request: pytest.FixtureRequest, tasks: TaskClient, kubectl: Kubectl, tmp_path: Path) -> Iterator[Kind]:
     """Return a kind of action with its surroundings."""
     with ExitStack() as stack:
-        match request.param:
-            case "sql":
-                yield stack.enter_context(of_sql(tasks, request.getfixturevalue("seekdb")))
-            case "job":
-                stack.enter_context(Node(tasks.cluster, tasks.namespace).running())
-                yield Job(tasks, tmp_path)
-            case "http":
-                yield Http(tasks, stack.enter_context(beside(website())))
-            case "resource":
-                yield Resource(tasks, kubectl)
-            case "obshell":
-                yield Obshell(tasks, stack.enter_context(FakeAgent().running()))
-            case _:
-                yield Wait()
+        yield CASES[request.param](Surroundings(tasks, kubectl, tmp_path, request, stack))
 
 
 def create(tasks: TaskClient, kind: Kind, *actions: Body, **more: Any) -> None:

@@ -1,6 +1,7 @@
 """Owns the protocols between the engine and whatever carries out an action."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from obtask.model.attempt import Attempt, AttemptId, Seen
 
@@ -36,10 +37,32 @@ class Executor(Protocol):
     def forget(self, attempt: AttemptId) -> None:
         """Drop what is remembered of an attempt whose end is recorded."""
 
+    async def stop(self, grace_seconds: float) -> None:
+        """Leave nothing at work in this process: what can only go on here may end within the grace period, the rest is for others."""
+
+    async def close(self) -> None:
+        """Release what is still open: connections, tasks that only read."""
+
 
 @runtime_checkable
 class LooksAfter(Protocol):
-    """Sees what becomes elsewhere of what failed attempts have left there."""
+    """An executor that sees what becomes elsewhere of what failed attempts have left there."""
 
     def remark(self, attempt: Attempt) -> str | None:
         """Return it in one line, at once; nothing if it is as it was, None if that is not known yet."""
+
+
+Handler = Callable[[str, dict[str, Any]], AttemptId | None]
+"""Takes a change (ADDED, MODIFIED, DELETED) and the object; returns the attempt that it is news about, if there is one."""
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """An executor that need not ask for what the operator's watches bring."""
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The handlers of changes, by the plural of the kind."""
+
+    def mark_stale(self) -> None:
+        """Read everything anew: changes may have been missed."""

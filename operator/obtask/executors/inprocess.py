@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from obtask.executors.base import Log
+from obtask.executors.records import Records
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
 from obtask.model.status import FailureReason
 from obtask.shares import Pace, Slot, Slots
@@ -101,12 +102,23 @@ class _Entry:
 class InProcess:
     """Runs attempts as supervised asyncio tasks, each within its deadline, in slots that namespaces share.
 
-    ``idle`` are slots for connections that sleeping attempts keep open.
-    Implements ``Executor``. What this process did not start, or cut when it stopped, is Lost.
+    ``idle`` are slots for connections that sleeping attempts keep open. Implements ``Executor``.
+
+    What this process did not start, or cut when it stopped, is Lost. With ``records`` the work can be resumed: doing it twice does no
+    harm. Then an attempt that nobody carries out is started again, and one that is cut stays Running, for the next operator.
     """
 
     def __init__(
-        self, work: Work, *, clock: Callable[[], datetime], slots: Slots, idle: Slots, pace: Pace, on_end: Callable[[AttemptId], None]
+        self,
+        work: Work,
+        *,
+        clock: Callable[[], datetime],
+        slots: Slots,
+        idle: Slots,
+        pace: Pace,
+        on_end: Callable[[AttemptId], None],
+        records: Records | None = None,
+        closing: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._work = work
         self._clock = clock
@@ -114,25 +126,37 @@ class InProcess:
         self._idle = idle
         self._pace = pace
         self._on_end = on_end
+        self._records = records
+        self._closing = closing
         self._entries: dict[AttemptId, _Entry] = {}
         self._live: set[asyncio.Task[Outcome]] = set()
         self._stopping = False
 
-    async def start(self, attempt: Attempt, log: Log, *, resumed: bool = False) -> None:
-        """Start the attempt, unless it was started before or the operator is stopping. ``resumed``: another operator began it."""
-        if attempt.id in self._entries or self._stopping:
-            return
+    async def start(self, attempt: Attempt, log: Log) -> None:
+        """Start the attempt, unless it was started before or the operator is stopping."""
+        if attempt.id not in self._entries and not self._stopping:
+            self._start(attempt, log)
+
+    def _start(self, attempt: Attempt, log: Log, *, resumed: bool = False) -> None:
+        """Start the attempt; ``resumed``: another operator began it."""
         entry = self._entries[attempt.id] = _Entry(resumed=resumed)
         entry.task = asyncio.create_task(self._within_deadline(attempt, log, entry), name=f"attempt {attempt.task}/{attempt.id.subtask}")
         self._live.add(entry.task)
         entry.task.add_done_callback(lambda task: self._ended(attempt, log, entry, task))
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:  # noqa: ARG002 - the protocol's argument; nothing to write here
-        """Return what became of the attempt; Lost if it was not started here."""
+    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+        """Return what became of the attempt; if nobody carries it out, go on with it where that is possible, and otherwise Lost."""
+        wanted = self._records.look(attempt) if self._records is not None else None
         entry = self._entries.get(attempt.id)
-        if entry is None:
-            return Lost()
-        return Running(message=entry.progress, stage=entry.stage) if entry.end is None else entry.end
+        if entry is None or isinstance(entry.end, Lost):
+            return Lost() if self._records is None else self._resume(attempt, log)
+        return Running(entry.progress, stage=entry.stage, kept=wanted) if entry.end is None else entry.end
+
+    def _resume(self, attempt: Attempt, log: Log) -> Running:
+        if not self._stopping:
+            log.write("going on: the operator that began this attempt is gone, and doing it again does no harm")
+            self._start(attempt, log, resumed=True)
+        return Running()
 
     async def cancel(self, attempt: Attempt) -> None:
         """Stop the attempt if it still runs; it ends as Cancelled when its work has been stopped."""
@@ -148,17 +172,24 @@ class InProcess:
         if entry is not None and entry.task is not None and entry.end is None and not entry.cancelled:
             entry.cancelled = True
             entry.task.cancel()
+        if self._records is not None:
+            self._records.forget(attempt)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Start nothing any more, let what runs end within the grace period, then cut it: it becomes Lost."""
+        """Start nothing any more, let what runs end within the grace period, then cut it. What can be resumed is cut at once."""
         self._stopping = True
-        if self._live:
+        if self._live and self._records is None:
             await asyncio.wait(self._live, timeout=grace_seconds)
         cut = set(self._live)
         for task in cut:
             task.cancel()
         if cut:
             await asyncio.wait(cut, timeout=CLEANUP_SECONDS)
+
+    async def close(self) -> None:
+        """Close what the work has opened for all attempts."""
+        if self._closing is not None:
+            await self._closing()
 
     def _ended(self, attempt: Attempt, log: Log, entry: _Entry, task: asyncio.Task[Outcome]) -> None:
         """Settle how it ended: a callback, because a task that is cancelled before its first step runs none of its own code."""

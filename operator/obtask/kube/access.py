@@ -1,4 +1,4 @@
-"""Owns asking the API server what the operator's own user may do."""
+"""Owns rights: what they are needed for, and asking the API server whether the operator's own user has them."""
 
 import asyncio
 from collections.abc import Iterable
@@ -23,9 +23,23 @@ class Right:
         return f"{self.verb} {self.resource}{'.' + self.group if self.group else ''}{'/' + self.subresource if self.subresource else ''}"
 
 
-async def refused(api: Requests, rights: Iterable[Right], namespace: str | None) -> list[Right]:
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """Rights that serve one purpose; without them ``consequence``. ``opened``: with opt-in they are given in single namespaces."""
+
+    rights: tuple[Right, ...]
+    consequence: str
+    opened: bool = False
+
+
+def rights(verbs: str, resource: str, group: str = "", subresource: str = "", name: str = "") -> tuple[Right, ...]:
+    """Return the right to do each of these verbs, which are separated by spaces."""
+    return tuple(Right(verb, resource, group, subresource, name) for verb in verbs.split())
+
+
+async def refused(api: Requests, wanted: Iterable[Right], namespace: str | None) -> list[Right]:
     """Return which of these the user does not have in the namespace, or everywhere. What nobody can tell counts as allowed."""
-    asked = list(rights)
+    asked = list(wanted)
     answers = await asyncio.gather(*(_allowed(api, right, namespace) for right in asked))
     return [right for right, allowed in zip(asked, answers, strict=True) if not allowed]
 

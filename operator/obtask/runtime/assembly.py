@@ -20,6 +20,8 @@ from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
 from obtask.engine.reconcile import Engine
+from obtask.executors.dependencies import FromOperator
+from obtask.executors.registry import Executors, build_executors
 from obtask.kube.client import Api
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.events import EventRecorder
@@ -36,7 +38,6 @@ from obtask.rules.bounds import Bounds
 from obtask.rules.lock_keys import Domain
 from obtask.rules.nonces import Nonces
 from obtask.rules.retention import Retention
-from obtask.runtime.actions import Actions, Surroundings, build_actions
 from obtask.runtime.identity import PROC, is_alive
 from obtask.runtime.inbox import Inbox
 from obtask.runtime.leader import Leadership
@@ -60,7 +61,7 @@ class Operator:
     events: EventRecorder
     inbox: Inbox
     listing: Listing
-    actions: Actions
+    executors: Executors
     metrics: Metrics
     leadership: Leadership | None
 
@@ -82,9 +83,9 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
     confirmed = leadership.confirmed if leadership else _alone
-    actions = build_actions(settings, api, objects, Surroundings(clock, confirmed, attempt_ended, nonces))
+    executors = build_executors(FromOperator(settings, api, objects, clock, confirmed, attempt_ended, nonces))
     logs = LogKeeping(objects, LogShelf(ConfigMaps(api)), nonces, clock)
-    attempts = Attempts(actions.executors, logs, clock, settings.runner, partial(_works_elsewhere, settings))
+    attempts = Attempts(executors.of, logs, clock, settings.runner, partial(_works_elsewhere, settings))
     sweeper = Sweeper(leases, tasks, board, clock, attempts.runs)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
     locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces, bounds=_bounds(settings))
@@ -92,7 +93,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     events = EventRecorder(api, reporter=settings.runner, dropped=metrics.events_dropped.inc)
     leads: Callable[[], bool] = (lambda: leadership.leads) if leadership else (lambda: True)
     metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting if leads() else 0, leads))
-    checks = Checks(actions.evaluator.fault, wakeups)
+    checks = Checks(executors.expressions.fault, wakeups)
     opt_in = OptIn(api, time.monotonic) if settings.opt_in else None
     engine = Engine(
         tasks,
@@ -110,10 +111,12 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
     retention = Retention(settings.ttl_seconds_after_finished, settings.history_limit)
     finished = FinishedTasks(time.monotonic, wanted=not retention.keeps_everything)
-    inbox = Inbox(engine, board, wakeups, finished, {"jobs": actions.jobs.see, "pods": actions.jobs.see_pod})
+    inbox = Inbox(engine, board, wakeups, finished, executors.handlers)
     cleaner = Cleaner(tasks, finished, retention, metrics, clock)
     listing = Listing(api, settings.namespaces)
-    return Operator(settings, api, engine, board, wakeups, workers, sweeper, cleaner, events, inbox, listing, actions, metrics, leadership)
+    return Operator(
+        settings, api, engine, board, wakeups, workers, sweeper, cleaner, events, inbox, listing, executors, metrics, leadership
+    )
 
 
 def _bounds(settings: Settings) -> Bounds:

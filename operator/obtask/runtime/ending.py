@@ -30,14 +30,14 @@ async def drain(operator: Operator) -> None:
     operator.engine.locking.draining = True
     # A turn that began before may have recorded an attempt that it is about to start: started, it has a chance to end in time.
     await within(BEGUN_SECONDS, operator.wakeups.quiet())
-    await within(grace + CLEANUP_SECONDS, operator.actions.stop(grace))
+    await within(grace + CLEANUP_SECONDS, operator.executors.stop(grace))
     await within(RECORD_SECONDS, operator.wakeups.quiet())
 
 
 async def cut(operator: Operator) -> None:
     """Stop running attempts at once; nothing of them can be recorded."""
     operator.engine.locking.draining = True
-    await within(CLEANUP_SECONDS, operator.actions.stop(0))
+    await within(CLEANUP_SECONDS, operator.executors.stop(0))
 
 
 async def hand_over(operator: Operator) -> None:
@@ -48,7 +48,7 @@ async def hand_over(operator: Operator) -> None:
 
 async def close(operator: Operator) -> None:
     """Close what is still open."""
-    parts = (operator.engine.checks.close(), operator.actions.close(), operator.api.close())
+    parts = (operator.engine.checks.close(), operator.executors.close(), operator.api.close())
     await within(CLOSE_SECONDS, asyncio.gather(*parts))
 
 

@@ -8,13 +8,13 @@ from importlib.metadata import version
 from itertools import groupby
 
 from obtask import names
-from obtask.kube.access import Right, refused
+from obtask.kube.access import Purpose, Right, refused
 from obtask.kube.api import Refusal, Unavailable
 from obtask.kube.client import Api
 from obtask.kube.published import published_schema
 from obtask.model.compatibility import Schema, losses
 from obtask.model.schema import DISTRIBUTION, custom_resource_definitions
-from obtask.runtime.rights import INDISPENSABLE, LEADING, OPTING_IN, Purpose, purposes
+from obtask.runtime.rights import INDISPENSABLE, LEADING, OPTING_IN, purposes
 from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -163,7 +163,7 @@ async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:
 
 async def _catch_up(operator: Operator) -> None:
     """Find out what was deleted while nobody watched."""
-    operator.actions.jobs.doubt()
+    operator.executors.mark_stale()
     tasks, leases = operator.engine.known.uids(), operator.board.leases()
     there = {body["metadata"]["uid"] async for body in operator.listing.unfinished_tasks()}
     for key, uid in tasks.items():

@@ -9,8 +9,9 @@ from functools import partial
 
 from yarl import URL
 
-from obtask.executors.base import Log
+from obtask.executors.base import Executor, Log
 from obtask.executors.connections.connection import HttpSecretSource
+from obtask.executors.dependencies import Dependencies
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
 from obtask.executors.http.requests import (
@@ -119,6 +120,20 @@ class HttpWork:
         refusals = (self._hosts.refusal(url.host or "", url.port) for url in urls)
         refused = next(filter(None, refusals), None) or host_header_refusal(self._hosts, action.headers, urls)
         return Failed(FailureReason.FORBIDDEN, one_line(f"{refused}; nothing was sent")) if refused else None
+
+
+def build(of: Dependencies) -> Executor:
+    """Return the executor of http actions."""
+    work = HttpWork(
+        of.secrets,
+        clock=of.operator.clock,
+        confirmed=of.operator.confirmed,
+        hosts=of.hosts,
+        tls=ssl.create_default_context(),
+        expressions=of.expressions,
+        large=of.large,
+    )
+    return of.in_process(work)
 
 
 class _Run:

@@ -1,19 +1,22 @@
 """Owns attempts that are Jobs: making them, telling how far they are, stopping them. The Job holds all that must outlive the operator."""
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 
-from obtask.executors.base import Log
+from obtask.executors.base import Executor, Handler, Log
+from obtask.executors.dependencies import Dependencies
 from obtask.executors.job.ending import creation_refused, foreign, is_finished, outcome, stopped
 from obtask.executors.job.entry import Entry
 from obtask.executors.job.following import Following
 from obtask.executors.job.manifest import is_of, is_pod_of, job_manifest
 from obtask.executors.job.once import told_end
 from obtask.executors.job.podlog import PodLog
-from obtask.executors.job.target import Leftovers, Reading
+from obtask.executors.job.target import Leftovers, PodSecrets, Reading
 from obtask.executors.job.work import POD_PAUSE, SOON, Course, Tools
+from obtask.kube.access import Purpose, rights
 from obtask.kube.api import Denied, Json, Refusal, Unavailable
-from obtask.kube.jobs import JOB_NAME_LABEL
+from obtask.kube.jobs import JOB_NAME_LABEL, Jobs
 from obtask.kube.refusals import explained
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
 from obtask.model.limits import one_line
@@ -25,8 +28,15 @@ logger = logging.getLogger(__name__)
 EVENTS_KEPT = timedelta(minutes=50)
 
 
+PURPOSES = (
+    Purpose(rights("list", "events"), "job steps do not say why a Job has no pod"),
+    Purpose(rights("get create patch", "jobs", "batch"), "job steps fail", opened=True),
+    Purpose(rights("get", "pods", subresource="log"), "job steps have no log", opened=True),
+)
+
+
 class JobExecutor:
-    """Carries out job actions. Implements ``Executor``.
+    """Carries out job actions. Implements ``Executor`` and ``Watching``.
 
     Raises kube.api.Unavailable, or Denied, when the API server does not tell what became of a Job.
     """
@@ -106,10 +116,18 @@ class JobExecutor:
         entry = self._places.get((meta["namespace"], str((meta.get("labels") or {}).get(JOB_NAME_LABEL))))
         return entry.attempt.id if entry is not None and is_pod_of(pod, entry.attempt, entry.uid) and entry.learn_pod(pod) else None
 
-    def doubt(self) -> None:
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The handlers of changes of Jobs and their pods."""
+        return {"jobs": self.see, "pods": self.see_pod}
+
+    def mark_stale(self) -> None:
         """Have every Job read again: changes may have been missed."""
         for entry in self._entries.values():
             entry.doubt(missed=True)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Jobs go on without the operator: there is nothing to stop."""
 
     async def close(self) -> None:
         """Stop reading logs."""
@@ -190,3 +208,18 @@ class JobExecutor:
             left = Failed(FailureReason.NOT_FOUND, f"{deleted}, which is left alone")
             return await self._course.over(entry, await self._read.pods(entry), left)
         return Failed(FailureReason.POD_FAILED, f"{foreign(entry.name)}; delete it, then retry", untouched=entry.untouched)
+
+
+def build(of: Dependencies) -> Executor:
+    """Return the executor of job actions."""
+    operator, settings = of.operator, of.operator.settings
+    tools = Tools(
+        Jobs(operator.api),
+        PodSecrets(operator.objects),
+        operator.clock,
+        operator.confirmed,
+        settings.pod_start_seconds,
+        operator.nonces,
+        settings.followed_logs_per_namespace,
+    )
+    return JobExecutor(tools)

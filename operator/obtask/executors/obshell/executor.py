@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from obtask.executors.base import Log
+from obtask.executors.base import Executor, Log
+from obtask.executors.dependencies import Dependencies
 from obtask.executors.inprocess import unexpected
 from obtask.executors.obshell.afterwards import Afterwards
 from obtask.executors.obshell.context import context_of
 from obtask.executors.obshell.dag import Dag
 from obtask.executors.obshell.marks import is_same
 from obtask.executors.obshell.target import Tools
+from obtask.executors.obshell.wire import Client
 from obtask.executors.obshell.work import Run
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
 
@@ -110,6 +112,9 @@ class Obshell:
             task.cancel()
         await asyncio.gather(*cut, return_exceptions=True)
 
+    async def close(self) -> None:
+        """Nothing is open that ``stop`` has not closed."""
+
     def _launch(self, attempt: Attempt, log: Log, *, found: bool = False) -> _Entry:
         entry = self._entries[attempt.id] = _Entry(
             lambda: self._on_news(attempt.id), self._entries.values, attempt.external, attempt.external_mark
@@ -147,3 +152,11 @@ class Obshell:
             return await (run.recover() if found else run.carry_out())
         finally:
             context.speech.forget()
+
+
+def build(of: Dependencies) -> Executor:
+    """Return the executor of obshell actions."""
+    operator = of.operator
+    client = Client(clock=operator.clock, hosts=of.hosts, large=of.large)
+    tools = Tools(of.secrets, client, operator.clock, operator.confirmed, of.own_slots(), of.pace, of.expressions)
+    return Obshell(tools, on_news=operator.on_news)

@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from obtask.executors.base import Log
+from obtask.executors.base import Executor, Log
+from obtask.executors.dependencies import Dependencies
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.inprocess import Course
+from obtask.executors.records import Records
 from obtask.executors.resource.change import change, restore
 from obtask.executors.resource.kept import Keeping, Record
 from obtask.executors.resource.objects import Target, named, secrets_in
 from obtask.executors.resource.target import Conversation
 from obtask.executors.resource.until import until_holds
 from obtask.executors.until import Judge
+from obtask.kube.access import Purpose, rights
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation, ServiceAccount
 from obtask.kube.objects import Objects
@@ -24,11 +27,12 @@ from obtask.shares import Slots
 
 DEFAULT_ACCOUNT = "default"
 ROOMS = 12  # for objects that are looked at or changed: each may have megabytes, and several times that as values
+PURPOSES = (Purpose(rights("impersonate", "serviceaccounts"), "resource steps fail", opened=True),)
 WATCH_SECONDS = 300  # one watch; then the object is read again, should a silent connection have lost an event
 
 
 class ResourceWork:
-    """Carries out resource actions; a ``Work`` that may be done twice, for ``Resumable``. The deadline is the caller's business.
+    """Carries out resource actions; a ``Work`` for an ``InProcess`` that resumes. The deadline is the caller's business.
 
     ``confirmed`` is awaited before every change: it returns while no other operator can have taken over. ``record`` has the
     digest of what is kept recorded.
@@ -103,3 +107,18 @@ class ResourceWork:
         if isinstance(target, Failed):
             return target, target
         return target, await change(conversation, self._keeping, attempt, action, target)
+
+
+def build(of: Dependencies) -> Executor:
+    """Return the executor of resource actions. Requests as service accounts have a client of their own."""
+    operator, acting = of.operator, of.operator.api.apart()
+    records = Records(operator.on_news)
+    work = ResourceWork(
+        Impersonation(acting),
+        Discovery(operator.api),
+        operator.objects,
+        record=records.record,
+        confirmed=operator.confirmed,
+        expressions=of.expressions,
+    )
+    return of.in_process(work, slots=of.own_slots(), idle=of.own_slots(), records=records, closing=acting.close)

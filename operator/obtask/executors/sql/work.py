@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 
-from obtask.executors.base import Log
+from obtask.executors.base import Executor, Log
 from obtask.executors.connections.connection import SqlSource
+from obtask.executors.dependencies import Dependencies
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
 from obtask.executors.inprocess import Course
 from obtask.executors.network.large_answers import LargeAnswers
@@ -88,6 +89,15 @@ class SqlWork:
                 await conversation.close()
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return end
+
+
+def build(of: Dependencies) -> Executor:
+    """Return the executor of sql actions."""
+    operator = of.operator
+    work = SqlWork(
+        of.secrets, clock=operator.clock, confirmed=operator.confirmed, expressions=of.expressions, hosts=of.hosts, large=of.large
+    )
+    return of.in_process(work)
 
 
 class _Run:

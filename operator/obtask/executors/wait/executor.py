@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from obtask.executors.base import Log
+from obtask.executors.base import Executor, Log
+from obtask.executors.dependencies import Dependencies
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Running, Seen, Succeeded
 from obtask.model.status import FailureReason
@@ -43,6 +44,12 @@ class Wait:
         self._cancelled.discard(attempt)
         self._ended.discard(attempt)
 
+    async def stop(self, grace_seconds: float) -> None:
+        """Nothing is at work: the next operator goes by the same times."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
     def _look(self, attempt: Attempt) -> Seen:
         now, end = self._clock(), _end(attempt)
         if attempt.id in self._cancelled:
@@ -53,6 +60,11 @@ class Wait:
             allowed = (attempt.deadline - attempt.started_at).total_seconds()
             return Failed(FailureReason.TIMEOUT, f"did not end within {allowed:g} s: it had to wait {_seconds(attempt)} s")
         return Running(f"waiting until {_text(end)}", end) if now < end else Succeeded(f"waited {_seconds(attempt)} s")
+
+
+def build(of: Dependencies) -> Executor:
+    """Return the executor of wait actions."""
+    return Wait(clock=of.operator.clock)
 
 
 def _seconds(attempt: Attempt) -> int:
