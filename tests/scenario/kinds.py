@@ -209,7 +209,7 @@ async def _tell(request: web.BaseRequest) -> web.StreamResponse:
 class Wait(Kind):
     """Time, which nobody can hold, undo or repeat."""
 
-    trace = "waiting"
+    trace = "wait"
 
     def __init__(self) -> None:
         self.spec = {}
