@@ -166,6 +166,5 @@ def test_deletions_are_counted_and_logged(control_plane: ControlPlane, tasks: Ta
     process.stop()
 
     said = re.findall(r"INFO.*cleaning: (.*)", process.log.read_text())
-    assert said == [
-        f"{tasks.namespace}/task-00: deleted, finished at 1970-01-01T00:00:00+00:00: its namespace has more finished tasks than the history limit keeps"
-    ]
+    why = "its namespace has more finished tasks than the history limit keeps"
+    assert said == [f"{tasks.namespace}/task-00: deleted, finished at 1970-01-01T00:00:00+00:00: {why}"]

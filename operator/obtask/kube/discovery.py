@@ -1,9 +1,12 @@
-"""Owns where objects of a kind are served: API discovery, remembered, asked again for what is not known."""
+"""Owns API discovery: where objects of a kind are served, and the schema that is published for our kind."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from obtask import names
 from obtask.kube.api import BadName, Refusal, Requests, path_of
+
+GROUP_VERSION_KIND = {"group": names.GROUP, "version": names.VERSION, "kind": names.KIND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +80,17 @@ def _served(api_version: str, kind: str, resources: Any) -> Served | None:
 def _root(api_version: str) -> tuple[str, ...]:
     group, _, version = api_version.rpartition("/")
     return ("apis", group, version) if group else ("api", version)
+
+
+async def published_schema(api: Requests) -> dict[str, Any] | Refusal:
+    """Return the schema of OBTask from the OpenAPI documents, which every user may read, also without a right to read the CRD.
+
+    A Refusal that is ``missing`` says that there is none, or none yet. Raises kube.api.Unavailable.
+    """
+    answer = await api.send("GET", path_of("openapi", "v3", "apis", names.GROUP, names.VERSION))
+    if isinstance(answer, Refusal):
+        return answer
+    for schema in answer.get("components", {}).get("schemas", {}).values():
+        if GROUP_VERSION_KIND in schema.get("x-kubernetes-group-version-kind", ()):
+            return dict(schema)
+    return Refusal(404, "NotFound", f"the API server publishes no {names.KIND}")

@@ -11,7 +11,7 @@ from obtask import names
 from obtask.kube.access import Purpose, Right, refused
 from obtask.kube.api import Refusal, Unavailable
 from obtask.kube.client import Api
-from obtask.kube.published import published_schema
+from obtask.kube.discovery import published_schema
 from obtask.model.compatibility import Schema, losses
 from obtask.model.schema import DISTRIBUTION, custom_resource_definitions
 from obtask.runtime.rights import INDISPENSABLE, LEADING, OPTING_IN, purposes

@@ -244,5 +244,5 @@ def _own_headers(action: HttpAction) -> Failed | None:
         return Failed(FailureReason.FORBIDDEN, 'header "Host" cannot come from a Secret, where nobody sees it; nothing was sent')
     for name in [*action.headers, *(header.name for header in action.headers_from)]:
         if name.lower() in OWN_HEADERS:
-            return Failed(FailureReason.FORBIDDEN, one_line(f'header "{name}" is the HTTP client\'s own business; nothing was sent'))
+            return Failed(FailureReason.FORBIDDEN, one_line(f'header "{name}" is set by the HTTP client itself; nothing was sent'))
     return None

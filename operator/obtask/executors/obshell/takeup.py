@@ -130,7 +130,7 @@ class TakeUp:
         return refused if same else Begun(before.id, mark_of(seen))
 
     async def _rest(self, dag: str) -> Dag | Miss | Failed:
-        """Return a DAG as the attempt before left it, once it does what was asked of it last, such as its cancellation."""
+        """Return a DAG as the attempt before left it, once it has carried out the last request, such as its cancellation."""
         context, misses = self._context, 0
         while (why := context.time.over) is None:
             found = await context.time.unless_over(context.speech.look(dag, context.time.within(LOOK_SECONDS)))
