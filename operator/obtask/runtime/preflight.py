@@ -1,4 +1,4 @@
-"""Owns what is looked at before the operator starts: does the API server keep what it writes, and may it do what it must."""
+"""Owns the checks before the operator starts: does the CRD keep what it writes, and has it the rights that it needs."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# The API server publishes the schema of a new CRD, and grants the rights of a new role, a moment after it has taken them.
+# The schema of a new CRD and the rights of a new role take effect a moment after they were accepted.
 PATIENCE_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
 NAMED_AT_MOST = 3
@@ -30,11 +30,11 @@ _MAKER = re.compile(rf"{DISTRIBUTION} \S+(?<!\.)")
 
 
 class CannotStart(Exception):  # noqa: N818 - what follows from it
-    """Something is not as it must be; the text says what, and what to type."""
+    """A precondition is not met; the text says which one, and what to type."""
 
 
 async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = PATIENCE_SECONDS) -> None:
-    """Return when the operator can work; what is in the way has some time to go by itself.
+    """Return when the operator can work; obstacles get some time to disappear by themselves.
 
     Raises CannotStart, or kube.api.Unavailable when the API server does not answer.
     """
@@ -61,7 +61,7 @@ async def _obstacle(api: Api, settings: Settings) -> CannotStart | Unavailable |
 
 
 def _misfit(served: Schema | Refusal) -> str | None:
-    """Return why the operator cannot work with what the API server serves, if so."""
+    """Return why the operator cannot work with the CRD that the API server serves, if so."""
     if isinstance(served, Refusal):
         if served.missing:
             return f"the CRD {names.PLURAL}.{names.GROUP} is not installed; type: {INSTALL}"
