@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import re
 import sys
 import tempfile
 from dataclasses import asdict
@@ -12,26 +11,19 @@ from pathlib import Path
 from tests.bench.figures import Figure, percentile, table
 from tests.bench.kinds import Kinds
 from tests.bench.load import Load, Times, hand_overs
+from tests.bench.meters import meters
 from tests.bench.neighbour import Neighbour
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.scale import Scale
+from tests.chart.policies import put_policies
 
 from devcluster.controlplane import ControlPlane, control_plane
 from obtask.kube.client import connect
-
-WRITES = re.compile(
-    r'^apiserver_request_total\{.*resource="(obtasks|leases|events)".*verb="(POST|PUT|PATCH|DELETE)".*\} (\S+)$', re.MULTILINE
-)
 
 
 def throughput(times: list[Times]) -> float:
     """Return tasks per minute from the first creation to the last end."""
     return len(times) / max(task.finished for task in times) * 60
-
-
-def writes(cluster: ControlPlane) -> float:
-    """Return how many writes the API server has answered so far, by its own metrics."""
-    return sum(float(count) for _, _, count in WRITES.findall(cluster.kubectl.run(["get", "--raw", "/metrics"])))
 
 
 def say(text: str) -> None:
@@ -47,20 +39,21 @@ async def measure(cluster: ControlPlane, operator: MeasuredOperator, count: int,
         idle = operator.usage()
         await load.run("warm", 20, seconds=0)
         figures = []
-        for seconds, target in ((0, "> 1,500"), (1, "> 1,200")):
-            say(f"{count} one-step tasks at once, wait of {seconds} s")
-            before, used = writes(cluster), operator.usage()
-            times = await load.run(f"wait{seconds}", count, seconds=seconds)
-            after, now = writes(cluster), operator.usage()
+        for locked, seconds, most, least in ((True, 0, 6, 1500), (True, 1, 6, 1200), (False, 0, 3, 1500), (False, 1, 3, 1200)):
+            what = f"{count} one-step tasks at once, {'a lock each' if locked else 'no lock'}, wait {seconds} s"
+            say(what)
+            before = meters(cluster, operator)
+            times = await load.run(f"wait{seconds}{'' if locked else '-free'}", count, seconds=seconds, locked=locked)
+            used = meters(cluster, operator) - before
             begun = [task.started - task.created for task in times]
-            what = f"{count} one-step tasks at once, wait {seconds} s"
             figures += [
-                Figure(f"{what}: throughput", throughput(times), "tasks/min", target),
+                Figure(f"{what}: throughput", throughput(times), "tasks/min", f"> {least:,}"),
                 Figure(f"{what}: creation to first step, p50", percentile(begun, 50), "s"),
                 Figure(f"{what}: creation to first step, p99", percentile(begun, 99), "s"),
-                # One of the writes is the creation by the load itself.
-                Figure(f"{what}: writes per task, Events included", (after - before) / count - 1, "", "≤ 7"),
-                Figure(f"{what}: operator CPU per task", (now.cpu_seconds - used.cpu_seconds) / count * 1000, "ms"),
+                # One of the requests is the creation by the load itself.
+                Figure(f"{what}: requests per task, Events included", used.requests / count - 1, "", f"≤ {most}"),
+                Figure(f"{what}: operator CPU per task", used.operator_seconds / count * 1000, "ms", "≤ 7"),
+                Figure(f"{what}: API server CPU per task", used.server_seconds / count * 1000, "ms"),
             ]
         say("one lock, 50 tasks")
         gaps = hand_overs(await load.run("lock", 50, seconds=0, one_lock=True))
@@ -68,7 +61,7 @@ async def measure(cluster: ControlPlane, operator: MeasuredOperator, count: int,
             Figure("one lock, 50 tasks: hand-over, p50", percentile(gaps, 50), "s"),
             Figure("one lock, 50 tasks: hand-over, p99", percentile(gaps, 99), "s", "< 0.3"),
         ]
-        done = 20 + 2 * count + 50
+        done = 20 + 4 * count + 50
         say(f"up to {finished} finished tasks")
         if finished > done:
             await load.run("more", finished - done, seconds=0)
@@ -87,11 +80,10 @@ async def measure(cluster: ControlPlane, operator: MeasuredOperator, count: int,
 def everything(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
     """Return the figures of all scenarios but the neighbour's."""
     say("starting a control plane and the operator")
-    with (
-        control_plane(folder / "cluster") as cluster,
-        measured_operator(cluster.operator_kubeconfig, folder / "operator.log") as operator,
-    ):
-        figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
+    with control_plane(folder / "cluster") as cluster:
+        put_policies(cluster)
+        with measured_operator(cluster.operator_kubeconfig, folder / "operator.log", OBTASK_MARKED_AT_CREATION="true") as operator:
+            figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
     with control_plane(folder / "kinds", audit=True) as cluster:
         figures += Kinds(cluster, folder, say).measure(20)
     with control_plane(folder / "scale") as cluster:

@@ -32,7 +32,7 @@ class Load:
         self._path = f"/apis/task.oceanbase.com/v1alpha1/namespaces/{namespace}/obtasks"
 
     async def run(
-        self, prefix: str, count: int, *, seconds: int, steps: int = 1, one_lock: bool = False, limit: float = 300
+        self, prefix: str, count: int, *, seconds: int, steps: int = 1, one_lock: bool = False, locked: bool = True, limit: float = 300
     ) -> list[Times]:
         """Create tasks at once, wait until all have succeeded, and return their times."""
         slots = asyncio.Semaphore(CONCURRENT_CREATES)
@@ -43,16 +43,16 @@ class Load:
             async with slots:
                 name = f"{prefix}-{number:05d}"
                 made[name] = time.time()
-                await self._create(name, cluster=prefix if one_lock else name, seconds=seconds, steps=steps)
+                cluster, maintenance = prefix if one_lock else name, "Global" if locked else "None"
+                waits = [{"name": f"s{index}", "wait": {"seconds": seconds}} for index in range(steps)]
+                await self._create(name, {"type": "Cluster", "cluster": cluster, "maintenance": maintenance, "steps": waits})
 
         await asyncio.gather(*(create(number) for number in range(count)))
         await self._all_done(limit)
         bodies = [body for body in await self._list({}) if body["metadata"]["name"].startswith(prefix + "-")]
         return [_times(body, made[body["metadata"]["name"]], began) for body in bodies]
 
-    async def _create(self, name: str, *, cluster: str, seconds: int, steps: int) -> None:
-        waits = [{"name": f"s{index}", "wait": {"seconds": seconds}} for index in range(steps)]
-        spec = {"type": "Cluster", "cluster": cluster, "maintenance": "Global", "steps": waits}
+    async def _create(self, name: str, spec: Json) -> None:
         body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name}, "spec": spec}
         answer = await self._api.send("POST", self._path, body=body)
         if isinstance(answer, Refusal):

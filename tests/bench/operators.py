@@ -38,10 +38,8 @@ class MeasuredOperator:
 
     def usage(self) -> Usage:
         """Return CPU seconds and resident memory, as Linux counts them."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return Usage(ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+        return Usage(cpu_seconds(self.pid), pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
     def settled(self, unfinished: int) -> float:
         """Wait until it knows that many unfinished tasks and none of them is due for a turn; return when."""
@@ -59,12 +57,14 @@ class MeasuredOperator:
 
 
 @contextmanager
-def measured_operator(kubeconfig: Path, log: Path, *, namespace: str | None = None, kill: bool = False) -> Iterator[MeasuredOperator]:
-    """Run an operator until the block ends; ``kill`` ends it like a power cut."""
+def measured_operator(
+    kubeconfig: Path, log: Path, *, namespace: str | None = None, kill: bool = False, **settings: str
+) -> Iterator[MeasuredOperator]:
+    """Run an operator until the block ends; ``kill`` ends it like a power cut. ``settings``: environment variables."""
     address = f"{LOOPBACK}:{free_port()}"
     command = [sys.executable, "-m", "obtask", "run", "--kubeconfig", str(kubeconfig)]
     command += ["--namespace", namespace] if namespace else []
-    environment = os.environ | ENVIRONMENT | {"OBTASK_METRICS_ADDRESS": address}
+    environment = os.environ | ENVIRONMENT | {"OBTASK_METRICS_ADDRESS": address} | settings
     with (
         log.open("a") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as process,  # noqa: S603 - ours
@@ -75,3 +75,9 @@ def measured_operator(kubeconfig: Path, log: Path, *, namespace: str | None = No
             yield MeasuredOperator(process.pid, f"http://{address}/metrics")
         finally:
             (process.kill if kill else process.terminate)()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process, as Linux counts them."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

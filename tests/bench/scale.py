@@ -31,7 +31,7 @@ class Scale:
                 load.create("holder-0", cluster="line", seconds=3600)
                 seen.wait("holder", "Running")
                 self.say(f"{waiting} tasks at once behind a holder")
-                made = load.create_many("waiter", waiting, lambda _: "line")
+                made = load.create_many("waiter", waiting, lambda _: "line", seconds=3600)
                 seen.wait("waiter", "Waiting", waiting)
             load.annotate("holder-0", "cancel")
             self.say(f"a new operator with {waiting} waiting tasks")
@@ -56,7 +56,7 @@ class Scale:
                 self.say(f"{holding} holders with {waiting} waiters in all")
                 load.create_many("holder", holding, lambda number: f"cluster-{number}", seconds=36000)
                 seen.wait("holder", "Running", holding)
-                load.create_many("waiter", waiting, lambda number: f"cluster-{number % holding}")
+                load.create_many("waiter", waiting, lambda number: f"cluster-{number % holding}", seconds=3600)
                 seen.wait("waiter", "Waiting", waiting)
             began = time.time()
             with self._operator("many") as operator:
