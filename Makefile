@@ -89,8 +89,7 @@ check: $(INSTALLED)  ## Lint, types, layers, generated files, documents, licence
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache | tail -n 8
-	.venv/bin/obtask crd | diff - crds/task.oceanbase.com_obtasks.yaml
-	diff -r crds charts/obtask-operator/files/crds
+	$(RUN) -m generate --check
 	$(MAKE) --no-print-directory docs supply-chain
 
 docs: $(INSTALLED)  ## Build the documentation site into .dev/site; broken links and forgotten pages are errors
@@ -104,12 +103,8 @@ format: $(INSTALLED)  ## Format the code
 	@.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-generate: $(INSTALLED)  ## Generate what follows from the code: CRDs and the chart's copy, Argo CD's settings, the version in the chart, pages of the reference
-	@.venv/bin/obtask crd > crds/task.oceanbase.com_obtasks.yaml
-	cp crds/*.yaml charts/obtask-operator/files/crds/
-	$(RUN) -m tests.gitops.customizations > deploy/gitops/argocd/argocd-cm.yaml
-	$(RUN) -m documents.commandline > docs/reference/cli.md
-	$(RUN) -m documents.release
+generate: $(INSTALLED)  ## Generate what follows from the code: CRDs, lists and rights in the chart, Argo CD's settings, the reference
+	@$(RUN) -m generate
 
 explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses
 	@$(RUN) -m tests.exploration --deep

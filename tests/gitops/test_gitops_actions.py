@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.gitops.customizations import PATCH
 from tests.gitops.judging import Judges
 from tests.gitops.test_gitops_health import in_phase, live
 from tests.unit.builders import Json, a_task
 
+from generate.argocd import PATCH
 from obtask.model.status import Phase, Verb
 
 SETTINGS: dict[str, str] = yaml.safe_load(PATCH.read_text())["data"]

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.gitops.customizations import PATCH
 from tests.gitops.judging import Judges
 from tests.gitops.test_gitops_files import KUSTOMIZATION
 from tests.unit.builders import START, Json, a_task
 from tests.unit.phases import IN_PHASE
 from tests.unit.world import World
 
+from generate.argocd import PATCH
 from obtask import names
 from obtask.model.schema import UNSEEN
 from obtask.model.status import Phase

@@ -83,16 +83,6 @@ resourceRules:
   resources: [obtasks]
 {{- end }}
 
-{{- /* Every kind of action, as JSON. A test compares it with the operator's. */}}
-{{- define "obtask-operator.actions" -}}
-["wait", "sql", "job", "http", "resource", "obshell", "approve"]
-{{- end }}
-
-{{- /* How the message of a task begins whose status the operator cannot read: then it obeys skip, whatever a newer one has allowed. A test compares. */}}
-{{- define "obtask-operator.unreadable" -}}
-this version of the operator cannot read the status
-{{- end }}
-
 {{- /* Whether a policy marks what is new at its creation; empty: no. */}}
 {{- define "obtask-operator.marksNew" -}}
 {{- $there := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" }}
