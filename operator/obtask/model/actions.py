@@ -1,6 +1,6 @@
 """Owns what a subtask can do: the actions of API.md section 2.1."""
 
-from typing import Annotated, Any, Self, assert_never
+from typing import Annotated, Any, ClassVar, Self, assert_never
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -68,6 +68,8 @@ class ConnectionRef(AgentRef):
 class WaitAction(Value):
     """Lets time pass."""
 
+    action_kind: ClassVar = ActionKind.WAIT
+
     seconds: int = Field(
         strict=True, ge=0, le=ATTEMPT_SECONDS, description=f"How long to wait, in seconds: 0 to {ATTEMPT_SECONDS} (one week)."
     )
@@ -91,6 +93,8 @@ class SqlUntil(PollingUntil):
 
 class SqlAction(Value):
     """Runs SQL statements in order over one connection."""
+
+    action_kind: ClassVar = ActionKind.SQL
 
     connection: ConnectionRef | None = Field(default=None, description="Where to connect. Default: spec.connection.")
     database: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
@@ -145,6 +149,8 @@ class HttpUntil(PollingUntil):
 class HttpAction(Value):
     """Sends an HTTP request."""
 
+    action_kind: ClassVar = ActionKind.HTTP
+
     method: HttpMethod = Field(default=HttpMethod.GET, description="Method of the request. Default GET.")
     url: Url = Field(description="Where to send it: http or https.")
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=64, description="Headers of the request.")
@@ -167,6 +173,8 @@ class HttpAction(Value):
 
 class ObshellAction(Value):
     """Starts an operation of obshell and follows the task (DAG) that it starts there."""
+
+    action_kind: ClassVar = ActionKind.OBSHELL
 
     connection: AgentRef | None = Field(
         default=None, description="Secret with url and password of an obshell agent. Default: spec.connection."
@@ -257,28 +265,6 @@ def only_looks(action: Action) -> bool:
     return isinstance(action, ObshellAction) and action.path is not None and action.method.safe
 
 
-def action_type(kind: ActionKind) -> type[Action]:
-    """Return the model of a kind of action."""
-    match kind:
-        case ActionKind.WAIT:
-            return WaitAction
-        case ActionKind.SQL:
-            return SqlAction
-        case ActionKind.JOB:
-            return JobAction
-        case ActionKind.HTTP:
-            return HttpAction
-        case ActionKind.RESOURCE:
-            return ResourceAction
-        case ActionKind.OBSHELL:
-            return ObshellAction
-        case never:
-            assert_never(never)
-
-
-_KINDS = {action_type(each): each for each in ActionKind}
-
-
 def kind(action: Action) -> ActionKind:
     """Return the kind of an action: the name of its field in a step, such as ``sql``."""
-    return _KINDS[type(action)]
+    return action.action_kind

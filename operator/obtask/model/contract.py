@@ -107,7 +107,13 @@ class Phase(Listed):
     @property
     def holds_lock(self) -> bool:
         """True in a phase in which the lock is held."""
-        return self.stage in {Stage.WORKING, Stage.STOPPED}
+        match self.stage:
+            case Stage.WORKING | Stage.STOPPED:
+                return True
+            case Stage.IN_LINE | Stage.FINISHED:
+                return False
+            case never:
+                assert_never(never)
 
 
 class SubtaskPhase(StrEnum):

@@ -1,11 +1,12 @@
 """Owns the actions that Kubernetes itself carries out: job and resource. API.md section 2.1."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from obtask.model.base import Value
 from obtask.model.constraints import ApiVersion, Expression, FreeForm, KindName, NamespaceName, ObjectName, Word
+from obtask.model.contract import ActionKind
 from obtask.model.until import Pause, Until
 
 
@@ -19,6 +20,8 @@ class EnvVar(Value):
 
 class JobAction(Value):
     """Runs a container to its end, as a Kubernetes Job with one pod."""
+
+    action_kind: ClassVar = ActionKind.JOB
 
     image: Annotated[str, StringConstraints(min_length=1, max_length=1024)] | None = Field(
         default=None, description="Image of the container. Required unless the first container of podTemplate has one."
@@ -112,6 +115,8 @@ INDISCREET = "until.message would show what is in a Secret"
 
 class ResourceAction(Value):
     """Changes a Kubernetes object as the task's service account, or puts it back."""
+
+    action_kind: ClassVar = ActionKind.RESOURCE
 
     apply: FreeForm | None = Field(
         default=None,

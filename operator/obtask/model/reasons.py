@@ -8,7 +8,7 @@ class Reason(Listed):
 
     about: str
 
-    ACCEPTED = "Accepted", "an operator has seen the task"
+    ACCEPTED = "Accepted", "an operator has seen the task; this one decides at once, and does not say so"
     QUEUED = "Queued", "other tasks are in the way"
     EXECUTING = "Executing", "steps are executed or undone"
     SUBTASK_FAILED = "SubtaskFailed", "a subtask failed"

@@ -19,6 +19,7 @@ from obtask.model.limits import ATTEMPT_SECONDS, PARALLEL_SUBTASKS, STEPS, SUBTA
 from obtask.model.target import target_faults
 
 DEFAULT_TIMEOUT_SECONDS = 3600
+_KINDS = tuple(each.value for each in ActionKind)
 RESTORE_FORWARD = "resource.restore is for rollback only"
 RESTORE_ALONE = "rollback.resource.restore puts back what a resource action changed, and there is none"
 RESTORE_SECRET = "rollback.resource.restore is not possible for a Secret, because its values would have to be kept elsewhere"  # noqa: S105
@@ -57,14 +58,15 @@ class Work(Value):
     @property
     def given(self) -> list[Action]:
         """The actions that are given; a valid subtask has exactly one."""
-        return [action for kind in ActionKind if (action := getattr(self, kind)) is not None]
+        return [action for name in _KINDS if (action := getattr(self, name)) is not None]
 
     @property
     def action(self) -> Action:
         """The one action; raises ValueError if there is not exactly one."""
-        if len(self.given) != 1:
-            raise ValueError(f"exactly one of {', '.join(ActionKind)} is required")
-        return self.given[0]
+        given = self.given
+        if len(given) != 1:
+            raise ValueError(f"exactly one of {', '.join(_KINDS)} is required")
+        return given[0]
 
 
 class Rollback(Work):
@@ -160,7 +162,7 @@ class Step(Work):
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if len(self.given) + (self.parallel is not None) != 1:
-            raise ValueError(f"exactly one of {', '.join(ActionKind)}, parallel is required")
+            raise ValueError(f"exactly one of {', '.join(_KINDS)}, parallel is required")
         if self.parallel is not None and self.rollback is not None:
             raise ValueError("a parallel step has no rollback of its own: give each subtask one")
         _check_operator(self)
