@@ -8,7 +8,7 @@ from datetime import datetime
 from obtask import names
 from obtask.cache.queues import Queues
 from obtask.kube.leases import Lease
-from obtask.model.spec import Maintenance, TaskType
+from obtask.model.contract import SCOPES, TaskType
 from obtask.model.status import Phase
 from obtask.model.task import Key, Task
 from obtask.rules.conditions import in_the_way_since
@@ -222,7 +222,7 @@ def key_of(lease: Lease) -> LockKey | None:
     target = written.get(names.LOCK_CLUSTER_ANNOTATION if type_ is TaskType.CLUSTER else names.LOCK_AGENT_ANNOTATION, "")
     tenant = written.get(names.LOCK_TENANT_ANNOTATION, "")
     domain = Domain(lease.namespace, type_, target)
-    scopes = (Maintenance.TENANT,) if tenant else (Maintenance.GLOBAL, Maintenance.OBPROXY)
+    scopes = [scope for scope in SCOPES if bool(scope.field) is bool(tenant)]
     return next((key for scope in scopes if (key := LockKey(domain, scope, tenant)).lease_name == lease.name), None)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import assert_never
 
 from obtask import names
 from obtask.model.limits import one_line
@@ -59,10 +60,16 @@ def _digest(*parts: str) -> str:
 
 def lock_key(namespace: str, spec: TaskSpec) -> LockKey | None:
     """Return what the task locks, or None for maintenance None."""
-    if spec.maintenance is Maintenance.NONE:
-        return None
-    target = spec.cluster if spec.type is TaskType.CLUSTER else spec.agent
-    return LockKey(Domain(namespace, spec.type, target or ""), spec.maintenance, spec.tenant or "")
+    domain = Domain(namespace, spec.type, getattr(spec, spec.type.target) or "")
+    match spec.maintenance:
+        case Maintenance.NONE:
+            return None
+        case Maintenance.GLOBAL | Maintenance.OBPROXY:
+            return LockKey(domain, spec.maintenance)
+        case Maintenance.TENANT:
+            return LockKey(domain, spec.maintenance, spec.tenant or "")
+        case never:
+            assert_never(never)
 
 
 def task_lock_key(task: Task) -> LockKey | None:
