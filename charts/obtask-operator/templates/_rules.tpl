@@ -37,12 +37,6 @@
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, create, update, delete]
-{{- if or (not $actions) (has "resource" $actions) }}
-# without impersonate: resource steps fail
-- apiGroups: [""]
-  resources: [serviceaccounts]
-  verbs: [impersonate]
-{{- end }}
 {{- if or (not $actions) (has "job" $actions) }}
 # without get, create, patch: job steps fail
 - apiGroups: [batch]
@@ -52,6 +46,12 @@
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
+{{- end }}
+{{- if or (not $actions) (has "resource" $actions) }}
+# without impersonate: resource steps fail
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [impersonate]
 {{- end }}
 {{- end }}
 

@@ -265,6 +265,25 @@ def only_looks(action: Action) -> bool:
     return isinstance(action, ObshellAction) and action.path is not None and action.method.safe
 
 
+def action_type(kind: ActionKind) -> type[Action]:
+    """Return the model of a kind of action."""
+    match kind:
+        case ActionKind.WAIT:
+            return WaitAction
+        case ActionKind.SQL:
+            return SqlAction
+        case ActionKind.JOB:
+            return JobAction
+        case ActionKind.HTTP:
+            return HttpAction
+        case ActionKind.RESOURCE:
+            return ResourceAction
+        case ActionKind.OBSHELL:
+            return ObshellAction
+        case never:
+            assert_never(never)
+
+
 def kind(action: Action) -> ActionKind:
     """Return the kind of an action: the name of its field in a step, such as ``sql``."""
     return action.action_kind
