@@ -22,11 +22,11 @@ class Bell:
     def __init__(self) -> None:
         self.rung: asyncio.Queue[tuple[Key, float]] = asyncio.Queue()
 
-    def ring(self, key: Key, *, urgent: bool = False) -> None:  # noqa: ARG002 - the protocol's argument
+    def enqueue(self, key: Key, *, urgent: bool = False) -> None:  # noqa: ARG002 - the protocol's argument
         """Note that the task is due."""
         self.rung.put_nowait((key, 0))
 
-    def ring_in(self, key: Key, seconds: float) -> None:
+    def enqueue_after(self, key: Key, seconds: float) -> None:
         """Note that the task is due later."""
         self.rung.put_nowait((key, seconds))
 

@@ -41,14 +41,15 @@ class Server:
 async def test_a_task_that_is_deleted_at_its_end_leaves_nothing(*, early: bool) -> None:
     """Without a time to live the operator deletes it itself; the watch may tell of that before the answer comes, or after."""
     engine = Operator("me", Parts()).engine
-    server = Server(lambda: engine.depart(KEY, "u")) if early else Server()
+    cache = engine.cache
+    server = Server(lambda: cache.forget(KEY, "u", deleted=True)) if early else Server()
     engine = replace(engine, tasks=Tasks(server), longest_turn=2)
-    engine.learn(TASK)
+    cache.update(TASK)
 
     await engine.reconcile(KEY)
     assert server.methods == ["DELETE"]
     if not early:
-        engine.depart(KEY, "u")
+        cache.forget(KEY, "u", deleted=True)
     await engine.reconcile(KEY)
 
-    assert (engine.fading, engine.departed, engine.known.metadata(KEY)) == (set(), set(), None)
+    assert cache.tasks.tracked(KEY) is None

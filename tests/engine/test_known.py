@@ -4,7 +4,7 @@ import json
 import tracemalloc
 
 from obtask.cache.finished import FinishedTasks
-from obtask.cache.tasks import KnownTasks, at_rest
+from obtask.cache.tasks import TaskCache, at_rest
 from obtask.kube.foreign import parse_task
 from obtask.model.spec import TaskSpec
 from obtask.model.task import Key, Task
@@ -25,10 +25,10 @@ def large(number: int, version: int = 1, **more: object) -> bytes:
 
 def test_large_tasks_are_kept_packed() -> None:
     """They take less than their own text."""
-    known = KnownTasks()
+    known = TaskCache()
     tracemalloc.start()
     for number in range(LARGE):
-        known.learn(parse_task(large(number)))
+        known.update(parse_task(large(number)))
     kept = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
 
@@ -43,13 +43,13 @@ def test_large_tasks_are_kept_packed() -> None:
 
 def test_a_newer_version_replaces_an_older_one() -> None:
     """Also of a large task, the spec of which is not read again; an older one is no news."""
-    known = KnownTasks()
-    known.learn(parse_task(large(1)))
-    known.learn(parse_task(large(1, 3, status={"phase": "Waiting"})))
+    known = TaskCache()
+    known.update(parse_task(large(1)))
+    known.update(parse_task(large(1, 3, status={"phase": "Waiting"})))
 
-    assert known.learn(parse_task(large(1, 2))) is None
+    assert known.update(parse_task(large(1, 2))) is None
     assert known.counts() == {("Waiting", "Global"): 1}
-    known.forget(Key("ns", "t-1"))
+    known.forget(Key("ns", "t-1"), "u-1", deleted=False)
     assert known.uids() == {}
 
 

@@ -9,7 +9,7 @@ from tests.kubectl import Kubectl
 from tests.unit.builders import TaskBuilder
 
 from devcluster.controlplane import ControlPlane
-from obtask.cache.locks import Board
+from obtask.cache.locks import LockCache
 from obtask.kube import client as api
 from obtask.kube.api import Denied, Json, Refusal
 from obtask.kube.client import Api
@@ -29,7 +29,7 @@ class Bench:
     client: Api
     namespace: str
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    board: Board = field(init=False)
+    cache: LockCache = field(init=False)
     leases: Leases = field(init=False)
     locks: Locks = field(init=False)
     sweeper: Sweeper = field(init=False)
@@ -40,10 +40,10 @@ class Bench:
 
     def forget(self) -> None:
         """Start the operator again."""
-        self.board = Board(lambda _: None)
+        self.cache = LockCache(lambda _: None)
         self.leases = Leases(self.client)
-        self.locks = Locks(self.leases, self.board, lambda: self.now)
-        self.sweeper = Sweeper(self.leases, Tasks(self.client), self.board, lambda: self.now)
+        self.locks = Locks(self.leases, self.cache, lambda: self.now)
+        self.sweeper = Sweeper(self.leases, Tasks(self.client), self.cache, lambda: self.now)
 
     def task(self, name: str = "x") -> tuple[Task, LockKey]:
         """Return a task for the whole cluster, and what it locks."""
@@ -153,7 +153,7 @@ async def test_a_lease_that_cannot_be_freed_does_not_keep_others_from_being_free
     assert isinstance(lease, Lease)
     names = [f"{letter}{lease.name[1:]}" for letter in "az"]
     for name in (names[0], lease.name, names[1]):
-        bench.board.see_lease(replace(lease, name=name, transitions=LARGEST_TOKEN + 1 if name != lease.name else lease.transitions))
+        bench.cache.update_lease(replace(lease, name=name, transitions=LARGEST_TOKEN + 1 if name != lease.name else lease.transitions))
 
     assert await bench.sweeper.sweep() == 1
     freed = await bench.lease()
@@ -201,7 +201,7 @@ async def test_a_held_lock_and_a_strangers_lease_are_never_collected(bench: Benc
     )
     theirs = await bench.leases.get(bench.namespace, "theirs")
     assert isinstance(theirs, Lease)
-    bench.board.see_lease(theirs)
+    bench.cache.update_lease(theirs)
     bench.now += timedelta(days=400)
 
     assert await bench.sweeper.collect() == 0
@@ -215,7 +215,7 @@ async def test_a_lock_that_others_hold_back_is_asked_for_once(bench: Bench, kube
     kubectl("patch", "lease", lease.name, "-n", bench.namespace, "--type=merge", "-p", '{"metadata":{"finalizers":["x.io/y"]}}')
     held = await bench.lease()
     assert isinstance(held, Lease)
-    bench.board.see_lease(held)
+    bench.cache.update_lease(held)
     bench.now += timedelta(days=2)
 
     assert [await bench.sweeper.collect() for _ in range(3)] == [1, 0, 0]
@@ -252,7 +252,7 @@ async def test_a_lease_that_cannot_be_freed_keeps_no_worker(bench: Bench, answer
     """Whatever the API server says to it, and however often: the turn ends, with a word why, and the next one frees it."""
     await bench.take("x")
     refusing = Refusing(bench.client, answer)
-    locks = Locks(Leases(refusing), bench.board, lambda: bench.now)
+    locks = Locks(Leases(refusing), bench.cache, lambda: bench.now)
 
     with pytest.raises(Denied, match="cannot free lease"):
         await locks.release(*bench.task())
@@ -264,18 +264,18 @@ async def test_a_lease_that_cannot_be_freed_keeps_no_worker(bench: Bench, answer
     assert not lease.holder
 
 
-async def test_the_board_finds_the_leases_of_a_holder(bench: Bench) -> None:
+async def test_the_cache_finds_the_leases_of_a_holder(bench: Bench) -> None:
     """As long as they name it, and not after they were freed, given to another or deleted."""
     await bench.take("x")
-    found = bench.board.leases_of(bench.task()[0].key)
+    found = bench.cache.leases_of(bench.task()[0].key)
     assert [lease.name for lease in found] == [bench.task()[1].lease_name]
 
-    bench.board.see_lease(replace(found[0], holder="y/y-uid", version=str(int(found[0].version) + 1)))
-    assert bench.board.leases_of(bench.task()[0].key) == []
-    assert len(bench.board.leases_of(bench.task("y")[0].key)) == 1
+    bench.cache.update_lease(replace(found[0], holder="y/y-uid", version=str(int(found[0].version) + 1)))
+    assert bench.cache.leases_of(bench.task()[0].key) == []
+    assert len(bench.cache.leases_of(bench.task("y")[0].key)) == 1
 
-    bench.board.forget_lease(found[0])
-    assert not bench.board._named_by
+    bench.cache.forget_lease(found[0])
+    assert not bench.cache._named_by
 
 
 @dataclass
@@ -298,15 +298,15 @@ class Undeletable:
 
 async def test_locks_that_may_not_be_deleted_are_in_nobodys_way() -> None:
     """They are tried once; those of other namespaces are collected."""
-    api, board, now = Undeletable(), Board(lambda _: None), datetime.now(UTC)
+    api, cache, now = Undeletable(), LockCache(lambda _: None), datetime.now(UTC)
     for namespace, count in (("closed", 2 * COLLECTED_AT_ONCE), ("open", 3)):
         for number in range(count):
             domain = Domain(namespace, TaskType.CLUSTER, f"c{number}")
             key = LockKey(domain, Maintenance.GLOBAL)
             renewed = micro_time(now - timedelta(days=9))
             lease = Lease(namespace, key.lease_name, "", 1, None, str(number + 1), key.labels, key.annotations, renewed_at=renewed)
-            board.see_lease(lease)
-    sweeper = Sweeper(Leases(api), Tasks(api), board, lambda: now)
+            cache.update_lease(lease)
+    sweeper = Sweeper(Leases(api), Tasks(api), cache, lambda: now)
 
     assert sum([await sweeper.collect() for _ in range(4)]) == 3
     assert api.refused == 2 * COLLECTED_AT_ONCE

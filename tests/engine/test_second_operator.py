@@ -61,7 +61,7 @@ async def test_a_claim_for_a_task_that_has_ended_is_given_back(place: Place) -> 
     """The Lease of a task that another operator has carried out in the meantime is free after the turn, not only after a sweep."""
     created = place.tasks.create("one", maintenance="Global", steps=[wait_step("s")])
     behind, ahead = place.operator("behind"), place.operator("ahead")
-    behind.engine.learn(guarded(created))
+    behind.cache.update(guarded(created))
     await end(ahead, place.key("one"))
     assert place.tasks.status("one")["phase"] == "Succeeded"
     (lease,) = place.tasks.leases().values()

@@ -49,9 +49,9 @@ def lives(operator: Operator, name: str, versions: Iterator[int], *, deleted: bo
     held = {"finalizers": [names.FINALIZER]}
     for phase, metadata in (("Pending", {}), ("Waiting", {}), ("Running", held), ("Succeeded", held), ("Succeeded", {})):
         change = "ADDED" if phase in {"Pending", "Waiting"} else "MODIFIED"  # an event that comes again is told as ADDED, too
-        operator.inbox.receive(names.PLURAL, change, task(name, next(versions), phase, **metadata))
+        operator.handlers.see(names.PLURAL, change, task(name, next(versions), phase, **metadata))
     if deleted:
-        operator.inbox.receive(names.PLURAL, "DELETED", task(name, next(versions), "Succeeded"))
+        operator.handlers.see(names.PLURAL, "DELETED", task(name, next(versions), "Succeeded"))
 
 
 @pytest.mark.parametrize("deleted", [False, True])
@@ -60,19 +60,18 @@ async def test_nothing_is_left_of_what_has_ended(standby: Operator, deleted: boo
     versions = count(1)
     for number in range(TASKS):
         lives(standby, f"t-{number}", versions, deleted=deleted)
-    standby.inbox.forget_what_is_over()
 
-    engine, board, wakeups = standby.engine, standby.board, standby.wakeups
-    assert (engine.known.uids(), engine.departed, engine.doubted, engine.fading, engine.told) == ({}, set(), set(), set(), set())
-    assert (board._tasks, board._domain_of, board._holding) == ({}, {}, {})
-    assert (wakeups.waiting, wakeups._again, wakeups._alarm_of, wakeups._alarms) == (0, set(), {}, [])
-    assert (engine.locking._shown_at, engine.locking._met) == ({}, {})
+    cache, queue = standby.cache, standby.queue
+    assert cache.tasks.all() == {}
+    assert (cache.locks.uids(), cache.locks._domains) == (set(), {})
+    assert (queue.waiting, queue._again, queue._alarm_of, queue._alarms) == (0, set(), {}, [])
     assert standby.metrics.registry.get_sample_value("obtask_tasks_due") == 0
 
 
-async def test_a_standby_has_nothing_due(standby: Operator) -> None:
-    """What it knows of is the leader's to do: the series would grow without end otherwise."""
-    standby.inbox.receive(names.PLURAL, "ADDED", task("one", 1, "Pending"))
+async def test_a_standby_has_nothing_due_before_it_leads(standby: Operator) -> None:
+    """What it knows of is the leader's to do; once it leads itself, it does all of it."""
+    standby.handlers.see(names.PLURAL, "ADDED", task("one", 1, "Pending"))
 
-    assert standby.wakeups.waiting == 1
     assert standby.metrics.registry.get_sample_value("obtask_tasks_due") == 0
+    standby.cache.lead()
+    assert standby.metrics.registry.get_sample_value("obtask_tasks_due") == 1

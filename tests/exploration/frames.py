@@ -22,7 +22,7 @@ from obtask.model.task import Task
 Frames = tuple[tuple[object, ...], ...]
 
 # A look at a task after a refused write, which ends the turn: nothing is done with the answer but to take note of it.
-LOOK_AFTER_REFUSAL = ["Engine._learned", "Engine._refresh", "Tasks.get", "SuspendedRequests.send"]
+LOOK_AFTER_REFUSAL = ["Engine._learned", "Engine.read_again", "Tasks.get", "SuspendedRequests.send"]
 
 
 def frames_of(turn: Coroutine[Any, Any, object]) -> Frames:

@@ -7,9 +7,10 @@ from tests.exploration.catalogue import Catalogue, Ranks
 from tests.exploration.operators import Operator
 
 from obtask import names
-from obtask.kube.leases import Lease
+from obtask.cache.cluster import Dump as ClusterDump
+from obtask.engine.attempts import Dump as AttemptDump
 from obtask.model.attempt import AttemptId
-from obtask.model.task import Key
+from obtask.model.task import Key, Task
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Report
 
@@ -18,7 +19,7 @@ from obtask.rules.observation import Report
 class Memory:
     """Everything that an operator remembers between two turns, with versions of objects by their numbers in the catalogue.
 
-    Its board is made again from the tasks and Leases.
+    What follows from tasks and Leases is made again. ``flags``: the names of tasks that are stale, deleted, at rest, about to be forgotten.
     What counts for a few seconds only is forgotten: when a waiting task was shown last, and whom it met at its Lease. So are
     attempts of tasks that are gone or finished as far as the operator knows: a turn looks at attempts only when it begins, and only
     at those that run by the status it knows; to start one later, it has to write a status, and the version it carries is refused.
@@ -30,9 +31,7 @@ class Memory:
     intended: tuple[AttemptId, ...] = ()
     reports: tuple[tuple[AttemptId, Report], ...] = ()
     begun: tuple[tuple[AttemptId, ...], ...] = ((), ())
-    departed: tuple[str, ...] = ()
-    fading: tuple[str, ...] = ()
-    doubted: tuple[str, ...] = ()
+    flags: tuple[tuple[Key, ...], ...] = ((), (), (), ())
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -50,42 +49,33 @@ class Memory:
 
 def take_out(operator: Operator, catalogue: Catalogue) -> Memory:
     """Return what an operator remembers while no turn is under way."""
-    board, attempts = operator.board, operator.attempts
-    unfinished = {task.metadata.uid for task in operator.known.all() if not task.status.phase.finished}
-    locking = {task.metadata.uid for task in operator.known.all() if task.metadata.uid in unfinished and task_lock_key(task)}
-    if board._domain_of.keys() != locking:
-        raise LookupError(f"the board knows {list(board._domain_of)}, and the operator {locking}")
+    dump, attempts = operator.cache.dump(), operator.attempts.dump()
+    tasks = [task for task in dump.tasks if isinstance(task, Task) and not task.status.phase.finished]
+    unfinished = {task.metadata.uid for task in tasks}
+    locking = {task.metadata.uid for task in tasks if task_lock_key(task)}
+    if operator.cache.locks.uids() != locking:
+        raise LookupError(f"the lock cache knows {operator.cache.locks.uids()}, and the task cache {locking}")
+    live = {attempt.id: attempt for attempt in attempts.live}
     return Memory(
-        known=tuple(catalogue.number_of(task) for _, task in sorted(operator.known._tasks.items(), key=_by_name)),
-        leases=tuple(catalogue.number_of_lease(lease) for lease in sorted(board.leases(), key=_lease_name)),
-        live=tuple(catalogue.keep_attempt(attempts._live[name].attempt) for name in _of(unfinished, attempts._live)),
-        intended=_of(unfinished, attempts._intended),
-        reports=tuple((name, attempts._reports[name]) for name in _of(unfinished, attempts._reports)),
+        known=tuple(catalogue.number_of(task) for task in dump.tasks if isinstance(task, Task)),
+        leases=tuple(catalogue.number_of_lease(lease) for lease in dump.leases),
+        live=tuple(catalogue.keep_attempt(live[name]) for name in _of(unfinished, live)),
+        intended=_of(unfinished, attempts.intended),
+        reports=tuple((name, attempts.ends[name]) for name in _of(unfinished, attempts.ends)),
         begun=tuple(_of(unfinished, executor.begun) for executor in operator.executors),
-        departed=tuple(sorted(key.name for key in operator.engine.departed)),
-        fading=tuple(sorted(key.name for key in operator.engine.fading)),
-        doubted=tuple(sorted(key.name for key in operator.engine.doubted)),
+        flags=(dump.stale, dump.deleted, dump.at_rest, dump.ending),
     )
 
 
 def put_in(operator: Operator, memory: Memory, catalogue: Catalogue) -> None:
     """Have a fresh operator remember."""
-    for number in memory.known:
-        task = catalogue.task(number)
-        operator.known._tasks[task.key] = task
-        operator.board.see_task(task)
-    for number in memory.leases:
-        operator.board.see_lease(catalogue.lease(number))
-    for name in memory.live:
-        operator.attempts._watched(catalogue.attempts[name])
-    operator.attempts._intended.update(memory.intended)
-    operator.attempts._reports.update(memory.reports)
+    tasks = tuple(catalogue.task(number) for number in memory.known)
+    operator.cache.restore(ClusterDump(tasks, tuple(catalogue.lease(number) for number in memory.leases), *memory.flags))
+    live = tuple(catalogue.attempts[name] for name in memory.live)
+    operator.attempts.restore(AttemptDump(live, memory.intended, dict(memory.reports)))
     for executor, begun in zip(operator.executors, memory.begun, strict=True):
         executor.begun.update(begun)
     operator.failing.started.update(memory.begun[1])
-    operator.engine.departed.update(operator.key(name) for name in memory.departed)
-    operator.engine.fading.update(operator.key(name) for name in memory.fading)
-    operator.engine.doubted.update(operator.key(name) for name in memory.doubted)
 
 
 def tell(operator: Operator, news: tuple[int, ...], catalogue: Catalogue, *, again: bool) -> None:
@@ -93,26 +83,19 @@ def tell(operator: Operator, news: tuple[int, ...], catalogue: Catalogue, *, aga
     stored = [catalogue.entries[number] for number in news]
     uids = {entry.uid for entry in stored if entry.kind == "task"}
     lease_names = {entry.name for entry in stored if entry.kind == "lease"}
-    for task in operator.known.all():
+    for task in operator.tasks():
         if task.metadata.uid not in uids and not again:
-            operator.inbox.receive(names.PLURAL, "DELETED", catalogue.entries[catalogue.number_of(task)].body)
-    for lease in operator.board.leases():
+            operator.handlers.see(names.PLURAL, "DELETED", catalogue.entries[catalogue.number_of(task)].body)
+    for lease in operator.cache.locks.leases():
         if lease.name not in lease_names:
-            operator.inbox.lease_gone(lease)
+            operator.handlers.lease_gone(lease)
     for entry in stored:
-        operator.inbox.receive(names.PLURAL if entry.kind == "task" else "leases", "MODIFIED", entry.body)
+        operator.handlers.see(names.PLURAL if entry.kind == "task" else "leases", "MODIFIED", entry.body)
     if again:
-        operator.engine.doubted.update(task.key for task in operator.known.all())
+        for task in operator.tasks():
+            operator.cache.doubt(task.key)
 
 
 def _of(uids: set[str], attempts: Iterable[AttemptId]) -> tuple[AttemptId, ...]:
     mine = (name for name in attempts if name.uid in uids)
     return tuple(sorted(mine, key=lambda name: (name.uid, name.step, name.subtask, name.direction, name.number)))
-
-
-def _by_name(item: tuple[Key, object]) -> str:
-    return item[0].name
-
-
-def _lease_name(lease: Lease) -> str:
-    return lease.name

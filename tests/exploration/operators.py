@@ -7,9 +7,9 @@ from prometheus_client import CollectorRegistry
 from tests.exploration.catalogue import CURRENT
 from tests.exploration.requests import SuspendedRequests
 
+from obtask.cache.cluster import ClusterCache
+from obtask.cache.events import EventHandlers
 from obtask.cache.finished import FinishedTasks
-from obtask.cache.locks import Board
-from obtask.cache.tasks import KnownTasks
 from obtask.engine.attempts import Attempts
 from obtask.engine.checks import Checks
 from obtask.engine.locking import Locking
@@ -29,11 +29,10 @@ from obtask.metrics import Metrics
 from obtask.model.actions import Action, SqlAction, WaitAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Seen
 from obtask.model.status import FailureReason
-from obtask.model.task import Key
+from obtask.model.task import Key, Task
 from obtask.rules.expressions import Question
 from obtask.rules.nonces import Nonces
-from obtask.runtime.inbox import Inbox
-from obtask.runtime.work_queue import Wakeups
+from obtask.runtime.work_queue import WorkQueue
 
 # The token of a new Lease is unix time: more than any that is current in the catalogue, and few enough bits for it.
 NOW = datetime.fromtimestamp(CURRENT + 1, UTC)
@@ -144,27 +143,28 @@ class Operator:
 
     def __init__(self, runner: str, parts: Parts) -> None:
         api, jitter = SuspendedRequests(), float
-        self.wakeups = Wakeups()
-        self.board = Board(lambda _: None)
+        queue = WorkQueue()
+        self.cache = ClusterCache(queue.enqueue, FinishedTasks(float, wanted=False))
         tasks, leases = Tasks(api), Leases(api)
         self.failing = Failing()
         self.executors = (Counting(Wait(clock=clock)), Counting(self.failing))
         executors: dict[type[Action], Executor] = dict(zip((WaitAction, SqlAction), self.executors, strict=True))
         logs = LogKeeping(Objects(api), LogShelf(ConfigMaps(api)), Nonces(runner.encode()), clock)
         self.attempts = Attempts(executors, logs, clock, runner, lambda _: parts.sees_others)
-        self.sweeper = parts.sweeper(leases, tasks, self.board, clock)
-        self.locking = Locking(self.board, parts.locks(leases, self.board, clock), self.sweeper, jitter, runner)
-        self.known = KnownTasks()
+        self.sweeper = parts.sweeper(leases, tasks, self.cache.locks, clock)
+        self.locking = Locking(self.cache, parts.locks(leases, self.cache.locks, clock), self.sweeper, jitter, runner)
         events = EventRecorder(api, reporter=runner)
-        checks = Checks(_compiles, self.wakeups)
-        self.engine = parts.engine(
-            tasks, self.known, self.board, self.attempts, self.locking, checks, events, METRICS, clock, longest_turn=1
-        )
-        self.inbox = Inbox(self.engine, self.board, self.wakeups, FinishedTasks(float, wanted=False), {})
+        checks = Checks(_compiles, queue)
+        self.engine = parts.engine(tasks, self.cache, self.attempts, self.locking, checks, events, METRICS, clock, longest_turn=1)
+        self.handlers = EventHandlers(self.cache, {})
 
     def key(self, name: str) -> Key:
         """Return the key of a task."""
         return Key(NAMESPACE, name)
+
+    def tasks(self) -> list[Task]:
+        """Return the tasks that it knows."""
+        return [task for task in self.cache.dump().tasks if isinstance(task, Task)]
 
     @property
     def started(self) -> list[AttemptId]:

@@ -109,7 +109,7 @@ class _Run:
     def _begin(self, turn: Turn) -> Coroutine[Any, Any, object]:
         if turn.kind == "turn":
             return self.operator.engine.reconcile(Key(NAMESPACE, turn.name))
-        lease = next(lease for lease in self.operator.board.leases() if lease.name == turn.name)
+        lease = next(lease for lease in self.operator.cache.locks.leases() if lease.name == turn.name)
         return self.operator.sweeper.check(lease)
 
     def _go_on(self, turn: Turn, answer: Json | Refusal | None) -> None:
@@ -126,7 +126,7 @@ class _Run:
         except (Unavailable, StopIteration):
             # As runtime.workers does it.
             if turn.kind == "turn":
-                self.operator.engine.doubted.add(Key(NAMESPACE, turn.name))
+                self.operator.cache.doubt(Key(NAMESPACE, turn.name))
 
     def calls(self) -> tuple[tuple[Turn, Call], ...]:
         """Return the requests that wait for an answer."""
@@ -262,8 +262,9 @@ def _mentioned(event: Event) -> tuple[int, ...]:
 def _turns(run: _Run) -> tuple[Turn, ...]:
     """Return the turns that may begin: of tasks that need turns, and sweeps of Leases that name a holder."""
     operator = run.operator
-    waiting = {task.metadata.name for task in operator.known.all() if not at_rest(run.body(task))}
-    waiting |= {key.name for key in operator.engine.departed | operator.engine.doubted}
-    held = [lease.name for lease in operator.board.leases() if lease.holder]
+    dump = operator.cache.dump()
+    waiting = {task.metadata.name for task in operator.tasks() if not at_rest(run.body(task))}
+    waiting |= {key.name for key in (*dump.deleted, *dump.stale, *dump.at_rest)}
+    held = [lease.name for lease in dump.leases if lease.holder]
     turns = [Turn("turn", name) for name in sorted(waiting)] + [Turn("sweep", name) for name in sorted(held)]
     return tuple(turn for turn in turns if turn not in run.pending)

@@ -1,4 +1,4 @@
-"""Owns how tests form a line of holders and waiters; the operator keeps its own in order, in cache/queues.py."""
+"""Owns how tests form a line of holders and waiters; the operator keeps its own in order, in cache/domain.py."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ from obtask.rules.lock_keys import LockKey
 
 def form_line(holders: Iterable[Contender], waiters: Iterable[Contender]) -> Line:
     """Return the line of a domain in its order."""
-    held, queues = defaultdict[LockKey, list[Contender]](list), defaultdict[LockKey, list[Contender]](list)
+    held, queues = defaultdict[LockKey, dict[str, Contender]](dict), defaultdict[LockKey, list[Contender]](list)
     for holder in holders:
-        held[holder.lock].append(holder)
-    holding = {holder.uid for line in held.values() for holder in line}
+        held[holder.lock][holder.uid] = holder
+    holding = {holder.uid for line in held.values() for holder in line.values()}
     for waiter in sorted(waiters, key=lambda waiter: waiter.place):
         if waiter.uid not in holding:
             queues[waiter.lock].append(waiter)

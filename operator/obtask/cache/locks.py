@@ -1,210 +1,256 @@
-"""Owns the picture of all domains in memory: which Leases are held and which tasks wait. A cache: Leases stay the truth."""
+"""Owns the picture of all locks in memory: which Leases are held, and which tasks hold or wait. A cache: Leases stay the truth.
 
-from collections import defaultdict
+It is kept up to date with every change, so that a question about one task costs as much as the task has rivals.
+"""
+
+from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 
 from obtask import names
-from obtask.cache.queues import Queues
+from obtask.cache.domain import DomainLocks, Entry, KnownLease, contender, in_order
 from obtask.kube.leases import Lease
 from obtask.model.contract import SCOPES, TaskType
 from obtask.model.status import Phase
 from obtask.model.task import Key, Task
-from obtask.rules.conditions import in_the_way_since
-from obtask.rules.exclusion import Contender, InTheWay, Line, double_holds, in_the_way, next_in_line
+from obtask.rules.exclusion import Contender, InTheWay, double_holds, in_the_way, next_in_line, rivals
 from obtask.rules.lock_keys import Domain, LockKey, holder_identity, holder_name, holder_uid, task_lock_key
 
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An unfinished task of a domain, as far as its line is concerned."""
-
-    contender: Contender
-    holds: bool
-    leaving: bool
-
-    @property
-    def waits(self) -> bool:
-        """Whether it stands in a queue."""
-        return not self.holds and not self.leaving and self.contender.phase.in_line
+LOOKED_AT_ONCE = 200  # free Leases, for those that nobody has used for long
 
 
-class Board:
-    """Who holds and who waits, by domain. ``on_way_free`` is told of a domain in which somebody may be able to move now."""
+class LockCache:
+    """Who holds and who waits. ``enqueue`` is told of tasks that may be able to move now."""
 
-    def __init__(self, on_way_free: Callable[[Domain], None]) -> None:
-        self._on_way_free = on_way_free
-        self._tasks: dict[Domain, dict[str, _Entry]] = {}
-        self._queues = Queues()
-        self._holding: dict[Domain, dict[str, Contender]] = defaultdict(dict)
-        self._domain_of: dict[str, Domain] = {}
-        self._leases: dict[tuple[str, str], tuple[Lease, LockKey | None]] = {}
+    def __init__(self, enqueue: Callable[[Key], None]) -> None:
+        self._enqueue = enqueue
+        self._domains: dict[Domain, DomainLocks] = {}
+        self._lock_of: dict[str, LockKey] = {}  # by uid, of unfinished tasks
+        self._leases: dict[tuple[str, str], KnownLease] = {}
         self._named_by: dict[Key, set[str]] = {}  # by the holder, the names of its Leases
-        self._held: dict[Domain, dict[str, tuple[Lease, LockKey]]] = defaultdict(dict)
+        self._strays: dict[tuple[str, str], KnownLease] = {}
+        # In the order in which they were looked at.
+        self._held: OrderedDict[tuple[str, str], KnownLease] = OrderedDict()
+        self._free: OrderedDict[tuple[str, str], KnownLease] = OrderedDict()
 
-    def see_task(self, task: Task) -> None:
-        """Take note of a task."""
+    def update_task(self, task: Task) -> None:
+        """Take note of a version of a task."""
         lock = task_lock_key(task)
-        if lock is None:
+        uid = task.metadata.uid
+        if lock is None or task.status.phase.finished:
+            self.forget_task(uid)
             return
-        if task.status.phase.finished:
-            self.forget_task(task.metadata.uid)
+        if self._lock_of.get(uid, lock) != lock:
+            self.forget_task(uid)
+        domain = self._domains.setdefault(lock.domain, DomainLocks())
+        before = domain.tasks.get(uid)
+        entry = Entry(contender(task, lock), task.status.lock is not None, task.metadata.deletion_timestamp is not None)
+        if entry == before:
             return
-        self._domain_of[task.metadata.uid] = lock.domain
-        domain = self._tasks.setdefault(lock.domain, {})
-        before = domain.get(task.metadata.uid)
-        entry = domain[task.metadata.uid] = _entry(task, lock)
-        self._move(before, entry)
-        if before is not None and _gave_way(before, entry):
-            self._on_way_free(lock.domain)
+        self._lock_of[uid] = lock
+        domain.tasks[uid] = entry
+        self._place(domain, uid)
+        if before is not None and _turned(before, entry):
+            self._way_free(lock, for_all=lock.whole in domain.queues)
+        elif before is not None and ((before.holds and not entry.holds) or (entry.leaving and not before.leaving)):
+            self._way_free(lock)
 
     def forget_task(self, uid: str) -> None:
         """Drop a task that is finished or gone."""
-        domain = self._domain_of.pop(uid, None)
-        if domain is None:
-            return
-        entries = self._tasks[domain]
-        self._move(entries.pop(uid), None)
-        if not entries:
-            del self._tasks[domain]
-        self._on_way_free(domain)
-
-    def _move(self, before: _Entry | None, after: _Entry | None) -> None:
-        if before is not None and before.waits:
-            self._queues.leave(before.contender)
-        if before is not None and before.holds:
-            del self._holding[before.contender.lock.domain][before.contender.uid]
-        if after is not None and after.waits:
-            self._queues.join(after.contender)
-        if after is not None and after.holds:
-            self._holding[after.contender.lock.domain][after.contender.uid] = after.contender
-
-    def see_lease(self, lease: Lease) -> None:
-        """Take note of a Lease unless a newer version is known."""
-        place = (lease.namespace, lease.name)
-        known = self._leases.get(place)
-        if known is not None and int(known[0].version) >= int(lease.version):
-            return
-        lock = key_of(lease)
-        self._unname(known)
-        self._leases[place] = (lease, lock)
-        if lease.holder:
-            self._named_by.setdefault(Key(lease.namespace, holder_name(lease.holder)), set()).add(lease.name)
+        lock = self._lock_of.pop(uid, None)
         if lock is None:
             return
+        domain = self._domains[lock.domain]
+        del domain.tasks[uid]
+        self._place(domain, uid)
+        self._tidy(lock.domain)
+        self._way_free(lock)
+
+    def update_lease(self, lease: Lease) -> None:
+        """Take note of a Lease unless a newer version is known."""
+        name = (lease.namespace, lease.name)
+        before = self._leases.get(name)
+        if before is not None and int(before.lease.version) >= int(lease.version):
+            return
+        lock = key_of(lease)
+        known = KnownLease(lease, lock, lock is not None and is_marked(lease, lock), holder_uid(lease.holder))
+        self._remove(name)
+        self._leases[name] = known
         if lease.holder:
-            self._held[lock.domain][lease.name] = (lease, lock)
+            self._held[name] = known
+            self._named_by.setdefault(Key(lease.namespace, holder_name(lease.holder)), set()).add(lease.name)
         else:
-            self._free(lock.domain, lease.name)
+            self._free[name] = known
+        if lock is not None and lease.holder:
+            domain = self._domains.setdefault(lock.domain, DomainLocks())
+            domain.leases.setdefault(known.holder, {})[lease.name] = known
+            self._place(domain, known.holder)
+        self._is_free(before, known)
 
     def forget_lease(self, lease: Lease) -> None:
         """Drop a Lease that was deleted."""
-        known = self._leases.pop((lease.namespace, lease.name), None)
-        self._unname(known)
-        if known is not None and known[1] is not None:
-            self._free(known[1].domain, lease.name)
+        self._is_free(self._remove((lease.namespace, lease.name)), None)
+
+    def _remove(self, name: tuple[str, str]) -> KnownLease | None:
+        known = self._leases.pop(name, None)
+        if known is None or not known.lease.holder:
+            self._free.pop(name, None)
+            return known
+        del self._held[name]
+        self._strays.pop(name, None)
+        self._unname(known.lease)
+        if known.lock is not None:
+            domain = self._domains[known.lock.domain]
+            del domain.leases[known.holder][known.lease.name]
+            if not domain.leases[known.holder]:
+                del domain.leases[known.holder]
+            self._place(domain, known.holder)
+            self._tidy(known.lock.domain)
+        return known
+
+    def _is_free(self, before: KnownLease | None, after: KnownLease | None) -> None:
+        if before is None or before.lock is None or not before.lease.holder:
+            return
+        if after is None or not after.lease.holder or after.lock != before.lock:
+            self._way_free(before.lock)
+
+    def _place(self, domain: DomainLocks, holder: str) -> None:
+        domain.place(holder)
+        for known in domain.leases.get(holder, {}).values():
+            name = (known.lease.namespace, known.lease.name)
+            if known.uid and holder not in domain.tasks:
+                self._strays.setdefault(name, known)
+            elif self._strays.pop(name, None) is not None:
+                known.looks = 0
+
+    def uids(self) -> set[str]:
+        """Return the unfinished tasks that have a lock or want one."""
+        return set(self._lock_of)
 
     def lease(self, namespace: str, lock: LockKey) -> Lease | None:
         """Return the Lease of a scope key as last seen."""
         known = self._leases.get((namespace, lock.lease_name))
-        return known[0] if known else None
+        return known.lease if known else None
+
+    def leases(self) -> list[Lease]:
+        """Return all Leases as last seen."""
+        return [known.lease for known in self._leases.values()]
 
     def leases_of(self, key: Key) -> list[Lease]:
         """Return the held Leases that name a task of this name, whatever its uid."""
-        return [self._leases[key.namespace, name][0] for name in self._named_by.get(key, ())]
+        return [self._leases[key.namespace, name].lease for name in self._named_by.get(key, ())]
 
     def held(self) -> dict[str, int]:
         """Return how many Leases name a holder, by scope."""
         counts: dict[str, int] = {}
-        for leases in self._held.values():
-            for _, lock in leases.values():
-                counts[lock.scope.value] = counts.get(lock.scope.value, 0) + 1
+        for known in self._held.values():
+            if known.lock is not None:
+                counts[known.lock.scope.value] = counts.get(known.lock.scope.value, 0) + 1
         return counts
 
     def double_holds(self) -> list[tuple[Contender, Contender]]:
         """Return the pairs of tasks that exclude each other and both hold a lock by their status."""
-        domains = [holders.values() for holders in self._holding.values() if len(holders) > 1]
-        return [pair for holders in domains for pair in double_holds(holders)]
+        domains = ([entry.contender for entry in domain.tasks.values() if entry.holds] for domain in self._domains.values())
+        return [pair for holders in domains if len(holders) > 1 for pair in double_holds(holders)]
 
-    def strays(self) -> list[Lease]:
-        """Return the Leases that name a task which is not known to be unfinished."""
-        held = (lease for leases in self._held.values() for lease, _ in leases.values())
-        return [lease for lease in held if (uid := holder_uid(lease.holder)) and uid not in self._domain_of]
+    def strays_again(self) -> list[Lease]:
+        """Return, once each, the Leases whose holder was unknown at the last call, too: in between, the watches had time to tell."""
+        for known in self._strays.values():
+            known.looks += 1
+        return [known.lease for known in self._strays.values() if known.looks == 2]  # noqa: PLR2004 - the second time
 
-    def leases(self) -> list[Lease]:
-        """Return all Leases as last seen."""
-        return [lease for lease, _ in self._leases.values()]
+    def some_held(self, count: int) -> list[Lease]:
+        """Return those of the held Leases that were not returned for the longest time."""
+        return [known.lease for known in _in_turn(self._held, count)]
 
-    def line(self, domain: Domain) -> Line:
-        """Return who holds and who waits in a domain. It is good for one look: the queues go on changing."""
-        entries = self._tasks.get(domain, {})
-        holders = [_holder(lease, lock, entries) for lease, lock in self._held.get(domain, {}).values()]
-        holders += self._holding.get(domain, {}).values()
-        held: dict[LockKey, dict[str, Contender]] = {}
-        for holder in holders:
-            held.setdefault(holder.lock, {})[holder.uid] = holder
-        queues = self._queues.of(domain)
-        # Whoever has claimed its Lease already does not wait any more.
-        claimed = {entry.contender for holder in holders if (entry := entries.get(holder.uid)) is not None and entry.waits}
-        if claimed:
-            queues = {lock: [waiter for waiter in queue if waiter not in claimed] for lock, queue in queues.items()}
-        return Line({lock: tuple(found.values()) for lock, found in held.items()}, queues)
+    def some_free(self) -> list[Lease]:
+        """Return some of the free Leases that are locks and can be deleted as far as is known; others at the next call."""
+        return [known.lease for known in _in_turn(self._free, LOOKED_AT_ONCE) if known.lock is not None and not known.undeletable]
+
+    def keep(self, lease: Lease) -> None:
+        """Take note that this version of a Lease cannot be deleted."""
+        known = self._leases.get((lease.namespace, lease.name))
+        if known is not None and known.lease.version == lease.version:
+            known.undeletable = True
 
     def in_the_way(self, task: Task, lock: LockKey) -> InTheWay:
         """Return who stands in a task's way."""
-        return in_the_way(_contender(task, lock), self.line(lock.domain))
+        domain = self._domains.get(lock.domain)
+        return in_the_way(contender(task, lock), domain.line) if domain is not None else InTheWay()
 
-    def next_keys(self, domain: Domain) -> list[Key]:
-        """Return the waiting tasks of a domain that nobody stands in the way of."""
-        return [Key(domain.namespace, contender.name) for contender in next_in_line(self.line(domain))]
+    def position(self, task: Task, lock: LockKey) -> int:
+        """Return how many tasks wait in front of this one for a lock that conflicts with its own."""
+        domain = self._domains.get(lock.domain)
+        queues = domain.queues if domain is not None else {}
+        me = (task.metadata.creation_timestamp, task.metadata.name)
+        return sum(bisect_left(queues[rival], me, key=in_order) for rival in rivals(lock, queues))
 
-    def place(self, task: Task, lock: LockKey) -> int:
-        """Return how many tasks wait in front of this one."""
-        return self._queues.ahead(_contender(task, lock).place, lock.domain)
+    def length(self, lock: LockKey) -> int:
+        """Return how many tasks wait for a lock that conflicts with this one."""
+        domain = self._domains.get(lock.domain)
+        queues = domain.queues if domain is not None else {}
+        return sum(len(queues[rival]) for rival in rivals(lock, queues))
 
     def claimed(self, task: Task, lock: LockKey) -> bool:
         """Return whether the Lease, as last seen, names this very task and still says what it stands for."""
-        seen = self.lease(task.metadata.namespace, lock)
-        return seen is not None and seen.holder == holder_identity(task) and is_marked(seen, lock)
+        known = self._leases.get((task.metadata.namespace, lock.lease_name))
+        if known is None or known.lease.holder != holder_identity(task):
+            return False
+        return known.marked if known.lock == lock else is_marked(known.lease, lock)
 
-    def knows(self, contender: Contender) -> bool:
+    def knows(self, holder: Contender) -> bool:
         """Return whether this is an unfinished task that was seen."""
-        return contender.uid in self._tasks.get(contender.lock.domain, {})
+        return holder.uid in self._lock_of
 
     def doubtful(self, lease: Lease) -> list[Key]:
         """Return the tasks that hold this Lease by their status although it does not name them."""
         lock = key_of(lease)
-        entries = self._tasks.get(lock.domain, {}) if lock else {}
-        return [
-            Key(lease.namespace, entry.contender.name)
-            for uid, entry in entries.items()
-            if entry.holds and entry.contender.lock == lock and uid != holder_uid(lease.holder)
-        ]
+        domain = self._domains.get(lock.domain) if lock is not None else None
+        if lock is None or domain is None:
+            return []
+        holders = (domain.tasks.get(holder) for holder in domain.held.get(lock, {}))
+        held = (entry.contender for entry in holders if entry is not None and entry.holds and entry.contender.lock == lock)
+        return [_key(one) for one in held if one.uid != holder_uid(lease.holder)]
 
-    def _unname(self, known: tuple[Lease, LockKey | None] | None) -> None:
-        if known is None or not known[0].holder:
+    def _tidy(self, domain: Domain) -> None:
+        known = self._domains[domain]
+        if not known.tasks and not known.leases:
+            del self._domains[domain]
+
+    def _way_free(self, lock: LockKey, *, for_all: bool = False) -> None:
+        """Have the first in line looked at of those that conflict with this lock, or of all: only the first of a queue can go on."""
+        domain = self._domains.get(lock.domain)
+        if domain is None:
             return
-        key = Key(known[0].namespace, holder_name(known[0].holder))
+        for first in next_in_line(domain.line, None if for_all else lock):
+            self._enqueue(_key(first))
+
+    def _unname(self, lease: Lease) -> None:
+        key = Key(lease.namespace, holder_name(lease.holder))
         leases = self._named_by[key]
-        leases.discard(known[0].name)
+        leases.discard(lease.name)
         if not leases:
             del self._named_by[key]
 
-    def _free(self, domain: Domain, name: str) -> None:
-        held = self._held[domain]
-        was_held = held.pop(name, None) is not None
-        if not held:
-            del self._held[domain]
-        if was_held:
-            self._on_way_free(domain)
+
+def _in_turn(order: OrderedDict[tuple[str, str], KnownLease], count: int) -> list[KnownLease]:
+    """Return those that were not returned for the longest time."""
+    found = []
+    for _ in range(min(count, len(order))):
+        name, known = next(iter(order.items()))
+        order.move_to_end(name)
+        found.append(known)
+    return found
 
 
-def _gave_way(before: _Entry, after: _Entry) -> bool:
-    released = (before.holds and not after.holds) or (after.leaving and not before.leaving)
-    # Others may pass a waiter that is blocked by a Failed task, and no longer once it works again.
-    turned = before.contender.phase is not after.contender.phase and Phase.FAILED in {before.contender.phase, after.contender.phase}
-    return released or turned
+def _turned(before: Entry, after: Entry) -> bool:
+    """Return whether a task has failed, or works again: others may pass a waiter that is blocked by a Failed task."""
+    phases = {before.contender.phase, after.contender.phase}
+    return len(phases) > 1 and Phase.FAILED in phases
+
+
+def _key(one: Contender) -> Key:
+    return Key(one.lock.domain.namespace, one.name)
 
 
 def is_marked(lease: Lease, lock: LockKey) -> bool:
@@ -224,28 +270,3 @@ def key_of(lease: Lease) -> LockKey | None:
     domain = Domain(lease.namespace, type_, target)
     scopes = [scope for scope in SCOPES if bool(scope.field) is bool(tenant)]
     return next((key for scope in scopes if (key := LockKey(domain, scope, tenant)).lease_name == lease.name), None)
-
-
-def _entry(task: Task, lock: LockKey) -> _Entry:
-    return _Entry(
-        contender=_contender(task, lock),
-        holds=task.status.lock is not None,
-        leaving=task.metadata.deletion_timestamp is not None,
-    )
-
-
-def _contender(task: Task, lock: LockKey) -> Contender:
-    created = task.metadata.creation_timestamp
-    since = in_the_way_since(task.status, created)
-    return Contender(task.metadata.name, task.metadata.uid, lock, task.status.phase, created, since)
-
-
-def _holder(lease: Lease, lock: LockKey, entries: dict[str, _Entry]) -> Contender:
-    uid = holder_uid(lease.holder)
-    known = entries.get(uid)
-    since = datetime.fromisoformat(lease.acquired_at) if lease.acquired_at else None
-    if known is not None:
-        task = known.contender
-        return Contender(task.name, uid, lock, task.phase, task.created, task.since if known.holds else since)
-    epoch = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-    return Contender(holder_name(lease.holder), uid, lock, Phase.RUNNING, epoch, since)

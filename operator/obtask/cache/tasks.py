@@ -1,11 +1,11 @@
-"""Owns the newest version of each task that still needs turns, from watches and from our own writes. Large specs are kept packed."""
+"""Owns what is remembered under the name of each task that still needs to be reconciled. Large specs are kept packed."""
 
 import json
 import zlib
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from datetime import datetime
 from typing import Any
 
 from obtask import names
@@ -14,8 +14,9 @@ from obtask.model.packed import text_of
 from obtask.model.spec import TaskSpec
 from obtask.model.status import Phase, TaskStatus
 from obtask.model.task import InvalidSpec, Key, Metadata, Task, Unreadable, is_finished, read_object, read_spec
+from obtask.rules.exclusion import Contender
 
-# Specs that are unpacked for the turns of the moment.
+# Specs that are unpacked for the reconciles of the moment.
 UNPACKED = 8
 
 
@@ -29,28 +30,71 @@ class _Large:
     scope: str
 
 
-class KnownTasks:
-    """The newest known version of each task, by key. Stale reads are harmless: every write carries the version it was based on."""
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Who was met at a Lease although the lock cache knows of nobody, and until when that counts."""
+
+    blockers: tuple[Contender, ...]
+    until: datetime
+
+
+@dataclass(slots=True)
+class Tracked:
+    """What is remembered under the name of a task, besides its newest version.
+
+    ``stale``: the version may be wrong and is read again before it is used. ``deleted``: a task of this name is gone, and what it left
+    is to be cleaned up. ``at_rest``: the watch has told that the task needs nothing any more. ``ending``: the same by our own reads; the
+    watch has the last word. ``failures``: reconciles that failed in a row. ``told_at``, ``told``: what people were told last of that.
+    Of this very task: ``shown_at``: when its place in the line was stored; ``met``: who was met at its Lease; ``noted``: people were told
+    that nothing can be written to it.
+    """
+
+    version: Task | _Large | Unreadable | None = None
+    stale: bool = False
+    deleted: bool = False
+    at_rest: bool = False
+    ending: bool = False
+    failures: int = 0
+    told_at: datetime | None = None
+    told: str = ""
+    shown_at: datetime | None = None
+    met: Met | None = None
+    noted: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing worth remembering."""
+        return self.version is None and not self.deleted
+
+    def next_task(self) -> None:
+        """Forget what concerns one task, and not the next of its name."""
+        self.version = self.shown_at = self.met = None
+        self.stale = self.at_rest = self.ending = self.noted = False
+
+
+class TaskCache:
+    """What is remembered of tasks, by key. Old versions are harmless: every write carries the version that it was based on."""
 
     def __init__(self) -> None:
-        self._tasks: dict[Key, Task] = {}
-        self._large: dict[Key, _Large] = {}
-        self._unreadable: dict[Key, Unreadable] = {}
+        self._tracked: dict[Key, Tracked] = {}
         self._unpacked: OrderedDict[tuple[str, int], TaskSpec | InvalidSpec] = OrderedDict()
 
     def get(self, key: Key) -> Task | Unreadable | None:
         """Return the newest known version, or None."""
-        large = self._large.get(key)
-        if large is not None:
-            return Task(large.metadata, self._spec(large), large.status)
-        return self._tasks.get(key) or self._unreadable.get(key)
+        tracked = self._tracked.get(key)
+        version = tracked.version if tracked is not None else None
+        return Task(version.metadata, self._spec(version), version.status) if isinstance(version, _Large) else version
 
     def metadata(self, key: Key) -> Metadata | None:
         """Return the metadata of the newest known version, or None: cheaper than the whole."""
-        known = self._tasks.get(key) or self._large.get(key) or self._unreadable.get(key)
-        return known.metadata if known is not None else None
+        tracked = self._tracked.get(key)
+        return tracked.version.metadata if tracked is not None and tracked.version is not None else None
 
-    def learn(self, body: Mapping[str, Any]) -> Task | Unreadable | None:
+    def tracked(self, key: Key) -> Tracked | None:
+        """Return what is remembered under this name."""
+        return self._tracked.get(key)
+
+    def update(self, body: Mapping[str, Any]) -> Task | Unreadable | None:
         """Take note of a version; return the task if it is news, None if this or a newer version is known."""
         meta = body["metadata"]
         key = Key(meta["namespace"], meta["name"])
@@ -59,40 +103,59 @@ class KnownTasks:
             return None
         task = read_object(body, self._known_spec(key, meta))
         packed = self._packed(key, meta, body)
-        self.forget(key)
-        match task:
-            case Unreadable():
-                self._unreadable[key] = task
-            case Task(spec=TaskSpec()) if packed is not None:
-                self._large[key] = _Large(task.metadata, task.status, packed, _scope(task.spec))
-            case Task():
-                self._tasks[key] = task
+        tracked = self.track(key)
+        if known is not None and known.uid != task.metadata.uid:
+            tracked.next_task()
+        tracked.at_rest = tracked.ending = False
+        if isinstance(task, Task) and isinstance(task.spec, TaskSpec) and packed is not None:
+            tracked.version = _Large(task.metadata, task.status, packed, _scope(task.spec))
+        else:
+            tracked.version = task
         return task
 
-    def forget(self, key: Key) -> None:
-        """Drop a task that is gone or needs no more turns."""
-        for place in (self._tasks, self._large, self._unreadable):
-            place.pop(key, None)
+    def forget(self, key: Key, uid: str, *, deleted: bool) -> None:
+        """Drop what is remembered of a task; ``deleted``: what it left is to be cleaned up."""
+        tracked = self.track(key)
+        if tracked.version is not None and tracked.version.metadata.uid == uid:
+            tracked.next_task()
+        tracked.deleted |= deleted
+        self._tidy(key, tracked)
+
+    def cleaned_up(self, key: Key) -> None:
+        """Take note that nothing is left of deleted tasks of this name."""
+        tracked = self._tracked.get(key)
+        if tracked is not None:
+            tracked.deleted = False
+            self._tidy(key, tracked)
+
+    def _tidy(self, key: Key, tracked: Tracked) -> None:
+        if tracked.is_empty:
+            del self._tracked[key]
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Return how many tasks are unfinished, by phase and scope."""
-        small = ((task.status.phase, _scope(task.spec)) for task in self._tasks.values())
-        large = ((task.status.phase, task.scope) for task in self._large.values())
-        return Counter((phase.value, scope) for phase, scope in chain(small, large) if not phase.finished)
+        found = ((version.status.phase, _scope_of(version)) for version in self._versions() if not isinstance(version, Unreadable))
+        return Counter((phase.value, scope) for phase, scope in found if not phase.finished)
 
     def behind_failed(self) -> int:
         """Return how many tasks wait behind a Failed one: until a person acts, for ever."""
-        statuses = (*(task.status for task in self._tasks.values()), *(task.status for task in self._large.values()))
+        statuses = (version.status for version in self._versions() if not isinstance(version, Unreadable))
         return sum(any(blocker.phase is Phase.FAILED for blocker in status.blocked_by) for status in statuses)
-
-    def all(self) -> list[Task]:
-        """Return every known task that can be read."""
-        return [task for key in (*self._tasks, *self._large) if isinstance(task := self.get(key), Task)]
 
     def uids(self) -> dict[Key, str]:
         """Return which tasks are known, each with its uid."""
-        keys = (*self._tasks, *self._large, *self._unreadable)
-        return {key: known.uid for key in keys if (known := self.metadata(key)) is not None}
+        return {key: tracked.version.metadata.uid for key, tracked in self._tracked.items() if tracked.version is not None}
+
+    def all(self) -> dict[Key, Tracked]:
+        """Return all that is remembered, by key."""
+        return dict(self._tracked)
+
+    def track(self, key: Key) -> Tracked:
+        """Return what is remembered under this name, from now on."""
+        return self._tracked.setdefault(key, Tracked())
+
+    def _versions(self) -> Iterator[Task | _Large | Unreadable]:
+        return (tracked.version for tracked in self._tracked.values() if tracked.version is not None)
 
     def _known_spec(self, key: Key, meta: Mapping[str, Any]) -> TaskSpec | InvalidSpec | None:
         """Return the spec if it is known: it does not change as long as the generation does not, and reading it takes the most time."""
@@ -106,8 +169,9 @@ class KnownTasks:
         text = text_of(body.get("spec"))
         if text is None:
             return None
-        known = self._large.get(key)
-        if known is not None and (known.metadata.uid, known.metadata.generation) == (meta["uid"], meta.get("generation")):
+        tracked = self._tracked.get(key)
+        known = tracked.version if tracked is not None else None
+        if isinstance(known, _Large) and (known.metadata.uid, known.metadata.generation) == (meta["uid"], meta.get("generation")):
             return known.packed
         return zlib.compress(text.encode(errors="replace"), 1)
 
@@ -118,6 +182,10 @@ class KnownTasks:
         if len(self._unpacked) > UNPACKED:
             self._unpacked.popitem(last=False)
         return spec
+
+
+def _scope_of(version: Task | _Large) -> str:
+    return version.scope if isinstance(version, _Large) else _scope(version.spec)
 
 
 def _scope(spec: TaskSpec | InvalidSpec) -> str:

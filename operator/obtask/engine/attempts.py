@@ -22,10 +22,23 @@ ELSEWHERE_PAUSE = timedelta(seconds=3)
 STOPPING_PAUSE = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Live:
+    """An attempt with its log, its end once that is seen, and the text of it that people were shown last."""
+
     attempt: Attempt
     log: AttemptLog
+    end: Report | None = None
+    shown: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """What is remembered of attempts, but for their logs: those that are taken care of, that are about to start, and that have ended."""
+
+    live: tuple[Attempt, ...]
+    intended: tuple[AttemptId, ...]
+    ends: Mapping[AttemptId, Report]
 
 
 class Attempts:
@@ -50,9 +63,18 @@ class Attempts:
         self._live: dict[AttemptId, _Live] = {}
         self._live_of: dict[Key, set[AttemptId]] = {}  # all that there is under a task's name
         self._intended: set[AttemptId] = set()
-        self._reports: dict[AttemptId, Report] = {}
-        self._shown: dict[AttemptId, str] = {}
         self._shown_at: dict[str, datetime] = {}  # by uid of the task
+
+    def dump(self) -> Dump:
+        """Return what is remembered."""
+        ends = {name: entry.end for name, entry in self._live.items() if entry.end is not None}
+        return Dump(tuple(entry.attempt for entry in self._live.values()), tuple(self._intended), ends)
+
+    def restore(self, dump: Dump) -> None:
+        """Remember again what was dumped, in the place of nothing."""
+        for attempt in dump.live:
+            self._watched(attempt).end = dump.ends.get(attempt.id)
+        self._intended.update(dump.intended)
 
     def intend(self, attempts: tuple[Attempt, ...]) -> None:
         """Remember attempts that are about to be recorded: if the answer gets lost, they are known not to have started."""
@@ -106,8 +128,8 @@ class Attempts:
         """Return what is left elsewhere of a task that goes, also of attempts that were stopped for that."""
         told = [text] if (text := elsewhere.left_behind(task.status)) else []
         for attempt in running_attempts(task):
-            report = self._reports.get(attempt.id)
-            seen = report.seen if report is not None else None
+            entry = self._live.get(attempt.id)
+            seen = entry.end.seen if entry is not None and entry.end is not None else None
             if isinstance(seen, Failed) and seen.external is not None and seen.left is not Left.RELEASED:
                 told.append(elsewhere.left_of(seen.external, attempt.id.subtask, seen.left))
         return "; ".join(told) or None
@@ -125,9 +147,10 @@ class Attempts:
         uid = task.metadata.uid
         said = {(step.name, sub.name): sub.message for step in task.status.steps for sub in step.subtasks}
         now_shown = {one.id: text for one in running if (text := said.get((one.id.step, one.id.subtask))) and one.id in self._live}
-        if any(self._shown.get(name) != text for name, text in now_shown.items()):
+        if any(self._live[name].shown != text for name, text in now_shown.items()):
             self._shown_at[uid] = self._clock()
-        self._shown |= now_shown
+        for name, text in now_shown.items():
+            self._live[name].shown = text
         if not running:
             self._shown_at.pop(uid, None)
 
@@ -165,8 +188,6 @@ class Attempts:
 
     def _forget(self, name: AttemptId) -> None:
         entry = self._live.pop(name, None)
-        self._reports.pop(name, None)
-        self._shown.pop(name, None)
         self._logs.forget(name)
         if entry is None:
             return
@@ -179,8 +200,8 @@ class Attempts:
         self._executor(entry.attempt).forget(name)
 
     async def _report(self, task: Task, attempt: Attempt) -> Report:
-        if attempt.id in self._reports:
-            return self._reports[attempt.id]
+        if (known := self._live.get(attempt.id)) is not None and known.end is not None:
+            return known.end
         leaving = task.metadata.deletion_timestamp is not None
         if attempt.id in self._intended and attempt.runner == self._runner and not leaving:
             await self.start((attempt,))
@@ -203,11 +224,11 @@ class Attempts:
                 ended = seen
         room = tail_room(sum(len(step.subtasks) for step in task.status.steps))
         report = await self._logs.ended(attempt, entry.log, ended, room)
-        self._reports[attempt.id] = report
+        entry.end = report
         return report
 
     def _is_running(self, name: AttemptId) -> bool:
-        return name in self._live and name not in self._reports
+        return name in self._live and self._live[name].end is None
 
     def _watched(self, attempt: Attempt) -> _Live:
         entry = self._live.get(attempt.id)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from obtask.cache.tasks import TaskCache
 from obtask.engine.attempts import STOPPING_PAUSE, Attempts
 from obtask.kube.api import Json, Refusal
 from obtask.kube.events import EventRecorder
@@ -15,13 +16,13 @@ from obtask.rules.unreadable import Amend, care
 
 @dataclass(frozen=True, slots=True)
 class Caretaker:
-    """Looks after tasks that cannot be read. ``told``: the uids of those that nothing could be written to."""
+    """Looks after tasks that cannot be read."""
 
     tasks: Tasks
     attempts: Attempts
     events: EventRecorder
     clock: Callable[[], datetime]
-    told: set[str]
+    cache: TaskCache
 
     async def look(self, task: Unreadable) -> Json | Refusal | LetGo | timedelta | None:
         """Do the next thing: return what the API server answered, LetGo when the task is to be let go, or None when it can rest.
@@ -47,9 +48,10 @@ class Caretaker:
         if refused and amend.instead is not None:
             answer = await self.tasks.write_status(task, amend.instead)
         elif refused:  # nothing can be written without a loss of what is there: an Event has to do, once
-            if task.metadata.uid not in self.told:
+            tracked = self.cache.track(task.key)
+            if not tracked.noted:
                 self._say(task, amend)
-                self.told.add(task.metadata.uid)
+                tracked.noted = True
             return None
         if not isinstance(answer, Refusal):
             self._say(task, amend)

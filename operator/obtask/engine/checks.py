@@ -24,22 +24,22 @@ Compiles = Callable[[str, Question], Awaitable[ExpressionFault | None]]
 """Says for a namespace why an expression does not compile, or None. Raises OSError when nobody can tell now."""
 
 
-class Bell(Protocol):
-    """Has tasks looked at again."""
+class Queue(Protocol):
+    """Has tasks reconciled."""
 
-    def ring(self, key: Key, *, urgent: bool = False) -> None:
-        """Have the task looked at soon."""
+    def enqueue(self, key: Key, *, urgent: bool = False) -> None:
+        """Have the task reconciled soon."""
 
-    def ring_in(self, key: Key, seconds: float) -> None:
-        """Have the task looked at after this time."""
+    def enqueue_after(self, key: Key, seconds: float) -> None:
+        """Have the task reconciled after this time."""
 
 
 class Checks:
     """Has expressions checked beside the turns of tasks, so that nobody else's turn waits for it, and remembers the answers."""
 
-    def __init__(self, compiles: Compiles, bell: Bell) -> None:
+    def __init__(self, compiles: Compiles, queue: Queue) -> None:
         self._compiles = compiles
-        self._bell = bell
+        self._queue = queue
         self._verdicts: OrderedDict[bytes, ExpressionFault | None] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[None]] = {}
 
@@ -54,7 +54,7 @@ class Checks:
         return found
 
     def ask(self, key: Key, questions: tuple[Question, ...]) -> None:
-        """Have the questions answered, one after the other up to the first fault; then the task is rung."""
+        """Have the questions answered, one after the other up to the first fault; then the task is enqueued."""
         if key not in self._asking:
             self._asking[key] = asyncio.create_task(self._ask(key, questions), name=f"checking {key}")
 
@@ -82,10 +82,10 @@ class Checks:
         except Exception:
             logger.warning("%s: its expressions cannot be checked now, trying again in %g s", key, PAUSE_SECONDS, exc_info=True)
             self._done(key)
-            self._bell.ring_in(key, PAUSE_SECONDS)
+            self._queue.enqueue_after(key, PAUSE_SECONDS)
             return
         self._done(key)
-        self._bell.ring(key, urgent=True)
+        self._queue.enqueue(key, urgent=True)
 
     def _done(self, key: Key) -> None:
         if self._asking.get(key) is asyncio.current_task():

@@ -24,7 +24,7 @@ class DoubleHolds:
 
     def look(self) -> None:
         """Tell of those that were not there at the last look."""
-        found = {(one.uid, other.uid): (one, other) for one, other in self._engine.board.double_holds()}
+        found = {(one.uid, other.uid): (one, other) for one, other in self._engine.cache.locks.double_holds()}
         self._engine.metrics.double_holds.set(len(found))
         self._told &= found.keys()
         for pair in list(found.keys() - self._told)[:MOST_TOLD]:
@@ -34,7 +34,7 @@ class DoubleHolds:
             self._tell(other, one)
 
     def _tell(self, one: Contender, other: Contender) -> None:
-        task = self._engine.known.get(Key(one.lock.domain.namespace, one.name))
+        task = self._engine.cache.tasks.get(Key(one.lock.domain.namespace, one.name))
         whose = f"{other.name} ({other.lock.scope.value})"
         text = f"holds its lock ({one.lock.scope.value}) although {whose} does, too: look at what both do, and skip one"
         logger.error("%s/%s %s", one.lock.domain.namespace, one.name, text)

@@ -1,8 +1,8 @@
 """Owns telling people why the operator does not get on with a task: an Event, and a status where one can be written; never a storm."""
 
-from collections import OrderedDict
 from datetime import datetime, timedelta
 
+from obtask.cache.tasks import Tracked
 from obtask.engine.reconcile import Engine
 from obtask.kube.api import Refusal
 from obtask.model.task import Key, Task
@@ -17,27 +17,17 @@ SAME_AGAIN = timedelta(minutes=30)
 OTHER_AGAIN = timedelta(minutes=1)
 
 
-class Told:
-    """What people were told about which tasks, for as long as they are not to be told it again."""
-
-    def __init__(self) -> None:
-        self._told: OrderedDict[Key, tuple[datetime, str]] = OrderedDict()
-
-    def is_due(self, key: Key, why: str, now: datetime) -> bool:
-        """Return whether people are to be told this now, and take it that they are."""
-        last = self._told.get(key)
-        if last is not None and now - last[0] < (SAME_AGAIN if last[1] == why else OTHER_AGAIN):
-            return False
-        self._told.pop(key, None)
-        self._told[key] = (now, why)
-        while now - next(iter(self._told.values()))[0] >= SAME_AGAIN:
-            self._told.popitem(last=False)
-        return True
+def is_due(tracked: Tracked, why: str, now: datetime) -> bool:
+    """Return whether people are to be told this now, and take note that they are."""
+    if tracked.told_at is not None and now - tracked.told_at < (SAME_AGAIN if tracked.told == why else OTHER_AGAIN):
+        return False
+    tracked.told_at, tracked.told = now, why
+    return True
 
 
 async def explain(engine: Engine, key: Key, why: str) -> None:
     """Say by an Event, and in an unfinished task's status, why it does not get on. Raises kube.api.Unavailable, or Denied."""
-    task = engine.known.get(key)
+    task = engine.cache.tasks.get(key)
     if task is None:
         return
     engine.events.post(task, warning=True, reason=held_up.REASON, message=why, now=engine.clock())
@@ -49,8 +39,8 @@ async def explain(engine: Engine, key: Key, why: str) -> None:
             return
         answer = await engine.tasks.write_status(task, record.status)
         if not isinstance(answer, Refusal):
-            engine.learn(answer)
+            engine.cache.update(answer)
             return
         if not answer.conflict or not await engine.read_again(task):
             return
-        task = engine.known.get(key)
+        task = engine.cache.tasks.get(key)

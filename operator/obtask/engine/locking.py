@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from obtask.cache.locks import Board
+from obtask.cache.cluster import ClusterCache
+from obtask.cache.tasks import Met
 from obtask.kube.leases import Lease
 from obtask.locks.protocol import Claimed, Contended, Kept, Locks, Outpaced, Stolen
 from obtask.locks.sweep import Sweeper
@@ -18,10 +19,13 @@ from obtask.rules.lock_keys import LockKey, task_lock_key
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Granted, LockAnswer, Observation, Obstacle, Refused, Renewed, Report, Taken
 
-# A waiter far back in a long line shows changes later: the whole line costs a few writes per second at any length.
+# A waiter far back in a long line shows changes later: the whole line costs at most some 18 writes a second at any length, of which
+# half are of the FRONT. They show a new place after 3 to 35 s; those behind them after a minute, or later in a line of thousands.
 REFRESH_BASE_SECONDS = 3.0
 REFRESH_PER_PLACE_SECONDS = 0.25
-REFRESH_MOST_SECONDS = 60.0
+FRONT = 128
+REFRESH_BEHIND_SECONDS = 60.0
+WRITES_PER_SECOND_BEHIND = 8
 RELOOK_SECONDS = 60.0
 
 
@@ -33,20 +37,12 @@ class Answered:
     give_back: Lease | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Met:
-    """Who was met at the Lease although the board knows of nobody, and until when that counts."""
-
-    blockers: tuple[Contender, ...]
-    until: datetime
-
-
 class Locking:
     """Connects the pure rules of exclusion with the Leases."""
 
     def __init__(
         self,
-        board: Board,
+        cache: ClusterCache,
         locks: Locks,
         sweeper: Sweeper,
         jitter: Callable[[], float],
@@ -55,15 +51,13 @@ class Locking:
         nonces: Nonces | None = None,
         bounds: Bounds = NO_BOUNDS,
     ) -> None:
-        self._board = board
+        self._cache = cache
         self._locks = locks
         self._sweeper = sweeper
         self._jitter = jitter
         self._runner = runner
         self._nonces = nonces
         self._bounds = bounds
-        self._shown_at: dict[str, datetime] = {}
-        self._met: dict[str, _Met] = {}
         self.draining = False
 
     def observe(self, task: Task, reports: Mapping[AttemptId, Report], now: datetime) -> Observation:
@@ -71,12 +65,12 @@ class Locking:
         lock = task_lock_key(task)
         if lock is None:
             return Observation(now, self._runner, reports, draining=self.draining, nonces=self._nonces, bounds=self._bounds)
-        claimed = self._board.claimed(task, lock)
+        claimed = self._cache.locks.claimed(task, lock)
         # A claim left behind by a turn that did not end is taken up or given back: others may be waiting for it.
         in_line = task.status.phase.in_line and not claimed
         found = self._in_the_way(task, lock, now) if in_line else InTheWay()
         # What another operator has shown before this one started counts as shown now: a start is no reason to write to a whole line.
-        shown = self._shown_at.setdefault(task.metadata.uid, now) if task.status.phase is Phase.WAITING else None
+        shown = self._shown_at(task, now) if task.status.phase is Phase.WAITING else None
         return Observation(
             now,
             self._runner,
@@ -106,8 +100,8 @@ class Locking:
             case Claimed(lock=held):
                 return Answered(Granted(held))
             case Contended(blockers=blockers, claim=claim):
-                if not await self._free_holders(blockers, task) and not self._board.in_the_way(task, lock).count:
-                    self._met[task.metadata.uid] = _Met(blockers, now + timedelta(seconds=REFRESH_BASE_SECONDS))
+                if not await self._free_holders(blockers, task) and not self._cache.locks.in_the_way(task, lock).count:
+                    self._cache.tasks.track(task.key).met = Met(blockers, now + timedelta(seconds=REFRESH_BASE_SECONDS))
                 return Answered(Refused(_obstacle(InTheWay(blockers, len(blockers)))), claim)
             case Outpaced():
                 return None
@@ -128,7 +122,7 @@ class Locking:
     def holds(self, task: Task) -> bool:
         """Return whether the lock that a task has by its status is its own, as far as is known here."""
         lock = task_lock_key(task)
-        return task.status.lock is not None and (lock is None or self._board.claimed(task, lock))
+        return task.status.lock is not None and (lock is None or self._cache.locks.claimed(task, lock))
 
     async def give_back(self, claim: Lease) -> None:
         """Give a claim back whose task is fenced."""
@@ -136,38 +130,31 @@ class Locking:
 
     async def release(self, task: Task) -> LockKey | None:
         """Give back the lock of a task that is finished; return it if somebody was waiting for it to be free."""
-        self.forget(task.metadata.uid)
         lock = task_lock_key(task)
         if lock is None:
             if isinstance(task.spec, InvalidSpec):
-                await self.free_departed(task.key)  # it may have had a lock as long as its spec could be read
+                await self.free_deleted(task.key)  # it may have had a lock as long as its spec could be read
             return None
-        awaited = self._board.claimed(task, lock) and bool(self._board.line(lock.domain).queues)
+        awaited = self._cache.locks.claimed(task, lock) and bool(self._cache.locks.length(lock))
         await self._locks.release(task, lock)
         return lock if awaited else None
 
     async def take_back(self, task: Task) -> None:
         """Give back what was claimed for a task that another operator has ended in the meantime."""
         lock = task_lock_key(task)
-        if lock is not None and self._board.claimed(task, lock):
+        if lock is not None and self._cache.locks.claimed(task, lock):
             await self._locks.release(task, lock)
 
-    async def free_departed(self, key: Key) -> None:
-        """Free the Leases that name a task of this name which is gone."""
-        for lease in self._board.leases_of(key):
+    async def free_deleted(self, key: Key) -> None:
+        """Free the Leases that name a deleted task of this name."""
+        for lease in self._cache.locks.leases_of(key):
             await self._sweeper.check(lease)
 
     def stored(self, task: Task, now: datetime) -> None:
         """Take note that a status was stored."""
-        if task.status.phase is Phase.WAITING:
-            self._shown_at[task.metadata.uid] = now
-        else:
-            self.forget(task.metadata.uid)
-
-    def forget(self, uid: str) -> None:
-        """Drop what is remembered of a task that waits no more."""
-        self._shown_at.pop(uid, None)
-        self._met.pop(uid, None)
+        tracked = self._cache.tasks.tracked(task.key)
+        if tracked is not None:
+            tracked.shown_at, tracked.met = (now, tracked.met) if task.status.phase is Phase.WAITING else (None, None)
 
     def look_again_in(self, task: Task, wake_at: datetime | None, now: datetime) -> timedelta:
         """Return when to look at a resting unfinished task again if nothing happens before."""
@@ -178,20 +165,34 @@ class Locking:
         return min(wake_at - now, latest) if wake_at else latest
 
     def _in_the_way(self, task: Task, lock: LockKey, now: datetime) -> InTheWay:
-        found = self._board.in_the_way(task, lock)
-        met = self._met.get(task.metadata.uid)
-        # A Lease that a person made, without our labels, is on no board: without this, the task would try again and again.
+        found = self._cache.locks.in_the_way(task, lock)
+        tracked = self._cache.tasks.tracked(task.key)
+        met = tracked.met if tracked is not None else None
+        # A Lease that a person made, without our labels, is in no cache: without this, the task would try again and again.
         return found if found.count or met is None or met.until <= now else InTheWay(met.blockers, len(met.blockers))
 
     async def _free_holders(self, blockers: tuple[Contender, ...], task: Task) -> bool:
         """Free the Leases of holders that are finished or gone; return whether there were any."""
-        leases = [self._board.lease(task.metadata.namespace, other.lock) for other in blockers if not self._board.knows(other)]
+        leases = [self._cache.locks.lease(task.metadata.namespace, other.lock) for other in blockers if not self._cache.locks.knows(other)]
         return any([await self._sweeper.check(lease) for lease in leases if lease is not None])
 
     def _refresh_pause(self, task: Task) -> timedelta:
         lock = task_lock_key(task)
-        place = self._board.place(task, lock) if lock else 0
-        return timedelta(seconds=min(REFRESH_BASE_SECONDS + place * REFRESH_PER_PLACE_SECONDS, REFRESH_MOST_SECONDS))
+        if lock is None:
+            return timedelta(seconds=REFRESH_BASE_SECONDS)
+        return refresh_pause(self._cache.locks.position(task, lock), self._cache.locks.length(lock))
+
+    def _shown_at(self, task: Task, now: datetime) -> datetime:
+        tracked = self._cache.tasks.track(task.key)
+        tracked.shown_at = tracked.shown_at or now
+        return tracked.shown_at
+
+
+def refresh_pause(position: int, length: int) -> timedelta:
+    """Return how long a changed place in a line is not shown, for a task with so many in front of it in a line of this length."""
+    if position < FRONT:
+        return timedelta(seconds=REFRESH_BASE_SECONDS + position * REFRESH_PER_PLACE_SECONDS)
+    return timedelta(seconds=max(REFRESH_BEHIND_SECONDS, length / WRITES_PER_SECOND_BEHIND))
 
 
 def _obstacle(found: InTheWay) -> Obstacle:

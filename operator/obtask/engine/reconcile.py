@@ -2,12 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from obtask.cache.locks import Board
-from obtask.cache.tasks import KnownTasks
+from obtask.cache.cluster import ClusterCache
 from obtask.engine.attempts import STOPPING_PAUSE, Attempts
 from obtask.engine.caretaker import Caretaker
 from obtask.engine.checks import Checks
@@ -21,7 +20,7 @@ from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics
 from obtask.model.attempt import Running
 from obtask.model.status import Phase
-from obtask.model.task import InvalidSpec, Key, Task, Unreadable, read_object
+from obtask.model.task import InvalidSpec, Key, Task, Unreadable
 from obtask.rules import machine, restored
 from obtask.rules.announcements import Announcement, announcements, left_elsewhere, released
 from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
@@ -32,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 # A turn that goes on for this many intents lets other tasks have theirs first.
 LONGEST_TURN = 16
-FADING_PAUSE = timedelta(seconds=30)
+ENDING_PAUSE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +54,13 @@ class Engine:
     """Looks at one task at a time and moves it on."""
 
     tasks: Tasks
-    known: KnownTasks
-    board: Board
+    cache: ClusterCache
     attempts: Attempts
     locking: Locking
     checks: Checks
     events: EventRecorder
     metrics: Metrics
     clock: Callable[[], datetime]
-    departed: set[Key] = field(default_factory=set)
-    doubted: set[Key] = field(default_factory=set)
-    fading: set[Key] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
     longest_turn: int = LONGEST_TURN
     opt_in: OptIn | None = None
     marked_at_creation: bool = False
@@ -76,13 +70,14 @@ class Engine:
 
         Raises kube.api.Unavailable, or Denied, when the API server does not let the turn end.
         """
-        if key in self.departed:
-            await self._bury(key)
-        if key in self.doubted and not await self._resolve_doubt(key):
+        tracked = self.cache.tasks.tracked(key)
+        if tracked is not None and tracked.deleted:
+            await self._clean_up(key)
+        if tracked is not None and tracked.stale and not await self._refresh(key):
             return Done()
-        began_at = self.known.metadata(key)
+        began_at = self.cache.tasks.metadata(key)
         for _ in range(self.longest_turn):
-            task = await self._read(key)
+            task = self.cache.tasks.get(key)
             match task:
                 case None:
                     return Done()
@@ -92,7 +87,7 @@ class Engine:
                     outcome = await self._step(task)
             if outcome is not None:
                 return outcome
-        if self.longest_turn > 1 and began_at is not None and began_at == self.known.metadata(key):
+        if self.longest_turn > 1 and began_at is not None and began_at == self.cache.tasks.metadata(key):
             # Refused in a way that looks like a race: at full speed it would keep a worker, and the API server, for ever.
             raise Denied(f"nothing of what {key} needs could be written in {self.longest_turn} tries")
         return Again(timedelta())
@@ -160,44 +155,35 @@ class Engine:
         await self.locking.take_back(task)
         # Another operator may have ended it.
         self.attempts.settle(task)
-        self.locking.forget(task.metadata.uid)
-        # The watch has the last word on a finished task; should its event have come before our answer, none is left to come.
-        if task.key in self.fading:
-            self.fading.discard(task.key)
-            self.known.forget(task.key)
+        tracked = self.cache.tasks.tracked(task.key)
+        if tracked is None:
             return Done()
-        self.fading.add(task.key)
-        return Again(FADING_PAUSE)
+        # The watch has the last word on a finished task; should its event have come before our answer, none is left to come.
+        if tracked.at_rest or tracked.ending:
+            self.cache.forget(task.key, task.metadata.uid, deleted=False)
+            return Done()
+        tracked.ending = True
+        return Again(ENDING_PAUSE)
 
     async def _look_after(self, task: Unreadable) -> Outcome:
         """Do for a task with a status that cannot be read what can be done all the same; return when to look again."""
-        answer = await Caretaker(self.tasks, self.attempts, self.events, self.clock, self.told).look(task)
+        answer = await Caretaker(self.tasks, self.attempts, self.events, self.clock, self.cache.tasks).look(task)
         if answer is None:
             return Done()
         if isinstance(answer, timedelta):
             return Again(answer)
         if isinstance(answer, LetGo):
             await self.attempts.abandon(task.key, None)
-            await self.locking.free_departed(task.key)
+            await self.locking.free_deleted(task.key)
             answer = await self.tasks.remove_finalizer(task)
         return Again(timedelta()) if await self._learned(task, answer) else Done()
 
-    async def _read(self, key: Key) -> Task | Unreadable | None:
-        known = self.known.get(key)
-        if known is not None:
-            return known
-        answer = await self.tasks.get(key)
-        if isinstance(answer, Refusal):
-            if not answer.missing:
-                raise Denied(f"cannot read {key}: {explained(answer)}")
-            return None
-        return self.learn(answer) or read_object(answer)
-
-    async def _resolve_doubt(self, key: Key) -> bool:
+    async def _refresh(self, key: Key) -> bool:
         """Read a task of which the known version may be wrong; return whether it is still there."""
-        known = self.known.get(key)
+        known = self.cache.tasks.get(key)
         there = known is None or await self.read_again(known)
-        self.doubted.discard(key)
+        if (tracked := self.cache.tasks.tracked(key)) is not None:
+            tracked.stale = False
         return there
 
     async def _observe(self, task: Task) -> Observation:
@@ -233,8 +219,8 @@ class Engine:
             return await self._learned(task, answer)
         if left is not None:
             self._say(task, left_elsewhere(left))
-        self.depart(task.key, task.metadata.uid)
-        await self._bury(task.key)
+        self.cache.forget(task.key, task.metadata.uid, deleted=True)
+        await self._clean_up(task.key)
         return False
 
     async def _store(self, task: Task, record: Record, claim: Lease | None) -> bool:
@@ -242,10 +228,10 @@ class Engine:
         answer = await self.tasks.write_status(task, record.status)
         if isinstance(answer, Refusal):
             there = await self._learned(task, answer)
-            fresh = self.known.get(task.key)
+            fresh = self.cache.tasks.get(task.key)
             self.attempts.refused(record.start, fresh if isinstance(fresh, Task) else None)
             return there
-        self.learn(answer)
+        self.cache.update(answer)
         stored = replace(task, status=record.status)
         if claim is not None:
             await self.locking.give_back(claim)
@@ -256,37 +242,13 @@ class Engine:
         self.announce(task, record)
         return True
 
-    def learn(self, body: Json) -> Task | Unreadable | None:
-        """Take note of a version of a task; return it if it is news."""
-        task = self.known.learn(body)
-        match task:
-            case Task():
-                self.board.see_task(task)
-            case Unreadable():
-                self.board.forget_task(task.metadata.uid)  # its Lease says whether it holds a lock
-            case None:
-                pass
-        return task
-
-    def depart(self, key: Key, uid: str) -> None:
-        """Take note that a task is gone."""
-        known = self.known.metadata(key)
-        if known is not None and known.uid == uid:
-            self.known.forget(key)
-        self.board.forget_task(uid)
-        self.locking.forget(uid)
+    async def _clean_up(self, key: Key) -> None:
+        """Stop what is left of deleted tasks of this name, and free their Leases."""
+        known = self.cache.tasks.metadata(key)
         self.checks.forget(key)
-        self.doubted.discard(key)
-        self.told.discard(uid)
-        self.departed.add(key)
-
-    async def _bury(self, key: Key) -> None:
-        """Stop what is left of tasks of this name that are gone, and free their Leases."""
-        known = self.known.metadata(key)
         await self.attempts.abandon(key, known.uid if known else None)
-        await self.locking.free_departed(key)
-        self.departed.discard(key)
-        self.fading.discard(key)
+        await self.locking.free_deleted(key)
+        self.cache.tasks.cleaned_up(key)
 
     def announce(self, task: Task, record: Record) -> None:
         """Tell people and logs about a stored change."""
@@ -312,7 +274,7 @@ class Engine:
     async def _learned(self, task: Task | Unreadable, answer: Json | Refusal) -> bool:
         """Take note of what a write left; after a refusal read the task again. Return whether it is still there."""
         if not isinstance(answer, Refusal):
-            self.learn(answer)
+            self.cache.update(answer)
             return True
         if not (answer.conflict or answer.missing):
             raise Denied(f"write to {task.key} refused: {explained(answer)}")
@@ -324,9 +286,9 @@ class Engine:
         if isinstance(fresh, Refusal) and not fresh.missing:
             raise Denied(f"cannot read {task.key}: {explained(fresh)}")
         if isinstance(fresh, Refusal) or fresh["metadata"]["uid"] != task.metadata.uid:
-            self.depart(task.key, task.metadata.uid)
-            await self._bury(task.key)
+            self.cache.forget(task.key, task.metadata.uid, deleted=True)
+            await self._clean_up(task.key)
         if isinstance(fresh, Refusal):
             return False
-        self.learn(fresh)
+        self.cache.update(fresh)
         return True

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from obtask.cache.locks import Board, is_marked, key_of
+from obtask.cache.locks import LockCache, is_marked, key_of
 from obtask.kube.api import Denied, Refusal
 from obtask.kube.leases import Lease, Leases, micro_time
 from obtask.kube.refusals import explained
@@ -58,15 +58,15 @@ class Stolen:
 class Locks:
     """Takes and gives back locks."""
 
-    def __init__(self, leases: Leases, board: Board, clock: Callable[[], datetime]) -> None:
+    def __init__(self, leases: Leases, cache: LockCache, clock: Callable[[], datetime]) -> None:
         self._leases = leases
-        self._board = board
+        self._cache = cache
         self._clock = clock
 
     async def take(self, task: Task, lock: LockKey) -> Claimed | Contended | Outpaced:
         """Claim the Lease of the task's scope key, then check that nobody conflicts."""
         # The board may be behind: then the write is refused, and the Lease is read.
-        found = self._board.lease(task.metadata.namespace, lock)
+        found = self._cache.lease(task.metadata.namespace, lock)
         me = holder_identity(task)
         if found is not None and found.holder not in ("", me):
             found = await self._read(task, lock)
@@ -85,14 +85,14 @@ class Locks:
         """Empty the Lease at the version of our own claim; whoever wrote it since then keeps it."""
         answer = await self._leases.write(replace(claim, holder="", acquired_at=None), self._clock())
         if not isinstance(answer, Refusal):
-            self._board.see_lease(answer)
+            self._cache.update_lease(answer)
 
     async def release(self, task: Task, lock: LockKey) -> None:
         """Empty the Lease if it still names this very task. Only for a task whose end is stored.
 
         Raises Denied if the API server does not let it be emptied.
         """
-        found = self._board.lease(task.metadata.namespace, lock)
+        found = self._cache.lease(task.metadata.namespace, lock)
         if found is None or not self._names(found, task):
             found = await self._read(task, lock)
         for _ in range(TRIES):
@@ -100,7 +100,7 @@ class Locks:
                 return
             answer = await self._leases.write(replace(found, holder="", acquired_at=None), self._clock())
             if not isinstance(answer, Refusal):
-                self._board.see_lease(answer)
+                self._cache.update_lease(answer)
                 return
             if not (answer.conflict or answer.missing):
                 raise Denied(f"cannot free lease {lock.lease_name}: {explained(answer)}")
@@ -129,11 +129,11 @@ class Locks:
         if isinstance(answer, Refusal):
             if not answer.missing:
                 raise Denied(f"cannot read lease {lock.lease_name}: {explained(answer)}")
-            gone = self._board.lease(task.metadata.namespace, lock)
+            gone = self._cache.lease(task.metadata.namespace, lock)
             if gone is not None:
-                self._board.forget_lease(gone)
+                self._cache.forget_lease(gone)
             return None
-        self._board.see_lease(answer)
+        self._cache.update_lease(answer)
         return answer
 
     async def _claim(self, task: Task, lock: LockKey, found: Lease | None) -> Lease | Refusal:
@@ -161,7 +161,7 @@ class Locks:
             )
             answer = await self._leases.write(claim, now)
         if not isinstance(answer, Refusal):
-            self._board.see_lease(answer)
+            self._cache.update_lease(answer)
         elif not (answer.conflict or answer.missing):
             raise Denied(f"cannot claim lease {lock.lease_name}: {explained(answer)}")
         return answer
@@ -169,7 +169,7 @@ class Locks:
     async def _others(self, task: Task, lock: LockKey) -> list[Contender]:
         others = []
         for lease in await self._held(task, lock):
-            self._board.see_lease(lease)
+            self._cache.update_lease(lease)
             if self._names(lease, task):
                 continue
             theirs = key_of(lease)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from obtask.cache.locks import Board, key_of
+from obtask.cache.locks import LockCache
 from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.leases import Lease, Leases
 from obtask.kube.tasks import Tasks
@@ -18,6 +18,7 @@ from obtask.rules.lock_keys import holder_name, holder_uid
 logger = logging.getLogger(__name__)
 
 COLLECTED_AT_ONCE = 20
+LOOKED_AT_ONCE = 20
 
 
 class Sweeper:
@@ -28,19 +29,25 @@ class Sweeper:
     """
 
     def __init__(
-        self, leases: Leases, tasks: Tasks, board: Board, clock: Callable[[], datetime], runs_here: Callable[[Key, str], bool] | None = None
+        self,
+        leases: Leases,
+        tasks: Tasks,
+        cache: LockCache,
+        clock: Callable[[], datetime],
+        runs_here: Callable[[Key, str], bool] | None = None,
     ) -> None:
         self._leases = leases
         self._tasks = tasks
-        self._board = board
+        self._cache = cache
         self._clock = clock
         self._runs_here = runs_here
-        self._strays: dict[tuple[str, str, str], bool] = {}
-        self._undeletable: set[tuple[str, str, str]] = set()
 
     async def sweep(self) -> int:
-        """Look at every held Lease; return how many were freed."""
-        return sum([await self._checked(lease) for lease in self._board.leases() if lease.holder])
+        """Look at some of the held Leases, at others at the next call; return how many were freed.
+
+        What the watches tell is believed: this finds what they have missed, which nobody has seen yet.
+        """
+        return sum([await self._checked(lease) for lease in self._cache.some_held(LOOKED_AT_ONCE)])
 
     async def read(self, lease: Lease) -> Lease | Refusal:
         """Return a Lease as it is now."""
@@ -48,9 +55,7 @@ class Sweeper:
 
     async def collect(self) -> int:
         """Delete some of the locks that nobody has wanted for long; return how many went. Others' Leases are left alone."""
-        free = [lease for lease in self._board.leases() if not lease.holder and key_of(lease) is not None]
-        self._undeletable &= {_version(lease) for lease in free}
-        idle = (lease for lease in free if self._is_idle(lease) and _version(lease) not in self._undeletable)
+        idle = (lease for lease in self._cache.some_free() if self._is_idle(lease))
         return sum([await self._collect(lease) for lease in islice(idle, COLLECTED_AT_ONCE)])
 
     def _is_idle(self, lease: Lease) -> bool:
@@ -62,19 +67,16 @@ class Sweeper:
         answer = await self._leases.delete(lease)
         if isinstance(answer, Refusal) and not (answer.missing or answer.conflict):
             # It must not be in the way of others each time.
-            self._undeletable.add(_version(lease))
+            self._cache.keep(lease)
             logger.warning("free lease %s/%s not deleted: %s", lease.namespace, lease.name, answer.message)
         left = await self._look_again(lease)
         if left is not None and not left.holder and not isinstance(answer, Refusal):
-            self._undeletable.add(_version(left))  # somebody else's finalizer holds it: to ask again changes nothing
+            self._cache.keep(left)  # somebody else's finalizer holds it: to ask again changes nothing
         return not isinstance(answer, Refusal)
 
     async def sweep_strays(self) -> int:
         """Look, once, at each Lease whose holder was unknown at the last call too: in between, the watches had time to tell."""
-        seen = {_version(lease): lease for lease in self._board.strays()}
-        freed = sum([await self._checked(lease) for place, lease in seen.items() if self._strays.get(place) is False])
-        self._strays = {place: place in self._strays for place in seen}
-        return freed
+        return sum([await self._checked(lease) for lease in self._cache.strays_again()])
 
     async def _checked(self, lease: Lease) -> bool:
         try:
@@ -98,17 +100,17 @@ class Sweeper:
             await self._look_again(lease)
             return False
         logger.info("freed lease %s/%s: its holder %s is finished or gone", lease.namespace, lease.name, lease.holder)
-        self._board.see_lease(answer)
+        self._cache.update_lease(answer)
         return True
 
     async def _look_again(self, lease: Lease) -> Lease | None:
-        """Tell the board of a Lease that is not as it was: nobody may have told that it was deleted. Return it, if it is there."""
+        """Tell the cache of a Lease that is not as it was: nobody may have told that it was deleted. Return it, if it is there."""
         fresh = await self.read(lease)
         if not isinstance(fresh, Refusal):
-            self._board.see_lease(fresh)
+            self._cache.update_lease(fresh)
             return fresh
         if fresh.missing:
-            self._board.forget_lease(lease)
+            self._cache.forget_lease(lease)
         return None
 
     async def _over(self, lease: Lease) -> bool:
@@ -119,7 +121,3 @@ class Sweeper:
         if answer["metadata"]["uid"] != uid:
             return True
         return is_finished(answer) and not (self._runs_here is not None and self._runs_here(key, uid))
-
-
-def _version(lease: Lease) -> tuple[str, str, str]:
-    return lease.namespace, lease.name, lease.version

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from heapq import merge
 from itertools import chain, islice
@@ -35,15 +35,15 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Everybody in a domain: who holds a lock, and who waits for each lock, first come first. Whoever holds does not wait."""
+    """Everybody in a domain: who holds each lock, by uid, and who waits for it, first come first. Whoever holds does not wait."""
 
-    held: Mapping[LockKey, Sequence[Contender]]
+    held: Mapping[LockKey, Mapping[str, Contender]]
     queues: Mapping[LockKey, Sequence[Contender]]
 
     @property
     def holders(self) -> tuple[Contender, ...]:
         """Who holds a lock."""
-        return tuple(chain.from_iterable(self.held.values()))
+        return tuple(chain.from_iterable(holders.values() for holders in self.held.values()))
 
     @property
     def waiters(self) -> tuple[Contender, ...]:
@@ -92,17 +92,21 @@ def in_the_way(me: Contender, line: Line) -> InTheWay:
     An earlier waiter that is itself blocked by a Failed task does not keep its place: nobody knows when a person will act.
     Cheap for a long line: what is looked at are locks, not waiters.
     """
-    holders = [holder for lock in _rivals(me.lock, line.held) for holder in line.held[lock] if holder.uid != me.uid]
-    queues = [line.queues[lock] for lock in _rivals(me.lock, line.queues) if not _stuck(lock, line)]
+    holders = [holder for lock in rivals(me.lock, line.held) for holder in line.held[lock].values() if holder.uid != me.uid]
+    queues = [line.queues[lock] for lock in rivals(me.lock, line.queues) if not _stuck(lock, line)]
     earlier = [(queue, bisect_left(queue, me.place, key=_place)) for queue in queues]
     waiters = merge(*(islice(queue, ahead) for queue, ahead in earlier), key=_place)
     first = (*holders[:MOST_BLOCKERS_SHOWN], *islice(waiters, max(0, MOST_BLOCKERS_SHOWN - len(holders))))
     return InTheWay(first, len(holders) + sum(ahead for _, ahead in earlier))
 
 
-def next_in_line(line: Line) -> list[Contender]:
-    """Return the waiters that nobody stands in the way of, in order: only the first of a queue can be one."""
-    heads = sorted((queue[0] for queue in line.queues.values() if queue), key=_place)
+def next_in_line(line: Line, freed: LockKey | None = None) -> list[Contender]:
+    """Return the waiters that nobody stands in the way of, in order: only the first of a queue can be one.
+
+    ``freed``: only those whose lock conflicts with this one.
+    """
+    locks = line.queues if freed is None else rivals(freed, line.queues)
+    heads = sorted((queue[0] for lock in locks if (queue := line.queues[lock])), key=_place)
     return [head for head in heads if not in_the_way(head, line).count]
 
 
@@ -111,19 +115,19 @@ def double_holds(holders: Iterable[Contender]) -> list[tuple[Contender, Contende
     held: dict[LockKey, list[Contender]] = {}
     for holder in holders:
         held.setdefault(holder.lock, []).append(holder)
-    pairs = ((one, other) for lock in held for one in held[lock] for rival in _rivals(lock, held) for other in held[rival])
+    pairs = ((one, other) for lock in held for one in held[lock] for rival in rivals(lock, held) for other in held[rival])
     return [(one, other) for one, other in pairs if (one.place, one.uid) < (other.place, other.uid)]
 
 
-def _rivals(lock: LockKey, locks: Collection[LockKey]) -> list[LockKey]:
+def rivals(lock: LockKey, locks: Collection[LockKey]) -> list[LockKey]:
     """Return those of a domain's locks that conflict with one of it. Besides Global ones, only two can."""
-    some = locks if lock.scope is Maintenance.GLOBAL else (lock, replace(lock, scope=Maintenance.GLOBAL, tenant=""))
+    some = locks if lock.scope is Maintenance.GLOBAL else (lock, lock.whole)
     return [other for other in some if other in locks and conflicts(other, lock)]
 
 
 def _stuck(lock: LockKey, line: Line) -> bool:
     """Return whether whoever waits for this lock waits for a person."""
-    return any(holder.phase is Phase.FAILED for rival in _rivals(lock, line.held) for holder in line.held[rival])
+    return any(holder.phase is Phase.FAILED for rival in rivals(lock, line.held) for holder in line.held[rival].values())
 
 
 def _place(contender: Contender) -> tuple[datetime, str]:

@@ -35,6 +35,11 @@ class LockKey:
     tenant: str = ""
 
     @property
+    def whole(self) -> "LockKey":
+        """The lock on the whole of the domain."""
+        return self if self.scope is Maintenance.GLOBAL else LockKey(self.domain, Maintenance.GLOBAL)
+
+    @property
     def lease_name(self) -> str:
         """Name of the Lease: a DNS label for any cluster, agent and tenant name; different keys get different names."""
         return f"obt-{self.scope.value.lower()}-{_digest(self.domain.type.value, self.domain.target, self.tenant)}"

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from obtask.cache.cluster import ClusterCache
+from obtask.cache.events import EventHandlers, See
 from obtask.cache.finished import FinishedTasks
-from obtask.cache.locks import Board
-from obtask.cache.tasks import KnownTasks
 from obtask.engine.attempts import Attempts
 from obtask.engine.checks import Checks
 from obtask.engine.cleaning import Cleaner
@@ -34,14 +35,13 @@ from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics, Snapshot
 from obtask.model.attempt import AttemptId
+from obtask.model.task import Key
 from obtask.rules.bounds import Bounds
-from obtask.rules.lock_keys import Domain
 from obtask.rules.nonces import Nonces
 from obtask.rules.retention import Retention
 from obtask.runtime.identity import PROC, is_alive
-from obtask.runtime.inbox import Inbox
 from obtask.runtime.leader import Leadership
-from obtask.runtime.work_queue import Wakeups
+from obtask.runtime.work_queue import WorkQueue
 from obtask.runtime.workers import Workers
 from obtask.settings import Settings
 
@@ -53,13 +53,13 @@ class Operator:
     settings: Settings
     api: Api
     engine: Engine
-    board: Board
-    wakeups: Wakeups
+    cache: ClusterCache
+    queue: WorkQueue
     workers: Workers
     sweeper: Sweeper
     cleaner: Cleaner
     events: EventRecorder
-    inbox: Inbox
+    handlers: EventHandlers
     listing: Listing
     executors: Executors
     metrics: Metrics
@@ -68,55 +68,50 @@ class Operator:
 
 def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Operator:
     """Put an operator together. Nothing runs yet. Needs a running event loop."""
-    wakeups = Wakeups(settings.workers, settings.workers_per_namespace)
-
-    def way_free(domain: Domain) -> None:
-        for key in board.next_keys(domain):
-            wakeups.ring(key, urgent=True)
+    queue = WorkQueue(settings.workers, settings.workers_per_namespace)
 
     def attempt_ended(attempt: AttemptId) -> None:
-        key = attempts.key_of(attempt)
-        if key is not None:
-            wakeups.ring(key, urgent=True)
+        if (key := attempts.key_of(attempt)) is not None:
+            queue.enqueue(key, urgent=True)
 
-    board, nonces = Board(way_free), Nonces(secrets.token_bytes(32))
+    retention = Retention(settings.ttl_seconds_after_finished, settings.history_limit)
+    finished = FinishedTasks(time.monotonic, wanted=not retention.keeps_everything)
+    cache, nonces = ClusterCache(queue.enqueue, finished, standby=settings.leader_namespace is not None), Nonces(secrets.token_bytes(32))
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
     confirmed = leadership.confirmed if leadership else _alone
     executors = build_executors(FromOperator(settings, api, objects, clock, confirmed, attempt_ended, nonces))
     logs = LogKeeping(objects, LogShelf(ConfigMaps(api)), nonces, clock)
     attempts = Attempts(executors.of, logs, clock, settings.runner, partial(_works_elsewhere, settings))
-    sweeper = Sweeper(leases, tasks, board, clock, attempts.runs)
+    sweeper = Sweeper(leases, tasks, cache.locks, clock, attempts.runs)
     jitter = random.Random().random  # noqa: S311 - spreads load, guards nothing
-    locking = Locking(board, Locks(leases, board, clock), sweeper, jitter, settings.runner, nonces=nonces, bounds=_bounds(settings))
-    metrics, known = Metrics(_registry()), KnownTasks()
+    locking = Locking(cache, Locks(leases, cache.locks, clock), sweeper, jitter, settings.runner, nonces=nonces, bounds=_bounds(settings))
+    metrics = Metrics(_registry())
     events = EventRecorder(api, reporter=settings.runner, dropped=metrics.events_dropped.inc)
     leads: Callable[[], bool] = (lambda: leadership.leads) if leadership else (lambda: True)
-    metrics.registry.register(Snapshot(known.counts, known.behind_failed, board.held, lambda: wakeups.waiting if leads() else 0, leads))
-    checks = Checks(executors.expressions.fault, wakeups)
+    metrics.registry.register(Snapshot(cache.tasks.counts, cache.tasks.behind_failed, cache.locks.held, lambda: queue.waiting, leads))
+    checks = Checks(executors.expressions.fault, queue)
     opt_in = OptIn(api, time.monotonic) if settings.opt_in else None
     engine = Engine(
-        tasks,
-        known,
-        board,
-        attempts,
-        locking,
-        checks,
-        events,
-        metrics,
-        clock,
-        opt_in=opt_in,
-        marked_at_creation=settings.marked_at_creation,
+        tasks, cache, attempts, locking, checks, events, metrics, clock, opt_in=opt_in, marked_at_creation=settings.marked_at_creation
     )
-    workers = Workers(engine, wakeups, count=settings.workers, jitter=jitter)
-    retention = Retention(settings.ttl_seconds_after_finished, settings.history_limit)
-    finished = FinishedTasks(time.monotonic, wanted=not retention.keeps_everything)
-    inbox = Inbox(engine, board, wakeups, finished, executors.handlers)
+    workers = Workers(engine, queue, count=settings.workers, jitter=jitter)
+    handlers = EventHandlers(cache, {kind: _about(attempts, see) for kind, see in executors.handlers.items()})
     cleaner = Cleaner(tasks, finished, retention, metrics, clock)
     listing = Listing(api, settings.namespaces)
     return Operator(
-        settings, api, engine, board, wakeups, workers, sweeper, cleaner, events, inbox, listing, executors, metrics, leadership
+        settings, api, engine, cache, queue, workers, sweeper, cleaner, events, handlers, listing, executors, metrics, leadership
     )
+
+
+def _about(attempts: Attempts, see: Callable[[str, dict[str, Any]], AttemptId | None]) -> See:
+    """Return what takes note of a change and tells the task of the attempt that it is news about."""
+
+    def seen(change: str, body: dict[str, Any]) -> Key | None:
+        attempt = see(change, body)
+        return attempts.key_of(attempt) if attempt is not None else None
+
+    return seen
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -29,9 +29,9 @@ async def drain(operator: Operator) -> None:
     logger.info("stopping: running attempts get %g s", grace)
     operator.engine.locking.draining = True
     # A turn that began before may have recorded an attempt that it is about to start: started, it has a chance to end in time.
-    await within(BEGUN_SECONDS, operator.wakeups.quiet())
+    await within(BEGUN_SECONDS, operator.queue.quiet())
     await within(grace + CLEANUP_SECONDS, operator.executors.stop(grace))
-    await within(RECORD_SECONDS, operator.wakeups.quiet())
+    await within(RECORD_SECONDS, operator.queue.quiet())
 
 
 async def cut(operator: Operator) -> None:

@@ -39,7 +39,7 @@ class _Handover:
 
     def _take(self, kind: str, change: str, body: dict[str, Any]) -> None:
         self._taken += 1
-        self._operator.inbox.receive(kind, change, body)
+        self._operator.handlers.see(kind, change, body)
         if not change:
             self._listed.set()
 

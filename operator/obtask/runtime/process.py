@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from obtask import names
 from obtask.engine.double_holds import DoubleHolds
-from obtask.kube.api import Denied, Unavailable
+from obtask.kube.api import Denied, Refusal, Unavailable
 from obtask.kube.client import connect
 from obtask.kube.revisions import Rewound
+from obtask.model.task import Key
 from obtask.runtime.assembly import Operator, assemble
 from obtask.runtime.ending import close, cut, drain, hand_over, within
 from obtask.runtime.evidence import Evidence
@@ -31,7 +32,6 @@ logger = logging.getLogger(__name__)
 REWIND_PAUSE_SECONDS = 60.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 0.5
-STANDBY_SECONDS = 60.0
 CLEAN_SECONDS = 2.0
 FAULT_PAUSE_SECONDS = 30.0
 
@@ -47,9 +47,9 @@ async def load(operator: Operator) -> None:
     Raises Denied when they cannot be listed, kube.api.Unavailable when the API server does not answer.
     """
     for lease in await operator.listing.leases():
-        operator.board.see_lease(lease)
+        operator.cache.locks.update_lease(lease)
     async for body in operator.listing.unfinished_tasks():
-        operator.inbox.receive(names.PLURAL, LISTED, body)
+        operator.handlers.see(names.PLURAL, LISTED, body)
 
 
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -164,25 +164,35 @@ async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:
 async def _catch_up(operator: Operator) -> None:
     """Find out what was deleted while nobody watched."""
     operator.executors.mark_stale()
-    tasks, leases = operator.engine.known.uids(), operator.board.leases()
+    tasks, leases = operator.cache.tasks.uids(), operator.cache.locks.leases()
     there = {body["metadata"]["uid"] async for body in operator.listing.unfinished_tasks()}
-    for key, uid in tasks.items():
-        if uid not in there:
-            operator.engine.doubted.add(key)
-            operator.wakeups.ring(key)
+    missing = {key: uid for key, uid in tasks.items() if uid not in there}
+    for key in missing:
+        operator.cache.doubt(key)
+        operator.cache.enqueue(key)
     listed = {(lease.namespace, lease.name) for lease in await operator.listing.leases()}
     for lease in leases:
         if (lease.namespace, lease.name) not in listed:
-            operator.inbox.lease_gone(lease)
+            operator.handlers.lease_gone(lease)
+    if operator.cache.is_standby:
+        await _look_up(operator, missing)
+
+
+async def _look_up(operator: Operator, missing: Mapping[Key, str]) -> None:
+    """Find out what has become of tasks that a standby knows: it reconciles none of them."""
+    for key, uid in missing.items():
+        answer = await operator.engine.tasks.get(key)
+        if not isinstance(answer, Refusal):
+            operator.handlers.see(names.PLURAL, "MODIFIED", answer)
+        elif answer.missing:
+            operator.cache.forget(key, uid, deleted=True)
 
 
 async def _work(operator: Operator) -> None:
     """Work once this operator leads. Until then the watches keep it warm: it knows every task and every Lease."""
     if operator.leadership is not None:
-        leading = asyncio.create_task(operator.leadership.leading())
-        while not leading.done():
-            await asyncio.wait({leading}, timeout=STANDBY_SECONDS)
-            operator.inbox.forget_what_is_over()
+        await operator.leadership.leading()
+        operator.cache.lead()
     async with asyncio.TaskGroup() as group:
         group.create_task(operator.workers.run())
         group.create_task(_sweep(operator))

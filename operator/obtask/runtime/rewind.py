@@ -29,7 +29,7 @@ async def look_back(operator: Operator) -> None:
 
 async def _compare_task(operator: Operator) -> None:
     # A list may come from a cache of the API server, which etcd has left behind; one object is read from etcd.
-    known = operator.engine.known
+    known = operator.cache.tasks
     newest = max(known.uids(), key=lambda key: int(meta.resource_version) if (meta := known.metadata(key)) else 0, default=None)
     before = known.metadata(newest) if newest is not None else None
     if newest is None or before is None:
@@ -42,7 +42,7 @@ async def _compare_task(operator: Operator) -> None:
 
 
 async def _compare_lease(operator: Operator) -> None:
-    before = max(operator.board.leases(), key=lambda lease: int(lease.version), default=None)
+    before = max(operator.cache.locks.leases(), key=lambda lease: int(lease.version), default=None)
     if before is None:
         return
     answer = await operator.sweeper.read(before)

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Callable, Container
+from collections.abc import Callable
 
 from obtask.model.task import Key
 
@@ -48,10 +48,6 @@ class _Lines:
             self._lines.move_to_end(namespace)
         return key
 
-    def keep_only(self, keys: Container[Key]) -> None:
-        for key in [key for line in self._lines.values() for key in line if key not in keys]:
-            self.remove(key)
-
     def __len__(self) -> int:
         return self._count
 
@@ -84,8 +80,8 @@ class _Share:
         return max(1, min(self._most, self._workers - busy))
 
 
-class Wakeups:
-    """Rings and alarms of tasks. A ring during a task's turn leads to one more turn; rings before a turn are one.
+class WorkQueue:
+    """The tasks that are to be reconciled. One that is enqueued while it is reconciled is reconciled once more; otherwise twice is once.
 
     ``workers`` is how many turns there can be at once; ``most`` is how many of them a namespace has while others come too.
     """
@@ -106,8 +102,8 @@ class Wakeups:
         self._quiet = asyncio.Event()
         self._quiet.set()
 
-    def ring(self, key: Key, *, urgent: bool = False) -> None:
-        """Have the task looked at soon; urgent ones (an attempt ended, a lock is free) go first, also if they were rung before."""
+    def enqueue(self, key: Key, *, urgent: bool = False) -> None:
+        """Have the task reconciled soon; urgent ones (an attempt ended, a lock is free) go first, also if they were enqueued before."""
         if self._share is not None:
             self._share.came(key.namespace, asyncio.get_running_loop().time())
         if key in self._busy:
@@ -121,8 +117,8 @@ class Wakeups:
         self._quiet.clear()
         self._wake()
 
-    def ring_in(self, key: Key, seconds: float) -> None:
-        """Have the task looked at after this time, unless it is rung before. The last alarm set counts."""
+    def enqueue_after(self, key: Key, seconds: float) -> None:
+        """Have the task reconciled after this time, unless it is enqueued before. The last time set counts."""
         at = asyncio.get_running_loop().time() + max(seconds, 0)
         self._order += 1
         self._alarm_of[key] = at
@@ -130,7 +126,7 @@ class Wakeups:
         if len(self._alarms) > 2 * len(self._alarm_of) + MOST_LEFT_BEHIND:
             self._alarms = [alarm for alarm in self._alarms if self._alarm_of.get(alarm[2]) == alarm[0]]
             heapq.heapify(self._alarms)
-        self._ring_alarms()
+        self._enqueue_due()
 
     async def next(self) -> Key:
         """Return the next task that is due, and reserve it until ``done``."""
@@ -148,29 +144,18 @@ class Wakeups:
                 raise
 
     def done(self, key: Key) -> None:
-        """End the turn of a task; if it was rung meanwhile, it is due again."""
+        """End the turn of a task; if it was enqueued meanwhile, it is due again."""
         self._busy.discard(key)
         left = self._turns_of.pop(key.namespace, 1) - 1
         if left:
             self._turns_of[key.namespace] = left
         if key in self._again:
             self._again.discard(key)
-            self.ring(key, urgent=True)
+            self.enqueue(key, urgent=True)
         elif self.waiting:
             self._wake()  # a namespace that had its share may have another turn
         if not self._busy and not self.waiting:
             self._quiet.set()
-
-    def keep_only(self, keys: Container[Key]) -> None:
-        """Drop the rings of all other tasks."""
-        for lines in (self._urgent, self._due):
-            lines.keep_only(keys)
-        if not self._busy and not self.waiting:
-            self._quiet.set()
-
-    def forget(self, key: Key) -> None:
-        """Drop the alarm of a task that needs no more turns."""
-        self._alarm_of.pop(key, None)
 
     async def quiet(self) -> None:
         """Wait until no task is due and none has its turn."""
@@ -207,7 +192,7 @@ class Wakeups:
                 turn.set_result(None)
                 return
 
-    def _ring_alarms(self) -> None:
+    def _enqueue_due(self) -> None:
         loop = asyncio.get_running_loop()
         if self._timer is not None:
             self._timer.cancel()
@@ -219,7 +204,7 @@ class Wakeups:
             elif at <= loop.time():
                 heapq.heappop(self._alarms)
                 del self._alarm_of[key]
-                self.ring(key)
+                self.enqueue(key)
             else:
-                self._timer = loop.call_at(at, self._ring_alarms)
+                self._timer = loop.call_at(at, self._enqueue_due)
                 return

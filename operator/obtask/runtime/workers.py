@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import assert_never
 
-from obtask.engine.held_up import Told, explain
+from obtask.engine.held_up import explain, is_due
 from obtask.engine.reconcile import Again, Done, Engine, Outcome
 from obtask.kube.api import Denied, Unavailable
 from obtask.model.task import Key
-from obtask.runtime.work_queue import Wakeups
+from obtask.runtime.work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +24,11 @@ TELLING_FAILURES = 3  # what passes by itself in a second is not worth a word
 class Workers:
     """Gives tasks their turns, several at once, never two of one task."""
 
-    def __init__(self, engine: Engine, wakeups: Wakeups, *, count: int, jitter: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, queue: WorkQueue, *, count: int, jitter: Callable[[], float]) -> None:
         self._engine = engine
-        self._wakeups = wakeups
+        self._queue = queue
         self._count = count
         self._jitter = jitter
-        self._failures: dict[Key, int] = {}
-        self._told = Told()
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -40,17 +38,17 @@ class Workers:
 
     async def _work(self) -> None:
         while True:
-            key = await self._wakeups.next()
+            key = await self._queue.next()
             try:
                 match await self._turn(key):
                     case Done():
                         pass
                     case Again(after=after):
-                        self._wakeups.ring_in(key, after.total_seconds())
+                        self._queue.enqueue_after(key, after.total_seconds())
                     case never:
                         assert_never(never)
             finally:
-                self._wakeups.done(key)
+                self._queue.done(key)
 
     async def _turn(self, key: Key) -> Outcome:
         metrics = self._engine.metrics
@@ -72,22 +70,30 @@ class Workers:
             # One task that cannot be handled must not take the others with it.
             metrics.turn_errors.labels(type(error).__name__).inc()
             # Where it went wrong is told once: what fails at every turn, in many tasks, would fill the log.
-            logger.error("%s: turn failed: %s", key, type(error).__name__, exc_info=key not in self._failures)  # noqa: TRY400
+            logger.error("%s: turn failed: %s", key, type(error).__name__, exc_info=not self._failures(key))  # noqa: TRY400
             why = f"held up by a fault of the operator ({type(error).__name__}); its log says more"
         else:
-            self._failures.pop(key, None)
+            if (tracked := self._engine.cache.tasks.tracked(key)) is not None:
+                tracked.failures = 0
             return outcome
         # Nobody knows what was stored: the next turn starts from what the API server says.
-        self._engine.doubted.add(key)
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        self._engine.cache.doubt(key)
+        failures = self._failures(key) + 1
+        if (tracked := self._engine.cache.tasks.tracked(key)) is not None:
+            tracked.failures = failures
         if why is not None and failures >= TELLING_FAILURES:
             await self._tell(key, why)
         seconds = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)
         return Again(timedelta(seconds=seconds * (1 + self._jitter() / 2)))
 
+    def _failures(self, key: Key) -> int:
+        tracked = self._engine.cache.tasks.tracked(key)
+        return tracked.failures if tracked is not None else 0
+
     async def _tell(self, key: Key, why: str) -> None:
         """Have people told why a task does not get on, now and then. Whatever goes wrong with that, the next turn comes."""
-        if not self._told.is_due(key, why, self._engine.clock()):
+        tracked = self._engine.cache.tasks.tracked(key)
+        if tracked is None or not is_due(tracked, why, self._engine.clock()):
             return
         try:
             await explain(self._engine, key, why)

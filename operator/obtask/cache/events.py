@@ -1,0 +1,99 @@
+"""Owns what a change in the API server means: what is remembered of it, and which tasks are to be reconciled."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from obtask import names
+from obtask.cache.cluster import ClusterCache
+from obtask.cache.tasks import at_rest
+from obtask.kube.leases import Lease, read_lease
+from obtask.model.task import Key, phase_of
+
+# Takes note of a change of another object; returns the task that it is news about, if there is one.
+See = Callable[[str, dict[str, Any]], Key | None]
+
+logger = logging.getLogger(__name__)
+
+
+class EventHandlers:
+    """Takes note of changes and enqueues the tasks they concern. ``others`` take note of other kinds."""
+
+    def __init__(self, cache: ClusterCache, others: Mapping[str, See]) -> None:
+        self._cache = cache
+        self._others = others
+
+    def see(self, kind: str, change: str, body: dict[str, Any]) -> None:
+        """Take note of one change. An object that cannot be read is logged and left alone."""
+        try:
+            if kind == names.PLURAL:
+                self._task(change, body)
+            elif kind in self._others:
+                self._other(self._others[kind](change, body))
+            else:
+                self._lease(change, body)
+        except Exception:
+            meta = body.get("metadata") or {}
+            logger.exception("cannot read %s %s/%s", kind, meta.get("namespace"), meta.get("name"))
+
+    def _task(self, change: str, body: dict[str, Any]) -> None:
+        meta = body["metadata"]
+        key = Key(meta["namespace"], meta["name"])
+        if change == "DELETED":
+            self._deleted(key, meta["uid"])
+            return
+        self._cache.finished.see(body, listed=not change)
+        known = self._cache.tasks.metadata(key)
+        if known is not None and known.uid != meta["uid"]:
+            if int(known.resource_version) > int(meta["resourceVersion"]):
+                return  # an event that comes again, about a namesake that is gone
+            self._deleted(key, known.uid)
+            known = None
+        if known is None and at_rest(body):
+            self._cache.locks.forget_task(meta["uid"])
+            return
+        is_news = self._cache.update(body) is not None
+        if is_news and known is None and change and phase_of(body) not in ("", "Pending"):
+            # A task that is told of for the first time is new, unless it was listed: this may be an event that comes again.
+            self._cache.doubt(key)
+        if is_news:
+            self._cache.enqueue(key)
+        if at_rest(body):
+            self._at_rest(key, meta)
+
+    def _at_rest(self, key: Key, meta: Mapping[str, Any]) -> None:
+        """Take note that a task needs nothing any more; something of it may still run here, if another operator has ended it."""
+        tracked, known = self._cache.tasks.tracked(key), self._cache.tasks.metadata(key)
+        if tracked is None or known is None or known.resource_version != meta["resourceVersion"]:
+            return
+        if tracked.ending or self._cache.is_standby:
+            self._cache.forget(key, meta["uid"], deleted=False)
+        else:
+            tracked.at_rest = True
+
+    def _deleted(self, key: Key, uid: str) -> None:
+        self._cache.forget(key, uid, deleted=True)
+        self._cache.enqueue(key)
+
+    def _other(self, key: Key | None) -> None:
+        if key is not None:
+            self._cache.enqueue(key, urgent=True)
+
+    def lease_gone(self, lease: Lease) -> None:
+        """Take note of a Lease that was deleted."""
+        self._cache.locks.forget_lease(lease)
+        # What it said last is no longer so.
+        self._enqueue_doubtful(replace(lease, holder=""))
+
+    def _lease(self, change: str, body: dict[str, Any]) -> None:
+        lease = read_lease(body)
+        if change == "DELETED":
+            self.lease_gone(lease)
+        else:
+            self._cache.locks.update_lease(lease)
+            self._enqueue_doubtful(lease)
+
+    def _enqueue_doubtful(self, lease: Lease) -> None:
+        for key in self._cache.locks.doubtful(lease):
+            self._cache.enqueue(key, urgent=True)
