@@ -62,6 +62,7 @@ async def test_a_claim_for_a_task_that_has_ended_is_given_back(place: Place) -> 
     created = place.tasks.create("one", maintenance="Global", steps=[wait_step("s")])
     behind, ahead = place.operator("behind"), place.operator("ahead")
     behind.cache.update(guarded(created))
+    ahead.cache.update(created)
     await end(ahead, place.key("one"))
     assert place.tasks.status("one")["phase"] == "Succeeded"
     (lease,) = place.tasks.leases().values()
