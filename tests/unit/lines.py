@@ -1,4 +1,4 @@
-"""Owns how tests form a line of holders and waiters; the operator keeps its own in order, in cache/domain.py."""
+"""Owns how tests form a line of holders and waiters; the operator keeps its own in order, in cache/queues.py."""
 
 from collections import defaultdict
 from collections.abc import Iterable

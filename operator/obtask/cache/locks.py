@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from obtask import names
-from obtask.cache.domain import DomainLocks, Entry, KnownLease, contender, in_order
+from obtask.cache.queues import DomainLocks, Entry, KnownLease, contender, in_order
 from obtask.kube.leases import Lease
 from obtask.model.contract import SCOPES, TaskType
 from obtask.model.status import Phase
