@@ -97,7 +97,7 @@ docs: $(INSTALLED)  ## Build the documentation site into .dev/site; broken links
 	echo "the site: .dev/site/index.html"
 
 supply-chain: $(INSTALLED)  ## Check licences of what is shipped, and known vulnerabilities where their database can be reached
-	@$(RUN) -m tests.supply_chain
+	@$(RUN) -m tests.support.supply_chain
 
 format: $(INSTALLED)  ## Format the code
 	@.venv/bin/ruff check --fix .

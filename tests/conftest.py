@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from tests.kubectl import Kubectl, KubectlError
+from tests.support.kubectl import Kubectl, KubectlError
 from tests.support.patience import once_known
 from tests.support.programs import build_if_asked, mark_tests_with_a_control_plane
 

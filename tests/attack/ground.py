@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.attack import people
-from tests.attack.neighbour import Neighbour, move_in
 from tests.attack.running import MuteResolver, RunningOperator, settings_of, write_kubeconfig
 from tests.attack.session import TABLE, Answer, Body, Session
 from tests.attack.window import Window, percentile, watching
-from tests.chart.installed import Release
+from tests.support.chart.installed import Release
+from tests.support.neighbour import Neighbour, move_in
 
 from devcluster.controlplane import ControlPlane, control_plane
 from devcluster.sqlserver import SqlServer

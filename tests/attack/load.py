@@ -8,7 +8,7 @@ from tests.attack.ground import ENDED, Ground, step, until
 from tests.attack.listeners import site
 from tests.attack.session import Body
 from tests.attack.verdict import Attack, Held, Through, Verdict
-from tests.executors.node import Node
+from tests.support.node import Node
 
 SECONDS = 20.0
 NOWHERE = "http://127.0.0.1:9/"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.attack.ground import Ground, Tenant, step, until
 from tests.attack.listeners import Ear, Talk, ear
 from tests.attack.verdict import Attack, Held, Through, Verdict
-from tests.obshell_agent.agent import FakeAgent
+from tests.support.agent.agent import FakeAgent
 
 from devcluster.certificates import Authority
 

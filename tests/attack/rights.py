@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tests.attack.ground import SYSTEM, TASK_PATH, Ground, Tenant, step, until
 from tests.attack.session import Body, Session
 from tests.attack.verdict import Attack, Held, Through, Verdict, refused_or
-from tests.chart.installed import home, release
+from tests.support.chart.installed import home, release
 
 # What Kubernetes accepts as no path segment, in spellings that routers and clients have fallen for.
 SEGMENTS = ("team-b/secrets/x", "x/../y", "..", ".", "x%2fy", "%2e%2e", "x%2Fsecrets%2Fy", "/", "%", "a/", "/a", "..%2f", "%252f", "x%00")

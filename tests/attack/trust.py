@@ -12,7 +12,7 @@ from tests.attack.ground import ENDED, Ground, Tenant, step, until
 from tests.attack.listeners import site
 from tests.attack.session import Answer, Body, Session
 from tests.attack.verdict import Attack, Held, Through, Verdict, all_of
-from tests.executors.node import Node
+from tests.support.node import Node
 
 APPS = "apps/v1"
 ROOTKIT = "attacker/rootkit:1"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.attack.neighbour import Neighbour
 from tests.attack.running import RunningOperator
+from tests.support.neighbour import Neighbour
 
 # The neighbour's p99 is to stay below a second. Of the few tasks that it has done during one attack the p99 is the slowest, hence half a
 # second of grace; on a busy machine, so many times what it waits without an attack.

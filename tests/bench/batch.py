@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tests.bench.sightings import Sightings
-from tests.scenario.apiserver import OBTASKS, ApiServer, Body
+from tests.support.apiserver import OBTASKS, ApiServer, Body
 
 CONCURRENT_WRITES = 16
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tests.bench.figures import Figure, percentile
 from tests.bench.operators import measured_operator
-from tests.executors.node import Node
-from tests.obshell_agent.agent import FakeAgent
-from tests.obshell_agent.dags import Node as Stage
-from tests.obshell_agent.dags import Step
-from tests.scenario.apiserver import Body
-from tests.scenario.audit import WRITING, requests
-from tests.scenario.tasks import TaskClient
+from tests.support.agent.agent import FakeAgent
+from tests.support.agent.dags import Node as Stage
+from tests.support.agent.dags import Step
+from tests.support.apiserver import Body
+from tests.support.audit import WRITING, requests
+from tests.support.node import Node
+from tests.support.tasks import TaskClient
 
 from devcluster.controlplane import ControlPlane
 from devcluster.ports import LOOPBACK

@@ -11,9 +11,9 @@ from typing import Self
 from aiohttp import web
 from tests.bench.figures import Figure, percentile
 from tests.bench.operators import MeasuredOperator, measured_operator
-from tests.scenario.apiserver import Body
-from tests.scenario.beside import beside
-from tests.scenario.tasks import TaskClient
+from tests.support.apiserver import Body
+from tests.support.beside import beside
+from tests.support.tasks import TaskClient
 
 from devcluster.controlplane import ControlPlane
 from devcluster.ports import LOOPBACK

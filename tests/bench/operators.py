@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.local import ENVIRONMENT
+from tests.support.local import ENVIRONMENT
 
 from devcluster.ports import LOOPBACK, free_port
 

@@ -10,7 +10,7 @@ from tests.bench.batch import Batch
 from tests.bench.figures import Figure, percentile
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.sightings import Sightings
-from tests.scenario.apiserver import api_server
+from tests.support.apiserver import api_server
 
 from devcluster.controlplane import ControlPlane
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.attack.neighbour import Neighbour, move_in
 from tests.bench.operators import MeasuredOperator, measured_operator
-from tests.scenario.apiserver import OBTASKS, ApiError, ApiServer, api_server
+from tests.support.apiserver import OBTASKS, ApiError, ApiServer, api_server
 from tests.support.hostile import targets
+from tests.support.neighbour import Neighbour, move_in
 from tests.support.strain import Yardstick
 
 from devcluster.controlplane import ControlPlane, control_plane

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.scenario.apiserver import OBTASKS, ApiServer
+from tests.support.apiserver import OBTASKS, ApiServer
 
 WATCH_SECONDS = 5.0
 LIMIT_SECONDS = 300.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench.batch import Batch
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.sightings import Sightings
-from tests.scenario.apiserver import api_server
+from tests.support.apiserver import api_server
 
 from devcluster.controlplane import ControlPlane, control_plane
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.attack.neighbour import move_in
 from tests.bench.operators import measured_operator
 from tests.bench.siege import LARGEST_MIB, LONGEST_SECONDS, besiege
-from tests.kubectl import Kubectl
+from tests.support.kubectl import Kubectl
+from tests.support.neighbour import move_in
 
 from devcluster.controlplane import ControlPlane
 from devcluster.sqlserver import SqlServer

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.scenario.gateway import Gateway
-from tests.scenario.history import History
-from tests.scenario.journal import Journal
-from tests.scenario.tasks import TaskClient
+from tests.support.gateway import Gateway
+from tests.support.history import History
+from tests.support.journal import Journal
+from tests.support.tasks import TaskClient
 
 from devcluster.controlplane import ControlPlane
 from devcluster.sqlserver import SqlServer

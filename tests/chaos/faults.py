@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.chaos.requests import label
-from tests.scenario.gateway import is_write
-from tests.scenario.verdicts import Delay, EventVerdict, Expire, Fate, Refuse, Repeat, Strike, Verdict
+from tests.support.gateway import is_write
+from tests.support.verdicts import Delay, EventVerdict, Expire, Fate, Refuse, Repeat, Strike, Verdict
 
 SLOWEST_SECONDS = 0.3
 MOST_REPEATED = 5

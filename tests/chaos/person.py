@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tests.chaos.stories import GONE, Act, Story
-from tests.scenario.apiserver import OBTASKS, ApiError, Body
-from tests.scenario.tasks import FINISHED, TaskClient
+from tests.support.apiserver import OBTASKS, ApiError, Body
+from tests.support.tasks import FINISHED, TaskClient
 
 LOOK_SECONDS = 1.0
 

@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from tests.scenario.apiserver import Body
-from tests.scenario.history import Change, History
-from tests.scenario.journal import Entry, Journal
+from tests.support.apiserver import Body
+from tests.support.history import Change, History
+from tests.support.journal import Entry, Journal
 
 # An attempt: uid of its task, step, subtask, direction, number.
 Name = tuple[str, str, str, str, int]

@@ -1,6 +1,6 @@
 """Owns what a request is called in these tests: its method and object, the same in every run."""
 
-from tests.scenario.gateway import is_watch
+from tests.support.gateway import is_watch
 
 
 def label(method: str, path: str) -> str:

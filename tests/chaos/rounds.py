@@ -14,12 +14,12 @@ from tests.chaos import promises
 from tests.chaos.faults import Faults, Injected
 from tests.chaos.person import Person
 from tests.chaos.stories import Author, Story
-from tests.scenario.apiserver import api_server
-from tests.scenario.gateway import Gateway
-from tests.scenario.history import History
-from tests.scenario.journal import Journal
-from tests.scenario.operators import OperatorProcess
-from tests.scenario.tasks import TaskClient
+from tests.support.apiserver import api_server
+from tests.support.gateway import Gateway
+from tests.support.history import History
+from tests.support.journal import Journal
+from tests.support.operators import OperatorProcess
+from tests.support.tasks import TaskClient
 
 from devcluster.controlplane import ControlPlane
 from devcluster.sqlserver import SqlServer

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from tests.scenario.apiserver import Body
-from tests.scenario.tasks import FAILING, sql_step, wait_step
+from tests.support.apiserver import Body
+from tests.support.tasks import FAILING, sql_step, wait_step
 
 GONE = "gone"
 FOREVER = 604800

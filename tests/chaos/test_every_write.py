@@ -10,12 +10,12 @@ from tests.chaos import promises
 from tests.chaos.person import Person
 from tests.chaos.requests import label
 from tests.chaos.stories import FOREVER, GONE, Story
-from tests.scenario.gateway import Gateway, is_write
-from tests.scenario.history import History
-from tests.scenario.journal import Journal
-from tests.scenario.operators import OperatorProcess
-from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
-from tests.scenario.verdicts import Fate, Strike, Verdict
+from tests.support.gateway import Gateway, is_write
+from tests.support.history import History
+from tests.support.journal import Journal
+from tests.support.operators import OperatorProcess
+from tests.support.tasks import FAILING, TaskClient, sql_step, wait_step
+from tests.support.verdicts import Fate, Strike, Verdict
 
 from devcluster.sqlserver import SqlServer
 

@@ -3,15 +3,15 @@
 import threading
 
 import pytest
-from tests.local import ALLOWED_HOSTS
-from tests.scenario.apiserver import OBTASKS
-from tests.scenario.audit import requests
-from tests.scenario.gateway import Gateway
-from tests.scenario.history import History
-from tests.scenario.journal import Journal
-from tests.scenario.operators import operator_thread
-from tests.scenario.tasks import TaskClient, sql_step, wait_step
-from tests.scenario.verdicts import EventVerdict, Expire, Fate, Repeat
+from tests.support.apiserver import OBTASKS
+from tests.support.audit import requests
+from tests.support.gateway import Gateway
+from tests.support.history import History
+from tests.support.journal import Journal
+from tests.support.local import ALLOWED_HOSTS
+from tests.support.operators import operator_thread
+from tests.support.tasks import TaskClient, sql_step, wait_step
+from tests.support.verdicts import EventVerdict, Expire, Fate, Repeat
 
 from devcluster.sqlserver import SqlServer
 from obtask.settings import Settings

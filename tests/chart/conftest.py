@@ -1,7 +1,7 @@
 """Owns the fixtures of chart tests that need tasks."""
 
 import pytest
-from tests.scenario.tasks import TaskClient
+from tests.support.tasks import TaskClient
 
 from devcluster.controlplane import ControlPlane
 

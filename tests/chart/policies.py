@@ -3,7 +3,7 @@
 import json
 import time
 
-from tests.chart.rendering import objects
+from tests.support.chart.rendering import objects
 
 from devcluster.controlplane import ControlPlane
 

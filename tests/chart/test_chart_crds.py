@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.chart.installed import Release, eventually
-from tests.chart.rendering import CHART
+from tests.support.chart.installed import Release, eventually
+from tests.support.chart.rendering import CHART
 
 from devcluster.controlplane import ControlPlane, control_plane
 from devcluster.errors import DevClusterError

@@ -2,9 +2,9 @@
 
 import json
 
-from tests.chart.installed import Release, eventually, home, release, small
-from tests.chart.rendering import Body
-from tests.kubectl import Kubectl, KubectlError
+from tests.support.chart.installed import Release, eventually, home, release, small
+from tests.support.chart.rendering import Body
+from tests.support.kubectl import Kubectl, KubectlError
 
 from devcluster.controlplane import ControlPlane
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
-from tests.chart.rendering import Body, objects, one
+from tests.support.chart.rendering import Body, objects, one
 
 from obtask.metrics import Metrics, Snapshot
 

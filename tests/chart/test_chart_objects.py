@@ -6,7 +6,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from tests.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
+from tests.support.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
 
 from obtask import names
 from obtask.model.contract import ACTION_NAMES

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chart.installed import Release, eventually, eventually_says
-from tests.chart.rendering import Body
+from tests.support.chart.installed import Release, eventually, eventually_says
+from tests.support.chart.rendering import Body
 
 from devcluster.controlplane import ControlPlane, control_plane
 from devcluster.errors import DevClusterError

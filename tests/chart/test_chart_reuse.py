@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.chart.rendering import CHART, Body, nested, objects, one, texts
+from tests.support.chart.rendering import CHART, Body, nested, objects, one, texts
 
 from obtask.settings import read_settings
 

@@ -7,9 +7,9 @@ from itertools import count
 from typing import Any
 
 import pytest
-from tests.chart.installed import eventually, eventually_says, home, release, small
-from tests.chart.rendering import Body
-from tests.kubectl import Kubectl, KubectlError
+from tests.support.chart.installed import eventually, eventually_says, home, release, small
+from tests.support.chart.rendering import Body
+from tests.support.kubectl import Kubectl, KubectlError
 
 from devcluster.controlplane import ControlPlane
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from helm_python import HelmError, lint
-from tests.chart.rendering import CHART, ROOT, Body, chart, nested, texts
+from tests.support.chart.rendering import CHART, ROOT, Body, chart, nested, texts
 
 SCHEMA: Body = json.loads((CHART / "values.schema.json").read_text())
 FREE = ("affinity", "global", "nodeSelector", "podAnnotations", "podLabels", "resources.requests", "resources.limits")

@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
-from tests.chart.installed import eventually
-from tests.chart.rendering import ROOT, objects
-from tests.scenario.tasks import TaskClient, wait_step
+from tests.support.chart.installed import eventually
+from tests.support.chart.rendering import ROOT, objects
+from tests.support.tasks import TaskClient, wait_step
 
 from devcluster.controlplane import ControlPlane
 from devcluster.ports import free_port

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tests.scenario.tasks import Tasks
+from tests.support.tasks import Tasks
 
 RUNNER = "obtask-runner"
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.scenario.apiserver import ApiServer
+from tests.support.apiserver import ApiServer
 
 from devcluster.kubectl import Kubectl
 

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.cluster import Cluster, given_cluster
 from tests.e2e.release import PAIR, PLAIN, Release
 from tests.e2e.steps import Steps
-from tests.scenario.tasks import Tasks
+from tests.support.tasks import Tasks
 
 HERE = Path(__file__).parent
 NEEDED = ("KUBECONFIG", "E2E_IMAGE")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.cluster import Cluster
-from tests.scenario.apiserver import Body
+from tests.support.apiserver import Body
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "obtask-operator"

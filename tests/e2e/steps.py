@@ -5,8 +5,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from tests.scenario.apiserver import Body
-from tests.scenario.tasks import Tasks
+from tests.support.apiserver import Body
+from tests.support.tasks import Tasks
 
 PODS = "/api/v1/namespaces/{}/pods"
 JOBS = "/apis/batch/v1/namespaces/{}/jobs"

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from tests.e2e.cluster import Cluster
-from tests.scenario.tasks import Tasks
+from tests.support.tasks import Tasks
 
 LARGEST = 250_000_000
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import yaml
 from tests.e2e.release import PLAIN, ROOT, Release
-from tests.scenario.tasks import Tasks, wait_step
+from tests.support.tasks import Tasks, wait_step
 
 
 def test_installed_as_the_readme_says(release: Release, new_namespace: Callable[..., Tasks]) -> None:

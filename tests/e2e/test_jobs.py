@@ -4,8 +4,8 @@ import json
 
 from tests.e2e.release import POD_START_SECONDS
 from tests.e2e.steps import GATED, PODS, Steps, jobs, open_gate, pods, running_pod
-from tests.scenario.apiserver import Body
-from tests.scenario.tasks import Tasks
+from tests.support.apiserver import Body
+from tests.support.tasks import Tasks
 
 LINES = 3000
 WORD = "open sesame"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.e2e.release import LEASE, Release, leader_of
 from tests.e2e.steps import GATED, Steps, jobs, open_gate, pods, running_pod
-from tests.scenario.tasks import Tasks
+from tests.support.tasks import Tasks
 
 # Finds the operator by the name of its host, which is the Pod's, and ends it as a power cut would.
 KILL = """

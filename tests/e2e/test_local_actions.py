@@ -2,7 +2,7 @@
 
 from tests.e2e.accounts import make_runner
 from tests.e2e.release import Release
-from tests.scenario.tasks import Tasks, wait_step
+from tests.support.tasks import Tasks, wait_step
 
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made"}, "data": {"by": "a step"}}
 

@@ -1,7 +1,7 @@
 """Mutual exclusion, as a person with kubectl sees it, of tasks whose steps are Jobs."""
 
 from tests.e2e.steps import GATED, Steps, jobs, open_gate
-from tests.scenario.tasks import Tasks
+from tests.support.tasks import Tasks
 
 
 def blocked_by(tasks: Tasks, name: str) -> str:

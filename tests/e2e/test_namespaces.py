@@ -7,8 +7,8 @@ import pytest
 from tests.e2e.accounts import make_runner
 from tests.e2e.release import PAIR, Release
 from tests.e2e.steps import Steps
-from tests.scenario.apiserver import Body
-from tests.scenario.tasks import Tasks
+from tests.support.apiserver import Body
+from tests.support.tasks import Tasks
 
 MAP: Body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made"}}
 

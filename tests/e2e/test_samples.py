@@ -6,8 +6,8 @@ import yaml
 from tests.e2e.accounts import make_runner
 from tests.e2e.release import ROOT
 from tests.e2e.steps import Steps
-from tests.scenario.apiserver import Body
-from tests.scenario.tasks import Tasks
+from tests.support.apiserver import Body
+from tests.support.tasks import Tasks
 
 SAMPLES = ROOT / "deploy" / "samples"
 TOOL = "backup-tool"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from tests.e2e.release import PAIR, Release
 from tests.e2e.steps import Steps
-from tests.scenario.tasks import Tasks
+from tests.support.tasks import Tasks
 
 MADE = (
     "deployments,replicasets,pods,services,serviceaccounts,configmaps,roles,rolebindings,poddisruptionbudgets,networkpolicies,leases,"

@@ -11,8 +11,8 @@ import pytest
 from tests.e2e.accounts import make_runner
 from tests.e2e.release import CHART, PAIR, PLAIN, Release
 from tests.e2e.steps import GATED, Steps, jobs, open_gate, running_pod
-from tests.scenario.apiserver import Body
-from tests.scenario.tasks import Tasks, wait_step
+from tests.support.apiserver import Body
+from tests.support.tasks import Tasks, wait_step
 
 OLD = "0.0.9"
 JOBS, MAPS, WAITS = 8, 60, 32

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from tests.gitops import judging
 from tests.gitops.judging import Judges
-from tests.local import ALLOWED_HOSTS
-from tests.scenario.tasks import TaskClient
+from tests.support.local import ALLOWED_HOSTS
 from tests.support.programs import build_if_asked
+from tests.support.tasks import TaskClient
 
 from devcluster.controlplane import ControlPlane
 from obtask.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from tests.kubectl import Kubectl
+from tests.support.kubectl import Kubectl
 
 Body = dict[str, Any]
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from tests.gitops.judging import Judges
 from tests.gitops.test_gitops_health import in_phase, live
-from tests.unit.builders import Json, a_task
+from tests.support.builders import Json, a_task
 
 from generate.argocd import PATCH
 from obtask.model.status import Phase, Verb

@@ -5,9 +5,9 @@ import yaml
 from tests.gitops.judging import JudgeError, Judges
 from tests.gitops.marks import SAMPLES, Body, in_git, live, marked
 from tests.gitops.test_gitops_files import KUSTOMIZATION
-from tests.kubectl import Kubectl
-from tests.scenario.operators import operator_thread
-from tests.scenario.tasks import FAILING, TaskClient, sql_step
+from tests.support.kubectl import Kubectl
+from tests.support.operators import operator_thread
+from tests.support.tasks import FAILING, TaskClient, sql_step
 
 from obtask import names
 from obtask.settings import Settings

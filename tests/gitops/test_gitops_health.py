@@ -6,9 +6,9 @@ import pytest
 import yaml
 from tests.gitops.judging import Judges
 from tests.gitops.test_gitops_files import KUSTOMIZATION
-from tests.unit.builders import START, Json, a_task
-from tests.unit.phases import IN_PHASE
-from tests.unit.world import World
+from tests.support.builders import START, Json, a_task
+from tests.support.phases import IN_PHASE
+from tests.support.world import World
 
 from generate.argocd import PATCH
 from obtask import names

@@ -3,10 +3,10 @@
 from tests.gitops.judging import Judges
 from tests.gitops.test_gitops_actions import chosen
 from tests.gitops.test_gitops_health import argo, flux, kstatus
-from tests.scenario.apiserver import OBTASKS
-from tests.scenario.history import History
-from tests.scenario.operators import operator_thread
-from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
+from tests.support.apiserver import OBTASKS
+from tests.support.history import History
+from tests.support.operators import operator_thread
+from tests.support.tasks import FAILING, TaskClient, sql_step, wait_step
 
 from obtask.settings import Settings
 

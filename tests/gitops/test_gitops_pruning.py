@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from tests.executors.node import Node
 from tests.gitops.marks import ANNOTATIONS, CLIENT_SIDE, LABELS, Body, applied, marked
-from tests.kubectl import Kubectl
-from tests.rights import grant
-from tests.scenario.operators import operator_thread
-from tests.scenario.tasks import TaskClient, wait_step
+from tests.support.kubectl import Kubectl
+from tests.support.node import Node
+from tests.support.operators import operator_thread
+from tests.support.rights import grant
+from tests.support.tasks import TaskClient, wait_step
 
 from obtask import names
 from obtask.settings import Settings

@@ -4,9 +4,9 @@ import pytest
 from tests.gitops.judging import Judges
 from tests.gitops.marks import SAMPLES, WAYS, Body, applied, dry_run, in_git, live, marked
 from tests.gitops.test_gitops_actions import chosen
-from tests.kubectl import Kubectl, KubectlError
-from tests.scenario.operators import operator_thread
-from tests.scenario.tasks import FAILING, TaskClient, sql_step, wait_step
+from tests.support.kubectl import Kubectl, KubectlError
+from tests.support.operators import operator_thread
+from tests.support.tasks import FAILING, TaskClient, sql_step, wait_step
 
 from obtask import names
 from obtask.model.status import Verb

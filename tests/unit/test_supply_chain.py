@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.supply_chain import ROOT, exported
+from tests.support.supply_chain import ROOT, exported
 
 PINS = sorted((ROOT / "deploy/pins").glob("*.txt"))
 INSTALLS = re.compile(r"\bpip install\b.*|\buv tool\b.*|\bcurl\b.*|\bwget\b.*|\bnpm install\b.*|\bgo install\b.*")

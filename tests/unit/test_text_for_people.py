@@ -5,8 +5,8 @@ import logging
 from typing import Any
 
 import pytest
-from tests.unit.builders import a_task, failed
-from tests.unit.world import World
+from tests.support.builders import a_task, failed
+from tests.support.world import World
 
 from obtask.cli import _JsonFormatter, _TextFormatter
 from obtask.model.limits import one_line

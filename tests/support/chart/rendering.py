@@ -1,0 +1,52 @@
+"""Owns how tests render the chart: Helm itself, offline, as a library."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from helm_python import Chart
+
+ROOT = Path(__file__).resolve().parents[3]
+CHART = ROOT / "charts/obtask-operator"
+RELEASE, NAMESPACE = "obtask-operator", "obtask-system"
+
+Body = dict[str, Any]
+Values = Mapping[str, Any]
+
+
+@cache
+def chart() -> Chart:
+    """Return the chart."""
+    return Chart.load(str(CHART))
+
+
+def texts(values: Values, name: str = RELEASE) -> dict[str, str]:
+    """Return what every template renders, by its path in the chart."""
+    rendered: dict[str, str] = chart().render(dict(values), name=name, namespace=NAMESPACE)
+    return {path.removeprefix("obtask-operator/templates/"): text for path, text in rendered.items()}
+
+
+def objects(values: Values, name: str = RELEASE) -> list[Body]:
+    """Return every object of a release."""
+    manifests = (text for path, text in texts(values, name).items() if path.endswith(".yaml"))
+    return [body for text in manifests for body in yaml.safe_load_all(text) if body]
+
+
+def one(values: Values, kind: str, name: str = RELEASE) -> Body:
+    """Return the object of this kind and name."""
+    (found,) = (body for body in objects(values) if (body["kind"], body["metadata"]["name"]) == (kind, name))
+    return found
+
+
+def kinds(values: Values) -> set[str]:
+    """Return the kinds of the objects of a release."""
+    return {body["kind"] for body in objects(values)}
+
+
+def nested(path: str, value: Any) -> Body:
+    """Return values with this one set: a.b.c."""
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return dict(value)

@@ -1,0 +1,276 @@
+"""A simulated world around one task: it does what the engine does with the intents of the rules, in memory and on a set clock.
+
+A test lets things happen, lets the task have its turns, and looks at what was stored, started and stopped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import assert_never
+
+from tests.support.builders import START, TaskBuilder, failed
+from tests.support.surroundings import ApiServer, Executors, Lease
+
+from obtask import names
+from obtask.executors.evaluation import language
+from obtask.model.attempt import Failed, Succeeded
+from obtask.model.status import Blocker, LogRef, Phase, StepStatus, SubtaskStatus, TaskStatus
+from obtask.model.task import Task
+from obtask.rules import machine
+from obtask.rules.bounds import NO_BOUNDS
+from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN
+from obtask.rules.expressions import ExpressionFault, Question
+from obtask.rules.lock_keys import holder_identity, holder_name, task_lock_key
+from obtask.rules.nonces import Nonces
+from obtask.rules.observation import Granted, Hindered, LockAnswer, Observation, Obstacle, Refused, Renewed, Taken
+
+MOST_TURNS = 40
+
+
+class Crash(Enum):
+    """Where the operator dies in a turn."""
+
+    BEFORE_WRITE = auto()
+    AFTER_WRITE = auto()
+
+
+class World:
+    """One task, and everything that the rules can see or touch."""
+
+    def __init__(self, task: TaskBuilder) -> None:
+        self.api = ApiServer(task.body())
+        self.executors = Executors()
+        self.lease = Lease()
+        self.now = START
+        self.operators = 1
+        # Who is in the way as far as the operator knows; and who shows up only when it reaches for the lock.
+        self.in_the_way: tuple[Blocker, ...] = ()
+        self.rivals: tuple[Blocker, ...] = ()
+        self.refresh_due = True
+        self.progress_at: datetime | None = None
+        self.draining = False
+        self.bounds, self.opted_in = NO_BOUNDS, True
+        self.marked_at_creation = False
+        self.verdicts: dict[Question, ExpressionFault | None] = {}
+        self.remarks: dict[str, str | None] = {}
+        self.intents: list[Intent] = []
+        self.stored: list[TaskStatus] = []
+
+    @property
+    def nonces(self) -> Nonces:
+        """The nonces of the operator that works now."""
+        return Nonces(f"operator-{self.operators}".encode())
+
+    @property
+    def task(self) -> Task:
+        """The task as the API server holds it."""
+        return self.api.task
+
+    @property
+    def status(self) -> TaskStatus:
+        """Its status."""
+        return self.task.status
+
+    @property
+    def phase(self) -> Phase:
+        """Its phase."""
+        return self.status.phase
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Its annotations but for the note of which object it is."""
+        return {key: value for key, value in self.task.metadata.annotations.items() if key != names.ADOPTED_ANNOTATION}
+
+    @property
+    def live(self) -> list[str]:
+        """The subtasks whose attempts run, in the order they were started; those being undone with a minus."""
+        return self.executors.live()
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether the Lease names the task."""
+        return self.lease.holder == holder_identity(self.task)
+
+    def step(self, name: str) -> StepStatus:
+        """Return the status of a step."""
+        return next(step for step in self.status.steps if step.name == name)
+
+    def subtask(self, name: str) -> SubtaskStatus:
+        """Return the status of a subtask; its name must be unique in the task."""
+        return next(sub for step in self.status.steps for sub in step.subtasks if sub.name == name)
+
+    # What happens, before the task has its turns.
+
+    def later(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def crash(self) -> None:
+        """Kill the operator: the attempts that ran inside it are lost, and another one takes over."""
+        self.executors.keep(None)
+        self.operators += 1
+        self.draining = False
+        self.verdicts.clear()
+
+    def delete(self) -> None:
+        """Delete the task: it is gone once nobody holds it with a finalizer."""
+        self.api.delete(self.now)
+
+    # What happens, and then the task has its turns.
+
+    def succeed(self, *subtasks: str, message: str | None = None) -> None:
+        """Let running attempts succeed, one after the other."""
+        for subtask in subtasks:
+            self.executors.end(subtask, Succeeded(message))
+            self.run()
+
+    def fail(self, subtask: str, outcome: Failed | None = None, *, tail: str | None = None, ref: LogRef | None = None) -> None:
+        """Let a running attempt fail."""
+        self.executors.end(subtask, outcome or failed(), tail, ref)
+        self.run()
+
+    def command(self, verb: str, option: str | None = None) -> None:
+        """Give a command."""
+        self.api.annotate(action=verb, **({"_action_option": option} if option else {}))
+        self.run()
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.later(seconds)
+        self.run()
+
+    # Turns.
+
+    def observe(self) -> Observation:
+        """Return what the engine would see."""
+        task = self.task
+        locked = task_lock_key(task) is not None
+        in_line = locked and task.status.phase in {Phase.PENDING, Phase.WAITING}
+        in_the_way = (*self._stranger(), *self.in_the_way)
+        return Observation(
+            self.now,
+            f"operator-{self.operators}",
+            self.executors.reports(task),
+            obstacle=obstacle(in_the_way) if in_line else Obstacle(),
+            lock_in_doubt=locked and task.status.lock is not None and not self.holds_lease,
+            refresh_due=self.refresh_due,
+            progress_at=self.progress_at,
+            draining=self.draining,
+            nonces=self.nonces,
+            bounds=self.bounds,
+            opted_in=self.opted_in,
+            marked_at_creation=self.marked_at_creation,
+            verdicts=self.verdicts,
+            remarks=self.remarks,
+        )
+
+    def decide(self) -> Intent:
+        """Return what the rules want now."""
+        return machine.decide(self.task, self.observe())
+
+    def run(self) -> Intent:
+        """Give the task turns until it rests or is gone; return the last intent."""
+        for _ in range(MOST_TURNS):
+            intent = self.decide()
+            if not self.perform(intent):
+                return intent
+        raise AssertionError(f"does not come to rest: {self.intents[-5:]}")
+
+    def turn(self, crash: Crash | None = None) -> Intent:
+        """Give the task one turn, in which the operator may die; return the intent."""
+        intent = self.decide()
+        self.perform(intent, crash)
+        return intent
+
+    def perform(self, intent: Intent, crash: Crash | None = None) -> bool:
+        """Carry an intent out; return whether to look at the task again at once."""
+        self.intents.append(intent)
+        match intent:
+            case Rest():
+                return self._rest()
+            case Check(questions=questions):
+                self.verdicts |= {question: language.fault(question.vocabulary, question.text) for question in questions}
+            case TakeLock():
+                return self._take(crash)
+            case VerifyLock():
+                return self._verify(crash)
+            case Stop(attempts=attempts, meanwhile=meanwhile):
+                self.executors.stop(attempts)
+                return not self.executors.all_running(attempts) or (meanwhile is not None and self.perform(meanwhile, crash))
+            case _ if crash is Crash.BEFORE_WRITE:
+                self.crash()
+            case Record():
+                self._store(intent, crash)
+            case Finish():
+                self.lease.release(self.task)
+                self.executors.keep(None)
+                self._touch(intent, crash)
+            case LetGo():
+                leaving = self.task
+                self._touch(intent, crash)
+                self.lease.release(leaving)
+                self.executors.keep(None)
+            case Adopt() | TakeCommand() | Delete():
+                self._touch(intent, crash)
+            case never:
+                assert_never(never)
+        return not self.api.gone
+
+    def _rest(self) -> bool:
+        if self.phase.finished:
+            self.lease.release(self.task)  # as the engine does for what was ended elsewhere
+        return False
+
+    def _touch(self, intent: Adopt | TakeCommand | Finish | LetGo | Delete, crash: Crash | None) -> None:
+        self.api.touch(intent, self.now)
+        if crash:
+            self.crash()
+
+    def _store(self, record: Record, crash: Crash | None) -> None:
+        self.api.write_status(record.status)
+        self.stored.append(record.status)
+        if crash:
+            self.crash()
+            return
+        self.executors.start(record.start)
+        self.executors.stop(record.cancel)
+        self.executors.keep(self.task)
+
+    def record_of(self, answer: LockAnswer | Hindered) -> Record:
+        """Return the record that follows from what the lock protocol said, or from what hinders the operator."""
+        intent = machine.decide(self.task, replace(self.observe(), answer=answer))
+        assert isinstance(intent, Record)
+        return intent
+
+    def _take(self, crash: Crash | None) -> bool:
+        task = self.task
+        if task_lock_key(task) is None:
+            return self.perform(self.record_of(Granted(None)), crash)
+        if self._stranger():
+            return self.perform(self.record_of(Refused(obstacle(self._stranger()))), crash)
+        lock = self.lease.claim(task, self.now)
+        if not self.rivals:
+            return self.perform(self.record_of(Granted(lock)), crash)
+        self.in_the_way = self.rivals
+        again = self.perform(self.record_of(Refused(obstacle(self.rivals))), crash)
+        if not crash:
+            self.lease.release(task)
+        return again
+
+    def _stranger(self) -> tuple[Blocker, ...]:
+        if not self.lease.holder or self.holds_lease:
+            return ()
+        return (Blocker(name=holder_name(self.lease.holder), uid="", phase=Phase.RUNNING, scope="Global"),)
+
+    def _verify(self, crash: Crash | None) -> bool:
+        task = self.task
+        if self.lease.holder:
+            return self.perform(self.record_of(Taken(self.lease.holder)), crash)
+        return self.perform(self.record_of(Renewed(self.lease.claim(task, self.now))), crash)
+
+
+def obstacle(blockers: Sequence[Blocker]) -> Obstacle:
+    """Return the blockers as the engine passes them on."""
+    return Obstacle(tuple(blockers[:MOST_BLOCKERS_SHOWN]), len(blockers))
