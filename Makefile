@@ -72,14 +72,14 @@ dist: $(INSTALLED)  ## Build the wheel and the source distribution into dist/
 	$(UV) build --quiet --out-dir dist
 	ls dist
 
-pins: $(INSTALLED)  ## Renew the versions and hashes in deploy/pins/; needs the projects' release sites
+pins: $(INSTALLED)  ## Renew the versions and hashes of tools and published programs; needs the projects' release sites
 	@for tool in uv go; do
 	  sed -E 's/==.*//;q' deploy/pins/$$tool.txt | $(UV) pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate > .dev/pins
 	  mv .dev/pins deploy/pins/$$tool.txt
 	done
 	$(RUN) -m devcluster pins > .dev/pins
-	{ sed '/^[^#]/d' deploy/pins/releases.txt; cat .dev/pins; } > .dev/releases
-	mv .dev/releases deploy/pins/releases.txt
+	{ sed '/^[^#]/d' deploy/devcluster/releases.sha256; cat .dev/pins; } > .dev/releases
+	mv .dev/releases deploy/devcluster/releases.sha256
 
 base-digest:  ## Print the build argument that pins the base image; needs Docker and its registry
 	@docker buildx imagetools inspect python:3.11-slim --format '--build-arg BASE=python:3.11-slim@{{.Manifest.Digest}}'

@@ -109,7 +109,7 @@ def build() -> None:
 
 @app.command()
 def pins() -> None:
-    """Print lines for deploy/pins/releases.txt: what the projects publish as checksums of the pinned versions."""
+    """Print lines for deploy/devcluster/releases.sha256: what the projects publish as checksums of the pinned versions."""
     pinned = Pins.parse((checkout() / "deploy/devcluster/go.mod").read_text())
     found = {one.file: one for program in KIND for arch in ("x86_64", "aarch64") if (one := release(program, pinned, "Linux", arch))}
     for file, one in found.items():

@@ -25,7 +25,7 @@ from devcluster.releases import OFF, RELEASES, Release, address, release
 from devcluster.toolchain import Pins
 
 # Checksums that go before the published ones: lines like those of sha256sum, with addresses that have no scheme.
-PINS = "deploy/pins/releases.txt"
+PINS = "deploy/devcluster/releases.sha256"
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 LONGEST_LIST = 1 << 20

@@ -19,7 +19,7 @@ ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64
 class Release:
     """A published file: a program, or an archive with programs."""
 
-    # The address without its scheme, as in deploy/pins/releases.txt.
+    # The address without its scheme, as in deploy/devcluster/releases.sha256.
     file: str
     # Where the project publishes its SHA-256, alone or in a list.
     checksum: str
