@@ -6,6 +6,7 @@ import time
 from tests.support.chart.rendering import objects
 
 from devcluster.controlplane import ControlPlane
+from devcluster.errors import DevClusterError
 
 OPERATOR = "obtask-operator"  # the user of the control plane's operator
 PROBE = {
@@ -23,7 +24,13 @@ def put_policies(cluster: ControlPlane) -> None:
     cluster.kubectl.apply([body for body in objects(values) if "Admission" in body["kind"]])
     deadline = time.monotonic() + WAIT_SECONDS
     words = ["create", "--dry-run=server", "-o", "json", "-f", "-"]
-    while "task.oceanbase.com/adopted" not in cluster.kubectl.run(words, json.dumps(PROBE)):
+    while True:
+        try:
+            if "task.oceanbase.com/adopted" in cluster.kubectl.run(words, json.dumps(PROBE)):
+                return
+        except DevClusterError:  # the kind is new, too
+            if time.monotonic() > deadline:
+                raise
         if time.monotonic() > deadline:
             raise TimeoutError(f"the policies did not work after {WAIT_SECONDS} s")
         time.sleep(PAUSE_SECONDS)
