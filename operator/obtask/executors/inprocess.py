@@ -24,7 +24,7 @@ SHOWN_FRAMES = 20  # the last ones: a recursion has a thousand
 logger = logging.getLogger(__name__)
 
 
-class Course:
+class Reporter:
     """What a work tells of itself, and its slot. Called with a text, it tells people what is done just now, in one line without secrets.
 
     ``touched``: whether the work may have changed its target by now. A work that does not say counts as one that may; one that
@@ -72,7 +72,7 @@ class Course:
 class Work(Protocol):
     """Carries one attempt to its end."""
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
+    async def __call__(self, attempt: Attempt, log: Log, report: Reporter) -> Outcome:
         """Do the work; being cancelled means: stop it for real, then let the cancellation through."""
 
 
@@ -86,7 +86,7 @@ class _Entry:
     awaits_slot: bool = False
     cancelled: bool = False
     resumed: bool = False
-    course: Course | None = None
+    reporter: Reporter | None = None
     end: Outcome | Lost | None = None
 
     def report(self, text: str, stage: str | None = None) -> None:
@@ -94,7 +94,7 @@ class _Entry:
 
     def known(self, end: Outcome) -> Outcome:
         """Return an end with what is known of the target: what another operator has begun, or an error has cut, may have changed it."""
-        begun = self.course is not None and self.course.touched
+        begun = self.reporter is not None and self.reporter.touched
         unknown = self.resumed or (isinstance(end, Failed) and end.reason is FailureReason.INTERRUPTED)
         return replace(end, untouched=not begun and not unknown)
 
@@ -226,12 +226,12 @@ class InProcess:
         async with self._slots.of(attempt.namespace) as slot:
             entry.awaits_slot = False
             entry.progress = None
-            entry.course = self._course(attempt, entry, slot)
-            return await self._work(attempt, log, entry.course)
+            entry.reporter = self._reporter(attempt, entry, slot)
+            return await self._work(attempt, log, entry.reporter)
 
-    def _course(self, attempt: Attempt, entry: _Entry, slot: Slot) -> Course:
+    def _reporter(self, attempt: Attempt, entry: _Entry, slot: Slot) -> Reporter:
         namespace = attempt.namespace
-        return Course(entry.report, slot, Slot(self._idle, namespace), partial(self._pace.turn, namespace))
+        return Reporter(entry.report, slot, Slot(self._idle, namespace), partial(self._pace.turn, namespace))
 
     def _timeout(self, attempt: Attempt, log: Log, entry: _Entry) -> Failed:
         if attempt.deadline is None:

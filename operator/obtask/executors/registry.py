@@ -20,20 +20,20 @@ from obtask.model.contract import ActionKind
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Registration:
     """How the executor of an action is built, and what the operator must be allowed to do for it besides what it always does."""
 
     build: Callable[[Dependencies], Executor]
     purposes: tuple[Purpose, ...] = ()
 
 
-REGISTRY: Final[Mapping[ActionKind, Entry]] = {
-    ActionKind.WAIT: Entry(wait.build),
-    ActionKind.SQL: Entry(sql.build),
-    ActionKind.JOB: Entry(job.build, job.PURPOSES),
-    ActionKind.HTTP: Entry(http.build),
-    ActionKind.RESOURCE: Entry(resource.build, resource.PURPOSES),
-    ActionKind.OBSHELL: Entry(obshell.build),
+REGISTRY: Final[Mapping[ActionKind, Registration]] = {
+    ActionKind.WAIT: Registration(wait.build),
+    ActionKind.SQL: Registration(sql.build),
+    ActionKind.JOB: Registration(job.build, job.PURPOSES),
+    ActionKind.HTTP: Registration(http.build),
+    ActionKind.RESOURCE: Registration(resource.build, resource.PURPOSES),
+    ActionKind.OBSHELL: Registration(obshell.build),
 }
 
 
@@ -69,4 +69,6 @@ class Executors:
 def build_executors(operator: FromOperator) -> Executors:
     """Return the executors of all actions. Needs a running event loop."""
     dependencies = shared(operator)
-    return Executors({action_type(kind): entry.build(dependencies) for kind, entry in REGISTRY.items()}, dependencies.expressions)
+    return Executors(
+        {action_type(kind): registration.build(dependencies) for kind, registration in REGISTRY.items()}, dependencies.expressions
+    )

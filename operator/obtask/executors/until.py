@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from obtask.executors.evaluation.evaluator import Expressions, Variables
-from obtask.executors.inprocess import Course
+from obtask.executors.inprocess import Reporter
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -87,7 +87,7 @@ def untold(field: str, fault: ExpressionFault, expression: str, seen: str) -> Fa
     return Failed(FailureReason.INVALID_EXPRESSION, text, permanent=fault.is_final())
 
 
-def tell(report: Course, until: Until, seen: str, told: str | None, clean: Callable[[str], str]) -> None:
+def tell(report: Reporter, until: Until, seen: str, told: str | None, clean: Callable[[str], str]) -> None:
     """Tell how far an attempt is that waits: in the task's own words, if it has some. ``clean`` takes secrets out, and gives one line."""
     own = told is not None and bool(told.strip())
     report(clean(told or "") if own else clean(f"waiting until {short(until.expect)}: last saw {seen}"), own=own)

@@ -9,7 +9,7 @@ import pytest
 from tests.support.attempts import START, Bench, PlainLog, SetClock, attempt, bench, sql, until, wall_clock
 
 from obtask.executors.base import Log
-from obtask.executors.inprocess import SHOWN_FRAMES, Course, unexpected
+from obtask.executors.inprocess import SHOWN_FRAMES, Reporter, unexpected
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running, Succeeded
 from obtask.model.status import FailureReason
 
@@ -326,7 +326,7 @@ class Careful:
         self._touches = touches
         self._end = end
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:  # noqa: ARG002 - the protocol's arguments
+    async def __call__(self, attempt: Attempt, log: Log, report: Reporter) -> Outcome:  # noqa: ARG002 - the protocol's arguments
         """Say it, then end, or wait for ever."""
         report.touched = False
         await asyncio.sleep(0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.support.attempts import attempt, bench, sql, until
 
 from obtask.executors.base import Log
-from obtask.executors.inprocess import Course
+from obtask.executors.inprocess import Reporter
 from obtask.model.attempt import Attempt, Failed, Outcome, Running, Succeeded
 from obtask.model.status import FailureReason
 
@@ -50,7 +50,7 @@ async def test_an_attempt_of_an_operator_that_is_gone_goes_on() -> None:
 async def test_what_is_gone_on_with_may_be_changed_already() -> None:
     """The operator that is gone may have done what this one finds done."""
 
-    async def finds_it_done(attempt: Attempt, log: Log, report: Course) -> Outcome:  # noqa: ARG001 - the protocol's arguments
+    async def finds_it_done(attempt: Attempt, log: Log, report: Reporter) -> Outcome:  # noqa: ARG001 - the protocol's arguments
         report.touched = False
         return Succeeded("unchanged")
 

@@ -9,7 +9,7 @@ from tests.support.attempts import Bells, PlainLog, attempt, sql, until, wall_cl
 from tests.support.website import Website, http, http_work, website
 
 from obtask.executors.base import Log
-from obtask.executors.inprocess import Course, InProcess
+from obtask.executors.inprocess import InProcess, Reporter
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, Failed, Outcome, Running, Succeeded
 from obtask.model.status import FailureReason
@@ -29,7 +29,7 @@ class Holding:
         self.begun: list[str] = []
         self.go = asyncio.Event()
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
+    async def __call__(self, attempt: Attempt, log: Log, report: Reporter) -> Outcome:
         """Wait."""
         log.write("begun")
         report("waiting for its cue")

@@ -50,7 +50,7 @@ WORST: dict[str, list[str]] = {
     "obtask.executors.http.decoding:_HTML": ["<meta ", "<meta charset", "<meta charset=", "<meta a charset", "<", "<meta charset='"],
     "obtask.executors.http.decoding:_LABEL": ["charset", "charset=", "charset='", "charset =", "charset='a"],
     "obtask.executors.http.decoding:_XML": ["<?xml ", "<?xml encoding", "<?xml encoding=", '<?xml encoding="', "<?xml a=", "<?"],
-    "obtask.executors.http.target:_ENCODING": ["content-encoding:", "content-encoding: ", "content-", "content-encoding: a"],
+    "obtask.executors.http.words:_ENCODING": ["content-encoding:", "content-encoding: ", "content-", "content-encoding: a"],
     "obtask.executors.http.requests:_CONTROL": ["\t"],
     "obtask.executors.http.requests:_ENCODED": ["http://a", "%41"],
     "obtask.executors.job.podlog:_TIME": ["2026-11-22T22:42:04.", "2026-11-22T22:42:04.123456789Z "],
@@ -220,7 +220,7 @@ def test_a_pattern_takes_time_in_proportion_to_the_text(name: str) -> None:
         works.append(lambda text: sum(1 for _ in pattern.finditer(given(text))))
     for piece in [*COMMON, *WORST[name]]:
         for work in works:
-            judge(f"{name} with {piece!r}", piece, work)
+            verdict(f"{name} with {piece!r}", piece, work)
 
 
 @pytest.mark.parametrize("name", WORST)
@@ -241,10 +241,10 @@ def test_what_is_put_together_of_patterns_takes_time_in_proportion(name: str) ->
     """The same for the functions that go through a text with several of them."""
     pieces = {piece for listed, own in WORST.items() if ".masking." in listed for piece in own}
     for piece in [*COMMON, *sorted(pieces)]:
-        judge(f"{name} with {piece!r}", piece, WHOLE[name])
+        verdict(f"{name} with {piece!r}", piece, WHOLE[name])
 
 
-def judge(what: str, piece: str, work: Callable[[str], object]) -> None:
+def verdict(what: str, piece: str, work: Callable[[str], object]) -> None:
     """Fail unless the work is linear in the length of a text of these pieces."""
     most = SIZE // 8 if piece in COMMON else SIZE
     small, large = ((piece * (size // len(piece) + 1))[:size] for size in (most // 16, most))

@@ -80,15 +80,11 @@ class AgentSource(Protocol):
         """Return the text under a key of a connection Secret, or why it cannot be used; ``to``: the hosts that it will be sent to."""
 
 
-class ConnectionSource(Protocol):
-    """Reads connection Secrets."""
+class SqlSource(Protocol):
+    """Reads connection Secrets of SQL servers, and single values of them."""
 
     async def connection(self, namespace: str, secret_name: str) -> Connection | Failed:
         """Return what the Secret says, or why it cannot be used."""
-
-
-class SqlSource(ConnectionSource, Protocol):
-    """Reads connection Secrets, and single values of them."""
 
     async def value(self, namespace: str, secret_name: str, key: str, to: Sequence[str]) -> str | Failed:
         """Return the text under a key of a connection Secret, or why it cannot be used; ``to``: the hosts that it will be sent to."""

@@ -1,14 +1,11 @@
-"""Owns what a server answers and why there is no answer, as CEL and as people see it. Pure."""
+"""Owns what a server answers and why there is no answer; and the answer as CEL has it. Pure."""
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 KEPT_BYTES = 1024 * 1024
-SHOWN_BODY = 200
 UINT64 = 2**64
 INT64_MIN = -(2**63)
 LONGEST_INTEGER = 20
@@ -65,28 +62,6 @@ def variables(answer: Answer) -> dict[str, Any]:
     """Return the variables of an expression over the answer."""
     headers = {name: _text(value) for name, value in answer.named().items()}
     return {"status": answer.status, "headers": headers, "body": _body(answer)}
-
-
-def shown(answer: Answer, beginning: Callable[[str], str]) -> str:
-    """Return a short form of the answer: ``HTTP 200 OK: {"state": "done"}``.
-
-    ``beginning`` gives the beginning of a text without secrets: in what was cut short nobody finds half of one.
-    """
-    line = status_line(answer.status)
-    if answer.stopped is not None:
-        return f"{line}: {answer.stopped}"
-    body = " ".join(beginning(answer.text).split())
-    short = body if len(body) <= SHOWN_BODY else body[: SHOWN_BODY - 1] + "…"
-    more = " (the body was cut at 1 MiB)" if answer.cut else ""
-    return f"{line}: {short}{more}" if short else line
-
-
-def status_line(status: int) -> str:
-    """Return the status with its standard phrase; the server's own phrase could be anything."""
-    try:
-        return f"HTTP {status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"HTTP {status}"
 
 
 def _body(answer: Answer) -> Any:

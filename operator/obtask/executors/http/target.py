@@ -1,21 +1,20 @@
-"""Owns one exchange with a server: a request, the redirects that may be followed, the bounded answer, and the log of it."""
+"""Owns the talk of one attempt with a server: requests, redirects that may be followed, bounded answers, and the log of it."""
 
 import asyncio
-import re
-import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import aiohttp
 
 from obtask.executors.base import Log
-from obtask.executors.http.answers import KEPT_BYTES, Answer, Refused, Unreached, status_line
+from obtask.executors.http.answers import KEPT_BYTES, Answer, Refused, Unreached
 from obtask.executors.http.decoding import decoded, unpacked
 from obtask.executors.http.requests import Request, redirected
-from obtask.executors.inprocess import Course
+from obtask.executors.http.words import status_line, why_no_answer
+from obtask.executors.inprocess import Reporter
 from obtask.executors.network.large_answers import SMALL_BYTES, Share
 from obtask.executors.network.lookup import HostRefused
-from obtask.executors.network.sessions import CONNECT_SECONDS, Disconnected
+from obtask.executors.network.sessions import Disconnected
 from obtask.masking.body import without_json_secrets
 from obtask.masking.http import place, shown_headers, shown_url
 from obtask.masking.secrets import Secrets, masked, without_end
@@ -27,10 +26,9 @@ LOGGED_BODY = 4096
 LONGEST_FORM = 6  # times as long as itself is a secret in which every character is written as \u0041
 SHOWN_LINE = 300
 CHUNK = 64 * 1024
-_ENCODING = re.compile(r"content-encoding: ?([-\w ()]{1,40})", re.IGNORECASE)
 
 
-class Exchange:
+class Conversation:
     """Sends requests of one attempt, each at most once."""
 
     def __init__(
@@ -38,7 +36,7 @@ class Exchange:
         session: aiohttp.ClientSession,
         *,
         log: Log,
-        report: Course,
+        report: Reporter,
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],
         share: Share,
@@ -92,7 +90,7 @@ class Exchange:
             raise
         except (aiohttp.ClientError, Disconnected, OSError, ValueError) as error:
             outcome = "outcome unknown" if self._sent else "nothing was sent"
-            failed = Unreached(self.clean(f"{_why(error, place(first.url))}: {outcome}"), self._sent)
+            failed = Unreached(self.clean(f"{why_no_answer(error, place(first.url))}: {outcome}"), self._sent)
             if not quiet:
                 self._log.write(f"{line}: {failed.message}")
             return failed
@@ -177,36 +175,3 @@ async def _read(response: aiohttp.ClientResponse, share: Share) -> Answer:
 
 def _stopped(answer: Answer, why: str) -> Answer:
     return Answer(answer.status, answer.headers, answer.text, answer.size, answer.cut, stopped=why)
-
-
-def _why(error: Exception, where: str) -> str:
-    """Return what went wrong; the text of some errors holds whole URLs, and is left out."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            cause = error.certificate_error
-            detail = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else "it does not fit the host"
-            return f"cannot verify the TLS certificate of {where}: {detail}"
-        case aiohttp.ClientConnectorSSLError():
-            return f"cannot connect to {where}: TLS failed ({error.os_error.__class__.__name__})"
-        case aiohttp.ClientConnectorError():
-            detail = error.os_error.strerror or type(error.os_error).__name__
-            return f"cannot connect to {where}: {_plain(detail)}"
-        case aiohttp.ConnectionTimeoutError():
-            return f"cannot connect to {where} within {CONNECT_SECONDS:g} s"
-        case TimeoutError():
-            return f"{where}: the answer is large, and takes too long to come"
-        case Disconnected():
-            return f"{where}: {error}"
-        case aiohttp.ClientResponseError() if (encoding := _ENCODING.search(str(error))) is not None:
-            return f"{where} answers in an encoding that was not asked for and cannot be read: {encoding[1].strip()}"
-        case aiohttp.ClientPayloadError():
-            return f"{where}: the answer broke off"
-        case aiohttp.ClientResponseError():
-            return f"{where} does not answer as HTTP wants it"
-        case _:
-            return f"{where}: {type(error).__name__}"
-
-
-def _plain(detail: str) -> str:
-    """Return the system's text without the addresses that asyncio puts around it."""
-    return detail.partition("[Errno")[0].strip().lower() if not detail.startswith("Connect call") else "connection refused"

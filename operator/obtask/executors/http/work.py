@@ -13,7 +13,7 @@ from obtask.executors.base import Executor, Log
 from obtask.executors.connections.connection import HttpSecretSource
 from obtask.executors.dependencies import Dependencies
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
-from obtask.executors.http.answers import Answer, Refused, Unreached, shown, variables
+from obtask.executors.http.answers import Answer, Refused, Unreached, variables
 from obtask.executors.http.requests import (
     OWN_HEADERS,
     PLAIN_WARNING,
@@ -24,8 +24,9 @@ from obtask.executors.http.requests import (
     request,
     secret_headers,
 )
-from obtask.executors.http.target import Exchange
-from obtask.executors.inprocess import Course
+from obtask.executors.http.target import Conversation
+from obtask.executors.http.words import shown
+from obtask.executors.inprocess import Reporter
 from obtask.executors.network.large_answers import LargeAnswers
 from obtask.executors.network.lookup import HostPolicy, share_of
 from obtask.executors.network.sessions import close_session, open_session
@@ -72,7 +73,7 @@ class HttpWork:
         self._poll_seconds = poll_seconds
         self._large = large or LargeAnswers()
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
+    async def __call__(self, attempt: Attempt, log: Log, report: Reporter) -> Outcome:
         """Send the attempt's request and return how it ended."""
         action = attempt.action
         if not isinstance(action, HttpAction):
@@ -81,15 +82,15 @@ class HttpWork:
         share = self._large.of(attempt.namespace)
         session = open_session(share_of(self._hosts, attempt.namespace), self._tls, share, LONGEST_SENT)
         try:
-            exchange = Exchange(session, log=log, report=report, clock=self._clock, confirmed=self._confirmed, share=share)
-            end = await self._carry_out(attempt, action, exchange, log, report)
+            conversation = Conversation(session, log=log, report=report, clock=self._clock, confirmed=self._confirmed, share=share)
+            end = await self._carry_out(attempt, action, conversation, log, report)
         finally:
             share.leave()
             await close_session(session)
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return end
 
-    async def _carry_out(self, attempt: Attempt, action: HttpAction, exchange: Exchange, log: Log, report: Course) -> Outcome:
+    async def _carry_out(self, attempt: Attempt, action: HttpAction, conversation: Conversation, log: Log, report: Reporter) -> Outcome:
         urls = [parsed(text) for text in (action.url, *([action.until.url] if action.until else []))]
         usable = [url for url in urls if url is not None]
         if len(usable) < len(urls):
@@ -104,15 +105,15 @@ class HttpWork:
             return secret
         if secret.secrets and any(url.scheme == "http" for url in usable):
             log.write(PLAIN_WARNING)
-        exchange.hide(*(text for text in secrets_of(action.body) if len(text) >= SHORT), *secret.values.values())
-        exchange.hide(*(secret.body.values if secret.body is not None else ()))
+        conversation.hide(*(text for text in secrets_of(action.body) if len(text) >= SHORT), *secret.values.values())
+        conversation.hide(*(secret.body.values if secret.body is not None else ()))
         who = identity_headers(attempt)
         first = request(action.method, usable[0], action, secret, who)
         poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)
         for url, asked in zip((usable[0], usable[-1]), (first, poll), strict=True):
-            exchange.hide(*redaction.url_secrets(url), *redaction.header_secrets(dict(asked.headers)))
+            conversation.hide(*redaction.url_secrets(url), *redaction.header_secrets(dict(asked.headers)))
         judge = Judge(self._expressions, attempt.namespace, Vocabulary.HTTP)
-        run = _Run(action, exchange, log, report, sleep=report.pausing(self._sleep), judge=judge, poll_seconds=self._poll_seconds)
+        run = _Run(action, conversation, log, report, sleep=report.pausing(self._sleep), judge=judge, poll_seconds=self._poll_seconds)
         return await run.carry_out(first, poll)
 
     def _forbidden(self, action: HttpAction, urls: Sequence[URL]) -> Failed | None:
@@ -142,16 +143,16 @@ class _Run:
     def __init__(
         self,
         action: HttpAction,
-        exchange: Exchange,
+        conversation: Conversation,
         log: Log,
-        report: Course,
+        report: Reporter,
         *,
         sleep: Callable[[float], Awaitable[None]],
         judge: Judge,
         poll_seconds: float,
     ) -> None:
         self._action = action
-        self._exchange = exchange
+        self._conversation = conversation
         self._log = log
         self._report = report
         self._sleep = sleep
@@ -159,7 +160,7 @@ class _Run:
         self._poll_seconds = poll_seconds
 
     async def carry_out(self, first: Request, poll: Request) -> Outcome:
-        answer = await self._exchange.ask(first)
+        answer = await self._conversation.ask(first)
         if isinstance(answer, Refused):
             return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
         if isinstance(answer, Unreached):
@@ -193,12 +194,12 @@ class _Run:
         return Failed(reason, message, code, permanent=final)
 
     async def _until(self, until: HttpUntil, poll: Request, done: str) -> Outcome:
-        place = self._exchange.clean(redaction.shown_url(poll.url))
+        place = self._conversation.clean(redaction.shown_url(poll.url))
         self._log.write(f"waiting until {until.expect}: asking every {until.interval_seconds} s: GET {place}")
         before = ""
         for pause in pauses(until.interval_seconds, until.max_interval_seconds):
             looked = await self._look(until, poll)
-            self._exchange.forget()
+            self._conversation.forget()
             if isinstance(looked, Failed):
                 return looked
             if isinstance(looked, Succeeded):
@@ -215,7 +216,7 @@ class _Run:
         """Ask once; return the end of the attempt, or what was seen instead, and what the task says of it."""
         try:
             async with asyncio.timeout(self._poll_seconds):
-                answer = await self._exchange.ask(poll, quiet=True)
+                answer = await self._conversation.ask(poll, quiet=True)
         except TimeoutError:
             return f"no answer within {self._poll_seconds:g} s", None
         if isinstance(answer, Refused):
@@ -232,10 +233,10 @@ class _Run:
         return self._clean(f"{seen} ({found.note})") if found.note and answer.ok else seen, found.text
 
     def _shown(self, answer: Answer) -> str:
-        return self._clean(shown(answer, self._exchange.beginning))
+        return self._clean(shown(answer, self._conversation.beginning))
 
     def _clean(self, text: str) -> str:
-        return one_line(self._exchange.clean(text))
+        return one_line(self._conversation.clean(text))
 
 
 def _own_headers(action: HttpAction) -> Failed | None:

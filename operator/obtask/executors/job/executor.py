@@ -13,7 +13,7 @@ from obtask.executors.job.manifest import is_of, is_pod_of, job_manifest
 from obtask.executors.job.once import told_end
 from obtask.executors.job.podlog import PodLog
 from obtask.executors.job.target import Leftovers, PodSecrets, Reading
-from obtask.executors.job.work import POD_PAUSE, SOON, Course, Tools
+from obtask.executors.job.work import POD_PAUSE, SOON, JobWork, Tools
 from obtask.kube.access import Purpose, rights
 from obtask.kube.api import Denied, Json, Refusal, Unavailable
 from obtask.kube.jobs import JOB_NAME_LABEL, Jobs
@@ -46,7 +46,7 @@ class JobExecutor:
         self._clock = tools.clock
         self._read = Reading(tools.jobs, tools.clock)
         self._logs = Following(PodLog(tools.jobs), most_of_a_namespace=tools.followed_logs)
-        self._course = Course(tools, self._read, self._logs)
+        self._work = JobWork(tools, self._read, self._logs)
         self._leftovers = Leftovers(tools.jobs, tools.confirmed)
         self._entries: dict[AttemptId, Entry] = {}
         self._places: dict[tuple[str, str], Entry] = {}
@@ -90,7 +90,7 @@ class JobExecutor:
             if not entry.existed:
                 entry.end = Failed(FailureReason.CANCELLED, "cancelled before its Job was made", untouched=entry.untouched)
         elif entry.owns(job) and not is_finished(job) and stopped(job) is None:
-            await self._course.stop(entry, job, Failed(FailureReason.CANCELLED, "cancelled"))
+            await self._work.stop(entry, job, Failed(FailureReason.CANCELLED, "cancelled"))
 
     def forget(self, attempt: AttemptId) -> None:
         """Drop what is remembered of the attempt."""
@@ -149,7 +149,7 @@ class JobExecutor:
     async def _create(self, entry: Entry) -> Seen:
         now = self._clock()
         manifest = job_manifest(entry.attempt, now, self._tools.nonces.of(entry.attempt.id) if entry.attempt.nonce_digests else None)
-        await self._course.hide(entry, manifest)
+        await self._work.hide(entry, manifest)
         await self._tools.confirmed()
         answer = await self._tools.jobs.create(manifest)
         if not isinstance(answer, Refusal):
@@ -171,8 +171,8 @@ class JobExecutor:
         events = await self._read.events(entry)
         if entry.existed or pods or events:
             entry.existed = True
-            await self._course.hide(entry, job_manifest(attempt, now))
-            return await self._course.over(entry, pods, self._deleted(entry, pods, events))
+            await self._work.hide(entry, job_manifest(attempt, now))
+            return await self._work.over(entry, pods, self._deleted(entry, pods, events))
         if entry.is_late(now):
             text = f"{entry.too_long}: there is no Job{f': {entry.said}' if entry.said else ''}"
             return Failed(FailureReason.TIMEOUT, one_line(text), untouched=entry.untouched)
@@ -200,13 +200,13 @@ class JobExecutor:
         if job is None:
             return await self._missing(entry)
         if entry.owns(job):
-            return await self._course.present(entry, job)
+            return await self._work.present(entry, job)
         if entry.existed:
             deleted = f"Job {entry.name} was deleted, not by the operator; another one of its name is there now"
             if is_of(job, entry.attempt):
-                return await self._course.copied(entry, job, Failed(FailureReason.NOT_FOUND, f"{deleted}, which is stopped"))
+                return await self._work.copied(entry, job, Failed(FailureReason.NOT_FOUND, f"{deleted}, which is stopped"))
             left = Failed(FailureReason.NOT_FOUND, f"{deleted}, which is left alone")
-            return await self._course.over(entry, await self._read.pods(entry), left)
+            return await self._work.over(entry, await self._read.pods(entry), left)
         return Failed(FailureReason.POD_FAILED, f"{foreign(entry.name)}; delete it, then retry", untouched=entry.untouched)
 
 

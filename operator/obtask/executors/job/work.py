@@ -39,7 +39,7 @@ class Tools:
     followed_logs: int = MOST_OF_A_NAMESPACE
 
 
-class Course:
+class JobWork:
     """Looks at Jobs. Raises kube.api.Unavailable, or Denied, when the API server does not tell."""
 
     def __init__(self, tools: Tools, read: Reading, logs: Following) -> None:

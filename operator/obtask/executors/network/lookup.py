@@ -18,7 +18,7 @@ __all__ = ["ANYWHERE", "HostPolicy", "HostRefused", "reachable", "share_of"]
 LOOKUP_THREADS = 64
 LOOKUP_SECONDS = 8.0  # less than any connection may take to be made
 
-Found = list[tuple[socket.AddressFamily, str]]
+Addresses = list[tuple[socket.AddressFamily, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def share_of(hosts: HostPolicy, namespace: str) -> HostPolicy:
     return replace(hosts, namespace=namespace) if isinstance(hosts, Reach) else hosts
 
 
-async def reachable(hosts: HostPolicy, host: str, port: int) -> Found:
+async def reachable(hosts: HostPolicy, host: str, port: int) -> Addresses:
     """Return the addresses of a host that may be connected to. Raises HostRefused if there are none, OSError if the name has none."""
     refused = hosts.refusal(host, port)
     if refused is not None:
@@ -49,7 +49,7 @@ async def reachable(hosts: HostPolicy, host: str, port: int) -> Found:
     return [(family, ip) for family, ip in addresses if refusals[ip] is None]
 
 
-async def _looked_up(hosts: HostPolicy, host: str, port: int) -> Found:
+async def _looked_up(hosts: HostPolicy, host: str, port: int) -> Addresses:
     lookup = partial(_addresses, host, port)
     if not isinstance(hosts, Reach):
         return await asyncio.to_thread(lookup)
@@ -62,7 +62,7 @@ async def _looked_up(hosts: HostPolicy, host: str, port: int) -> Found:
         raise socket.gaierror(socket.EAI_AGAIN, f"the name was not resolved within {LOOKUP_SECONDS:g} s{after}") from error
 
 
-def _addresses(host: str, port: int) -> Found:
+def _addresses(host: str, port: int) -> Addresses:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:

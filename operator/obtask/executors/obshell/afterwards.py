@@ -50,7 +50,7 @@ class _Watcher:
 
 
 @dataclass(slots=True)
-class _Entry:
+class _Remembered:
     remark: str | None = None
     looks: int = 0
     misses: int = 0
@@ -64,7 +64,7 @@ class Afterwards:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._entries: dict[AttemptId, _Entry] = {}
+        self._entries: dict[AttemptId, _Remembered] = {}
         self._tidy_at = 0.0
 
     def remark(self, attempt: Attempt) -> str | None:
@@ -73,7 +73,7 @@ class Afterwards:
         if now >= self._tidy_at:
             self._entries = {name: entry for name, entry in self._entries.items() if entry.asked > now - KEPT_SECONDS}
             self._tidy_at = now + KEPT_SECONDS
-        entry = self._entries.setdefault(attempt.id, _Entry())
+        entry = self._entries.setdefault(attempt.id, _Remembered())
         entry.asked = now
         if entry.looking is None and now >= entry.due:
             entry.looking = asyncio.create_task(self._look(attempt, entry), name=f"obshell afterwards {attempt.task}/{attempt.id.subtask}")
@@ -86,7 +86,7 @@ class Afterwards:
             task.cancel()
         await asyncio.gather(*looking, return_exceptions=True)
 
-    async def _look(self, attempt: Attempt, entry: _Entry) -> None:
+    async def _look(self, attempt: Attempt, entry: _Remembered) -> None:
         log: Log = _NoLog()
         context = context_of(attempt, log, _Watcher(), self._tools)
         try:
@@ -94,7 +94,7 @@ class Afterwards:
             if isinstance(context, Failed) or name is None:
                 entry.remark = _NOTHING
                 return
-            found = await context.speech.look(name, LOOK_SECONDS)
+            found = await context.conversation.look(name, LOOK_SECONDS)
             entry.misses = entry.misses + 1 if isinstance(found, Miss) and found.gone else 0
             if isinstance(found, Dag):
                 entry.remark = _told(context, found)
@@ -102,7 +102,7 @@ class Afterwards:
                 entry.remark = f"obshell does not know task {name} any more: action=retry starts the operation again"
         finally:
             if isinstance(context, Context):
-                context.speech.forget()
+                context.conversation.forget()
             pause = PAUSES_SECONDS[min(entry.looks, len(PAUSES_SECONDS) - 1)]
             entry.looks += 1
             entry.due = asyncio.get_running_loop().time() + pause

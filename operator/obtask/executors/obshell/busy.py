@@ -71,9 +71,9 @@ class Busy:
     async def look(self, refusal: Answer) -> InTheWay:
         """Return what is in the way, by the refusal and by what obshell has under way."""
         seconds = self._context.time.within(LOOK_SECONDS)
-        found = await self._context.speech.dags("dag/unfinish", seconds)
+        found = await self._context.conversation.dags("dag/unfinish", seconds)
         if isinstance(found, Miss):
-            last = await self._context.speech.last_maintenance(seconds)
+            last = await self._context.conversation.last_maintenance(seconds)
             found = [last] if last is not None else []
         named = set(_IDS.findall(refusal.message or ""))
         keeping = [dag for dag in found if dag.id in named] or [dag for dag in found if dag.keeps_others_out and _concerns(dag, refusal)]
@@ -84,14 +84,14 @@ class Busy:
     async def _with_nodes(self, dag: Dag, seconds: float) -> Dag:
         """Return a task of a list with the names of its stages, which lists do not have."""
         if dag.id not in self._nodes:
-            seen = await self._context.speech.look(dag.id, seconds)
-            self._context.speech.forget()
+            seen = await self._context.conversation.look(dag.id, seconds)
+            self._context.conversation.forget()
             self._nodes = {dag.id: tuple(replace(node, subtasks=()) for node in seen.nodes) if isinstance(seen, Dag) else ()}
         return replace(dag, nodes=self._nodes[dag.id])
 
     async def wait(self, what: str, refusal: Answer, found: InTheWay) -> None:
         """Return when it is worth asking again, or when the attempt has no more time. It holds no slot meanwhile."""
-        self._context.speech.slot.give_back()
+        self._context.conversation.slot.give_back()
         poll, loop = self._context.tools.poll_seconds, asyncio.get_running_loop()
         until, now = loop.time() + TRY_AGAIN_AFTER * poll, found
         if found.state != self._shown:

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from obtask.executors.base import Log
 from obtask.executors.connections.body import SecretBody, secret_body, shown_body
 from obtask.executors.obshell.dag import Dag
-from obtask.executors.obshell.deadline import Allowance
+from obtask.executors.obshell.deadline import Deadline
 from obtask.executors.obshell.login import passwords_in
 from obtask.executors.obshell.marks import mark_of
 from obtask.executors.obshell.purpose import Purpose, purpose_of
-from obtask.executors.obshell.target import Speech, Tools, shortened
+from obtask.executors.obshell.target import Conversation, Tools, shortened
 from obtask.executors.obshell.words import Transcript
 from obtask.masking.body import masked, secrets_of
 from obtask.masking.words import is_obshell_secret_name
@@ -50,9 +50,9 @@ class Context:
     tools: Tools
     log: Log
     watcher: Watcher
-    speech: Speech
+    conversation: Conversation
     script: Transcript
-    time: Allowance
+    time: Deadline
 
     @property
     def shown_body(self) -> Any:
@@ -61,7 +61,7 @@ class Context:
 
     async def body(self) -> SecretBody | Failed:
         """Return the body of the request with the values of its Secrets, as they are now; its secrets are masked from now on."""
-        to = await self.speech.hosts() if self.action.body_from else ()
+        to = await self.conversation.hosts() if self.action.body_from else ()
         if isinstance(to, Failed):
             return to
         value_of = partial(self.tools.source.value, self.attempt.namespace, to=to)
@@ -69,12 +69,12 @@ class Context:
         if isinstance(made, SecretBody):
             passwords = tuple(passwords_in(made.body))
             self.script.hide(*made.values, *secrets_of(made.body, is_obshell_secret_name), *map(_hashed, passwords))
-            self.speech.set_by_body = passwords
+            self.conversation.set_by_body = passwords
         return made
 
     def shown_data(self, data: Any) -> str:
         """Return what was answered as people may see it, on one line."""
-        if self.speech.effort:
+        if self.conversation.effort:
             return "a long answer"
         try:
             return shortened(self.script.shown(json.dumps(masked(data, is_obshell_secret_name), ensure_ascii=False)))
@@ -120,11 +120,11 @@ def context_of(attempt: Attempt, log: Log, watcher: Watcher, tools: Tools) -> Co
         return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or obshell.connection", untouched=True)
     script = Transcript(log)
     script.hide(*secrets_of(action.body, is_obshell_secret_name), *map(_hashed, passwords_in(action.body)))
-    speech = Speech(attempt, ref, tools, script, tuple(passwords_in(action.body)))
-    speech.keeps_data = action.expect is not None
-    time = Allowance(attempt, tools.clock, watcher.stop, tools.stop_seconds)
-    speech.stopping = lambda: time.over is not None
-    return Context(attempt, action, purpose_of(action), tools, log, watcher, speech, script, time)
+    conversation = Conversation(attempt, ref, tools, script, tuple(passwords_in(action.body)))
+    conversation.keeps_data = action.expect is not None
+    time = Deadline(attempt, tools.clock, watcher.stop, tools.stop_seconds)
+    conversation.stopping = lambda: time.over is not None
+    return Context(attempt, action, purpose_of(action), tools, log, watcher, conversation, script, time)
 
 
 def _hashed(password: str) -> str:

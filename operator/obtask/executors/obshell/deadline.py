@@ -15,7 +15,7 @@ SHORTEST_SECONDS = 0.1
 T = TypeVar("T")
 
 
-class Allowance:
+class Deadline:
     """The time of one attempt. ``stop`` is set by a cancel; from then on, or from the deadline on, there are ``stop_seconds`` left."""
 
     def __init__(self, attempt: Attempt, clock: Callable[[], datetime], stop: asyncio.Event, stop_seconds: float) -> None:

@@ -41,10 +41,10 @@ SHOWN = 3
 _REMOTE = re.compile(r"remote task (?P<id>[23][0-9]{16,55}) ")
 
 
-async def judge(context: Context, dag: Dag) -> Outcome:
+async def verdict(context: Context, dag: Dag) -> Outcome:
     """Return the outcome by a DAG that has ended."""
     if context.purpose.reached(dag):
-        return await succeeded(context, f"{dag.title} {_SUCCESS.get(dag.operator, 'succeeded')}", context.speech.last_data)
+        return await succeeded(context, f"{dag.title} {_SUCCESS.get(dag.operator, 'succeeded')}", context.conversation.last_data)
     if dag.state is State.FAILED:
         return await _failed(context, dag)
     told = _OTHERWISE.get(dag.operator, "went on in obshell")
@@ -74,7 +74,7 @@ async def _failed(context: Context, dag: Dag) -> Failed:
     text, left = dag.failure(context.script.shown), None
     with suppress(TimeoutError):
         async with asyncio.timeout(_seconds(context, MORE_SECONDS)):
-            if not dag.nodes and (words := await context.speech.last_words(dag.id, _seconds(context, MORE_SECONDS))):
+            if not dag.nodes and (words := await context.conversation.last_words(dag.id, _seconds(context, MORE_SECONDS))):
                 text = f"{text}: {words}"
             left = await what_is_left(context, dag)
             elsewhere = await look_elsewhere(context, ids_elsewhere(dag), _seconds(context, QUESTION_SECONDS))
@@ -91,7 +91,7 @@ async def what_is_left(context: Context, dag: Dag) -> Left | None:
         return Left.RELEASED
     if not dag.id.startswith(LOCAL_TASKS):
         return None
-    kept = await context.speech.under_maintenance(_seconds(context, QUESTION_SECONDS))
+    kept = await context.conversation.under_maintenance(_seconds(context, QUESTION_SECONDS))
     return None if kept is None else Left.HOLDING if kept else Left.RELEASED
 
 
@@ -103,19 +103,19 @@ async def give_up(context: Context, dag: str, why: FailureReason, seen: str, mar
     """Let obshell cancel a DAG, and wait a little for its end; what had ended before counts as it ended. ``seen``: what it did last."""
     cause = context.time.cause(why)
     context.watcher.tell(f"stopping: {seen}")
-    found = await context.speech.look(dag, context.time.stopping(STOP_LOOK_SECONDS))
+    found = await context.conversation.look(dag, context.time.stopping(STOP_LOOK_SECONDS))
     if isinstance(found, Dag):
         if not is_same(mark, found):
             return context.failed(why, f"{cause}: {seen}; nothing was cancelled: another task has its id now, {found.title}")
         if found.ended:
             context.note_end(found)
-            return await judge(context, found)
+            return await verdict(context, found)
         seen = found.progress
     if not context.purpose.may_cancel:
         return context.failed(why, f"{cause}: {seen}; the obshell task goes on: this step does not cancel it")
-    refused = await context.speech.operate(dag, Operator.CANCEL, context.time.stopping(CANCEL_SECONDS))
+    refused = await context.conversation.operate(dag, Operator.CANCEL, context.time.stopping(CANCEL_SECONDS))
     while True:
-        found = await context.speech.look(dag, context.time.stopping(STOP_LOOK_SECONDS))
+        found = await context.conversation.look(dag, context.time.stopping(STOP_LOOK_SECONDS))
         if isinstance(found, Dag):
             if found.ended:
                 break
@@ -131,7 +131,7 @@ async def give_up(context: Context, dag: str, why: FailureReason, seen: str, mar
 async def _ended(context: Context, dag: Dag, why: FailureReason) -> Outcome:
     context.note_end(dag)
     if (dag.state, dag.operator) != (State.FAILED, Operator.CANCEL):
-        return await judge(context, dag)
+        return await verdict(context, dag)
     elsewhere = await look_elsewhere(context, ids_elsewhere(dag), context.time.stopping(STOP_LOOK_SECONDS))
     write_elsewhere(context, elsewhere)
     told = f"{dag.title} was stopped at {dag.position}{_done_before(dag)}; obshell has cancelled its task{told_elsewhere(elsewhere)}"
@@ -157,7 +157,7 @@ async def look_elsewhere(context: Context, ids: Iterable[str], seconds: float) -
     """Return what the agents say of these tasks now, as far as they answer: of up to 8 that are not done, the last ones."""
     found = []
     for one in list(ids)[-MOST_LOOKED_AT:]:
-        seen = await context.speech.look(one, seconds)
+        seen = await context.conversation.look(one, seconds)
         if isinstance(seen, Dag):
             found.append(seen)
     return found

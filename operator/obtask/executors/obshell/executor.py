@@ -151,7 +151,7 @@ class Obshell:
                 return await run.follow(attempt.external, attempt.external_mark)
             return await (run.recover() if found else run.carry_out())
         finally:
-            context.speech.forget()
+            context.conversation.forget()
 
 
 def build(of: Dependencies) -> Executor:

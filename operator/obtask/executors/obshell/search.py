@@ -109,12 +109,12 @@ async def started_since(context: Context, at: datetime, seconds: float, *, may_h
 
     ``may_have_waited``: the request may have been sent much later than that, as obshell was busy.
     """
-    speech = context.speech
-    with speech.where_it_was_sent():
-        lists = {path: await speech.dags(path, seconds) for path in ("dags/agent", "dags/ob")}
+    conversation = context.conversation
+    with conversation.where_it_was_sent():
+        lists = {path: await conversation.dags(path, seconds) for path in ("dags/agent", "dags/ob")}
     unread = [f"{path}: {found.message}" for path, found in lists.items() if isinstance(found, Miss)]
     all_dags = {dag.id: dag for found in lists.values() if not isinstance(found, Miss) for dag in found}
-    since = at + (speech.agent_now - context.tools.clock()) - EARLIER
+    since = at + (conversation.agent_now - context.tools.clock()) - EARLIER
     path, tenant, before = context.action.path or "", tenant_of(context.action), context.attempt.previous_external
     fresh = [dag for dag in all_dags.values() if dag.started_at is not None and dag.started_at >= since]
     likely = [dag for dag in fresh if dag.id != before and not is_another(path, dag.name) and not is_of_another_tenant(tenant, dag)]

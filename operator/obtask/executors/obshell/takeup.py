@@ -119,11 +119,11 @@ class TakeUp:
         return context.failed(why, f"{context.time.cause(why)}: {operator} of {dag.title} was not sent or not accepted")
 
     async def _try(self, dag: Dag, operator: Operator) -> tuple[NotDone | None]:
-        return (await self._context.speech.operate(dag.id, operator, self._context.time.within(ASK_SECONDS)),)
+        return (await self._context.conversation.operate(dag.id, operator, self._context.time.within(ASK_SECONDS)),)
 
     async def _has_begun(self, before: Dag, refused: NotDone) -> Begun | NotDone:
         """Return whether an operator that may have arrived has: the DAG is at work, or was."""
-        seen = await self._context.speech.look(before.id, self._context.time.within(LOOK_SECONDS))
+        seen = await self._context.conversation.look(before.id, self._context.time.within(LOOK_SECONDS))
         if not isinstance(seen, Dag):
             return refused
         same = (seen.state, seen.operator, seen.started_at) == (before.state, before.operator, before.started_at)
@@ -133,8 +133,8 @@ class TakeUp:
         """Return a DAG as the attempt before left it, once it has carried out the last request, such as its cancellation."""
         context, misses = self._context, 0
         while (why := context.time.over) is None:
-            found = await context.time.unless_over(context.speech.look(dag, context.time.within(LOOK_SECONDS)))
-            context.speech.forget()
+            found = await context.time.unless_over(context.conversation.look(dag, context.time.within(LOOK_SECONDS)))
+            context.conversation.forget()
             if isinstance(found, Dag):
                 if not is_same(context.attempt.previous_mark, found):
                     return Miss(f"the obshell task {dag} of the attempt before is gone: its id is that of {found.title} now", gone=True)

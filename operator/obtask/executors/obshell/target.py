@@ -13,7 +13,7 @@ from obtask.executors.connections.overrides import agent_target, hosts_of
 from obtask.executors.evaluation.evaluator import Expressions
 from obtask.executors.obshell.answers import NO_SLOT, Answer, Fault, FaultKind, Miss, NotDone, last_words
 from obtask.executors.obshell.dag import Dag, Operator, read_dag, read_dags, short_line
-from obtask.executors.obshell.login import Session
+from obtask.executors.obshell.login import Login
 from obtask.executors.obshell.wire import ASK_SECONDS, Client
 from obtask.executors.obshell.words import Transcript
 from obtask.model.actions import AgentRef, HttpMethod
@@ -45,7 +45,7 @@ class Tools:
     stop_seconds: float = 8.0
 
 
-class Speech:
+class Conversation:
     """One attempt's words with its agent. A fresh key and the Secret as it is now go before whatever changes something.
 
     Everything here takes at most as many seconds as it is given, however an agent behaves.
@@ -59,7 +59,7 @@ class Speech:
         self._script = script
         self.set_by_body = set_by_body
         self.slot = Slot(tools.slots, attempt.namespace)
-        self._session: Session | None = None
+        self._login: Login | None = None
         self._details = True
         self._sent_to: str | None = None  # where the attempt's own request went
         self._only: str | None = None
@@ -87,7 +87,7 @@ class Speech:
         if not self.slot.held:
             await self.slot.take()
 
-    async def open(self) -> Failed | Fault | Session:
+    async def open(self) -> Failed | Fault | Login:
         """Read the Secret and ask the agent for its key, in a slot."""
         held = self.slot.held
         await self.take_slot()
@@ -106,7 +106,7 @@ class Speech:
         found = await self._tools.source.agent(self._attempt.namespace, self._ref.secret_name)
         return found if isinstance(found, Failed) else agent_target(self._ref, found)
 
-    async def _open(self) -> Failed | Fault | Session:
+    async def _open(self) -> Failed | Fault | Login:
         target = await self._target()
         if isinstance(target, Failed):
             return target
@@ -116,21 +116,21 @@ class Speech:
                 return Fault(FaultKind.NOT_SENT, f"the Secret does not name {self._only} any more")
             target = replace(target, url=self._only, others=())
         opened = await self._client.open(target, self.set_by_body)
-        if isinstance(opened, Session):
-            self._session = opened
+        if isinstance(opened, Login):
+            self._login = opened
             if opened.target.url.startswith("http:") and target.public_key is None:
                 self._script.once(KEY_WARNING)
         return opened
 
-    async def request(self, session: Session, method: HttpMethod, path: str, body: Any, seconds: float) -> Fault | Answer:
+    async def request(self, login: Login, method: HttpMethod, path: str, body: Any, seconds: float) -> Fault | Answer:
         """Send the attempt's own request, once."""
-        self._sent_to = session.target.url
-        return self._without_secrets(await self._client.send(session, method.value, path, body=body, seconds=seconds))
+        self._sent_to = login.target.url
+        return self._without_secrets(await self._client.send(login, method.value, path, body=body, seconds=seconds))
 
     @contextmanager
     def where_it_was_sent(self) -> Iterator[None]:
         """Ask only the agent that the attempt's own request was sent to, if that is known: only it knows the tasks of its own."""
-        self._only, self._session = self._sent_to, self._session if self._sent_to is None else None
+        self._only, self._login = self._sent_to, self._login if self._sent_to is None else None
         try:
             yield
         finally:
@@ -149,13 +149,13 @@ class Speech:
         async def ask() -> NotDone | None:
             nonlocal sending
             await self.take_slot()
-            session = await self.open()
-            if not isinstance(session, Session):
-                return NotDone(f"{operator} was not sent: {session.message}")
+            login = await self.open()
+            if not isinstance(login, Login):
+                return NotDone(f"{operator} was not sent: {login.message}")
             await self._tools.confirmed()
             self._script.write(f"obshell task {dag}: sending {operator}")
             sending = True
-            answer = await self._client.send(session, "POST", path_of(dag), body={"operator": operator.value})
+            answer = await self._client.send(login, "POST", path_of(dag), body={"operator": operator.value})
             self._client.forget()
             return self._done(operator, self._without_secrets(answer))
 
@@ -189,17 +189,17 @@ class Speech:
         try:
             async with asyncio.timeout(seconds):
                 await self.take_slot()
-                session = self._session or await self.open()
-                if not isinstance(session, Session):
-                    return Miss(session.message)
-                answer = await self._client.send(session, "GET", path, query=dict(query), seconds=seconds)
+                login = self._login or await self.open()
+                if not isinstance(login, Login):
+                    return Miss(login.message)
+                answer = await self._client.send(login, "GET", path, query=dict(query), seconds=seconds)
         except TimeoutError:
-            self._session = None
+            self._login = None
             return Miss(f"the agent did not answer within {seconds:.3g} s" if self.slot.held else NO_SLOT)
         finally:
             self.slot.give_back()
         if not isinstance(answer, Answer) or not answer.accepted:
-            self._session = None
+            self._login = None
         return self._without_secrets(answer)
 
     async def look(self, dag: str, seconds: float = ASK_SECONDS) -> Dag | Miss:

@@ -21,7 +21,7 @@ from obtask.executors.network.large_answers import SMALL_BYTES, LargeAnswers
 from obtask.executors.network.lookup import ANYWHERE, HostPolicy, HostRefused, share_of
 from obtask.executors.network.sessions import Disconnected, open_session
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer, told
-from obtask.executors.obshell.login import Session, seal, session_for
+from obtask.executors.obshell.login import Login, login_for, seal
 
 LIFETIME_SECONDS = 60  # for how long a header is good, as the SDK has it
 CONNECT_SECONDS = 10.0
@@ -67,17 +67,17 @@ class Client:
         """Take note that nobody looks at the last answer any more: others may have the room that it takes."""
         self._share.leave()
 
-    async def open(self, target: AgentConnection, set_by_body: tuple[str, ...] = ()) -> Session | Fault:
+    async def open(self, target: AgentConnection, set_by_body: tuple[str, ...] = ()) -> Login | Fault:
         """Ask the agent who it is and for its key; of several, the first that answers. ``set_by_body``: passwords that it may have now."""
         faults = []
         for url in (target.url, *target.others):
             opened = await self._open(replace(target, url=url, others=()), set_by_body)
-            if isinstance(opened, Session) or opened.kind is FaultKind.FORBIDDEN or not target.others:
+            if isinstance(opened, Login) or opened.kind is FaultKind.FORBIDDEN or not target.others:
                 return opened
             faults.append(opened.message)
         return Fault(FaultKind.NOT_SENT, f"none of {len(faults)} agents answers: {'; '.join(faults)}")
 
-    async def _open(self, target: AgentConnection, set_by_body: tuple[str, ...]) -> Session | Fault:
+    async def _open(self, target: AgentConnection, set_by_body: tuple[str, ...]) -> Login | Fault:
         info = await self._ask(target, "/api/v1/info")
         if isinstance(info, Fault):
             return info
@@ -93,11 +93,11 @@ class Client:
         methods = info.get("supportedAuth")
         if isinstance(methods, list) and methods and "v2" not in methods:
             return Fault(FaultKind.NOT_SENT, f"{target.url} is obshell {told(info.get('version'), 40)}: 4.2.3 or later is needed")
-        return session_for(target, key, info, set_by_body)
+        return login_for(target, key, info, set_by_body)
 
     async def send(
         self,
-        session: Session,
+        login: Login,
         method: str,
         path: str,
         *,
@@ -107,29 +107,27 @@ class Client:
     ) -> Answer | Fault:
         """Send one encrypted request and return its answer; one whose password is refused was not carried out, and is sent with another."""
         uri = quote(path) + (f"?{urlencode(query)}" if query else "")
-        passwords = session.passwords_for(path)
+        passwords = login.passwords_for(path)
         first: Answer | None = None
         for password in sorted(passwords, key=lambda one: one != self._worked):
-            answer = await self._sealed(session, method, path, uri, password=password, body=body, seconds=seconds)
+            answer = await self._sealed(login, method, path, uri, password=password, body=body, seconds=seconds)
             if not isinstance(answer, Answer) or not answer.wrong_password:
                 self._worked = password
                 return answer
             first = first or answer
         return first or Fault(FaultKind.NOT_SENT, "there is no password to ask with")
 
-    async def _sealed(
-        self, session: Session, method: str, path: str, uri: str, *, password: str, body: Any, seconds: float
-    ) -> Answer | Fault:
+    async def _sealed(self, login: Login, method: str, path: str, uri: str, *, password: str, body: Any, seconds: float) -> Answer | Fault:
         sealed = seal(
-            session.key,
+            login.key,
             password=password,
             expires=int(self._clock().timestamp()) + LIFETIME_SECONDS,
             uri=uri,
             body=None if body is None else json.dumps(body),
             chance=self._chance,
         )
-        headers = {session.header_name(path): sealed.header}
-        return await self._request(session.target, method, uri, headers=headers, body=sealed.body, seconds=seconds)
+        headers = {login.header_name(path): sealed.header}
+        return await self._request(login.target, method, uri, headers=headers, body=sealed.body, seconds=seconds)
 
     async def _ask(self, target: AgentConnection, uri: str) -> dict[str, Any] | Fault:
         answer = await self._request(target, "GET", uri, headers={}, body=None, seconds=ASK_SECONDS)

@@ -11,8 +11,8 @@ from obtask.executors.obshell.busy import Busy, InTheWay
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Operator, State, read_dag
 from obtask.executors.obshell.deadline import LONGEST_POST_SECONDS
-from obtask.executors.obshell.ending import give_up, ids_elsewhere, judge, look_elsewhere, succeeded, told_elsewhere
-from obtask.executors.obshell.login import Session
+from obtask.executors.obshell.ending import give_up, ids_elsewhere, look_elsewhere, succeeded, told_elsewhere, verdict
+from obtask.executors.obshell.login import Login
 from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.search import EARLIER, Found, started_since
 from obtask.executors.obshell.takeup import GONE_AFTER, Again, Begun, TakeUp
@@ -72,21 +72,21 @@ class Run:
     async def follow(self, dag: str, mark: str | None = None) -> Outcome:
         """Go with a DAG to its end."""
         context = self._context
-        context.speech.forget()  # the answer that named the DAG
+        context.conversation.forget()  # the answer that named the DAG
         if context.action.body_from:
             await context.time.unless_over(context.body())  # it may set the password that is asked for next
         context.watcher.tell(f"following obshell task {dag}", external=dag, mark=mark)
         seen, misses, looks, refused = f"obshell task {dag}", 0, 0, 0
         while (why := context.time.over) is None:
             looks += 1
-            found = await context.time.unless_over(context.speech.look(dag, context.time.within(LOOK_SECONDS)))
+            found = await context.time.unless_over(context.conversation.look(dag, context.time.within(LOOK_SECONDS)))
             if isinstance(found, Dag) and not is_same(mark, found):
                 found = Miss(f"its id is that of another task now, {found.title}", gone=True)
             if isinstance(found, Dag):
                 misses, refused, seen, mark = 0, 0, found.progress, mark_of(found)
                 if found.ended:
                     context.note_end(found)
-                    return await judge(context, found)
+                    return await verdict(context, found)
                 await self._show(found, looks)
             elif found is not None:
                 misses = misses + 1 if found.gone else 0
@@ -96,7 +96,7 @@ class Run:
                     return context.failed(FailureReason.NOT_FOUND, text)
                 context.watcher.tell(f"{found.message}; asking again; last seen: {seen}")
             del found  # it may be large, and the pause long
-            slower = max(SLOWER if looks > SLOWER_AFTER else 1, context.speech.effort, min(2**refused, SLOWEST) if refused else 1)
+            slower = max(SLOWER if looks > SLOWER_AFTER else 1, context.conversation.effort, min(2**refused, SLOWEST) if refused else 1)
             await context.time.pause(context.tools.poll_seconds * slower)
         return await give_up(context, dag, why, seen, mark)
 
@@ -123,7 +123,7 @@ class Run:
         try:
             return await self._start()
         finally:
-            self._context.speech.slot.give_back()
+            self._context.conversation.slot.give_back()
 
     async def _start(self) -> Outcome | Begun:
         """Send the attempt's request; again, when obshell was busy and refused it."""
@@ -138,13 +138,13 @@ class Run:
         if context.purpose.node is not None and (unknown := await self._find_owner(context.purpose.node)) is not None:
             return unknown
         while True:
-            session = await self._ready()
-            if not isinstance(session, Session):
-                return self._not_sent(request, session)
+            login = await self._ready()
+            if not isinstance(login, Login):
+                return self._not_sent(request, login)
             context.watcher.tell(f"waiting for the answer to {request}")
             sent_at = context.tools.clock()
-            sending = context.speech.request(
-                session, action.method, action.path or "/", made.body, context.time.within(LONGEST_POST_SECONDS)
+            sending = context.conversation.request(
+                login, action.method, action.path or "/", made.body, context.time.within(LONGEST_POST_SECONDS)
             )
             answer = await context.time.unless_over(sending, ANSWER_GRACE_SECONDS)
             if not isinstance(answer, Answer):
@@ -165,7 +165,7 @@ class Run:
         """Find the task whose node the path names, so that it can be followed; return why nothing is sent, if there is none."""
         context = self._context
         while True:
-            found = await context.time.unless_over(context.speech.owner_of(node, context.time.within(LOOK_SECONDS)))
+            found = await context.time.unless_over(context.conversation.owner_of(node, context.time.within(LOOK_SECONDS)))
             if not (isinstance(found, Miss) and found.unasked):
                 break
             context.watcher.tell(found.message)
@@ -197,20 +197,20 @@ class Run:
             context.log.write(f"HTTP {answer.status}: {context.shown_data(answer.data)}")
         return await succeeded(context, f"accepted with HTTP {answer.status}; no obshell task was started", answer.data)
 
-    async def _ready(self) -> Session | Fault | Failed | None:
+    async def _ready(self) -> Login | Fault | Failed | None:
         """Connect, and make sure that nobody else has taken over; None if there was no time for it."""
 
-        async def ready() -> Session | Fault | Failed:
+        async def ready() -> Login | Fault | Failed:
             self._awaits_slot = True
-            await self._context.speech.take_slot()
+            await self._context.conversation.take_slot()
             self._awaits_slot = False
-            session = await self._context.speech.open()
-            if not only_looks(self._context.action) and isinstance(session, Session):
+            login = await self._context.conversation.open()
+            if not only_looks(self._context.action) and isinstance(login, Login):
                 await self._context.tools.confirmed()
-            return session
+            return login
 
-        session = await self._context.time.unless_over(ready())
-        return session if self._context.time.over is None else None
+        login = await self._context.time.unless_over(ready())
+        return login if self._context.time.over is None else None
 
     def _not_sent(self, request: str, why_not: Fault | Failed | None) -> Failed:
         context = self._context
@@ -248,7 +248,7 @@ class Run:
         """Look for what the attempt's request may have started; return that, or what was found instead."""
         context, before = self._context, self._context.attempt.previous_external
         if before is not None and not context.attempt.fresh and (context.purpose.takes_up or context.action.operator is not None):
-            seen = await context.speech.look(before, self._seconds())
+            seen = await context.conversation.look(before, self._seconds())
             if isinstance(seen, Dag) and is_same(context.attempt.previous_mark, seen) and self._goes_on(seen, since):
                 context.log.write(f"going on with {seen.title}: {seen.state} {seen.position}")
                 return Begun(before, mark_of(seen))
@@ -265,7 +265,7 @@ class Run:
         """Return whether a DAG that had failed before shows that it was commanded since then."""
         if dag.state is State.SUCCEED and dag.operator in _BY_A_PERSON and self._context.action.operator is None:
             return False  # then the operation is started again, and never this DAG
-        by_agent = since + (self._context.speech.agent_now - self._context.tools.clock())
+        by_agent = since + (self._context.conversation.agent_now - self._context.tools.clock())
         return dag.state is not State.FAILED or (dag.started_at is not None and dag.started_at >= by_agent - EARLIER)
 
     def _seconds(self) -> float:

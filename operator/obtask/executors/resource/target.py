@@ -7,7 +7,7 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential
 
 from obtask.executors.base import Log
-from obtask.executors.inprocess import Course
+from obtask.executors.inprocess import Reporter
 from obtask.executors.network.large_answers import SMALL_BYTES
 from obtask.executors.resource.objects import Named, Target
 from obtask.executors.resource.words import FORBIDDEN, GONE, INTERNAL_ERROR, NOT_FOUND, failed
@@ -39,7 +39,7 @@ class Conversation:
         discovery: Discovery,
         *,
         log: Log,
-        report: Course,
+        report: Reporter,
         confirmed: Callable[[], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]],
         watch_seconds: int,

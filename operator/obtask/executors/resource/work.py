@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from obtask.executors.base import Executor, Log
 from obtask.executors.dependencies import Dependencies
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
-from obtask.executors.inprocess import Course
+from obtask.executors.inprocess import Reporter
 from obtask.executors.records import Records
 from obtask.executors.resource.change import change, restore
 from obtask.executors.resource.kept import Keeping, Record
@@ -59,7 +59,7 @@ class ResourceWork:
         self._watch_seconds = watch_seconds
         self._rooms = Slots(ROOMS)
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
+    async def __call__(self, attempt: Attempt, log: Log, report: Reporter) -> Outcome:
         """Change the attempt's object, or put it back, and return how that ended."""
         action = attempt.action
         if not isinstance(action, ResourceAction):

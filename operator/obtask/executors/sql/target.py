@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from obtask.executors.base import Log
-from obtask.executors.connections.connection import Connection, ConnectionSource, SqlSource
+from obtask.executors.connections.connection import Connection, SqlSource
 from obtask.executors.connections.overrides import sql_target
 from obtask.executors.evaluation.evaluator import Variables
 from obtask.executors.network.large_answers import Share
@@ -44,7 +44,7 @@ class Conversation:
         ref: ConnectionRef,
         secret_args: Mapping[str, str],
         *,
-        source: ConnectionSource,
+        source: SqlSource,
         log: Log,
         clock: Callable[[], datetime],
         confirmed: Callable[[], Awaitable[None]],

@@ -9,7 +9,7 @@ from obtask.executors.base import Executor, Log
 from obtask.executors.connections.connection import SqlSource
 from obtask.executors.dependencies import Dependencies
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
-from obtask.executors.inprocess import Course
+from obtask.executors.inprocess import Reporter
 from obtask.executors.network.large_answers import LargeAnswers
 from obtask.executors.network.lookup import ANYWHERE, HostPolicy, share_of
 from obtask.executors.sql import words
@@ -53,7 +53,7 @@ class SqlWork:
         self._clock = clock
         self._sleep = sleep
 
-    async def __call__(self, attempt: Attempt, log: Log, report: Course) -> Outcome:
+    async def __call__(self, attempt: Attempt, log: Log, report: Reporter) -> Outcome:
         """Run the attempt's statements and return how it ended."""
         action = attempt.action
         if not isinstance(action, SqlAction):
@@ -108,7 +108,7 @@ class _Run:
         action: SqlAction,
         conversation: Conversation,
         log: Log,
-        report: Course,
+        report: Reporter,
         *,
         sleep: Callable[[float], Awaitable[None]],
         judge: Judge,

@@ -23,8 +23,8 @@ from obtask.executors.connections.connection import AgentConnection, Connection
 from obtask.executors.connections.credentials import agent_connection, http_secret, sql_connection
 from obtask.executors.connections.overrides import agent_target, sql_target
 from obtask.executors.network.lookup import HostPolicy
-from obtask.executors.obshell.login import Session
-from obtask.executors.obshell.target import Speech, Tools
+from obtask.executors.obshell.login import Login
+from obtask.executors.obshell.target import Conversation, Tools
 from obtask.executors.obshell.wire import Client
 from obtask.executors.obshell.words import Transcript
 from obtask.executors.sql.work import SqlWork
@@ -368,7 +368,7 @@ async def test_tls_verifies_the_host_that_the_task_names(tmp_path: Path) -> None
         assert target.url == f"https://127.0.0.1:{port}"
         opened = await Client(clock=wall_clock, hosts=LOCAL).open(target)
 
-    assert isinstance(opened, Session), opened
+    assert isinstance(opened, Login), opened
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -391,7 +391,7 @@ async def test_an_agent_elsewhere_is_not_asked(scheme: str) -> None:
         )
         for host in ("127.0.0.1", "127.1", "localhost", "::ffff:127.0.0.1"):
             own = AgentRef.model_validate({"secretName": SECRET_NAME, "host": host, "port": port})
-            refused = await Speech(attempt(operation(connection=own.dump())), own, tools, Transcript(log)).open()
+            refused = await Conversation(attempt(operation(connection=own.dump())), own, tools, Transcript(log)).open()
             assert isinstance(refused, Failed)
             assert refused.reason is FailureReason.FORBIDDEN
 

@@ -18,8 +18,8 @@ from obtask.executors.obshell.answers import Answer
 from obtask.executors.obshell.context import Context, context_of
 from obtask.executors.obshell.dag import MOST_SUBTASKS
 from obtask.executors.obshell.executor import _Entry
-from obtask.executors.obshell.login import Session
-from obtask.executors.obshell.target import Speech
+from obtask.executors.obshell.login import Login
+from obtask.executors.obshell.target import Conversation
 from obtask.executors.obshell.wire import Client
 from obtask.model.attempt import Failed, Running, Succeeded
 from obtask.model.status import FailureReason
@@ -206,10 +206,10 @@ async def test_whoever_stops_waits_for_no_turn(agent: FakeAgent) -> None:
     on = bench_for(agent)
     on.executor._tools = replace(on.executor._tools, pace=Pace(0.01, burst=1))
     await on.executor._tools.pace.turn("prod")
-    speech = speech_of(on, stopping=True)
+    conversation = speech_of(on, stopping=True)
 
     async with within(10):
-        assert isinstance(await speech.ask("/api/v1/status", {}, 5), Answer)
+        assert isinstance(await conversation.ask("/api/v1/status", {}, 5), Answer)
 
 
 @pytest.mark.parametrize("path", [STOP, "/api/v1/task/node/1190"])
@@ -230,30 +230,30 @@ async def test_without_a_slot_it_is_asked_again(agent: FakeAgent, monkeypatch: p
     assert isinstance(await on.end_of(one), Succeeded)
 
 
-def speech_of(on: ObshellBench, *, stopping: bool = False) -> Speech:
+def speech_of(on: ObshellBench, *, stopping: bool = False) -> Conversation:
     """Return the words of an attempt with its agent."""
     entry = _Entry(lambda: None)
     context = context_of(attempt(operation()), on.log, entry, on.executor._tools)
     assert isinstance(context, Context)
     if stopping:
         entry.stop.set()
-    return context.speech
+    return context.conversation
 
 
 async def test_a_long_list_is_read_beside_the_event_loop(agent: FakeAgent) -> None:
     """Of all its tasks together no more is looked at than of one, and everybody else goes on meanwhile."""
     dag = {"id": "11", "state": "READY", "operator": "RUN", "stage": 0, "nodes": [{"sub_tasks": [{}] * 9}]}
     agent.faults.append(("GET", f"{DAG_PATH}unfinish", Answered(data=[dag] * 5_000)))
-    speech, loop_of = speech_of(bench_for(agent)), threading.get_ident()
-    assert isinstance(await speech.open(), Session)
-    speech._client = Spied(speech._client)  # type: ignore[assignment] # it is one but for what is spied on
+    conversation, loop_of = speech_of(bench_for(agent)), threading.get_ident()
+    assert isinstance(await conversation.open(), Login)
+    conversation._client = Spied(conversation._client)  # type: ignore[assignment] # it is one but for what is spied on
 
-    found = await speech.dags("dag/unfinish")
+    found = await conversation.dags("dag/unfinish")
 
     assert isinstance(found, list)
     assert sum(1 + len(node.subtasks) for one in found for node in one.nodes) == MOST_SUBTASKS
     assert found[-1].cut
-    assert loop_of not in speech._client.read_in  # type: ignore[attr-defined] # of the spy
+    assert loop_of not in conversation._client.read_in  # type: ignore[attr-defined] # of the spy
 
 
 class Spied:

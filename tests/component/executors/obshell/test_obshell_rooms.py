@@ -97,8 +97,13 @@ async def test_each_question_gives_its_room_back() -> None:
         agent.faults.append(("GET", f"{DAG_PATH}maintain/agent", Answered(data=dags)))
         agent.faults.append(("GET", "/api/v1/status", Answered(data=dags)))
         on = bench_for(agent)
-        speech, held = words(on).speech, []
-        for asked in (speech.dags("dag/unfinish"), speech.owner_of("17"), speech.last_maintenance(), speech.under_maintenance()):
+        conversation, held = words(on).conversation, []
+        for asked in (
+            conversation.dags("dag/unfinish"),
+            conversation.owner_of("17"),
+            conversation.last_maintenance(),
+            conversation.under_maintenance(),
+        ):
             await asked
             held.append(rooms_taken(on))
 
@@ -110,12 +115,14 @@ async def test_a_question_that_takes_too_long_gives_its_room_back() -> None:
     """Half of an answer has come, and the rest does not."""
     with FakeAgent().running() as agent:
         on = bench_for(agent)
-        speech = words(on).speech
-        await speech.open()
+        conversation = words(on).conversation
+        await conversation.open()
         async with halfway() as port:
-            assert speech._session is not None
-            speech._session = replace(speech._session, target=replace(speech._session.target, url=f"http://127.0.0.1:{port}"))
-            asking = asyncio.ensure_future(speech.ask("/api/v1/status", {}, 0.5))
+            assert conversation._login is not None
+            conversation._login = replace(
+                conversation._login, target=replace(conversation._login.target, url=f"http://127.0.0.1:{port}")
+            )
+            asking = asyncio.ensure_future(conversation.ask("/api/v1/status", {}, 0.5))
             await until(lambda: rooms_taken(on) == 1)
             await asking
 
@@ -145,14 +152,14 @@ async def test_between_two_looks_nothing_is_kept() -> None:
         await on.executor.start(one, on.log)
         await on.until_running(one, 'is running: 2/2 "Stage kill"')
 
-        await context.speech.look("11")
-        meanwhile = (context.speech.last_data, context.speech._client.last_size > 64 * 1024)
+        await context.conversation.look("11")
+        meanwhile = (context.conversation.last_data, context.conversation._client.last_size > 64 * 1024)
         agent.release()
         end = await on.end_of(one)
-        await context.speech.look("11")
+        await context.conversation.look("11")
 
     assert meanwhile == (None, True)
     assert isinstance(end, Succeeded)
-    assert context.speech.last_data["state"] == "SUCCEED"
-    context.speech.forget()
+    assert context.conversation.last_data["state"] == "SUCCEED"
+    context.conversation.forget()
     assert rooms_taken(on) == 0

@@ -18,7 +18,7 @@ from tests.support.local import LOCAL
 from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.obshell.answers import Answer
 from obtask.executors.obshell.dag import Dag, State, read_dag
-from obtask.executors.obshell.login import Session
+from obtask.executors.obshell.login import Login
 from obtask.executors.obshell.wire import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK and what it needs are not written for warnings as errors
@@ -109,7 +109,7 @@ async def send(agent: FakeAgent, method: str, path: str, **more: Any) -> Answer:
     """Send one request with our client."""
     ours = Client(clock=wall_clock, hosts=LOCAL)
     session = await ours.open(AgentConnection(agent.url, PASSWORD))
-    assert isinstance(session, Session), session
+    assert isinstance(session, Login), session
     answer = await ours.send(session, method, path, **more)
     assert isinstance(answer, Answer), answer
     return answer

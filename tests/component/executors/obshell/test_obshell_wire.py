@@ -23,7 +23,7 @@ from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.connections.public_key import read_public_key
 from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
 from obtask.executors.obshell.dag import read_dag
-from obtask.executors.obshell.login import Session
+from obtask.executors.obshell.login import Login
 from obtask.executors.obshell.wire import LONGEST_ANSWER, Client
 from obtask.masking.body import masked, secrets_of
 from obtask.model.attempt import Failed, Succeeded
@@ -118,7 +118,7 @@ async def test_tls_is_verified(tmp_path: Path) -> None:
     with FakeAgent(tls=tls).running() as agent:
         opened, *refused = [await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(agent.url, "p", ca)) for ca in certificates]
 
-    assert isinstance(opened, Session), opened
+    assert isinstance(opened, Login), opened
     assert refused == [
         Fault(FaultKind.NOT_SENT, f"{agent.url} cannot be reached: its certificate is not trusted"),
         Fault(FaultKind.NOT_SENT, "ca.crt cannot be read"),
@@ -181,7 +181,7 @@ async def test_of_several_urls_the_first_that_answers_is_used(agent: FakeAgent) 
     opened = await client.open(AgentConnection(nobody, "p", others=(agent.url,)))
     failed = await client.open(AgentConnection(nobody, "p", others=(nobody,)))
 
-    assert isinstance(opened, Session)
+    assert isinstance(opened, Login)
     assert opened.target.url == agent.url
     assert isinstance(failed, Fault)
     assert failed.message.startswith("none of 2 agents answers: ")
@@ -195,15 +195,15 @@ async def test_a_pinned_key_is_the_only_one(agent: FakeAgent) -> None:
 
     opened = await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(agent.url, "p", public_key=pinned))
 
-    assert isinstance(opened, Session)
+    assert isinstance(opened, Login)
     assert opened.key == read_public_key(pinned)
 
 
 def test_the_password_of_the_agent_is_for_its_own_paths() -> None:
     """What concerns OBProxy takes agent-password, the rest that of root@sys; without one there is one password for all."""
     key = generate_private_key(65537, 2048).public_key()
-    two = Session(AgentConnection("http://a", "root", agent_password="agent"), key, "root")  # noqa: S106 - of a test
-    one = Session(AgentConnection("http://a", "root"), key, "root")
+    two = Login(AgentConnection("http://a", "root", agent_password="agent"), key, "root")  # noqa: S106 - of a test
+    one = Login(AgentConnection("http://a", "root"), key, "root")
 
     assert (two.password_for("/api/v1/ob/stop"), two.password_for("/api/v1/obproxy/stop")) == ("root", "agent")
     assert (one.password_for("/api/v1/ob/stop"), one.password_for("/api/v1/obproxy/stop")) == ("root", "root")
@@ -224,5 +224,5 @@ async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
         opened = await Client(clock=wall_clock, hosts=LOCAL).open(shown)
         refused = await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(guarded.url, "p", ca_cert))
 
-    assert isinstance(opened, Session)
+    assert isinstance(opened, Login)
     assert isinstance(refused, Fault)

@@ -12,7 +12,7 @@ from tests.component.executors.workplace import patch
 from tests.support.attempts import Evaluated, attempt, until
 from tests.support.builders import START
 
-from obtask.executors.inprocess import Course
+from obtask.executors.inprocess import Reporter
 from obtask.executors.network.large_answers import SMALL_BYTES
 from obtask.executors.resource.change import change
 from obtask.executors.resource.objects import Target
@@ -77,7 +77,7 @@ async def conversing(server: object, slots: Slots, rooms: Slots) -> Conversation
         server,  # type: ignore[arg-type]  # of which no more is needed
         None,  # type: ignore[arg-type]  # nothing is looked up
         log=AttemptLog(clock=lambda: START),
-        report=Course(lambda *_: None, slot, Slot(Slots(64), "ns"), no_turn),
+        report=Reporter(lambda *_: None, slot, Slot(Slots(64), "ns"), no_turn),
         confirmed=no_turn,
         sleep=asyncio.sleep,
         watch_seconds=60,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.support.attempts import Evaluated
 
-from obtask.executors.inprocess import Course
+from obtask.executors.inprocess import Reporter
 from obtask.executors.until import Arrived, Judge, NotYet, pauses, tell
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
@@ -124,6 +124,6 @@ def test_the_words_of_the_task(told: str | None, words: str, stage: str | None) 
     async def no_turn() -> None:
         """Let everybody go on."""
 
-    tell(Course(lambda *said: heard.append(said), Slot(slots, ""), Slot(slots, ""), no_turn), until("status == 1"), "HTTP 200", told, str)
+    tell(Reporter(lambda *said: heard.append(said), Slot(slots, ""), Slot(slots, ""), no_turn), until("status == 1"), "HTTP 200", told, str)
 
     assert heard == [(words, stage)]
