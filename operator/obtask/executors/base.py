@@ -1,4 +1,4 @@
-"""Owns the protocols between the engine and whatever carries out an action."""
+"""Owns the protocols between the engine and the executors."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable

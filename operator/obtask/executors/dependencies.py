@@ -1,4 +1,4 @@
-"""Owns what executors are built from: what the operator gives them, and what namespaces share in all of them."""
+"""Owns what executors are built from: what the operator hands in, and what all of them share."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns what an attempt tells the other side of itself: pods, SQL sessions and HTTP servers. Pure. API.md section 2.1."""
+"""Owns how an attempt identifies itself to its target: to pods, SQL sessions and HTTP servers. Pure. API.md section 2.1."""
 
 from obtask.model.attempt import Attempt
 from obtask.model.constraints import Scalar

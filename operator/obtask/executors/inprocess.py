@@ -1,4 +1,4 @@
-"""Owns attempts that run inside the operator: their tasks, deadlines, slots and ends. It does not know what they do."""
+"""Owns attempts that run inside the operator: their asyncio tasks, deadlines, slots and ends. What they do is up to a ``Work``."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Owns what has to be in the status before an attempt may go on: asked for by its work, answered by the next look at the task."""
+"""Owns what must be in the status before an attempt may go on: the work asks for it, a later reconcile of the task answers."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Owns which executor carries out which action: a new action is a folder beside this module, and a line in REGISTRY."""
+"""Owns which executor carries out which action. A new action is a folder next to this module and a line in REGISTRY."""
 
 import asyncio
 from collections.abc import Callable, Mapping

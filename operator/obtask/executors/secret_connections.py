@@ -1,4 +1,4 @@
-"""Owns reading the Secrets that attempts name. Only those of the right type are read out. API.md section 2.1."""
+"""Owns reading the Secrets that attempts name. Secrets of any other type are not read. API.md section 2.1."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Owns how the answers of an `until`, and of every other expression, are judged, and how long the pauses are: alike for every action."""
+"""Owns how the result of an expression is judged, and the pauses between polls of an `until`: the same for every action."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""The Secrets of connections: what they say, what a task may change of it, and where their values go. API.md section 2.1."""
+"""Connection Secrets: what they contain, what a task may override, and where their values may be sent. API.md section 2.1."""

@@ -1,4 +1,4 @@
-"""Owns bodies of requests with values that are in Secrets. API.md section 2.1, bodyFrom."""
+"""Owns request bodies that contain values from Secrets. API.md section 2.1, bodyFrom."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field

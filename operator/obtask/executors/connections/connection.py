@@ -1,4 +1,4 @@
-"""Owns what an executor must know to reach its target, and the protocols of whoever reads it from a Secret. API.md section 2.1."""
+"""Owns what an executor must know to reach its target, and the protocols for reading it from Secrets. API.md section 2.1."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

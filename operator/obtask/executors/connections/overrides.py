@@ -1,4 +1,4 @@
-"""Owns what a task may change of its connection Secret, and where else it may have the password sent. Pure. API.md section 2.1.
+"""Owns what a task may override in its connection Secret, and where else the password may be sent. Pure. API.md section 2.1.
 
 A host and port that the Secret itself names may always be chosen. Any other must be in its key ``hosts``; a port of the Secret's own host,
 too, since somebody else may listen there. The user may be any: only a hash leaves, for the same server.

@@ -1,4 +1,4 @@
-"""Owns reading RSA public keys that somebody gives us: only those that take milliseconds to encrypt with. Pure."""
+"""Owns reading RSA public keys from outside: only keys that take milliseconds to encrypt with are accepted. Pure."""
 
 import base64
 import binascii

@@ -1,1 +1,1 @@
-"""Evaluating expressions of tasks in a process apart, where neither time nor memory is the operator's."""
+"""Evaluates expressions of tasks in a separate process with limits on CPU time and memory."""

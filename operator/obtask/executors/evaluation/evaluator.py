@@ -1,4 +1,4 @@
-"""Owns the operator's side of evaluating expressions: asks processes apart, and replaces those that are gone."""
+"""Owns the operator's side of evaluating expressions: asks the evaluation processes, and replaces those that have died."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Owns what compiling or evaluating one expression may take, and how questions and answers are framed."""
+"""Owns what both sides of the pipe to an evaluation process know: the limits of one expression, and the framing of messages."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Owns the process that evaluates expressions: one question after the other, each within its limits, until nobody asks any more."""
+"""Owns the evaluation process: it answers one question at a time, each within its limits, until the pipe is closed."""
 
 import json
 import math

@@ -1,1 +1,1 @@
-"""The http action: one request, then perhaps asking until its effect has arrived. API.md section 2.1."""
+"""The http action: one request, then perhaps polling until its effect is visible. API.md section 2.1."""

@@ -1,4 +1,4 @@
-"""Owns what a server answers and why there is no answer; and the answer as CEL has it. Pure."""
+"""Owns what a server answers, or why there is no answer, and how CEL sees it. Pure."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Owns what is sent: a request made from the action, its Secrets and the attempt's identity, and where it, or a redirect of it, may go."""
+"""Owns what is sent: the request made from the action, its Secrets and the attempt's identity, and where it may be sent or redirected."""
 
 import base64
 import json

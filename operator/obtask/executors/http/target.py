@@ -1,4 +1,4 @@
-"""Owns the talk of one attempt with a server: requests, redirects that may be followed, bounded answers, and the log of it."""
+"""Owns one attempt's conversation with a server: requests, allowed redirects, bounded answers, and their log."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

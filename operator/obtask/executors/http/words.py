@@ -1,4 +1,4 @@
-"""Owns what people are told of an answer, or of why there is none. Pure."""
+"""Owns what people are told about an answer, or about why there is none. Pure."""
 
 import re
 import ssl

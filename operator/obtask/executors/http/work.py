@@ -1,4 +1,4 @@
-"""Owns the order of an http action: the request, expect, until. API.md section 2.1."""
+"""Owns the order of an http action: request, expect, until. API.md section 2.1."""
 
 import asyncio
 import ssl

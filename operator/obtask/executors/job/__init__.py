@@ -1,1 +1,1 @@
-"""The action job: a container run to its end, as a Kubernetes Job."""
+"""The job action: a container that runs to completion as a Kubernetes Job. API.md section 2.1."""

@@ -1,4 +1,4 @@
-"""Owns how far a container's log has been read, so that reading goes on there: no line is lost at the seam, none comes twice. Pure."""
+"""Owns how far a container's log has been read, so that reading resumes without losing or repeating a line. Pure."""
 
 from collections import Counter, deque
 from datetime import datetime, timedelta

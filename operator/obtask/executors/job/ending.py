@@ -1,4 +1,4 @@
-"""Owns how the end of a Job and its pod is told: what it is called, and with which code. Pure. API.md section 3.2."""
+"""Owns how the end of a Job and its pod is reported: reason, code and message. Pure. API.md section 3.2."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

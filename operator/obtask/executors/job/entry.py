@@ -1,4 +1,4 @@
-"""Owns what is remembered of a Job's attempt while it is not over. Nothing here is needed to go on after a restart."""
+"""Owns what is remembered of a Job's attempt while it runs. Nothing here is needed after a restart."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

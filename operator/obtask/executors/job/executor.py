@@ -1,4 +1,4 @@
-"""Owns attempts that are Jobs: making them, telling how far they are, stopping them. The Job holds all that must outlive the operator."""
+"""Owns attempts that are Jobs: creating, observing and stopping them. All that must outlive the operator is in the Job."""
 
 import logging
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Owns reading the logs of pods while they run, beside everything else, and having them whole at the end."""
+"""Owns which container logs are read while they grow, and having each one complete at the end."""
 
 import asyncio
 import logging

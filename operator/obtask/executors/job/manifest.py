@@ -1,4 +1,4 @@
-"""Owns what the Job of an attempt looks like. Pure. API.md section 2.1."""
+"""Owns the manifest of an attempt's Job. Pure. API.md section 2.1."""
 
 import math
 from collections.abc import Mapping, Sequence

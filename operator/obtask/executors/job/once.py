@@ -1,4 +1,4 @@
-"""Owns the rule that a pod of an attempt runs once: what shows that one has begun, and what would be a second run. Pure."""
+"""Owns the rule that an attempt's pod runs once: what shows that it has begun, and what would be a second run. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Owns the talk of one attempt with the API server: its Job, pods and Events, the Secrets that they get, and Jobs to be given up."""
+"""Owns what is read and written of an attempt's Job, pods, Events and Secrets, and letting Jobs of earlier attempts expire."""
 
 import base64
 import binascii

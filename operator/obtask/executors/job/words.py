@@ -1,4 +1,4 @@
-"""Owns what a pod that does not run yet waits for, and what becomes of it if that lasts. Pure."""
+"""Owns what keeps a pod from running, as people are told, and how the attempt fails if that lasts. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Owns the course of a Job that is there: telling how far it is, stopping it, and having its log whole at its end."""
+"""Owns following an existing Job: reporting progress, stopping it, and collecting its whole log at the end."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace

@@ -1,1 +1,1 @@
-"""The network as tasks may use it: which hosts may be reached, over which sessions, and how much of an answer is held at once."""
+"""Network access of tasks: which hosts may be reached, over which HTTP sessions, and how much of an answer is held in memory."""

@@ -1,4 +1,4 @@
-"""Owns what large answers of targets may take at once: room for a few of them, and turns of the event loop, shared among namespaces."""
+"""Owns how many large answers are in memory at once, and how they take turns on the event loop; namespaces share both."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Owns looking after tasks (DAGs) of obshell that failed attempts have left: whether a person has done something about them there."""
+"""Owns watching the obshell tasks (DAGs) that failed attempts have left: whether somebody has dealt with them in obshell."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Owns what an agent answers, or why there is no answer. Values of our own, so that the HTTP library shows nowhere else."""
+"""Owns what an agent answers, or why there is no answer. Values of our own, so that the HTTP library is not visible elsewhere."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Owns what is in the way in obshell: which of its own tasks keeps others out, told to people, and waiting for it. API.md section 2.1."""
+"""Owns waiting while obshell is busy: which of its own tasks are in the way, and what people are told. API.md section 2.1."""
 
 import asyncio
 import re

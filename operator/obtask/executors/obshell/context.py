@@ -1,4 +1,4 @@
-"""Owns what the parts of one obshell attempt share: its time, its words with the agent, and how its end is told."""
+"""Owns what the parts of one obshell attempt share: its deadline, its conversation with the agent, and how its end is reported."""
 
 import asyncio
 import hashlib

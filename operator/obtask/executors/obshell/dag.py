@@ -1,4 +1,4 @@
-"""Owns reading a task (DAG) of obshell: how far it is, how it ended and why. Pure."""
+"""Owns parsing an obshell task (DAG): its progress, how it ended and why. Pure."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Owns how long an attempt may take: until its deadline or a person's cancel, and a short while after that to stop in order."""
+"""Owns how long an attempt may take: until its deadline or a cancel, plus a short while to stop cleanly."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Owns the end of an obshell attempt: what the end of a task (DAG) makes of it, stopping it, and what is left on other agents."""
+"""Owns the end of an obshell attempt: what its DAG's end means, stopping it, and what it has left on other agents."""
 
 import asyncio
 import re

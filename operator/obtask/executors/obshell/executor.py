@@ -1,4 +1,4 @@
-"""Owns the attempts of obshell actions: what a new operator can go on with, because obshell does the work itself."""
+"""Owns the attempts of obshell actions. obshell does the work, so another operator can take an attempt over."""
 
 import asyncio
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""Owns telling a task (DAG) of obshell from another one of the same id: ids begin again where an agent or a cluster is made again."""
+"""Owns telling apart DAGs with the same id: numbering starts again when an agent or a cluster is set up again. Pure."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Owns looking for the task (DAG) that an unanswered request may have started: by when it was started, and by its name."""
+"""Owns finding the DAG that an unanswered request may have started, by its start time and name."""
 
 import re
 from collections.abc import Iterable

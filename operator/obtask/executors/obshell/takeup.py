@@ -1,4 +1,4 @@
-"""Owns going on with what an earlier attempt has left in obshell: letting obshell retry its task (DAG) there, or roll it back."""
+"""Owns continuing what an earlier attempt has left in obshell: having obshell retry its DAG, or roll it back."""
 
 from dataclasses import dataclass
 

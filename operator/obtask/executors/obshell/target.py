@@ -1,4 +1,4 @@
-"""Owns what one attempt says to its agent: reading the Secret, opening, asking, operating, and the log of it."""
+"""Owns one attempt's conversation with its agent: the Secret, connecting, asking, commanding DAGs, and the log of it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Owns the wire to one obshell agent: its key, encrypted requests, bounded answers. It sends every request once."""
+"""Owns requests to one obshell agent: its key, encryption, bounded answers. Every request is sent once."""
 
 import asyncio
 import json

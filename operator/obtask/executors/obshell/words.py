@@ -1,4 +1,4 @@
-"""Owns the log of one obshell attempt: what obshell's subtasks say, each line once, and what nobody may read of it."""
+"""Owns the log of one obshell attempt: what obshell's subtasks say, each line once, with secrets masked."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Owns the order of one obshell attempt: start an operation, or take up what the attempt before left; then follow to the end."""
+"""Owns the order of one obshell attempt: start an operation or continue an earlier one, then follow it to its end."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Owns changing an object, and putting it back as it was before."""
+"""Owns changing an object, and restoring it."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""Owns which object an action is about, and what in the action is a secret. Pure."""
+"""Owns which object an action is about, and which of the action's values are secret. Pure."""
 
 import base64
 import binascii

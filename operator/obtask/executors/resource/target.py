@@ -1,4 +1,4 @@
-"""Owns what an attempt says to the API server as its service account: asking again while nobody answers, warnings, following an object."""
+"""Owns one attempt's conversation with the API server as its service account: retries, warnings, following an object."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager

@@ -1,4 +1,4 @@
-"""Owns waiting for a live object to be as wanted: woken by its changes, and telling what it looks like meanwhile."""
+"""Owns waiting until a live object is as wanted: woken by its changes, reporting its state meanwhile."""
 
 from contextlib import aclosing
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Owns what people are told of an object: the parts that an expression asks about, and what a refusal of the API server means. Pure."""
+"""Owns what people are told about an object: the fields that an expression names, and what a refusal means. Pure."""
 
 import json
 import re

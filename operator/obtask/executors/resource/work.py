@@ -1,4 +1,4 @@
-"""Owns the order of a resource action: find the kind, change the object or put it back, then until. API.md section 2.1."""
+"""Owns the order of a resource action: find the kind, change or restore the object, until. API.md section 2.1."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Owns a SQL session: connecting, running a statement, stopping it on the server. What goes wrong is a value from here on."""
+"""Owns a SQL session: connecting, running a statement, stopping it on the server. From here on, failures are values."""
 
 import asyncio
 import os

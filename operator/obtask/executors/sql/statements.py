@@ -1,4 +1,4 @@
-"""Owns how statements are made: values bound to placeholders, and what tells the server whose session it is. Pure."""
+"""Owns the text of statements: values bound to placeholders, and the one that identifies the session. Pure."""
 
 import re
 from collections.abc import Callable, Mapping

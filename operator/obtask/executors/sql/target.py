@@ -1,4 +1,4 @@
-"""Owns the talk of one attempt with its server: the Secret, connecting as this attempt, asking, the log of it, text without secrets."""
+"""Owns one attempt's conversation with its server: the Secret, connecting, statements, their log, and masking."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Owns what people are told: a result in short, and what looks right in SQL and is not, such as comments alone and booleans. Pure."""
+"""Owns what people are told about a result, and hints about SQL that looks right and is not. Pure."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Owns the order of a sql action: unless, the statements, expect, until. API.md section 2.1."""
+"""Owns the order of a sql action: unless, statements, expect, until. API.md section 2.1."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

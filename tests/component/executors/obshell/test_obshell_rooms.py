@@ -119,9 +119,7 @@ async def test_a_question_that_takes_too_long_gives_its_room_back() -> None:
         await conversation.open()
         async with halfway() as port:
             assert conversation._login is not None
-            conversation._login = replace(
-                conversation._login, target=replace(conversation._login.target, url=f"http://127.0.0.1:{port}")
-            )
+            conversation._login = replace(conversation._login, target=replace(conversation._login.target, url=f"http://127.0.0.1:{port}"))
             asking = asyncio.ensure_future(conversation.ask("/api/v1/status", {}, 0.5))
             await until(lambda: rooms_taken(on) == 1)
             await asking
