@@ -29,16 +29,16 @@ class Executor(Protocol):
         """Start the attempt; starting the same attempt twice is harmless."""
 
     async def observe(self, attempt: Attempt, log: Log) -> Seen:
-        """Return what can be seen of the attempt now."""
+        """Return the state of the attempt as it can be seen now."""
 
     async def cancel(self, attempt: Attempt) -> None:
         """Ask the attempt to stop; a later ``observe`` tells when it has."""
 
     def forget(self, attempt: AttemptId) -> None:
-        """Drop what is remembered of an attempt whose end is recorded."""
+        """Drop what is remembered of an attempt; its end is recorded."""
 
     async def stop(self, grace_seconds: float) -> None:
-        """Leave nothing at work in this process: what can only go on here may end within the grace period, the rest is for others."""
+        """Stop working in this process. Attempts that only this process can finish may end within the grace period."""
 
     async def close(self) -> None:
         """Release what is still open: connections, tasks that only read."""
@@ -46,10 +46,10 @@ class Executor(Protocol):
 
 @runtime_checkable
 class LooksAfter(Protocol):
-    """An executor that sees what becomes elsewhere of what failed attempts have left there."""
+    """An executor that watches what failed attempts have left outside of the operator."""
 
     def remark(self, attempt: Attempt) -> str | None:
-        """Return it in one line, at once; nothing if it is as it was, None if that is not known yet."""
+        """Return at once what has become of it, in one line; an empty text if nothing has changed, None if that is not known yet."""
 
 
 Handler = Callable[[str, dict[str, Any]], AttemptId | None]
@@ -58,7 +58,7 @@ Handler = Callable[[str, dict[str, Any]], AttemptId | None]
 
 @runtime_checkable
 class Watching(Protocol):
-    """An executor that need not ask for what the operator's watches bring."""
+    """An executor that learns of changes from the operator's watches."""
 
     @property
     def handlers(self) -> Mapping[str, Handler]:

@@ -18,17 +18,17 @@ from obtask.shares import Pace, Slot, Slots
 
 Sleep = Callable[[float], Awaitable[None]]
 
-CLEANUP_SECONDS = 7.0  # what an attempt that is cut may use to stop its statement on the server
+CLEANUP_SECONDS = 7.0  # how long a cancelled attempt may take to stop its statement on the server
 SHOWN_FRAMES = 20  # the last ones: a recursion has a thousand
 
 logger = logging.getLogger(__name__)
 
 
 class Reporter:
-    """What a work tells of itself, and its slot. Called with a text, it tells people what is done just now, in one line without secrets.
+    """How a work reports its progress and gives its slot away. Call it with one line, without secrets, that says what is being done.
 
-    ``touched``: whether the work may have changed its target by now. A work that does not say counts as one that may; one that
-    knows sets it to False when it begins, and to True before it does anything that could have an effect.
+    ``touched``: whether the work may have changed its target so far. It is True unless the work says otherwise; a work that can tell
+    sets it to False when it begins, and to True before it does anything that could have an effect.
     """
 
     def __init__(self, tell: Callable[[str, str | None], None], slot: Slot, idle: Slot, turn: Callable[[], Awaitable[None]]) -> None:
@@ -39,16 +39,16 @@ class Reporter:
         self.touched = True
 
     def __call__(self, text: str, *, own: bool = False) -> None:
-        """Tell what is being done; ``own``: in words of the task's own, which say how far it is."""
+        """Report what is being done; ``own``: in the task's own words (``until.message``)."""
         self._tell(text, text if own else None)
 
     async def turn(self) -> None:
-        """Wait until the namespace may go on: for what comes again and again without a slot."""
+        """Wait for the namespace's turn: for what polls without holding a slot."""
         await self._turn()
 
     @asynccontextmanager
     async def resting(self) -> AsyncGenerator[bool]:
-        """Hold no slot as long as the block lasts; it is told whether a connection may be kept meanwhile."""
+        """Give the slot away for the duration of the block, which is told whether it may keep a connection open meanwhile."""
         async with self._slot.lent():
             kept = self._idle.take_now()
             try:
@@ -57,7 +57,7 @@ class Reporter:
                 self._idle.give_back()
 
     def pausing(self, sleep: Callable[[float], Awaitable[None]], close: Callable[[], Awaitable[None]] | None = None) -> Sleep:
-        """Return how to sleep without a slot; ``close`` is called when too many connections are kept by those who sleep."""
+        """Return a sleep that gives the slot away; ``close`` is called first when too many sleepers keep connections open."""
 
         async def rest(seconds: float) -> None:
             async with self.resting() as kept:
@@ -73,7 +73,7 @@ class Work(Protocol):
     """Carries one attempt to its end."""
 
     async def __call__(self, attempt: Attempt, log: Log, report: Reporter) -> Outcome:
-        """Do the work; being cancelled means: stop it for real, then let the cancellation through."""
+        """Do the work. When cancelled, stop it at the target too, then re-raise the cancellation."""
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class _Entry:
         self.progress, self.stage = text, stage
 
     def known(self, end: Outcome) -> Outcome:
-        """Return an end with what is known of the target: what another operator has begun, or an error has cut, may have changed it."""
+        """Return the end, with whether the target is known to be unchanged; after a takeover or an unexpected error it is not."""
         begun = self.reporter is not None and self.reporter.touched
         unknown = self.resumed or (isinstance(end, Failed) and end.reason is FailureReason.INTERRUPTED)
         return replace(end, untouched=not begun and not unknown)
@@ -162,7 +162,7 @@ class InProcess:
         """Stop the attempt if it still runs; it ends as Cancelled when its work has been stopped."""
         entry = self._entries.get(attempt.id)
         if entry is None or entry.task is None or entry.end is not None or entry.cancelled:
-            return  # a second cancellation would cut the stopping itself short
+            return  # a second cancellation would interrupt the stopping itself
         entry.cancelled = True
         entry.task.cancel()
 
@@ -176,7 +176,7 @@ class InProcess:
             self._records.forget(attempt)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Start nothing any more, let what runs end within the grace period, then cut it. What can be resumed is cut at once."""
+        """Start nothing new, let running attempts end within the grace period, then cancel them; resumable ones are cancelled at once."""
         self._stopping = True
         if self._live and self._records is None:
             await asyncio.wait(self._live, timeout=grace_seconds)
@@ -192,7 +192,7 @@ class InProcess:
             await self._closing()
 
     def _ended(self, attempt: Attempt, log: Log, entry: _Entry, task: asyncio.Task[Outcome]) -> None:
-        """Settle how it ended: a callback, because a task that is cancelled before its first step runs none of its own code."""
+        """Record the end. This is a callback because a task that is cancelled before its first step runs none of its own code."""
         self._live.discard(task)
         if entry.cancelled:
             text = _with_progress("cancelled", entry)
@@ -249,7 +249,7 @@ def _with_progress(text: str, entry: _Entry) -> str:
 
 
 def unexpected(attempt: Attempt, log: Log, error: Exception) -> Failed:
-    """Tell people that it happened and the operator's log where; the error's own text may hold SQL or secrets and is left out."""
+    """Report an unexpected error: the attempt's log says that it happened, the operator's log where. Its text may hold secrets."""
     kind = type(error).__qualname__
     logger.error(
         "unexpected %s in attempt %d of %s/%s in task %s/%s\n%s",

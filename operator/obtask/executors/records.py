@@ -14,20 +14,20 @@ class _Request:
 
 
 class Records:
-    """Has the digests of kept objects recorded. ``on_news`` rings the task of an attempt."""
+    """Has the digests of kept objects recorded. ``on_news`` enqueues the task of an attempt."""
 
     def __init__(self, on_news: Callable[[AttemptId], None]) -> None:
         self._on_news = on_news
         self._requests: dict[AttemptId, _Request] = {}
 
     async def record(self, attempt: Attempt, digest: str) -> str:
-        """Return the digest that the status has, once it has one: this one, unless another operator was faster."""
+        """Wait until the status has a digest, and return it: this one, unless another operator was faster."""
         request = self._requests[attempt.id] = _Request(digest, asyncio.get_running_loop().create_future())
         self._on_news(attempt.id)
         return await request.answer
 
     def look(self, attempt: Attempt) -> str | None:
-        """Take note of an attempt as it is on record; return the digest that has to be recorded next, if there is one."""
+        """Take note of the attempt as the status has it; return the digest that has to be recorded, if there is one."""
         request = self._requests.get(attempt.id)
         if request is None:
             return None

@@ -13,7 +13,7 @@ from obtask.rules.expressions import ExpressionFault, FaultKind, Vocabulary
 
 SHOWN_EXPRESSION = 160
 
-# What can be said of a fault without what it says of the values.
+# What is said of a fault where its own message could reveal values.
 IN_GENERAL = {
     FaultKind.INVALID: "does not compile",
     FaultKind.TYPE: "a value has a type that does not fit",
@@ -25,12 +25,12 @@ IN_GENERAL = {
 
 
 class Arrived:
-    """What is waited for is there."""
+    """``expect`` holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """It is not there. ``note`` says why that cannot be told, ``text`` is what the task says of it; nothing in them is masked yet."""
+    """``expect`` does not hold yet. ``note``: why it could not be evaluated; ``text``: the task's own message. Neither is masked yet."""
 
     note: str | None = None
     text: str | None = None
@@ -38,7 +38,7 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Asks about the expressions of one attempt's action. ``discreet``: nothing of what it looks at may be shown."""
+    """Evaluates the expressions of one attempt's action. ``discreet``: no value that they see may be shown."""
 
     expressions: Expressions
     namespace: str
@@ -51,9 +51,9 @@ class Judge:
         return ExpressionFault(IN_GENERAL[answer.kind], answer.kind) if self.discreet and isinstance(answer, ExpressionFault) else answer
 
     async def look(self, until: Until, variables: Variables, seen: str, *, as_expected: bool = True) -> Arrived | NotYet | Failed:
-        """Return what is to be said of an answer. A failure's message is not masked yet.
+        """Return the verdict on an answer. A failure's message is not masked yet.
 
-        ``seen`` is the answer in short; ``as_expected``: it is of the kind that the expressions are about, and no error of the other side.
+        ``seen`` is a short form of the answer; ``as_expected``: it is an answer that the expressions were written for, not an error page.
         """
         notes = []
         for field, text in (("failWhen", until.fail_when), ("expect", until.expect)):
@@ -76,25 +76,25 @@ class Judge:
 
 
 def given_up(until: Until, seen: str, told: str | ExpressionFault | None) -> Failed:
-    """Return that failWhen holds, as the end of an attempt."""
+    """Return the failure of an attempt whose failWhen holds."""
     words = f"{told}; " if isinstance(told, str) and told.strip() else ""
     return Failed(FailureReason.EXPECTATION_NOT_MET, f"{words}until.failWhen holds: {short(until.fail_when or '')}; saw {seen}")
 
 
 def untold(field: str, fault: ExpressionFault, expression: str, seen: str) -> Failed:
-    """Return that an expression has no answer, as the end of an attempt; its message is not masked yet."""
+    """Return the failure of an attempt whose expression cannot be evaluated; its message is not masked yet."""
     text = f"{field}: {fault.message}: {short(expression)}; saw {seen}"
     return Failed(FailureReason.INVALID_EXPRESSION, text, permanent=fault.is_final())
 
 
 def tell(report: Reporter, until: Until, seen: str, told: str | None, clean: Callable[[str], str]) -> None:
-    """Tell how far an attempt is that waits: in the task's own words, if it has some. ``clean`` takes secrets out, and gives one line."""
+    """Report the progress of a waiting attempt, in the task's own words if it has some. ``clean`` masks secrets and returns one line."""
     own = told is not None and bool(told.strip())
     report(clean(told or "") if own else clean(f"waiting until {short(until.expect)}: last saw {seen}"), own=own)
 
 
 def pauses(first: float, longest: float | None) -> Iterator[float]:
-    """Yield the pauses between the questions of an `until`, in seconds: each is twice the one before, up to the longest."""
+    """Yield the pauses between polls in seconds: each twice the one before, up to the longest."""
     pause = first
     while True:
         yield pause
@@ -102,5 +102,5 @@ def pauses(first: float, longest: float | None) -> Iterator[float]:
 
 
 def short(expression: str) -> str:
-    """Return an expression as it fits into a message."""
+    """Return an expression, shortened to fit into a message."""
     return one_line(expression, SHOWN_EXPRESSION)

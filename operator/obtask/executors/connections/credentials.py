@@ -142,7 +142,7 @@ def http_secret(name: str, data: Data) -> HttpSecret | Failed:
         return Failed(FailureReason.CONNECTION_FAILED, f'Secret "{name}" has more than {MOST_KEYS} keys')
     values = {}
     for key in data:
-        apart = _Keys(name, data)  # what no header asks for may be anything
+        apart = _Keys(name, data)  # keys that no header uses may contain anything
         value = apart.password(key)
         if key != HOSTS_KEY and not apart.faults:
             values[key] = value
@@ -228,7 +228,7 @@ def _urls(keys: _Keys) -> list[str]:
         keys.faults.append(' has no key "url"')
     forms = [AGENT_URL.fullmatch(url) for url in urls]
     if len(urls) > MOST_URLS or any(form is None or int(form["port"] or 0) > 65535 for form in forms):  # noqa: PLR2004
-        # Whoever wrote a password into the URL does not want to read it in a status.
+        # The URL may contain a password, which must not show in the status.
         several = f"; {MOST_URLS} of them at most, separated by commas" if len(urls) > 1 else ""
         keys.wrong("url", f"is not of the form http://HOST:PORT or https://HOST:PORT{several}")
     return urls

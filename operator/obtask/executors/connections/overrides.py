@@ -70,7 +70,7 @@ def _allowed(ref: AgentRef, own: Sequence[_Place], entries: tuple[Entry, ...]) -
         known = list(own)
     else:
         host = ref.host.strip("[]")
-        # Without a word of the owner about this host's scheme and port: those of the first one, of several the first that is encrypted.
+        # The owner has not said which scheme and port this host has: take those of the first encrypted one, or else of the first.
         model = next((place for place in own if place.scheme == "https"), own[0])
         known = [place for place in own if same_host(place.host, host)] or [replace(model, host=usual_form(host))]
     wanted = [replace(place, port=ref.port or place.port) for place in known]

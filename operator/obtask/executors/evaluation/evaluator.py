@@ -50,7 +50,7 @@ async def first_fault(expressions: Expressions, namespace: str, action: Action) 
     return None
 
 
-# Isolated: neither the current folder nor the environment of the operator, with its credentials, is any of its business.
+# Isolated (-I): neither the working directory nor the operator's environment, with its credentials, is visible to it.
 COMMAND = (sys.executable, "-I", "-m", "obtask.executors.evaluation.process")
 
 SHOWN_EXPRESSION = 160
@@ -144,7 +144,7 @@ def _blamed(code: int) -> ExpressionFault:
 
 
 async def _started() -> Process:
-    # In a session of its own: a signal to the operator's group is not meant for it. It ends when nobody can ask any more.
+    # In a session of its own, so that signals to the operator's group do not reach it. It ends when the pipe is closed.
     return await asyncio.create_subprocess_exec(*COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env={}, start_new_session=True)
 
 

@@ -73,7 +73,7 @@ def _body(answer: Answer) -> Any:
             value = json.loads(answer.text, strict=False, parse_int=_integer if large else None, parse_constant=_no_constant)
             return _value(value) if "\\u" in answer.text else value  # only escapes make texts that CEL does not take
         except (ValueError, RecursionError):
-            pass  # it is no JSON, whatever it says
+            pass  # not JSON, despite its content type
     return _text(answer.text)
 
 

@@ -23,7 +23,7 @@ from obtask.model.limits import one_line
 MOST_REDIRECTS = 5
 READ_FOR_SHOWING = 16 * 1024
 LOGGED_BODY = 4096
-LONGEST_FORM = 6  # times as long as itself is a secret in which every character is written as \u0041
+LONGEST_FORM = 6  # a secret grows by this factor if every character is written as \u0041
 SHOWN_LINE = 300
 CHUNK = 64 * 1024
 
@@ -53,7 +53,7 @@ class Conversation:
 
     def hide(self, *secrets: str) -> None:
         """Mask these values from now on."""
-        # A server may say without the white space around it what it was given with it.
+        # A server may echo a value without the white space around it.
         for secret in dict.fromkeys(form for given in secrets for form in (given, given.strip())):
             if secret.strip():
                 self._secrets.add(secret)
@@ -65,14 +65,14 @@ class Conversation:
         return masked(text, self._secrets)
 
     def beginning(self, text: str) -> str:
-        """Return the beginning of what a server says, without secrets, and without what may be half of one at its end."""
+        """Return the beginning of a server's text with secrets masked, and without a possibly cut secret at its end."""
         read = self.clean(without_json_secrets(text[:READ_FOR_SHOWING]))
         if not self._forms.heavy:  # else those that are written in other forms are found later, if they are whole
             read = self._forms.mask([read])[0]
         return read if len(text) <= READ_FOR_SHOWING else without_end(read, [secret * LONGEST_FORM for secret in self._secrets])
 
     def forget(self) -> None:
-        """Take note that nobody looks at the last answer any more: others may have the room that it takes."""
+        """Release the last answer: the memory that it occupies may be given to others."""
         self._share.leave()
 
     async def ask(self, first: Request, *, quiet: bool = False) -> Answer | Unreached | Refused:
@@ -113,7 +113,7 @@ class Conversation:
             raise HostRefused(refused)
 
         async def before_sending() -> None:
-            # Connecting may have taken long enough for another operator to take over.
+            # Another operator may have taken over while we connected.
             if not request.safe:
                 await self._confirmed()
             self._sent = True

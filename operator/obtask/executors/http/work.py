@@ -117,7 +117,7 @@ class HttpWork:
         return await run.carry_out(first, poll)
 
     def _forbidden(self, action: HttpAction, urls: Sequence[URL]) -> Failed | None:
-        """Return that a host is refused: of a URL, or one that a header makes the server take it for."""
+        """Return the failure of a task whose URL or Host header names a refused host."""
         refusals = (self._hosts.refusal(url.host or "", url.port) for url in urls)
         refused = next(filter(None, refusals), None) or host_header_refusal(self._hosts, action.headers, urls)
         return Failed(FailureReason.FORBIDDEN, one_line(f"{refused}; nothing was sent")) if refused else None
@@ -138,7 +138,7 @@ def build(of: Dependencies) -> Executor:
 
 
 class _Run:
-    """One attempt on its way."""
+    """One attempt while it runs."""
 
     def __init__(
         self,
@@ -164,14 +164,14 @@ class _Run:
         if isinstance(answer, Refused):
             return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
         if isinstance(answer, Unreached):
-            # What the other side may have done already is not asked for again without a person.
+            # The server may have acted on it: it is not repeated without a person.
             unknown = answer.sent and not first.safe
             return Failed(FailureReason.CONNECTION_FAILED, self._clean(answer.message), permanent=unknown)
         unmet = await self._unmet(answer)
         if unmet is not None:
             return unmet
         done = f"HTTP {answer.status}"
-        del answer  # waiting may take long, and it may be large
+        del answer  # it may be large, and the wait long
         if self._action.until is not None:
             return await self._until(self._action.until, poll, done)
         return Succeeded(done)
@@ -213,7 +213,7 @@ class _Run:
         raise AssertionError("pauses have no end")
 
     async def _look(self, until: HttpUntil, poll: Request) -> Outcome | tuple[str, str | None]:
-        """Ask once; return the end of the attempt, or what was seen instead, and what the task says of it."""
+        """Poll once; return the end of the attempt, or what was seen and the task's own message about it."""
         try:
             async with asyncio.timeout(self._poll_seconds):
                 answer = await self._conversation.ask(poll, quiet=True)
@@ -229,7 +229,7 @@ class _Run:
             return Succeeded(seen)
         if isinstance(found, Failed):
             return replace(found, message=self._clean(found.message))
-        # What is asked for may not be there yet: no reason to give up on a request that has been carried out.
+        # The resource may not exist yet: no reason to give up on a request that was carried out.
         return self._clean(f"{seen} ({found.note})") if found.note and answer.ok else seen, found.text
 
     def _shown(self, answer: Answer) -> str:
@@ -240,7 +240,7 @@ class _Run:
 
 
 def _own_headers(action: HttpAction) -> Failed | None:
-    """Return that a header is not the task's business, before anything is sent."""
+    """Return the failure of a task that sets a header it may not set, before anything is sent."""
     if any(header.name.strip().lower() == "host" for header in action.headers_from):
         return Failed(FailureReason.FORBIDDEN, 'header "Host" cannot come from a Secret, where nobody sees it; nothing was sent')
     for name in [*action.headers, *(header.name for header in action.headers_from)]:

@@ -77,7 +77,7 @@ class Following:
             entry.say("the pod is gone, and its log with it")
 
     def drop(self, entry: Entry) -> None:
-        """Stop reading for an attempt, which is over or not taken care of any more."""
+        """Stop reading for an attempt that has ended, or is no longer ours."""
         for copy in entry.copies.values():
             copy.final = True
             self._logs.release(copy)
@@ -108,7 +108,7 @@ class Following:
         copy.task.add_done_callback(self._tasks.discard)
 
     async def _read(self, copy: Copy) -> None:
-        """Read until the attempt is over: what was cut goes on; whatever has nothing to say is asked more and more rarely."""
+        """Read until the attempt ends; reconnect when cut off, and poll a silent container less and less often."""
         pause = SHORTEST_PAUSE
         while True:
             before = copy.size

@@ -51,7 +51,7 @@ def told_end(name: str, events: Iterable[Json]) -> Outcome | None:
 
 
 def second_run(begun: str, job: Json, pods: Sequence[Json]) -> Failed | None:
-    """Return why an attempt is over of which this pod has begun although its Job is not finished; None: it goes on.
+    """Return why an attempt whose pod has begun is over although its Job is not finished; None if it goes on.
 
     Kubernetes does not count as failures the pods that it deletes for a suspension or for ``parallelism``, nor those that lose their
     finalizer: left alone, the Job would get another pod, whatever its ``backoffLimit`` says.

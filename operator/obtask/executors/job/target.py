@@ -67,7 +67,7 @@ class Reading:
         return [pod for pod in found if is_pod_of(pod, entry.attempt, uid)]
 
     async def events_of_name(self, entry: Entry) -> list[Json]:
-        """Return the Events about whatever Job has had the attempt's name, the newest last; none if the operator may not read them."""
+        """Return the Events about any Job of the attempt's name, the newest last; none if the operator may not read them."""
         answer = await self._jobs.events(*entry.place, None)
         return [] if isinstance(answer, Refusal) else answer
 
@@ -117,7 +117,7 @@ class Leftovers:
         if earlier is None:
             return
         job = await self._jobs.get(attempt.namespace, job_name(attempt.task, earlier))
-        # The status has no proof of ended attempts any more. Whoever could imitate these annotations may delete that Job himself.
+        # The status no longer has proofs of ended attempts. Anybody who can forge these annotations may delete that Job anyway.
         if isinstance(job, Refusal) or not is_of(job, replace(attempt, id=earlier, nonce_digests=())) or not is_finished(job):
             return
         if job["spec"].get("ttlSecondsAfterFinished") is not None or job["metadata"].get("deletionTimestamp"):

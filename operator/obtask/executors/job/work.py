@@ -22,7 +22,7 @@ from obtask.rules.nonces import Nonces
 
 SOON = timedelta(seconds=1)
 POD_PAUSE = timedelta(seconds=5)
-# So long before the deadline the log is opened: Kubernetes ends the pod by a clock of its own.
+# The log is opened this long before the deadline: Kubernetes stops the pod by its own clock.
 FOLLOW_LEAD = timedelta(seconds=5)
 
 
@@ -71,7 +71,7 @@ class JobWork:
         return await self._until_stopped(entry, pods)
 
     async def copied(self, entry: Entry, copy: Json, end: Failed) -> Seen:
-        """Stop a Job that was made again with all that proves the attempt's own; return the end once none of its pods runs any more."""
+        """Stop a Job that somebody recreated with the attempt's own proofs; return the end once none of its pods runs."""
         pods = [*await self._read.pods(entry), *await self._read.pods_of(entry, str(copy["metadata"]["uid"]))]
         if is_finished(copy) or (stopped(copy) is not None and not any(is_alive(pod) for pod in pods)):
             return await self.over(entry, pods, end)
@@ -83,7 +83,7 @@ class JobWork:
         return Running("stopping", self._clock() + SOON)
 
     async def over(self, entry: Entry, pods: list[Json], end: Outcome) -> Seen:
-        """Return the end, once no container runs any more and the log is complete."""
+        """Return the end, once no container runs and the log is complete."""
         if any(is_alive(pod) for pod in pods):
             return await self._until_stopped(entry, pods)
         for pod in pods:

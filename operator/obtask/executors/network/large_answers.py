@@ -15,9 +15,9 @@ ROOM_SECONDS = 60.0  # for how long one answer may take up room, from its first 
 
 
 class LargeAnswers:
-    """Room for large answers, and turns of those that take many steps; each namespace has its share of both.
+    """Memory (rooms) for large answers, and turns on the event loop for handling them; each namespace has its share of both.
 
-    A room is for what one answer holds in memory at most: a few MiB read, and what becomes of them as values.
+    A room stands for the most that one answer occupies: a few MiB as read, and several times that as Python values.
     """
 
     def __init__(self, *, rooms: int = ROOMS, seconds: float = ROOM_SECONDS) -> None:
@@ -32,7 +32,7 @@ class LargeAnswers:
 
 
 class Share:
-    """What one attempt has of it; ``leave`` ends it, and may be called at any time."""
+    """One attempt's share. ``leave`` gives it back, and may be called at any time."""
 
     def __init__(self, large: LargeAnswers, namespace: str) -> None:
         self._large = large

@@ -10,7 +10,7 @@ from obtask.executors.obshell.dag import Dag, Node, State, moment
 from obtask.model.actions import WhenBusy
 
 LOOKS_APART = 2  # polls
-TRY_AGAIN_AFTER = 30  # polls: an agent may let go without a word
+TRY_AGAIN_AFTER = 30  # polls: an agent may become free without any visible change
 SHOWN = 2
 
 _IDS = re.compile(r"[0-9]{2,56}")
@@ -90,7 +90,7 @@ class Busy:
         return replace(dag, nodes=self._nodes[dag.id])
 
     async def wait(self, what: str, refusal: Answer, found: InTheWay) -> None:
-        """Return when it is worth asking again, or when the attempt has no more time. It holds no slot meanwhile."""
+        """Wait until it is worth asking again, or until the attempt's time is over, without holding a slot."""
         self._context.conversation.slot.give_back()
         poll, loop = self._context.tools.poll_seconds, asyncio.get_running_loop()
         until, now = loop.time() + TRY_AGAIN_AFTER * poll, found

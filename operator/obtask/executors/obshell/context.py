@@ -26,12 +26,12 @@ LOOK_SECONDS = 10.0
 
 
 class Watcher(Protocol):
-    """Who is told how the attempt goes, and tells it to stop."""
+    """Receives the progress of an attempt, and tells it to stop."""
 
     stop: asyncio.Event
 
     def tell(self, progress: str, *, external: str | None = None, mark: str | None = None, stage: str | None = None) -> None:
-        """Take note of what the attempt is doing, of what it has started and is known by, and, in a few words, how far that is."""
+        """Note what the attempt is doing, the DAG it has started (id and mark), and in a few words how far that is."""
 
     def is_of_another(self, dag: Dag) -> bool:
         """Return whether another attempt has started, or follows, this task of obshell."""

@@ -101,7 +101,7 @@ class Dag:
 
     @property
     def ended(self) -> bool:
-        """True when it does nothing more by itself."""
+        """True when it is no longer running."""
         return self.state in {State.FAILED, State.SUCCEED}
 
     @property
@@ -123,7 +123,7 @@ class Dag:
 
     @property
     def keeps_others_out(self) -> bool:
-        """True of one that obshell has locked something for, until it has succeeded or was passed; some let go when they fail."""
+        """True while obshell may hold a lock for it: until it succeeds or is passed. Some release it when they fail."""
         return self.maintenance not in NO_MAINTENANCE and self.state is not State.SUCCEED
 
     @property
@@ -206,7 +206,7 @@ def moment(at: datetime) -> str:
 
 @dataclass(slots=True)
 class _Room:
-    """How many more subtasks and lines are looked at: whoever sends more has no claim to our memory."""
+    """How many more subtasks and log lines are read; the rest is ignored, to bound memory."""
 
     subtasks: int = MOST_SUBTASKS
     lines: int = MOST_LINES

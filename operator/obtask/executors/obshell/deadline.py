@@ -57,7 +57,7 @@ class Deadline:
 
     @property
     def stopped(self) -> bool:
-        """True when the time to stop in order is over, too."""
+        """True when the time for a clean stop has passed, too."""
         return self._stop_by is not None and asyncio.get_running_loop().time() >= self._stop_by
 
     async def pause(self, seconds: float) -> None:

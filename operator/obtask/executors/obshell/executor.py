@@ -83,7 +83,7 @@ class Obshell:
             case None:
                 return Running(entry.progress, external=entry.external, external_mark=entry.mark, stage=entry.stage)
             case Lost():
-                # Cut in the middle: the next operator asks the agent what came of it.
+                # Interrupted by our stop: the next operator asks the agent what became of it.
                 return Running() if self._stopping else entry.end
             case _:
                 return replace(entry.end, external=entry.external, external_mark=entry.mark)
@@ -95,13 +95,13 @@ class Obshell:
             entry.stop.set()
 
     def forget(self, attempt: AttemptId) -> None:
-        """Drop what is remembered of the attempt; one that was cancelled still tells obshell so."""
+        """Drop what is remembered of the attempt; one that is being cancelled still tells obshell so."""
         entry = self._entries.pop(attempt, None)
         if entry is not None and entry.task is not None and not entry.stop.is_set():
             entry.task.cancel()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Start nothing any more; wait within the grace period for the answers that tell what was started; follow nothing."""
+        """Start nothing new; wait within the grace period for answers that name what was started, then stop following."""
         self._stopping = True
         await self._afterwards.stop()
         waiting = [asyncio.ensure_future(entry.told.wait()) for entry in self._entries.values()]
@@ -128,7 +128,7 @@ class Obshell:
         return entry
 
     def _ended(self, entry: _Entry, task: asyncio.Task[None]) -> None:
-        """Settle how it ended: a callback, because a task that is cancelled before its first step runs none of its own code."""
+        """Record the end. This is a callback because a task that is cancelled before its first step runs none of its own code."""
         self._live.discard(task)
         if task.cancelled() and entry.external is None:
             entry.end = Lost()

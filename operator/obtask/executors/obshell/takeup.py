@@ -33,14 +33,14 @@ class Again:
 
 
 class TakeUp:
-    """Goes on with a DAG that an attempt before has started."""
+    """Continues a DAG that an earlier attempt has started."""
 
     def __init__(self, context: Context, busy: Busy) -> None:
         self._context = context
         self._busy = busy
 
     async def retry(self, before: str) -> Outcome | Begun | Again:
-        """Let obshell retry the DAG, where that helps; tell where it does not."""
+        """Have obshell retry the DAG; ``Again`` if the operation has to be started anew instead."""
         found = await self._rest(before)
         if isinstance(found, Failed):
             return found
@@ -66,7 +66,7 @@ class TakeUp:
                 return Begun(before, mark_of(found))
 
     async def _in_vain(self, dag: Dag) -> bool:
-        """Return whether an undo is better begun anew: a person can have that only of an attempt forward, and some RETRYs never work."""
+        """Return whether an undo has to be started anew: some RETRYs never succeed, and nobody can ask for a fresh start of an undo."""
         undoing = self._context.attempt.id.direction is Direction.ROLLBACK
         retried = any(node.operator == Operator.RETRY for node in dag.nodes)
         return undoing and retried and await what_is_left(self._context, dag) is Left.RELEASED
@@ -130,7 +130,7 @@ class TakeUp:
         return refused if same else Begun(before.id, mark_of(seen))
 
     async def _rest(self, dag: str) -> Dag | Miss | Failed:
-        """Return a DAG as the attempt before left it, once it has carried out the last request, such as its cancellation."""
+        """Return the earlier attempt's DAG, once its last command (such as a cancellation) has finished."""
         context, misses = self._context, 0
         while (why := context.time.over) is None:
             found = await context.time.unless_over(context.conversation.look(dag, context.time.within(LOOK_SECONDS)))

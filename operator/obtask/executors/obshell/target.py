@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every attempt needs. ``confirmed`` is awaited before whatever changes something: no other operator can have taken over."""
+    """What every attempt needs. ``confirmed`` is awaited before every change: it returns while no other operator can have taken over."""
 
     source: AgentSource
     client: Client
@@ -46,9 +46,9 @@ class Tools:
 
 
 class Conversation:
-    """One attempt's words with its agent. A fresh key and the Secret as it is now go before whatever changes something.
+    """One attempt's conversation with its agent. Before every change the Secret and the agent's key are read again.
 
-    Everything here takes at most as many seconds as it is given, however an agent behaves.
+    No call takes longer than the seconds it is given, however an agent behaves.
     """
 
     def __init__(self, attempt: Attempt, ref: AgentRef, tools: Tools, script: Transcript, set_by_body: tuple[str, ...] = ()) -> None:
@@ -64,21 +64,21 @@ class Conversation:
         self._sent_to: str | None = None  # where the attempt's own request went
         self._only: str | None = None
         self.keeps_data = False
-        self.stopping: Callable[[], bool] = lambda: False  # then nothing waits for its turn any more
+        self.stopping: Callable[[], bool] = lambda: False  # while it stops, no question waits for its turn
         self.last_data: Any = None  # of the DAG looked at last, if it is kept
 
     @property
     def effort(self) -> int:
-        """How many times longer than usual to wait before the next look, since reading what the last one brought took long."""
+        """By how much to lengthen the pause before the next look, because the last answer was large."""
         return self._client.last_size // EASY_BYTES
 
     @property
     def agent_now(self) -> datetime:
-        """The time of day at the agent, to the second, as far as it has told."""
+        """The agent's clock, to the second, as far as its answers tell."""
         return self._tools.clock() + self._client.ahead
 
     def forget(self) -> None:
-        """Take note that nobody looks at the last answer any more."""
+        """Release the last answer."""
         self.last_data = None
         self._client.forget()
 
@@ -129,7 +129,7 @@ class Conversation:
 
     @contextmanager
     def where_it_was_sent(self) -> Iterator[None]:
-        """Ask only the agent that the attempt's own request was sent to, if that is known: only it knows the tasks of its own."""
+        """Within the block, ask only the agent that got the attempt's request, if that is known: other agents do not know its tasks."""
         self._only, self._login = self._sent_to, self._login if self._sent_to is None else None
         try:
             yield
@@ -137,13 +137,13 @@ class Conversation:
             self._only = None
 
     def _without_secrets(self, answer: Answer | Fault) -> Answer | Fault:
-        """Return an answer whose text has no secrets any more: it is cut later, where half of one may be left."""
+        """Return the answer with secrets masked. It has to be done before the text is cut: half a secret is not recognised."""
         if isinstance(answer, Fault) or not answer.message:
             return answer
         return replace(answer, message=self._script.shown(answer.message))
 
     async def operate(self, dag: str, operator: Operator, seconds: float = ASK_SECONDS) -> NotDone | None:
-        """Ask for something to be done with a DAG, once; return why it is not done, or None if it is."""
+        """Send an operator (RETRY, ROLLBACK, CANCEL) for a DAG, once; return why it was not accepted, or None if it was."""
         sending = False
 
         async def ask() -> NotDone | None:
@@ -183,7 +183,7 @@ class Conversation:
         return NotDone(f"obshell does not allow {operator}: {answer.refusal}", disallowed=_for_good(answer), refused=not _may_pass(answer))
 
     async def ask(self, path: str, query: Mapping[str, str], seconds: float = ASK_SECONDS) -> Answer | Fault | Miss:
-        """Return the answer to a question that changes nothing; after a fault the next one begins afresh, with the Secret as it is then."""
+        """Return the answer to a GET. After a fault the next call reads the Secret and the agent's key again."""
         if not self.stopping():
             await self._tools.pace.turn(self._attempt.namespace)
         try:

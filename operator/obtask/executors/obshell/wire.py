@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class Client:
-    """Speaks with agents. Nothing here raises for what an agent does, and nothing is sent twice."""
+    """Sends requests to agents. No method raises for what an agent does, and nothing is sent twice."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Client:
         return Client(clock=self._clock, hosts=hosts, chance=self._chance, tls=self._tls, large=self._large, namespace=namespace)
 
     def forget(self) -> None:
-        """Take note that nobody looks at the last answer any more: others may have the room that it takes."""
+        """Release the last answer: the memory that it occupies may be given to others."""
         self._share.leave()
 
     async def open(self, target: AgentConnection, set_by_body: tuple[str, ...] = ()) -> Login | Fault:
@@ -140,7 +140,7 @@ class Client:
     async def _request(
         self, target: AgentConnection, method: str, uri: str, *, headers: dict[str, str], body: bytes | None, seconds: float
     ) -> Answer | Fault:
-        """Ask an agent, however that ends: only an answer that it gave, and that is no refusal, keeps its room."""
+        """Send a request; unless the answer was accepted, the memory reserved for it is released."""
         answer: Answer | Fault | None = None
         try:
             answer = await self._exchange(target, method, uri, headers=headers, body=body, seconds=seconds)
@@ -152,7 +152,7 @@ class Client:
     async def _exchange(
         self, target: AgentConnection, method: str, uri: str, *, headers: dict[str, str], body: bytes | None, seconds: float
     ) -> Answer | Fault:
-        """Open the Secret's URL: the one place where this happens."""
+        """Send the request: the only place that opens the Secret's URL."""
         try:
             tls = _tls(target) or self._tls
         except (ssl.SSLError, ValueError, OSError):
@@ -214,7 +214,7 @@ class Client:
         return work() if self.last_size <= LARGE_ANSWER else await self._share.run(work)
 
     def _compare_clocks(self, date: str | None) -> None:
-        """Take note of the agent's time of day, which its answers tell to the second."""
+        """Note the difference to the agent's clock, which its Date header tells to the second."""
         try:
             at = parsedate_to_datetime(date[:64]) if date else None
             self.ahead = at - self._clock() if at is not None else timedelta()

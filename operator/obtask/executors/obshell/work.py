@@ -32,17 +32,17 @@ _BY_A_PERSON = frozenset({Operator.ROLLBACK, Operator.PASS})
 
 
 class Run:
-    """One attempt on its way."""
+    """One attempt while it runs."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._busy = Busy(context)
         self._awaits_slot = False
-        self._refused = False  # what was refused as obshell was busy may have changed something before that
+        self._refused = False  # a request that was refused because obshell was busy may have changed something
         self._owner: str | None = None  # the task that the node belongs to which the path names
 
     async def carry_out(self) -> Outcome:
-        """Go from the beginning to the end."""
+        """Carry the attempt out from its beginning."""
         context = self._context
         context.watcher.tell("connecting")
         invalid = await context.time.unless_over(first_fault(context.tools.expressions, context.attempt.namespace, context.action))
@@ -52,7 +52,7 @@ class Run:
         return begun if isinstance(begun, Succeeded | Failed) else await self.follow(begun.dag, begun.mark)
 
     async def recover(self) -> Outcome | Lost:
-        """Go on with what an operator has started that is gone, if the agent tells what that was."""
+        """Take over the attempt of an operator that is gone, if the agent tells what it has started."""
         context, attempt = self._context, self._context.attempt
         if only_looks(context.action):
             context.log.write("going on: the operator that began this attempt is gone, and asking again does no harm")
@@ -70,11 +70,11 @@ class Run:
         return Lost(f"the operator stopped in the middle; nobody knows how far the attempt got: {told}")
 
     async def follow(self, dag: str, mark: str | None = None) -> Outcome:
-        """Go with a DAG to its end."""
+        """Follow a DAG to its end."""
         context = self._context
-        context.conversation.forget()  # the answer that named the DAG
+        context.conversation.forget()  # it named the DAG, and is no longer needed
         if context.action.body_from:
-            await context.time.unless_over(context.body())  # it may set the password that is asked for next
+            await context.time.unless_over(context.body())  # the body may set the password that the next request needs
         context.watcher.tell(f"following obshell task {dag}", external=dag, mark=mark)
         seen, misses, looks, refused = f"obshell task {dag}", 0, 0, 0
         while (why := context.time.over) is None:
@@ -183,7 +183,7 @@ class Run:
             end = context.failed(
                 FailureReason.HTTP_STATUS, text, str(answer.status), untouched=answer.status in REFUSALS and not self._refused
             )
-            # A wrong password is wrong the next time, too, and some tries lock an account.
+            # A wrong password stays wrong, and repeated tries lock an account.
             return replace(end, permanent=True) if answer.wrong_password else end
         dag = read_dag(answer.data)
         if dag is not None:
@@ -231,7 +231,7 @@ class Run:
         context = self._context
         if only_looks(context.action) and fault is not None:
             return context.failed(FailureReason.CONNECTION_FAILED, f"{request}: {fault.message}")
-        # Interrupted is never tried again without a person: whatever it should start may run already.
+        # Interrupted is never repeated without a person: the operation may be running.
         reason = context.time.over or FailureReason.INTERRUPTED
         told = f": {fault.message}" if fault else ""
         looking = self._look_for(sent_at)
@@ -262,7 +262,7 @@ class Run:
         return Begun(found.dag.id, mark_of(found.dag)) if found.dag is not None else found
 
     def _goes_on(self, dag: Dag, since: datetime) -> bool:
-        """Return whether a DAG that had failed before shows that it was commanded since then."""
+        """Return whether a DAG that had failed shows that it was commanded after ``since``."""
         if dag.state is State.SUCCEED and dag.operator in _BY_A_PERSON and self._context.action.operator is None:
             return False  # then the operation is started again, and never this DAG
         by_agent = since + (self._context.conversation.agent_now - self._context.tools.clock())

@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 
 class Conversation:
-    """One attempt's requests. None of them is lost to an API server that is away for a while: the deadline is the caller's business."""
+    """One attempt's requests. They are repeated while the API server does not answer; the caller enforces the deadline."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Conversation:
         self._rooms = rooms
         self._has_room = False
         self._watch_seconds = watch_seconds
-        self.kind_is_gone = False  # what is known of where the object is does not hold any more: find it again
+        self.kind_is_gone = False  # discovery is out of date: find the object again
 
     @asynccontextmanager
     async def room(self) -> AsyncGenerator[None]:
@@ -72,7 +72,7 @@ class Conversation:
                 self._has_room = False
 
     async def find(self, wanted: Named, namespace: str) -> Target | Failed:
-        """Return where the object is; the kind may be one that the API server does not have, or does not have yet."""
+        """Return where the object is; a kind that the API server does not know yet is waited for, for some seconds."""
         self.kind_is_gone = False
         served = await self._served(wanted)
         if isinstance(served, Refusal):
@@ -85,7 +85,7 @@ class Conversation:
         return target
 
     async def _served(self, wanted: Named) -> Served | Refusal:
-        """Ask for some seconds: whoever has just made the CRD expects the kind to be there."""
+        """Look for some seconds: the CRD may just have been created."""
         told = False
         for pause in (*KIND_PAUSES, None):
             served = await self.persist(lambda: self._discovery.find(wanted.api_version, wanted.kind))
@@ -207,7 +207,7 @@ class Conversation:
 
 
 def _meant(target: Target, body: Json) -> Json | Refusal:
-    """Refuse an object of another kind than was asked for: a Secret must not be shown or kept as if it were none."""
+    """Refuse an object of another kind than requested: a Secret must not be shown or kept as something else."""
     if body.get("kind") == target.served.kind:
         return body
     return Refusal(FORBIDDEN, "Forbidden", f"the API server answered with another kind of object than {target.served.kind}")

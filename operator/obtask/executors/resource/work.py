@@ -26,7 +26,7 @@ from obtask.rules.expressions import Vocabulary
 from obtask.shares import Slots
 
 DEFAULT_ACCOUNT = "default"
-ROOMS = 12  # for objects that are looked at or changed: each may have megabytes, and several times that as values
+ROOMS = 12  # objects in memory at once: each may have megabytes, and several times that as Python values
 PURPOSES = (Purpose(rights("impersonate", "serviceaccounts"), "resource steps fail", opened=True),)
 WATCH_SECONDS = 300  # one watch; then the object is read again, should a silent connection have lost an event
 
@@ -88,7 +88,7 @@ class ResourceWork:
             return Failed(FailureReason.NOT_FOUND, "restore has nothing to put back: the subtask changes no object")
         target, did = await self._change(conversation, attempt, action, changed)
         if isinstance(did, Failed) and conversation.kind_is_gone:
-            # It was remembered where the kind is served, and that is not so any more: go on with what is true now.
+            # Discovery was cached and is out of date: try again with the current one.
             target, did = await self._change(conversation, attempt, action, changed)
         if isinstance(did, Failed):
             return did

@@ -71,7 +71,7 @@ class Session:
         return str(self._wire.escape(value))
 
     async def execute(self, sql: str) -> Result | Fault:
-        """Run the text. If the caller is cancelled meanwhile, it is stopped on the server first."""
+        """Run the statement. If the caller is cancelled, it is stopped on the server first."""
         running = asyncio.ensure_future(self.run(sql))
         try:
             return await asyncio.shield(running)
@@ -96,11 +96,11 @@ class Session:
             self._wire.close()
 
     def forget(self) -> None:
-        """Take note that nobody looks at the last result any more."""
+        """Release the last result."""
         self._share.leave()
 
     async def run(self, sql: str) -> Result | Fault:
-        """Run the text. If the caller is cancelled meanwhile, the connection is closed and nothing else is done."""
+        """Run the statement. If the caller is cancelled, the connection is closed and nothing else is done."""
         try:
             return await self._wire.run(sql)
         except TooLong as error:
@@ -110,12 +110,12 @@ class Session:
             code, message = _code(error), _message(error)
             lost = self.closed or code is None or int(code) in CLIENT_ERRORS or int(code) in LAST_WORDS
             return Fault(FaultKind.LOST if lost else FaultKind.STATEMENT, message, code)
-        except Exception as error:  # noqa: BLE001 - the driver trips over odd answers in any way it likes
+        except Exception as error:  # noqa: BLE001 - the driver raises anything on malformed answers
             self._wire.close()  # what the server sends next would be taken for the answer to another statement
             return Fault(FaultKind.LOST, f"cannot read the server's answer ({type(error).__name__})")
 
     async def _stop(self, running: asyncio.Future[Result | Fault], sql: str) -> None:
-        """Best effort within a bounded time: whatever happens, closing the connection comes next."""
+        """Stop the statement within a bounded time, as well as possible: the connection is closed afterwards in any case."""
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 refused = await self._kill(sql)
@@ -176,7 +176,7 @@ async def connect(
             except NoTls as without:
                 tell(f"{_where(target)}: {without}; going on without TLS")
                 wire = await _opened(wires(replace(target, tls=Tls.DISABLED), None))
-    except Exception as error:  # noqa: BLE001 - the driver trips over odd answers in any way it likes
+    except Exception as error:  # noqa: BLE001 - the driver raises anything on malformed answers
         return _no_session(error, target, seconds)
     return Session(wire, target, tell, hosts, part)
 

@@ -26,12 +26,12 @@ from obtask.model.status import FailureReason
 from obtask.rules.sql_text import placeholders
 
 LONGEST_SECONDS = 8 * 24 * 3600  # for an attempt without a deadline
-LONGEST_TEXT = 4096  # what a server says is cut before it is looked through
-GRACE_SECONDS = 10  # the server's own limit comes after ours, so that the reason people see is Timeout
+LONGEST_TEXT = 4096  # what a server says is cut to this before it is searched for secrets
+GRACE_SECONDS = 10  # the server's own limit expires after ours, so that the reason shown is Timeout
 # Syntax and rights: the same statement gets the same answer until a person has changed something.
 HOPELESS = frozenset({TOO_LONG, "1044", "1045", "1064", "1142", "1143", "1149", "1227", "1370", "1698"})
-SECONDS_PER_HOST = 5.0  # one of several that does not answer must not take the time of the others
-REFUSALS = frozenset({"1044", "1045", "1049"})  # what one server says of a user or a database, the others say too
+SECONDS_PER_HOST = 5.0  # with several hosts, one that does not answer must leave time for the others
+REFUSALS = frozenset({"1044", "1045", "1049"})  # about the user or the database: the other hosts would say the same
 
 
 class Conversation:
@@ -64,12 +64,12 @@ class Conversation:
         self._args: Mapping[str, Scalar] = {**action.args, **secret_args}
         asked = {name for text in _texts(action) for name in placeholders(text)}
         self.discreet = not asked.isdisjoint(secret_args)
-        """True when statements have values of Secrets: SQL may make something else of them, which no mask recognises."""
+        """True when statements contain values from Secrets: SQL can transform them into something that no mask recognises."""
         self._secrets: set[str] = set()
         for text in _texts(action):
             self._hide(*redaction.secrets_in(text, self._args))
         for value in secret_args.values():
-            # A server gives back what it was given: a literal, in which quotes and backslashes are doubled.
+            # A server may echo the literal, in which quotes and backslashes are doubled.
             self._hide(value, *(literal_text(value, backslash_escapes=escapes)[1:-1] for escapes in (True, False)))
         self._parts = Parts(secret_args.values())
 
@@ -108,11 +108,11 @@ class Conversation:
             self._session = None
 
     def forget(self) -> None:
-        """Take note that nobody looks at the last result any more: others may have the room that it takes."""
+        """Release the last result: the memory that it occupies may be given to others."""
         self._share.leave()
 
     async def ask(self, label: str, statement: str, *, quiet: bool = False) -> Result | Fault:
-        """Run a statement with the action's args; the log tells what and how long, unless it is asked again and again."""
+        """Run a statement with the action's args. It is logged with its duration, unless ``quiet``: for polling."""
         if self._session is None:
             return Fault(FaultKind.LOST, "no connection")
         self.forget()
@@ -130,21 +130,21 @@ class Conversation:
         return answer
 
     async def variables(self, result: Result) -> Variables:
-        """Return what an expression sees of a result; asks for the time zone where that matters."""
+        """Return the variables that an expression sees; the server is asked for its time zone where that matters."""
         zone = Zone() if self._session is None else await zone_of(result, self._session.execute)
         return partial(variables, result, zone)
 
     def shown(self, result: Result) -> str:
-        """Return a short form of a result, without its values where they may be made of secrets; not masked yet."""
+        """Return a short form of a result, without values that may be derived from secrets; not masked yet."""
         return words.counted(result) if self.discreet else words.shown(result)
 
     def clean(self, text: str) -> str:
-        """Return the text on one line, without secrets; of a longer one than 4 KiB its beginning."""
+        """Return the text on one line with secrets masked, cut to 4 KiB."""
         shown = self._parts.mask(masked(redaction.masked_statement(text[:LONGEST_TEXT]), self._secrets))
         return one_line(shown if len(text) <= LONGEST_TEXT else without_end(shown, self._secrets))
 
     def failed(self, label: str, fault: Fault, *, asking: bool = False) -> Failed:
-        """Return a fault of a statement as the end of the attempt. ``asking``: the statement changes nothing, and may be sent again."""
+        """Return the attempt's failure for a fault. ``asking``: the statement changes nothing, so that a retry is safe."""
         if fault.kind is FaultKind.STATEMENT:
             hopeless = fault.code in HOPELESS
             return Failed(FailureReason.SQL_ERROR, self.clean(f"{label}: {_numbered(fault)}"), fault.code, permanent=hopeless)
@@ -173,7 +173,7 @@ class Conversation:
         return failed
 
     def _cleaned(self, fault: Fault, statement: str) -> Fault:
-        """A syntax error quotes the statement, from anywhere and up to anywhere: half a secret is not recognised as one."""
+        """Mask the fault's message: a syntax error quotes an arbitrary part of the statement, and half a secret is not recognised."""
         message = fault.message
         if self.discreet and fault.kind is FaultKind.STATEMENT:
             message = redaction.without_quoted(message)
@@ -210,7 +210,7 @@ def hosts_of(target: Connection) -> list[str]:
 async def dial(
     target: Connection, tell: Callable[[str], None], *, database: str | None, program: str, hosts: HostPolicy, share: Share
 ) -> Session | Fault:
-    """Return a session with the first host that lets us in, or why none of them did. ``tell`` hears of each that did not."""
+    """Return a session with the first host that accepts the login, or why none did. ``tell`` is called for each one that did not."""
     names = hosts_of(target)
     seconds = CONNECT_SECONDS if len(names) == 1 else SECONDS_PER_HOST
     faults: list[Fault] = []

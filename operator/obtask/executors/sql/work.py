@@ -80,7 +80,7 @@ class SqlWork:
         )
         end: Outcome | None = await first_fault(self._expressions, attempt.namespace, action) or _invalid(action)
         if end is None:
-            # A connection whose state is needed is never closed for others: its attempt keeps its slot instead.
+            # A connection whose state is needed is not closed to make room for others: its attempt keeps its slot instead.
             pause = self._sleep if session_state(action) else report.pausing(self._sleep, conversation.close)
             try:
                 judge = Judge(self._expressions, attempt.namespace, Vocabulary.SQL, conversation.discreet)
@@ -101,7 +101,7 @@ def build(of: Dependencies) -> Executor:
 
 
 class _Run:
-    """One attempt on its way."""
+    """One attempt while it runs."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class _Run:
             unmet = await self._expect(self._action.expect, last)
             if unmet is not None:
                 return unmet
-        del last  # waiting may take long, and it may be large
+        del last  # it may be large, and the wait long
         if self._action.until is not None:
             return await self._until(self._action.until)
         return Succeeded(self._done())
@@ -200,7 +200,7 @@ class _Run:
         raise AssertionError("pauses have no end")
 
     async def _look(self, until: SqlUntil) -> Outcome | tuple[str, str | None]:
-        """Ask once; return the end of the attempt, or what was seen instead, and what the task says of it."""
+        """Poll once; return the end of the attempt, or what was seen and the task's own message about it."""
         answer: Result | Fault | Failed = await self._ask_here(until.query)
         if isinstance(answer, Fault) and answer.kind is FaultKind.LOST:
             lacking = session_state(self._action)
@@ -228,7 +228,7 @@ class _Run:
                 return self._conversation.clean(f"{seen} ({notes})" if notes else seen), told
 
     async def _ask_here(self, query: str) -> Result | Fault:
-        """Ask over the connection that there is, which may have been idle for long."""
+        """Poll over the existing connection, which may have been idle for long."""
         if self._conversation.lost:
             return Fault(FaultKind.LOST, "it was closed")
         return await self._conversation.ask("the query of until", query, quiet=True)
@@ -264,7 +264,7 @@ def _invalid(action: SqlAction) -> Failed | None:
 
 
 def _label(field: str, statements: int) -> str:
-    """Return how people know a field of the action: statement 2 of 3, the query of until."""
+    """Return the name of a field as people know it: statement 2 of 3, the query of until."""
     if field.startswith("statements["):
         return f"statement {int(field.removeprefix('statements[').removesuffix(']')) + 1} of {statements}"
     return f"the query of {field.removesuffix('.query')}" if field.endswith(".query") else field
