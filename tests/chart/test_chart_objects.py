@@ -9,11 +9,12 @@ import yaml
 from tests.support.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
 
 from obtask import names
-from obtask.model.contract import ACTION_NAMES
+from obtask.executors.registry import REGISTRY
+from obtask.model.contract import ACTION_NAMES, ActionKind
 from obtask.model.spec import Work
 from obtask.rules.unreadable import UNREADABLE
 from obtask.runtime import ending, watching
-from obtask.runtime.rights import purposes
+from obtask.runtime.rights import INDISPENSABLE, purposes
 from obtask.settings import read_settings
 
 SAMPLES: dict[str, Body] = {
@@ -349,6 +350,18 @@ def test_kinds_of_actions_that_are_off_leave_no_rights() -> None:
     assert {"create", "patch"} < jobs["jobs"]
     assert "serviceaccounts" not in jobs
     assert read_settings(environment(SAMPLES["few-actions"])).actions == ("sql", "wait")
+
+
+@pytest.mark.parametrize("kind", REGISTRY)
+def test_an_action_that_is_on_alone_has_its_rights_and_no_others(kind: ActionKind) -> None:
+    """The chart gives what the registry says, for every action that there is; Events may always be listed."""
+    given = verbs_of(one({"settings": {"actions": [kind.value]}}, "ClusterRole", "obtask-operator"))
+    needed: dict[str, set[str]] = {"events": {"list"}}
+    for right in (*INDISPENSABLE, *(right for purpose in purposes((kind,), opt_in=False) for right in purpose.rights)):
+        resource = f"{right.resource}/{right.subresource}" if right.subresource else right.resource
+        needed.setdefault(resource, set()).add(right.verb)
+
+    assert given == needed
 
 
 def test_rights_that_are_asked_for_are_those_that_are_given() -> None:
