@@ -67,11 +67,18 @@ def drift(path: Path) -> str:
     return "\n".join(lines)
 
 
+def _told(path: Path) -> str:
+    try:
+        return drift(path)
+    except Exception as error:  # noqa: BLE001 - one file that cannot be made does not hide what is to be said of the others
+        return f"--- {path}\n+ cannot be generated: {error}"
+
+
 def main(*, check: bool) -> int:
     """Write every generated file, or only tell what would change; return the exit code."""
     for path in () if check else PATHS:
         (ROOT / path).write_text(wanted(path))
-    found = [changes for path in PATHS if (changes := drift(path))]
+    found = [changes for path in PATHS if (changes := _told(path))]
     sys.stdout.write("".join(f"{changes}\n" for changes in found))
     return 1 if found else 0
 
