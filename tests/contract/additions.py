@@ -101,10 +101,7 @@ def complaints() -> dict[str, list[str]]:
             _add(copy, addition)
         said = [*_types(copy), *_drift(copy), *_tests(copy)]
     kinds = dict.fromkeys(each.what for each in ADDITIONS)
-    return {
-        kind: sorted({place for place, text in said if any(each.what == kind and _about(each, text) for each in ADDITIONS)})
-        for kind in kinds
-    }
+    return {kind: sorted({place for place, text in said if _about(kind, text)}) for kind in kinds}
 
 
 def _about(what: str, text: str) -> bool:
