@@ -1,4 +1,7 @@
-"""Owns how an attempt identifies itself to its target: to pods, SQL sessions and HTTP servers. Pure. API.md section 2.1."""
+"""Owns how an attempt identifies itself to its target: to pods, SQL sessions and HTTP servers. Pure. API.md section 2.1.
+
+A module of its own because actions that do not know each other share it.
+"""
 
 from obtask.model.attempt import Attempt
 from obtask.model.constraints import Scalar

@@ -1,4 +1,7 @@
-"""Owns reading RSA public keys from outside: only keys that take milliseconds to encrypt with are accepted. Pure."""
+"""Owns reading RSA public keys from outside: only keys that take milliseconds to encrypt with are accepted. Pure.
+
+A module of its own because keys come from Secrets and, without TLS, from obshell agents.
+"""
 
 import base64
 import binascii

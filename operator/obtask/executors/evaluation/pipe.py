@@ -1,4 +1,7 @@
-"""Owns what both sides of the pipe to an evaluation process know: the limits of one expression, and the framing of messages."""
+"""Owns what both sides of the pipe to an evaluation process know: the limits of one expression, and the framing of messages.
+
+A module of its own because the operator's side must not import CEL, which the process does.
+"""
 
 import struct
 
