@@ -15,7 +15,7 @@ from tests.bench.meters import meters
 from tests.bench.neighbour import Neighbour
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.scale import Scale
-from tests.chart.policies import put_policies
+from tests.support.chart.policies import put_policies
 
 from devcluster.controlplane import ControlPlane, control_plane
 from obtask.kube.client import connect

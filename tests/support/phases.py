@@ -30,6 +30,21 @@ def failed_one() -> World:
     return world
 
 
+def resizing() -> World:
+    """Return a task at its second step of three, whose two subtasks run."""
+    world = running()
+    world.succeed("check")
+    return world
+
+
+def broken() -> World:
+    """Return a task that failed at its second step of three: zone1 is done, zone2 failed; everything has a rollback."""
+    world = resizing()
+    world.succeed("zone1")
+    world.fail("zone2")
+    return world
+
+
 def rolling_back() -> World:
     """Return a task that is being undone."""
     world = failed_one()

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 from tests.support.builders import TaskBuilder, a_blocker, a_mended_task, a_task
+from tests.support.phases import failed_one
 from tests.support.world import World
 
 from obtask.model.status import TaskStatus
@@ -16,14 +17,6 @@ def events(world: World) -> list[tuple[str, str]]:
     history = pairwise([TaskStatus(), *world.stored])
     said = [said for before, after in history for said in announcements(before, Record(after))]
     return [("Warning" if one.warning else "Normal", one.reason) for one in said]
-
-
-def broken() -> World:
-    """Return a task that failed."""
-    world = World(a_mended_task())
-    world.run()
-    world.fail("check")
-    return world
 
 
 def test_task_that_just_works_has_one_event() -> None:
@@ -60,7 +53,7 @@ def test_waiting_is_told_once() -> None:
 )
 def test_failure_and_command(verb: str, expected: list[tuple[str, str]]) -> None:
     """A failure is a Warning; a command is told, and a refused one is a Warning."""
-    world = broken()
+    world = failed_one()
 
     world.command(verb)
 
@@ -69,7 +62,7 @@ def test_failure_and_command(verb: str, expected: list[tuple[str, str]]) -> None
 
 def test_failed_rollback() -> None:
     """A rollback that fails is told by its own reason, a rollback that is done as well."""
-    world = broken()
+    world = failed_one()
     world.command("rollback")
     world.fail("check")
     world.command("retry")
@@ -104,7 +97,7 @@ def test_rejection_is_a_warning(builder: TaskBuilder, reason: str) -> None:
 
 def test_events_say_what_happened() -> None:
     """Events carry the task's message, and what became of a command."""
-    world = broken()
+    world = failed_one()
     world.command("cancel")
 
     said = announcements(world.stored[-2], Record(world.stored[-1]))

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from tests.support.builders import START, a_blocker, a_mended_task, a_task, failed
+from tests.support.builders import START, a_blocker, a_task, failed
+from tests.support.phases import broken, resizing
 from tests.support.world import World
 
 from obtask.model.answered import ActionResult
@@ -29,25 +30,9 @@ def waiting() -> World:
     return world
 
 
-def running() -> World:
-    """Return a running task with two running subtasks."""
-    world = World(a_mended_task())
-    world.run()
-    world.succeed("check")
-    return world
-
-
-def failed_one() -> World:
-    """Return a failed task."""
-    world = running()
-    world.succeed("zone1")
-    world.fail("zone2")
-    return world
-
-
 def rolling_back() -> World:
     """Return a task that is being undone."""
-    world = failed_one()
+    world = broken()
     world.command("rollback")
     return world
 
@@ -69,7 +54,7 @@ def ended() -> World:
     return world
 
 
-@pytest.mark.parametrize("made", [pending, waiting, running, failed_one, rolling_back, awaiting_retry, ended])
+@pytest.mark.parametrize("made", [pending, waiting, resizing, broken, rolling_back, awaiting_retry, ended])
 def test_deleted_task_is_let_go(made: Callable[[], World]) -> None:
     """In every phase: running subtasks are stopped, the lock is freed, nothing is undone or recorded, and the task goes."""
     world = made()
@@ -106,7 +91,7 @@ def test_a_task_in_line_just_goes() -> None:
 
 def test_lock_is_not_freed_before_the_subtasks_have_stopped() -> None:
     """As long as a subtask runs its task keeps the lock and stays."""
-    world = running()
+    world = resizing()
     world.executors.stops_at_once = False
     world.delete()
 
@@ -124,7 +109,7 @@ def test_lock_is_not_freed_before_the_subtasks_have_stopped() -> None:
 
 def test_stop_then_finish() -> None:
     """The order: stop the subtasks, then give the lock back and take the finalizer off."""
-    world = running()
+    world = resizing()
     world.delete()
 
     world.run()
@@ -134,7 +119,7 @@ def test_stop_then_finish() -> None:
 
 def test_deletion_after_a_crash() -> None:
     """Attempts that nobody knows of any more hold nobody up."""
-    world = running()
+    world = resizing()
     world.crash()
     world.delete()
 
@@ -145,7 +130,7 @@ def test_deletion_after_a_crash() -> None:
 
 def test_command_on_a_task_that_is_being_deleted_is_ignored() -> None:
     """Nothing is started or recorded for a task that is leaving."""
-    world = failed_one()
+    world = broken()
     started = len(world.executors.started)
     world.api.annotate(action="retry")
     world.delete()
@@ -170,8 +155,8 @@ def hold(world: World) -> World:
     [
         (pending, Phase.CANCELLED, Reason.CANCELLED_BY_USER),
         (waiting, Phase.CANCELLED, Reason.CANCELLED_BY_USER),
-        (running, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
-        (failed_one, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
+        (resizing, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
+        (broken, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
         (rolling_back, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
         (awaiting_retry, Phase.SKIPPED, Reason.SKIPPED_BY_USER),
     ],
@@ -205,7 +190,7 @@ def test_a_task_in_line_that_others_hold_is_ended_without_a_finalizer_of_ours() 
 
 def test_the_end_is_stored_before_the_lock_is_freed() -> None:
     """As at every end: who waits for the lock must not see it free while the task still holds it by its status."""
-    world = hold(failed_one())
+    world = hold(broken())
     world.delete()
 
     world.run()
@@ -215,7 +200,7 @@ def test_the_end_is_stored_before_the_lock_is_freed() -> None:
 
 def test_what_an_operator_that_died_left_behind_is_ended() -> None:
     """An older one took its finalizer off and nothing else: the lock was held for ever."""
-    world = hold(failed_one())
+    world = hold(broken())
     world.delete()
     world.api.touch(LetGo(), world.now)
 
@@ -225,7 +210,7 @@ def test_what_an_operator_that_died_left_behind_is_ended() -> None:
     assert world.task.metadata.finalizers == (HOOK,)
 
 
-@pytest.mark.parametrize("made", [running, failed_one, pending])
+@pytest.mark.parametrize("made", [resizing, broken, pending])
 def test_a_command_on_a_task_that_others_hold_is_answered(made: Callable[[], World]) -> None:
     """Given before or after the end, it is refused, and taken off."""
     world = hold(made())
@@ -246,7 +231,7 @@ def test_a_command_on_a_task_that_others_hold_is_answered(made: Callable[[], Wor
 
 def test_a_command_is_answered_while_a_deleted_task_is_being_stopped() -> None:
     """A stop may take long, and whoever asks meanwhile wants to know; the stop comes first."""
-    world = running()
+    world = resizing()
     world.executors.stops_at_once = False
     world.delete()
 
@@ -260,7 +245,7 @@ def test_a_command_is_answered_while_a_deleted_task_is_being_stopped() -> None:
 
 def test_the_end_of_a_stopped_attempt_keeps_its_log_where_others_hold_the_task() -> None:
     """What was done until then is worth knowing."""
-    world = hold(running())
+    world = hold(resizing())
     world.executors.stops_at_once = False
     world.delete()
     world.run()

@@ -3,19 +3,11 @@
 from datetime import timedelta
 
 from tests.support.builders import START, a_mended_task, failed
+from tests.support.phases import broken
 from tests.support.world import World
 
 from obtask.model.answered import ActionResult
 from obtask.model.status import Direction, Phase, Reason, SubtaskPhase
-
-
-def broken() -> World:
-    """Return a task that failed at its second step of three: zone1 is done, zone2 failed."""
-    world = World(a_mended_task())
-    world.run()
-    world.succeed("check", "zone1")
-    world.fail("zone2")
-    return world
 
 
 def test_retry_runs_only_what_failed() -> None:

@@ -1,19 +1,11 @@
 """What `rollback` does: reverse order, nothing to undo, a failing undo, and what retry means then."""
 
 import pytest
-from tests.support.builders import a_mended_task, a_task, failed
+from tests.support.builders import a_task, failed
+from tests.support.phases import broken
 from tests.support.world import World
 
 from obtask.model.status import Direction, FailureReason, Phase, Reason, SubtaskPhase, Verb
-
-
-def broken() -> World:
-    """Return a task that failed at its second step of three: zone1 is done, zone2 failed; everything has a rollback."""
-    world = World(a_mended_task())
-    world.run()
-    world.succeed("check", "zone1")
-    world.fail("zone2")
-    return world
 
 
 def undoing_failed() -> World:
