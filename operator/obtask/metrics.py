@@ -30,7 +30,9 @@ class Metrics:
             buckets=WAIT_BUCKETS,
             registry=registry,
         )
-        self.turns = Histogram("obtask_turn_seconds", "Seconds that one turn of one task took.", buckets=TURN_BUCKETS, registry=registry)
+        self.turns = Histogram(
+            "obtask_turn_seconds", "Seconds that one reconcile of one task took.", buckets=TURN_BUCKETS, registry=registry
+        )
         self.events_dropped = Counter(
             "obtask_events_dropped",
             "Kubernetes Events that were not posted, because too many waited.",
@@ -48,7 +50,7 @@ class Metrics:
             buckets=HELD_BUCKETS,
             registry=registry,
         )
-        self.turn_errors = Counter("obtask_turn_errors", "Turns that could not be ended.", ["error"], registry=registry)
+        self.turn_errors = Counter("obtask_turn_errors", "Reconciles that failed, by error.", ["error"], registry=registry)
 
 
 class Snapshot(Collector):

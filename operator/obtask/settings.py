@@ -191,7 +191,7 @@ class Settings(BaseSettings):
     metrics_address: Address = _setting(None, "`HOST:PORT` of the Prometheus endpoint, such as `127.0.0.1:9090`", unset="none: no endpoint")
     health_address: Address = _setting(
         None,
-        "`HOST:PORT` of `/healthz` (the loop turns) and `/readyz` (leader or warm standby, and of everything that is watched there was a "
+        "`HOST:PORT` of `/healthz` (the loop runs) and `/readyz` (leader or warm standby, and of everything that is watched there was a "
         "list and an answer within the last two minutes; otherwise it says what is missing); may be the same as that of metrics. Either "
         "takes 64 connections at once, 32 of one peer, for one request each: one too many ends the oldest of the busiest peer",
         unset="none: no endpoint",

@@ -1,4 +1,4 @@
-"""Owns all that the process remembers of the cluster: one place that learns, one that forgets, and a copy for tests."""
+"""Owns all that the process remembers of the cluster: one method updates it, one forgets, and tests can copy it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Enqueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """What is remembered of tasks and Leases, but for what counts for a few seconds only. What follows from it is made again."""
+    """The cached tasks and Leases, without state that matters for a few seconds only. Derived state is rebuilt."""
 
     tasks: tuple[Task | Unreadable, ...]
     leases: tuple[Lease, ...]
@@ -31,7 +31,7 @@ class Dump:
 
 
 class ClusterCache:
-    """What the process remembers. ``enqueue`` is told which tasks are to be reconciled because of what it learns.
+    """What the process remembers. ``enqueue`` gets the tasks that a change concerns.
 
     A ``standby`` has nothing reconciled, and need not clean up: it remembers what is there, and nothing of what was.
     """
@@ -44,7 +44,7 @@ class ClusterCache:
         self.locks = LockCache(self._way_free)
 
     def lead(self) -> None:
-        """Be a standby no more: everything is reconciled."""
+        """Stop being a standby: every task is reconciled."""
         self._standby = False
         for key in self.tasks.all():
             self.enqueue(key)
@@ -60,7 +60,7 @@ class ClusterCache:
             self._enqueue(key, urgent=urgent)
 
     def update(self, body: Mapping[str, Any]) -> Task | Unreadable | None:
-        """Take note of a version of a task; return it if it is news."""
+        """Update the cache with a version of a task; return it if it is new."""
         task = self.tasks.update(body)
         match task:
             case Task():
@@ -79,7 +79,7 @@ class ClusterCache:
             self.finished.forget(key.namespace, uid)
 
     def doubt(self, key: Key) -> None:
-        """Have a task read again before it is reconciled."""
+        """Mark a task as stale: it is read again before it is reconciled."""
         tracked = self.tasks.tracked(key)
         if tracked is not None:
             tracked.stale = True
@@ -97,7 +97,7 @@ class ClusterCache:
         )
 
     def restore(self, dump: Dump) -> None:
-        """Remember again what was dumped, in a fresh cache."""
+        """Restore a dump into a fresh cache."""
         for task in dump.tasks:
             self.tasks.track(task.key).version = task
             if isinstance(task, Task):

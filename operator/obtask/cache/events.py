@@ -1,4 +1,4 @@
-"""Owns what a change in the API server means: what is remembered of it, and which tasks are to be reconciled."""
+"""Owns the event handlers: what a change in the API server does to the cache, and which tasks it enqueues."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -11,21 +11,21 @@ from obtask.cache.tasks import at_rest
 from obtask.kube.leases import Lease, read_lease
 from obtask.model.task import Key, phase_of
 
-# Takes note of a change of another object; returns the task that it is news about, if there is one.
+# Handles a change of another object; returns the task that it concerns, if any.
 See = Callable[[str, dict[str, Any]], Key | None]
 
 logger = logging.getLogger(__name__)
 
 
 class EventHandlers:
-    """Takes note of changes and enqueues the tasks they concern. ``others`` take note of other kinds."""
+    """Update the cache with changes and enqueue the tasks that they concern. ``others`` handle other kinds."""
 
     def __init__(self, cache: ClusterCache, others: Mapping[str, See]) -> None:
         self._cache = cache
         self._others = others
 
     def see(self, kind: str, change: str, body: dict[str, Any]) -> None:
-        """Take note of one change. An object that cannot be read is logged and left alone."""
+        """Handle one change. An unreadable object is logged and left alone."""
         try:
             if kind == names.PLURAL:
                 self._task(change, body)
@@ -47,7 +47,7 @@ class EventHandlers:
         known = self._cache.tasks.metadata(key)
         if known is not None and known.uid != meta["uid"]:
             if int(known.resource_version) > int(meta["resourceVersion"]):
-                return  # an event that comes again, about a namesake that is gone
+                return  # a repeated event about a namesake that is gone
             self._deleted(key, known.uid)
             known = None
         if known is None and at_rest(body):
@@ -55,7 +55,7 @@ class EventHandlers:
             return
         is_news = self._cache.update(body) is not None
         if is_news and known is None and change and phase_of(body) not in ("", "Pending"):
-            # A task that is told of for the first time is new, unless it was listed: this may be an event that comes again.
+            # A task that an event names for the first time should be new: one that is not may be a repeated event.
             self._cache.doubt(key)
         if is_news:
             self._cache.enqueue(key)
@@ -63,7 +63,7 @@ class EventHandlers:
             self._at_rest(key, meta)
 
     def _at_rest(self, key: Key, meta: Mapping[str, Any]) -> None:
-        """Take note that a task needs nothing any more; something of it may still run here, if another operator has ended it."""
+        """Note that a task needs nothing any more; attempts may still run here if another operator has finished it."""
         tracked, known = self._cache.tasks.tracked(key), self._cache.tasks.metadata(key)
         if tracked is None or known is None or known.resource_version != meta["resourceVersion"]:
             return
@@ -81,9 +81,9 @@ class EventHandlers:
             self._cache.enqueue(key, urgent=True)
 
     def lease_gone(self, lease: Lease) -> None:
-        """Take note of a Lease that was deleted."""
+        """Handle the deletion of a Lease."""
         self._cache.locks.forget_lease(lease)
-        # What it said last is no longer so.
+        # It names no holder any more.
         self._enqueue_doubtful(replace(lease, holder=""))
 
     def _lease(self, change: str, body: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Owns what is remembered of finished tasks: a few words each, so that ten thousand of them cost nothing, and no list is asked for."""
+"""Owns the cache of finished tasks: a few fields each, so that ten thousand cost little and none has to be listed."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -14,12 +14,12 @@ from obtask.rules.retention import Finished, is_kept_elsewhere, may_be_kept_else
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
-# While the watches list everything anew, what was deleted meanwhile is still remembered. This long after the last word they have done so.
+# A relist may still contain objects deleted in between; it is complete this long after its last event.
 LISTING_PAUSE_SECONDS = 4
 
 
 class FinishedTasks:
-    """The finished tasks that the watches have told of, but for those that GitOps tools keep.
+    """The finished tasks that the watches reported, without those that GitOps tools keep.
 
     Unless all are ``wanted``, only those with a time of their own.
 
@@ -34,7 +34,7 @@ class FinishedTasks:
         self._listed_at: float | None = None
 
     def see(self, body: Mapping[str, Any], *, listed: bool) -> None:
-        """Take note of a version of a task, whether finished or not. ``listed``: it comes from a list, not from a change."""
+        """Note a version of a task, finished or not. ``listed``: it comes from a list, not from a change."""
         meta = body["metadata"]
         namespace, uid = meta["namespace"], meta["uid"]
         if listed:
@@ -52,7 +52,7 @@ class FinishedTasks:
             self.forget(namespace, uid)
 
     def forget(self, namespace: str, uid: str) -> None:
-        """Drop a task that is gone."""
+        """Drop a deleted task."""
         place = self._places.get(namespace, {})
         if place.pop(uid, None) is not None and not place:
             del self._places[namespace]
@@ -63,18 +63,18 @@ class FinishedTasks:
             self.forget(task.namespace, task.uid)
 
     def certain(self) -> list[Finished] | None:
-        """Return every finished task that is there; None while nobody knows which of them are gone."""
+        """Return every finished task that exists; None during a relist, while it is unknown which of them are gone."""
         self._settle()
         if self._listed_at is not None:
             return None
         return [task for place in self._places.values() for task in place.values()]
 
     def _doubt(self, namespace: str, uid: str) -> None:
-        # What is known of the namespace and does not come again in this list is gone.
-        self._settle()  # nobody asks a standby what is certain: the doubts of an earlier list are still open
+        # A remembered task of this namespace that is missing in the list is gone.
+        self._settle()  # on a standby nobody asks for certainty: the suspects of an earlier list may still be open
         self._listed_at = self._clock()
         known, suspects = self._places.get(namespace, {}), self._suspects.get(namespace)
-        # No list names a task twice: what comes once more begins the next list.
+        # No list names a task twice: a repeated one begins the next list.
         if suspects is None or (uid in known and uid not in suspects):
             self._suspects[namespace] = set(known)
 
@@ -101,5 +101,5 @@ def _read(body: Mapping[str, Any]) -> Finished | None:
     try:
         finished_at = MOMENT.validate_python(datetime.fromisoformat(body["status"]["finishedAt"]))
     except (KeyError, TypeError, ValueError):
-        return None  # one that can be compared with no other, or added to, would keep all others from being looked at
+        return None  # without a comparable time it would break the order of all others
     return Finished(meta["namespace"], meta["name"], meta["uid"], meta["resourceVersion"], finished_at, own, spared)

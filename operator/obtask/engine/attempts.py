@@ -1,4 +1,4 @@
-"""Owns the effects of a turn on attempts: starting, looking, stopping."""
+"""Owns the effects of a reconcile on attempts: starting, observing, stopping."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ STOPPING_PAUSE = timedelta(seconds=5)
 
 @dataclass(slots=True)
 class _Live:
-    """An attempt with its log, its end once that is seen, and the text of it that people were shown last."""
+    """An attempt with its log, its final state once that was observed, and the text that people were shown last."""
 
     attempt: Attempt
     log: AttemptLog
@@ -34,7 +34,7 @@ class _Live:
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """What is remembered of attempts, but for their logs: those that are taken care of, that are about to start, and that have ended."""
+    """What is remembered of attempts without their logs: the live ones, those about to start, and those that have ended."""
 
     live: tuple[Attempt, ...]
     intended: tuple[AttemptId, ...]
@@ -42,7 +42,7 @@ class Dump:
 
 
 class Attempts:
-    """The attempts that this operator takes care of."""
+    """The attempts that this operator is responsible for."""
 
     def __init__(
         self,
@@ -71,17 +71,17 @@ class Attempts:
         return Dump(tuple(entry.attempt for entry in self._live.values()), tuple(self._intended), ends)
 
     def restore(self, dump: Dump) -> None:
-        """Remember again what was dumped, in the place of nothing."""
+        """Restore what was dumped; nothing else may be remembered yet."""
         for attempt in dump.live:
             self._watched(attempt).end = dump.ends.get(attempt.id)
         self._intended.update(dump.intended)
 
     def intend(self, attempts: tuple[Attempt, ...]) -> None:
-        """Remember attempts that are about to be recorded: if the answer gets lost, they are known not to have started."""
+        """Remember attempts that are about to be recorded: if the answer gets lost, it is known that they were not started."""
         self._intended |= {attempt.id for attempt in attempts}
 
     def refused(self, attempts: tuple[Attempt, ...], task: Task | None) -> None:
-        """Take note that a record was refused: only what the task as it is now says to run may still be started.
+        """Note that a record was refused: only attempts that the current version of the task records may still be started.
 
         A write that was carried out, but not answered, is sent again by the HTTP library, and refused the second time.
         """
@@ -89,32 +89,32 @@ class Attempts:
         self._intended -= {attempt.id for attempt in attempts} - recorded
 
     async def start(self, attempts: tuple[Attempt, ...]) -> None:
-        """Start attempts that are recorded; starting one twice is harmless."""
+        """Start attempts that are recorded; to start one twice is harmless."""
         for attempt in attempts:
             self._intended.discard(attempt.id)
             await self._executor(attempt).start(attempt, self._watched(attempt).log)
 
     async def look(self, task: Task) -> dict[AttemptId, Report]:
-        """Return what is seen of every attempt of the task that has not ended by its status."""
+        """Return the state of every attempt of the task that is unfinished according to its status."""
         return {attempt.id: await self._report(task, attempt) for attempt in running_attempts(task)}
 
     async def show_logs(self) -> None:
-        """Let people read what running attempts have written so far."""
+        """Publish what running attempts have written so far."""
         running = [(entry.attempt, entry.log) for entry in self._live.values() if self._is_running(entry.attempt.id)]
         await self._logs.show(running, self._is_running)
 
     async def cancel(self, attempts: tuple[Attempt, ...]) -> None:
-        """Ask attempts to stop; a later look tells when they have."""
+        """Ask attempts to stop; a later observation tells when they have stopped."""
         for attempt in attempts:
             await self._executor(attempt).cancel(attempt)
 
     def progress_at(self, task: Task) -> datetime | None:
-        """Return when other progress of a task may be shown than what is: what polls every second must not be written every second."""
+        """Return when new progress of a task may be shown: an attempt that polls every second must not cause a write every second."""
         shown = self._shown_at.get(task.metadata.uid)
         return shown and shown + PROGRESS_SHOWN_EVERY
 
     def remarks(self, task: Task) -> Mapping[str, str | None]:
-        """Return what has become of what the failed attempts of a task that waits for a person have left elsewhere, by subtask."""
+        """Return, by subtask, what became of the things that the failed attempts of a task left elsewhere while it waits for a person."""
         if task.status.phase is not Phase.FAILED:
             return {}
         found: dict[str, str | None] = {}
@@ -125,7 +125,7 @@ class Attempts:
         return found
 
     def left_behind(self, task: Task) -> str | None:
-        """Return what is left elsewhere of a task that goes, also of attempts that were stopped for that."""
+        """Return what a task that is being deleted leaves elsewhere, also by attempts that were stopped for the deletion."""
         told = [text] if (text := elsewhere.left_behind(task.status)) else []
         for attempt in running_attempts(task):
             entry = self._live.get(attempt.id)
@@ -135,7 +135,7 @@ class Attempts:
         return "; ".join(told) or None
 
     def settle(self, task: Task) -> None:
-        """Forget the attempts of a task that have ended by its stored status; a report that is not recorded yet stays."""
+        """Forget the attempts that have ended according to the stored status; an end that is not recorded yet stays."""
         running = running_attempts(task)
         alive = {attempt.id for attempt in running}
         self._note_progress(task, running)
@@ -155,12 +155,12 @@ class Attempts:
             self._shown_at.pop(uid, None)
 
     def key_of(self, name: AttemptId) -> Key | None:
-        """Return the task that an attempt belongs to, if it is taken care of here."""
+        """Return the task of an attempt, if this operator is responsible for it."""
         entry = self._live.get(name)
         return Key(entry.attempt.namespace, entry.attempt.task) if entry else None
 
     async def abandon(self, key: Key, successor: str | None) -> None:
-        """Stop and forget the attempts of tasks of this name that are gone; ``successor`` is the uid of the one that is not."""
+        """Stop and forget the attempts of deleted tasks of this name; ``successor`` is the uid of the one that exists."""
         gone = [(name, self._live[name]) for name in self._live_of.get(key, ()) if name.uid != successor]
         for name, entry in gone:
             await self._executor(entry.attempt).cancel(entry.attempt)
@@ -169,7 +169,7 @@ class Attempts:
         self._intended = {name for name in self._intended if name.uid not in dead}
 
     async def wound_up(self, task: Task | Unreadable) -> bool:
-        """Stop what runs here of a task that ends, whatever its status says of it; return whether nothing of it runs any more."""
+        """Stop everything that runs here of a task that ends, whatever its status says; return whether nothing runs any more."""
         for name in self._running(task.key, task.metadata.uid):
             entry = self._live[name]
             await self._executor(entry.attempt).cancel(entry.attempt)

@@ -1,4 +1,4 @@
-"""Owns what is done for a task whose status cannot be read: see rules.unreadable."""
+"""Owns the handling of tasks with an unreadable status: see rules.unreadable."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Caretaker:
         refused = isinstance(answer, Refusal) and not (answer.conflict or answer.missing)
         if refused and amend.instead is not None:
             answer = await self.tasks.write_status(task, amend.instead)
-        elif refused:  # nothing can be written without a loss of what is there: an Event has to do, once
+        elif refused:  # any write would lose what is stored: report it by an Event, once
             tracked = self.cache.track(task.key)
             if not tracked.noted:
                 self._say(task, amend)

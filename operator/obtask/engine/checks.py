@@ -1,4 +1,4 @@
-"""Owns what is known of expressions: whether they compile. The programs themselves stay in the evaluation processes."""
+"""Owns the results of compiling expressions. The compiled programs themselves stay in the evaluation processes."""
 
 import asyncio
 import hashlib
@@ -15,13 +15,13 @@ from obtask.rules.validation import unchecked
 
 logger = logging.getLogger(__name__)
 
-# A task may have some 3,000 expressions; all of them must fit at once, with room for other tasks.
+# A task may have about 3,000 expressions: they must all fit at once and leave room for other tasks.
 MOST_VERDICTS = 16_384
 SHOWN_FAULT = 240
 PAUSE_SECONDS = 5.0
 
 Compiles = Callable[[str, Question], Awaitable[ExpressionFault | None]]
-"""Says for a namespace why an expression does not compile, or None. Raises OSError when nobody can tell now."""
+"""Returns why an expression of a namespace does not compile, or None. Raises OSError when no evaluation process can answer."""
 
 
 class Queue(Protocol):
@@ -35,7 +35,7 @@ class Queue(Protocol):
 
 
 class Checks:
-    """Has expressions checked beside the turns of tasks, so that nobody else's turn waits for it, and remembers the answers."""
+    """Has expressions compiled in the background, so that no reconcile waits for it, and remembers the results."""
 
     def __init__(self, compiles: Compiles, queue: Queue) -> None:
         self._compiles = compiles
@@ -44,7 +44,7 @@ class Checks:
         self._asking: dict[Key, asyncio.Task[None]] = {}
 
     def known(self, task: Task) -> Verdicts:
-        """Return what is known of the task's expressions."""
+        """Return the results that there are for the task's expressions."""
         found: dict[Question, ExpressionFault | None] = {}
         for question in unchecked(task, {}):
             name = _digest(question)
@@ -54,18 +54,18 @@ class Checks:
         return found
 
     def ask(self, key: Key, questions: tuple[Question, ...]) -> None:
-        """Have the questions answered, one after the other up to the first fault; then the task is enqueued."""
+        """Have the questions answered one by one, up to the first fault; then the task is enqueued."""
         if key not in self._asking:
             self._asking[key] = asyncio.create_task(self._ask(key, questions), name=f"checking {key}")
 
     def forget(self, key: Key) -> None:
-        """Ask no more for a task that is gone."""
+        """Stop asking for a deleted task."""
         asking = self._asking.pop(key, None)
         if asking is not None:
             asking.cancel()
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Stop asking."""
         asking = list(self._asking.values())
         for one in asking:
             one.cancel()

@@ -1,6 +1,6 @@
-"""Owns telling people that two tasks which exclude each other both hold a lock.
+"""Owns the report that two tasks which exclude each other both hold a lock.
 
-Nothing of the operator leads there: somebody has changed what is stored, by hand or from a backup.
+The operator never causes that: somebody has changed stored objects, by hand or from a backup.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Owns telling people why the operator does not get on with a task: an Event, and a status where one can be written; never a storm."""
+"""Owns reporting why a task makes no progress: by an Event, and in the status where that can be written; at a limited rate."""
 
 from datetime import datetime, timedelta
 
@@ -11,14 +11,14 @@ from obtask.rules.decision import Record
 from obtask.rules.observation import Hindered, Observation
 
 TRIES = 2
-# An Event is kept for an hour by default: who comes later wants to see one, too.
+# Events expire after an hour by default: the same reason is reported again before that.
 SAME_AGAIN = timedelta(minutes=30)
-# What is refused may be refused in other words each time.
+# The words of an error may differ each time: another text is reported no sooner than this.
 OTHER_AGAIN = timedelta(minutes=1)
 
 
 def is_due(tracked: Tracked, why: str, now: datetime) -> bool:
-    """Return whether people are to be told this now, and take note that they are."""
+    """Return whether this is to be reported now, and note that it was."""
     if tracked.told_at is not None and now - tracked.told_at < (SAME_AGAIN if tracked.told == why else OTHER_AGAIN):
         return False
     tracked.told_at, tracked.told = now, why
@@ -33,7 +33,7 @@ async def explain(engine: Engine, key: Key, why: str) -> None:
     engine.events.post(task, warning=True, reason=held_up.REASON, message=why, now=engine.clock())
     for _ in range(TRIES):
         if not isinstance(task, Task) or task.status.phase.finished:
-            return  # it stays as it is
+            return  # a finished status is final
         record = machine.decide(task, Observation(engine.clock(), answer=Hindered(why)))
         if not isinstance(record, Record) or record.status == task.status:
             return

@@ -1,4 +1,4 @@
-"""Owns what a turn has to do with locks: who is in the way, taking, verifying, giving back, and when to look again."""
+"""Owns what a reconcile does with locks: finding who is in the way, taking, verifying, giving back, and when to look again."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from obtask.rules.lock_keys import LockKey, task_lock_key
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Granted, LockAnswer, Observation, Obstacle, Refused, Renewed, Report, Taken
 
-# A waiter far back in a long line shows changes later: the whole line costs at most some 18 writes a second at any length, of which
-# half are of the FRONT. They show a new place after 3 to 35 s; those behind them after a minute, or later in a line of thousands.
+# The further back a waiter is, the later it shows a new position: the whole line costs at most about 18 writes a second at any length,
+# half of them for the FRONT, which shows changes after 3 to 35 s; the others follow after a minute, or later in a line of thousands.
 REFRESH_BASE_SECONDS = 3.0
 REFRESH_PER_PLACE_SECONDS = 0.25
 FRONT = 128
@@ -31,7 +31,7 @@ RELOOK_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the lock protocol said, and a claim to give back once what follows from it is stored."""
+    """The answer of the lock protocol, and a claim to give back once the consequence is stored."""
 
     answer: LockAnswer
     give_back: Lease | None = None
@@ -61,15 +61,15 @@ class Locking:
         self.draining = False
 
     def observe(self, task: Task, reports: Mapping[AttemptId, Report], now: datetime) -> Observation:
-        """Return what the world says now, as far as it is in memory."""
+        """Return the observation of a task, as far as it can be had from memory."""
         lock = task_lock_key(task)
         if lock is None:
             return Observation(now, self._runner, reports, draining=self.draining, nonces=self._nonces, bounds=self._bounds)
         claimed = self._cache.locks.claimed(task, lock)
-        # A claim left behind by a turn that did not end is taken up or given back: others may be waiting for it.
+        # A claim left behind by a reconcile that was cut short is taken up or given back: others may be waiting for it.
         in_line = task.status.phase.in_line and not claimed
         found = self._in_the_way(task, lock, now) if in_line else InTheWay()
-        # What another operator has shown before this one started counts as shown now: a start is no reason to write to a whole line.
+        # What another operator showed before this one started counts as shown now: a restart must not cause a write for every waiter.
         shown = self._shown_at(task, now) if task.status.phase is Phase.WAITING else None
         return Observation(
             now,
@@ -84,7 +84,7 @@ class Locking:
         )
 
     async def ask(self, task: Task, intent: TakeLock | VerifyLock, now: datetime) -> Answered | None:
-        """Try to take the task's lock, or look whether it still has it; None: look at the task again."""
+        """Try to take the task's lock, or check whether it still has it; None: decide again."""
         match intent:
             case TakeLock():
                 return await self._take(task, now)
@@ -120,7 +120,7 @@ class Locking:
                 return None
 
     def holds(self, task: Task) -> bool:
-        """Return whether the lock that a task has by its status is its own, as far as is known here."""
+        """Return whether the lock in the task's status is its own according to the cache."""
         lock = task_lock_key(task)
         return task.status.lock is not None and (lock is None or self._cache.locks.claimed(task, lock))
 
@@ -133,14 +133,14 @@ class Locking:
         lock = task_lock_key(task)
         if lock is None:
             if isinstance(task.spec, InvalidSpec):
-                await self.free_deleted(task.key)  # it may have had a lock as long as its spec could be read
+                await self.free_deleted(task.key)  # it may have taken a lock while its spec was readable
             return None
         awaited = self._cache.locks.claimed(task, lock) and bool(self._cache.locks.length(lock))
         await self._locks.release(task, lock)
         return lock if awaited else None
 
     async def take_back(self, task: Task) -> None:
-        """Give back what was claimed for a task that another operator has ended in the meantime."""
+        """Give back a claim for a task that another operator has finished in the meantime."""
         lock = task_lock_key(task)
         if lock is not None and self._cache.locks.claimed(task, lock):
             await self._locks.release(task, lock)
@@ -151,13 +151,13 @@ class Locking:
             await self._sweeper.check(lease)
 
     def stored(self, task: Task, now: datetime) -> None:
-        """Take note that a status was stored."""
+        """Note that a status was stored."""
         tracked = self._cache.tasks.tracked(task.key)
         if tracked is not None:
             tracked.shown_at, tracked.met = (now, tracked.met) if task.status.phase is Phase.WAITING else (None, None)
 
     def look_again_in(self, task: Task, wake_at: datetime | None, now: datetime) -> timedelta:
-        """Return when to look at a resting unfinished task again if nothing happens before."""
+        """Return when to reconcile a resting unfinished task again, unless it is enqueued before."""
         latest = timedelta(seconds=RELOOK_SECONDS)
         if task.status.phase is Phase.WAITING:
             latest = self._refresh_pause(task)
@@ -168,7 +168,7 @@ class Locking:
         found = self._cache.locks.in_the_way(task, lock)
         tracked = self._cache.tasks.tracked(task.key)
         met = tracked.met if tracked is not None else None
-        # A Lease that a person made, without our labels, is in no cache: without this, the task would try again and again.
+        # A Lease that a person made without our labels is not in the cache: without this, the task would retry at once for ever.
         return found if found.count or met is None or met.until <= now else InTheWay(met.blockers, len(met.blockers))
 
     async def _free_holders(self, blockers: tuple[Contender, ...], task: Task) -> bool:
@@ -189,7 +189,7 @@ class Locking:
 
 
 def refresh_pause(position: int, length: int) -> timedelta:
-    """Return how long a changed place in a line is not shown, for a task with so many in front of it in a line of this length."""
+    """Return the pause between two updates of the shown position, for a waiter at this position in a line of this length."""
     if position < FRONT:
         return timedelta(seconds=REFRESH_BASE_SECONDS + position * REFRESH_PER_PLACE_SECONDS)
     return timedelta(seconds=max(REFRESH_BEHIND_SECONDS, length / WRITES_PER_SECOND_BEHIND))

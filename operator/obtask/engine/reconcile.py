@@ -1,4 +1,4 @@
-"""Owns one turn of one task: observe, decide, act, record, until there is nothing to do but wait."""
+"""Owns one reconcile of one task: observe, decide, act, record, until there is nothing left to do but wait."""
 
 import logging
 from collections.abc import Callable
@@ -29,19 +29,19 @@ from obtask.rules.retention import Cause
 
 logger = logging.getLogger(__name__)
 
-# A turn that goes on for this many intents lets other tasks have theirs first.
+# After this many intents a reconcile yields to other tasks.
 LONGEST_TURN = 16
 ENDING_PAUSE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing to do for the task until something happens."""
+    """Nothing to do for the task until it is enqueued again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Look at the task again after this time, if nothing happens before."""
+    """Reconcile the task again after this time, unless it is enqueued before."""
 
     after: timedelta
 
@@ -51,7 +51,7 @@ Outcome = Done | Again
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Looks at one task at a time and moves it on."""
+    """Reconciles one task at a time."""
 
     tasks: Tasks
     cache: ClusterCache
@@ -66,7 +66,7 @@ class Engine:
     marked_at_creation: bool = False
 
     async def reconcile(self, key: Key) -> Outcome:
-        """Move the task on as far as it goes now; return when to look again.
+        """Move the task on as far as possible now; return whether and when to reconcile it again.
 
         Raises kube.api.Unavailable, or Denied, when the API server does not let the turn end.
         """
@@ -88,12 +88,12 @@ class Engine:
             if outcome is not None:
                 return outcome
         if self.longest_turn > 1 and began_at is not None and began_at == self.cache.tasks.metadata(key):
-            # Refused in a way that looks like a race: at full speed it would keep a worker, and the API server, for ever.
+            # Writes were refused as if by a race: retried at full speed, they would occupy a worker and the API server for ever.
             raise Denied(f"nothing of what {key} needs could be written in {self.longest_turn} tries")
         return Again(timedelta())
 
     async def _step(self, task: Task) -> Outcome | None:
-        """Observe, decide, act and record once; None: decide again, about what that has left."""
+        """Observe, decide, act and record once; None: decide again from the new state."""
         seen = await self._observe(task)
         intent = machine.decide(task, seen)
         claim = None
@@ -106,7 +106,7 @@ class Engine:
         return await self._act(task, intent, claim)
 
     async def _act(self, task: Task, intent: Intent, claim: Lease | None) -> Outcome | None:
-        """Carry the intent out. ``claim`` is given back once the record is stored."""
+        """Carry out the intent. ``claim`` is given back once the record is stored."""
         match intent:
             case Rest():
                 return await self._rest(task, intent)
@@ -153,12 +153,12 @@ class Engine:
         if not await self.attempts.wound_up(task):
             return Again(STOPPING_PAUSE)
         await self.locking.take_back(task)
-        # Another operator may have ended it.
+        # Another operator may have finished the task.
         self.attempts.settle(task)
         tracked = self.cache.tasks.tracked(task.key)
         if tracked is None:
             return Done()
-        # The watch has the last word on a finished task; should its event have come before our answer, none is left to come.
+        # The watch event has the last word on a finished task; if it came before our answer, no other one will come.
         if tracked.at_rest or tracked.ending:
             self.cache.forget(task.key, task.metadata.uid, deleted=False)
             return Done()
@@ -166,7 +166,7 @@ class Engine:
         return Again(ENDING_PAUSE)
 
     async def _look_after(self, task: Unreadable) -> Outcome:
-        """Do for a task with a status that cannot be read what can be done all the same; return when to look again."""
+        """Do what can be done for a task with an unreadable status; return whether and when to reconcile it again."""
         answer = await Caretaker(self.tasks, self.attempts, self.events, self.clock, self.cache.tasks).look(task)
         if answer is None:
             return Done()
@@ -179,7 +179,7 @@ class Engine:
         return Again(timedelta()) if await self._learned(task, answer) else Done()
 
     async def _refresh(self, key: Key) -> bool:
-        """Read a task of which the known version may be wrong; return whether it is still there."""
+        """Read a task whose cached version may be wrong; return whether it still exists."""
         known = self.cache.tasks.get(key)
         there = known is None or await self.read_again(known)
         if (tracked := self.cache.tasks.tracked(key)) is not None:
@@ -187,7 +187,7 @@ class Engine:
         return there
 
     async def _observe(self, task: Task) -> Observation:
-        # What a copy says to run is another object's, and may run elsewhere.
+        # The attempts in the status of a copy belong to another object, and may run elsewhere.
         copied = restored.fault(task, holds_lock=self.locking.holds(task), marked_at_creation=self.marked_at_creation)
         reports = await self.attempts.look(task) if copied is None else {}
         seen = self.locking.observe(task, reports, self.clock())
@@ -199,7 +199,7 @@ class Engine:
         return replace(seen, verdicts=self.checks.known(task), opted_in=is_open)
 
     async def _delete(self, task: Task) -> None:
-        """Delete a task at once whose time is over at its end. One that may not be deleted, or whose time is to come, is the cleaner's."""
+        """Delete a finished task at once if its time to live is zero; otherwise, or if that is refused, it is left to the cleaner."""
         if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), Refusal):
             self.metrics.deleted.labels(Cause.AGE.value).inc()
 
@@ -243,7 +243,7 @@ class Engine:
         return True
 
     async def _clean_up(self, key: Key) -> None:
-        """Stop what is left of deleted tasks of this name, and free their Leases."""
+        """Stop the attempts of deleted tasks of this name, and free their Leases."""
         known = self.cache.tasks.metadata(key)
         self.checks.forget(key)
         await self.attempts.abandon(key, known.uid if known else None)
@@ -251,7 +251,7 @@ class Engine:
         self.cache.tasks.cleaned_up(key)
 
     def announce(self, task: Task, record: Record) -> None:
-        """Tell people and logs about a stored change."""
+        """Report a stored change by Events, log lines and metrics."""
         for said in announcements(task.status, record):
             self._say(task, said)
         self._count(task, record)
@@ -272,7 +272,7 @@ class Engine:
             self.metrics.lock_wait.labels(scope).observe((self.clock() - task.metadata.creation_timestamp).total_seconds())
 
     async def _learned(self, task: Task | Unreadable, answer: Json | Refusal) -> bool:
-        """Take note of what a write left; after a refusal read the task again. Return whether it is still there."""
+        """Update the cache with the answer to a write; after an error read the task again. Return whether it still exists."""
         if not isinstance(answer, Refusal):
             self.cache.update(answer)
             return True
@@ -281,7 +281,7 @@ class Engine:
         return await self.read_again(task)
 
     async def read_again(self, task: Task | Unreadable) -> bool:
-        """Read a task from the API server, and take note if it, or a namesake in its place, is gone. Return whether there is one."""
+        """Read a task from the API server, and clean up if it is gone or was replaced by a namesake. Return whether there is one."""
         fresh = await self.tasks.get(task.key)
         if isinstance(fresh, Refusal) and not fresh.missing:
             raise Denied(f"cannot read {task.key}: {explained(fresh)}")

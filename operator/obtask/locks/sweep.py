@@ -1,4 +1,4 @@
-"""Owns the search for Leases whose holder is finished or gone, and for those that nobody uses any more. API.md section 4."""
+"""Owns the search for Leases whose holder is finished or gone, and the deletion of unused ones. API.md section 4."""
 
 import logging
 from collections.abc import Callable
@@ -22,7 +22,7 @@ LOOKED_AT_ONCE = 20
 
 
 class Sweeper:
-    """Empties Leases that name a task which is finished or gone, and deletes what nobody has used for long.
+    """Empties Leases that name a finished or deleted task, and deletes Leases that have been free for long.
 
     A holder that is no task is a person's hold, and stays. ``runs_here`` tells whether something of a task, by its uid, still runs in
     this operator: its lock is not free before that has stopped, whatever its status says.
@@ -63,19 +63,19 @@ class Sweeper:
         return may_go(self._clock(), token=lease.transitions, renewed=renewed)
 
     async def _collect(self, lease: Lease) -> bool:
-        # Whoever claims it meanwhile writes it, and the version is no longer this one.
+        # A claim in the meantime is a write: the version no longer matches, and the deletion is refused.
         answer = await self._leases.delete(lease)
         if isinstance(answer, Refusal) and not (answer.missing or answer.conflict):
-            # It must not be in the way of others each time.
+            # It must not block the others in each round.
             self._cache.keep(lease)
             logger.warning("free lease %s/%s not deleted: %s", lease.namespace, lease.name, answer.message)
         left = await self._look_again(lease)
         if left is not None and not left.holder and not isinstance(answer, Refusal):
-            self._cache.keep(left)  # somebody else's finalizer holds it: to ask again changes nothing
+            self._cache.keep(left)  # somebody else's finalizer keeps it: asking again changes nothing
         return not isinstance(answer, Refusal)
 
     async def sweep_strays(self) -> int:
-        """Look, once, at each Lease whose holder was unknown at the last call too: in between, the watches had time to tell."""
+        """Check, once, each Lease whose holder was unknown at the last call, too: the watches have had time to report it."""
         return sum([await self._checked(lease) for lease in self._cache.strays_again()])
 
     async def _checked(self, lease: Lease) -> bool:
@@ -86,7 +86,7 @@ class Sweeper:
         except Denied as error:
             logger.warning("lease %s/%s: %s", lease.namespace, lease.name, error)
             return False
-        except Exception:  # whatever is wrong with this one, the others are looked at
+        except Exception:  # a fault with this one must not stop the others
             logger.exception("lease %s/%s not looked at", lease.namespace, lease.name)
             return False
 
@@ -104,7 +104,7 @@ class Sweeper:
         return True
 
     async def _look_again(self, lease: Lease) -> Lease | None:
-        """Tell the cache of a Lease that is not as it was: nobody may have told that it was deleted. Return it, if it is there."""
+        """Update the cache with a Lease that has changed; its deletion may have gone unreported. Return it if it exists."""
         fresh = await self.read(lease)
         if not isinstance(fresh, Refusal):
             self._cache.update_lease(fresh)

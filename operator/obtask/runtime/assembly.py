@@ -1,4 +1,4 @@
-"""Owns how the parts of an operator are put together."""
+"""Owns the wiring of an operator: which part gets which."""
 
 import random
 import secrets
@@ -67,7 +67,7 @@ class Operator:
 
 
 def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Operator:
-    """Put an operator together. Nothing runs yet. Needs a running event loop."""
+    """Wire an operator; nothing runs yet. Needs a running event loop."""
     queue = WorkQueue(settings.workers, settings.workers_per_namespace)
 
     def attempt_ended(attempt: AttemptId) -> None:
@@ -79,7 +79,7 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     cache, nonces = ClusterCache(queue.enqueue, finished, standby=settings.leader_namespace is not None), Nonces(secrets.token_bytes(32))
     tasks, leases, objects = Tasks(api), Leases(api), Objects(api)
     leadership = _leadership(settings, api, clock)
-    confirmed = leadership.confirmed if leadership else _alone
+    confirmed = leadership.confirmed if leadership else _confirmed_at_once
     executors = build_executors(FromOperator(settings, api, objects, clock, confirmed, attempt_ended, nonces))
     logs = LogKeeping(objects, LogShelf(ConfigMaps(api)), nonces, clock)
     attempts = Attempts(executors.of, logs, clock, settings.runner, partial(_works_elsewhere, settings))
@@ -133,10 +133,10 @@ def _registry() -> CollectorRegistry:
     return registry
 
 
-async def _alone() -> None:
-    """Without leader election nobody takes over from a process that lives."""
+async def _confirmed_at_once() -> None:
+    """Without leader election no other operator takes over from a living process."""
 
 
 def _works_elsewhere(settings: Settings, runner: str) -> bool:
-    # Whoever leads knows that nobody else works any more.
+    # With leader election, no other operator works while this one leads.
     return settings.leader_namespace is None and is_alive(runner, settings.runner, PROC)

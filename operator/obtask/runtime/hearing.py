@@ -1,4 +1,4 @@
-"""Owns how the operator hears of changes: kopf in its thread, what it sees on the way into the event loop, and whether anything comes."""
+"""Owns the path of watched objects from kopf's thread into the event loop, and restarts the watches when they end."""
 
 import asyncio
 import contextlib
@@ -15,11 +15,11 @@ logger = logging.getLogger(__name__)
 
 WATCH_PAUSE_SECONDS = 2.0
 EVIDENCE_SECONDS = 5.0
-MOST_ON_THE_WAY = 100  # objects, each of up to a megabyte
+MOST_ON_THE_WAY = 100  # objects, of up to a megabyte each
 
 
 class _Handover:
-    """The way of what is watched from kopf's thread into the event loop; no faster than that takes it."""
+    """Hands watched objects from kopf's thread to the event loop, no faster than the loop takes them."""
 
     def __init__(self, operator: Operator, listed: asyncio.Event) -> None:
         self._loop = asyncio.get_running_loop()
@@ -28,7 +28,7 @@ class _Handover:
         self._told = self._taken = 0  # each is written by one thread
 
     def seen(self, kind: str, change: str, body: dict[str, Any]) -> None:
-        """Pass on what was seen."""
+        """Pass an object on."""
         self._told += 1
         with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
             self._loop.call_soon_threadsafe(self._take, kind, change, body)
@@ -45,7 +45,7 @@ class _Handover:
 
 
 async def watch(operator: Operator, evidence: Evidence, listed: asyncio.Event) -> None:
-    """Pass on what kopf sees. ``listed`` is set when it has begun from a list: what was deleted before is told by nobody."""
+    """Pass on what kopf sees. ``listed`` is set when a watch began with a list: deletions before it are reported by no event."""
     handover, loop = _Handover(operator, listed), asyncio.get_running_loop()
     ears = Ears(handover.seen, handover.room, evidence)
     while True:
@@ -64,7 +64,7 @@ async def watch(operator: Operator, evidence: Evidence, listed: asyncio.Event) -
 
 
 async def mind(evidence: Evidence) -> None:
-    """Say when the operator does not hear of changes, and when it does again."""
+    """Log when watches stop working, and when they work again."""
     told = ""
     while True:
         await asyncio.sleep(EVIDENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""Owns the operator as a process: its parts put together, its start, and its end."""
+"""Owns the life of the operator process: start, background work, and shutdown."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ def now() -> datetime:
 
 
 async def load(operator: Operator) -> None:
-    """Read all locks and all unfinished tasks, so that the first turns see the lines in full.
+    """Load all locks and all unfinished tasks, so that the first reconciles see every holder and waiter.
 
     Raises Denied when they cannot be listed, kube.api.Unavailable when the API server does not answer.
     """
@@ -53,7 +53,7 @@ async def load(operator: Operator) -> None:
 
 
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-    """Run the operator until ``stop`` is set. ``ready`` is called once it works; again, when it had to begin anew.
+    """Run the operator until ``stop`` is set. ``ready`` is called once it works, and again after each restart from scratch.
 
     Raises CannotStart, Denied, kube.api.Unavailable or ConfigException when it cannot start.
     """
@@ -106,7 +106,7 @@ async def _say(listed: asyncio.Event, ready: Callable[[], None]) -> None:
 
 
 async def _until(stop: asyncio.Event, looking: Coroutine[Any, Any, None], *, beside: Coroutine[Any, Any, None]) -> None:
-    """Wait until the operator is to end; raise what is found by looking."""
+    """Wait until the operator is to stop; raise what ``looking`` raises."""
     ends = {asyncio.create_task(stop.wait()), asyncio.create_task(looking)}
     other = asyncio.create_task(beside)
     try:
@@ -137,7 +137,7 @@ async def _background(operator: Operator, evidence: Evidence) -> AsyncIterator[l
 
 
 async def _first_failure(tasks: list[asyncio.Task[None]], owner: asyncio.Task[Any] | None) -> None:
-    # Nothing here ends by itself: if something does, the process must end too, so that it is started again.
+    # None of these parts ends by itself: if one does, the process must end, so that it is restarted.
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         logger.critical("a part of the operator ended", exc_info=task.exception() if not task.cancelled() else None)
@@ -153,16 +153,16 @@ async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:
         try:
             await _catch_up(operator)
         except (Unavailable, Denied) as error:
-            logger.warning("nobody knows what was deleted meanwhile: %s", error)
+            logger.warning("cannot find out what was deleted while no watch was open: %s", error)
             listed.set()
-        except Exception:  # what one object contains must not end the operator for all
-            logger.exception("nobody knows what was deleted meanwhile")
+        except Exception:  # the contents of one object must not end the operator for all
+            logger.exception("cannot find out what was deleted while no watch was open")
             await asyncio.sleep(FAULT_PAUSE_SECONDS)
             listed.set()
 
 
 async def _catch_up(operator: Operator) -> None:
-    """Find out what was deleted while nobody watched."""
+    """Find out what was deleted while no watch was open."""
     operator.executors.mark_stale()
     tasks, leases = operator.cache.tasks.uids(), operator.cache.locks.leases()
     there = {body["metadata"]["uid"] async for body in operator.listing.unfinished_tasks()}
@@ -179,7 +179,7 @@ async def _catch_up(operator: Operator) -> None:
 
 
 async def _look_up(operator: Operator, missing: Mapping[Key, str]) -> None:
-    """Find out what has become of tasks that a standby knows: it reconciles none of them."""
+    """Find out what became of the tasks in a standby's cache: it reconciles none of them."""
     for key, uid in missing.items():
         answer = await operator.engine.tasks.get(key)
         if not isinstance(answer, Refusal):
@@ -189,7 +189,7 @@ async def _look_up(operator: Operator, missing: Mapping[Key, str]) -> None:
 
 
 async def _work(operator: Operator) -> None:
-    """Work once this operator leads. Until then the watches keep it warm: it knows every task and every Lease."""
+    """Work once this operator leads. Until then the watches keep its cache warm."""
     if operator.leadership is not None:
         await operator.leadership.leading()
         operator.cache.lead()
@@ -204,7 +204,7 @@ async def _show_logs(operator: Operator) -> None:
     async with asyncio.TaskGroup() as group:
         while True:
             await asyncio.sleep(LOGS_SECONDS)
-            # Nobody waits for those of a namespace that has many.
+            # Not awaited: a namespace with many logs must not delay the others.
             group.create_task(_show_due_logs(operator))
 
 
@@ -222,8 +222,8 @@ async def _clean(operator: Operator) -> None:
             more = await operator.cleaner.clean()
         except (Unavailable, Denied) as error:
             logger.warning("finished tasks: %s", error)
-        except Exception:  # what one object contains must not end the operator for all
-            logger.exception("finished tasks: not cleaned")
+        except Exception:  # the contents of one object must not end the operator for all
+            logger.exception("finished tasks: clean-up failed")
             await asyncio.sleep(FAULT_PAUSE_SECONDS)
         await asyncio.sleep(0 if more else CLEAN_SECONDS)
 
@@ -243,7 +243,7 @@ async def _sweep(operator: Operator) -> None:
                 await operator.sweeper.collect()
         except (Unavailable, Denied) as error:
             logger.warning("sweep of leases: %s", error)
-        except Exception:  # what one object contains must not end the operator for all
-            logger.exception("sweep of leases: not ended")
+        except Exception:  # the contents of one object must not end the operator for all
+            logger.exception("sweep of leases: failed")
             await asyncio.sleep(FAULT_PAUSE_SECONDS)
         await asyncio.sleep(min(STRAY_SECONDS, operator.settings.sweep_seconds))

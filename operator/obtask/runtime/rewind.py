@@ -1,4 +1,4 @@
-"""Owns looking, now and then, whether the API server still knows what it told. After a restore of etcd nothing else would notice."""
+"""Owns the periodic check that the API server did not go back in time. A restore of etcd would otherwise go unnoticed."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ LOOK_SECONDS = 10.0
 
 
 async def look_back(operator: Operator) -> None:
-    """Look until the API server has gone back in time: then raise Rewound."""
+    """Check until the API server has gone back in time: then raise Rewound."""
     revisions = Revisions(operator.api, operator.settings.namespaces)
     while True:
         try:
@@ -21,14 +21,14 @@ async def look_back(operator: Operator) -> None:
             await _compare_task(operator)
             await _compare_lease(operator)
         except (Unavailable, Denied) as error:
-            logger.info("nobody knows how far the API server has come: %s", error)
-        except (LookupError, TypeError, ValueError):  # an answer that is none must not end the operator
-            logger.exception("nobody knows how far the API server has come")
+            logger.info("cannot check whether the API server went back in time: %s", error)
+        except (LookupError, TypeError, ValueError):  # a malformed answer must not end the operator
+            logger.exception("cannot check whether the API server went back in time")
         await asyncio.sleep(min(LOOK_SECONDS, operator.settings.sweep_seconds))
 
 
 async def _compare_task(operator: Operator) -> None:
-    # A list may come from a cache of the API server, which etcd has left behind; one object is read from etcd.
+    # A list may come from the API server's watch cache, which survives a restore of etcd; a single object is read from etcd.
     known = operator.cache.tasks
     newest = max(known.uids(), key=lambda key: int(meta.resource_version) if (meta := known.metadata(key)) else 0, default=None)
     before = known.metadata(newest) if newest is not None else None

@@ -16,9 +16,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 15.0
-# What the API server says when a webhook that must be asked about a write gives no verdict: an error of its own, of this task alone.
+# The API server's message when an admission webhook gives no verdict: that concerns this task alone.
 WEBHOOK = "failed calling webhook"
-TELLING_FAILURES = 3  # what passes by itself in a second is not worth a word
+TELLING_FAILURES = 3  # what passes by itself within a second is not worth a message
 
 
 class Workers:
@@ -63,11 +63,11 @@ class Workers:
         except Unavailable as error:
             metrics.turn_errors.labels(type(error).__name__).inc()
             logger.warning("%s: %s", key, error)
-            # Anything else concerns everybody, and a write would not get through either.
+            # Any other outage concerns all tasks, and a write to report it would fail as well.
             if WEBHOOK in str(error):
                 why = f"held up: {error}"
         except Exception as error:
-            # One task that cannot be handled must not take the others with it.
+            # One task that cannot be handled must not stop the others.
             metrics.turn_errors.labels(type(error).__name__).inc()
             # Where it went wrong is told once: what fails at every turn, in many tasks, would fill the log.
             logger.error("%s: turn failed: %s", key, type(error).__name__, exc_info=not self._failures(key))  # noqa: TRY400
