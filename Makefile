@@ -35,8 +35,8 @@ test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
 	@$(RUN) -m pytest -n $(JOBS) $(or $(TESTS),--ignore=tests/attack)
 	$(if $(TESTS),,$(ATTACK))
 
-test-fast: $(INSTALLED)  ## Run what needs no control plane: under a minute, and nothing is built
-	@$(RUN) -m pytest -n $(JOBS) -m "not control_plane" --ignore=tests/attack $(TESTS)
+test-fast: $(INSTALLED)  ## Run what needs neither a control plane nor a SQL server nor patience: under a minute, and nothing is built
+	@$(RUN) -m pytest -n $(JOBS) -m "not (control_plane or seekdb or slow)" --ignore=tests/attack $(TESTS)
 
 attack: $(INSTALLED)  ## Try every known attack on an installation, and print what became of each (ONLY=S3: these; FULL=1: the long ones, too)
 	@$(ATTACK) $(if $(ONLY),--only=$(ONLY)) $(if $(FULL),--full)

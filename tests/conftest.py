@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 from tests.support.kubectl import Kubectl, KubectlError
 from tests.support.patience import once_known
-from tests.support.programs import build_if_asked, mark_tests_with_a_control_plane
+from tests.support.programs import build_if_asked, mark
 
 from devcluster.binaries import Binaries, find_or_build
 from devcluster.controlplane import ControlPlane, ensure, stop
@@ -62,8 +62,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a control plane, before `-m` chooses."""
-    mark_tests_with_a_control_plane(items)
+    """Mark tests by what they need, before `-m` chooses."""
+    mark(items)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

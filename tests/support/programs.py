@@ -1,22 +1,46 @@
-"""Owns what a test run has to build before it begins: the programs that the chosen tests ask for by a fixture, and nothing else."""
+"""Owns what tests need: which of them need a control plane, a SQL server or patience, and the programs that a run builds first for them."""
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from devcluster.progress import Report
 
-# Tests that ask for this fixture, directly or through another, need a Kubernetes control plane, and are marked with its name.
-CONTROL_PLANE = "control_plane"
-PROGRAMS = "binaries"
+FOLDER = Path(__file__).parents[1]
+
+# What a test is marked with by a fixture that it asks for, directly or through another.
+MARKS = {"binaries": "control_plane", "seekdb": "seekdb"}
+
+# Files and folders in tests/ that take too long for `make test-fast`: they search, measure time or memory, render the chart, or wait.
+SLOW = (
+    "chart",
+    "exploration/test_exploration.py",
+    "unit/property",
+    "unit/masking/test_linear.py",
+    "component/executors/http/test_http_hostile.py",
+    "component/executors/obshell/test_obshell_hostile.py",
+    "component/executors/obshell/test_obshell_limits.py",
+    "component/executors/obshell/test_obshell_sdk.py",
+    "component/executors/sql/test_sql_hostile.py",
+    "component/executors/test_sums.py",
+    "component/kube/test_kubeconfig_settings.py",
+    "component/runtime/test_watch_session.py",
+    "component/test_command_line.py",
+    "documents/test_site.py",
+)
 
 
-def mark_tests_with_a_control_plane(items: list[pytest.Item]) -> None:
-    """Mark what needs a control plane, so that `-m "not control_plane"` leaves it out."""
+def mark(items: list[pytest.Item]) -> None:
+    """Mark tests by what they need, so that `-m "not control_plane"` leaves them out."""
+    slow = [FOLDER / path for path in SLOW]
     for item in items:
-        if PROGRAMS in fixtures_of(item):
-            item.add_marker(CONTROL_PLANE)
+        for fixture in fixtures_of(item):
+            if fixture in MARKS:
+                item.add_marker(MARKS[fixture])
+        if any(item.path == path or path in item.path.parents for path in slow):
+            item.add_marker("slow")
 
 
 def build_if_asked(session: pytest.Session, fixture: str, build: Callable[[Report], object]) -> None:

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.programs import SLOW
+
 TESTS = Path(__file__).parents[1]
 SHARED = "support"
 
@@ -38,6 +40,11 @@ def test_a_loan_is_noticed(tmp_path: Path) -> None:
     module.write_text("import tests.system.scene\ndef f():\n    from tests.chaos import rounds\n    from tests.support import tasks\n")
 
     assert borrowed("unit", imported(module)) == ["tests.system.scene", "tests.chaos.rounds"]
+
+
+def test_what_is_slow_is_still_there() -> None:
+    """The list of what `make test-fast` leaves out names no file that was moved."""
+    assert [path for path in SLOW if not (TESTS / path).exists()] == []
 
 
 def test_no_two_test_modules_have_the_same_name() -> None:
