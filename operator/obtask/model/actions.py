@@ -46,7 +46,7 @@ class AgentRef(Value):
     port: Port | None = Field(
         default=None,
         description="Port to connect to instead of the Secret's: 1 to 65535. "
-        "Any other port than the Secret's must be allowed by its key hosts, for its own host, too. Default: the Secret's.",
+        "A port other than the Secret's must be allowed by its key hosts, even for the Secret's own host. Default: the Secret's.",
     )
 
 
@@ -60,7 +60,7 @@ class ConnectionRef(AgentRef):
     )
     database: Database | None = Field(
         default=None,
-        description="Database to use instead of the Secret's; sql.database goes before it. obshell steps ignore it. "
+        description="Database to use instead of the Secret's; sql.database takes precedence. obshell steps ignore it. "
         "Default: the Secret's, if any.",
     )
 
@@ -114,9 +114,9 @@ class SqlAction(Value):
     args_from: dict[str, ArgFrom] = Field(
         default_factory=dict,
         max_length=64,
-        description="Up to 64 more values for %(name)s, from Secrets of type task.oceanbase.com/connection: bound as texts, without a line "
-        "break at the end, and masked in logs and messages. A step that has one in a statement or a query shows how many rows an answer "
-        "has, not its values, and no until.message. A Secret with host, url or hosts gives its values to these hosts only. "
+        description="Up to 64 more values for %(name)s, from Secrets of type task.oceanbase.com/connection: bound as text, without a "
+        "trailing line break, and masked in logs and messages. A step that uses one in a statement or query shows only how many rows an "
+        "answer has, and no until.message. A Secret with host, url or hosts gives its values to these hosts only. "
         "A name is in args or in argsFrom, not in both.",
     )
     ignore_errors: list[ErrorNumber] = Field(
@@ -140,7 +140,7 @@ class SqlAction(Value):
 class HttpUntil(PollingUntil):
     """Tells when the effect of a request has arrived."""
 
-    url: Url = Field(description="What is asked with GET, and the same headers, until expect holds.")
+    url: Url = Field(description="URL that is requested with GET and the same headers until expect holds.")
     expect: Expression = Field(
         description="CEL over status, headers and body of the answer: true ends the waiting, and the attempt succeeds."
     )
@@ -183,7 +183,7 @@ class ObshellAction(Value):
     path: Annotated[str, StringConstraints(pattern=r"^/api/v1/[^\s?#]*$", max_length=1024)] | None = Field(
         default=None,
         description="Path of the operation, such as /api/v1/ob/stop; not percent-encoded. /api/v1/task/dag/ID with GET follows that task "
-        "and never commands it; with POST and an operator in the body it is followed until it has done that.",
+        "and never commands it; with POST and an operator in the body the step ends when obshell has carried that out.",
     )
     body: FreeForm | None = Field(default=None, description="Body of the request, as obshell's API describes it.")
     body_from: list[BodyFrom] = Field(
@@ -194,17 +194,17 @@ class ObshellAction(Value):
     )
     operator: ObshellOperator | None = Field(
         default=None,
-        description="Only under rollback, instead of path: Rollback lets obshell roll back the task that the step started. It can do so "
-        "only with a task that failed, and not with every one; where it cannot, nothing is changed and retry still goes forward.",
+        description="Only under rollback, instead of path: Rollback lets obshell roll back the task that the step started. obshell "
+        "can do so only for tasks that failed, and not for all of them; where it cannot, nothing is changed and retry still goes forward.",
     )
     expect: Expression | None = Field(
         default=None,
-        description="CEL over data, what obshell answered: of an operation that starts a task, that task at its end. Must hold.",
+        description="CEL over data: the answer of obshell, or, if the operation starts a task, that task at its end. Must hold.",
     )
     when_busy: WhenBusy = Field(
         default=WhenBusy.WAIT,
-        description="What to do while obshell is under maintenance by a task of its own: Wait until that ends, within the step's timeout "
-        "(the subtask's message says which one, how far, since when), or Fail. Default Wait.",
+        description="What to do while obshell is busy with another task: Wait until it ends, within the step's timeout (the subtask's "
+        "message names it, its stage, and since when it runs), or Fail. Default Wait.",
     )
 
     @model_validator(mode="after")

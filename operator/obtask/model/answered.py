@@ -14,10 +14,10 @@ class LastAction(Stored):
     verb: Line = Field(description="The command as given.")
     result: ActionResult = Field(description=f"{listed(ActionResult)}.")
     message: Line = Field(default="", description="What was done, or why it was refused.")
-    requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
+    requested_at: Moment | None = Field(default=None, description="When the operator saw the annotation.")
     handled_at: Moment = Field(description="When the command was carried out or refused.")
     requested_by: Line | None = Field(
-        default=None, description="Who asked: proved by the admission policies of the chart; without them, what the annotation said."
+        default=None, description="Who gave the command: as proven by the chart's admission policies; without them, as the annotation said."
     )
     reason: Line | None = Field(
         default=None, description=f"Text of the annotation task.oceanbase.com/action-reason, at most {MESSAGE_CHARACTERS} characters."
@@ -26,11 +26,11 @@ class LastAction(Stored):
 
 
 class HandledCommand(Stored):
-    """A command of the past, and what became of it."""
+    """An earlier command and what became of it."""
 
     verb: str = Field(description="The command as given.")
     requested_by: str | None = Field(default=None, description="Who asked, as in lastAction.")
-    requested_at: Moment | None = Field(default=None, description="When the annotation was seen.")
+    requested_at: Moment | None = Field(default=None, description="When the operator saw the annotation.")
     handled_at: Moment = Field(description="When the command was carried out or refused.")
     result: ActionResult = Field(description=f"{listed(ActionResult)}.")
     reason: str | None = Field(default=None, description="Why it was given: the beginning of what the person wrote.")

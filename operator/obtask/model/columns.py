@@ -28,7 +28,7 @@ COLUMNS = (
     Column("Phase", ".status.phase", "Where the task stands."),
     Column("Progress", ".status.progress", "Steps done / steps."),
     # The first of the two that is there: an older operator has stored the plain name only.
-    Column("Step", ".status['stepSummary','currentStep']", "The step that runs, failed or is undone, and how far what it follows is."),
+    Column("Step", ".status['stepSummary','currentStep']", "The step that runs, failed or is being undone, and its stage."),
     Column("Blocked-By", ".status.blockedBySummary", "The first task in the way, and how many more."),
     Column("Age", ".metadata.creationTimestamp", "Time since the task was created.", type="date"),
     # The API server prints the first of the two that is there: only Local tasks have an agent, and they are shown by it.

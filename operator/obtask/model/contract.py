@@ -48,8 +48,8 @@ class ConditionType(Listed):
     about: str
 
     FINISHED = "Finished", "the task is in a finished phase"
-    READY = "Ready", "the task ended as somebody wanted it to"
-    RECONCILING = "Reconciling", "the operator works on the task, or it is in line; reason HeldUp: something keeps it from getting on"
+    READY = "Ready", "the task ended as intended"
+    RECONCILING = "Reconciling", "the operator works on the task, or it waits in line; reason HeldUp: something keeps it from going on"
     STALLED = "Stalled", "the task does not go on by itself, or ended otherwise"
     LOCK_HELD = "LockHeld", "the task holds its lock; while it waits, the message names who is in the way and what to type"
 
@@ -73,7 +73,7 @@ class Phase(Listed):
     condition: ConditionType
     about: str
 
-    PENDING = "Pending", Stage.IN_LINE, ConditionType.RECONCILING, "seen by nobody yet"
+    PENDING = "Pending", Stage.IN_LINE, ConditionType.RECONCILING, "not looked at yet"
     WAITING = "Waiting", Stage.IN_LINE, ConditionType.RECONCILING, "in line behind the tasks in `blockedBy`"
     RUNNING = "Running", Stage.WORKING, ConditionType.RECONCILING, "executing steps"
     FAILED = (
@@ -173,7 +173,7 @@ class ConditionStatus(StrEnum):
 
 
 class Forbidden(StrEnum):
-    """A command that a step takes away: each is that of a verb."""
+    """A command that a step can forbid, one for each verb."""
 
     RETRY = "Retry"
     ROLLBACK = "Rollback"
@@ -193,7 +193,7 @@ class Audience(StrEnum):
 class Verb(Listed):
     """A command that a person gives (API.md section 5).
 
-    ``forbidden``: how a step takes it away. ``goes_on``: the task works on after it, for which it needs its lock and its spec.
+    ``forbidden``: how a step forbids it. ``goes_on``: the task goes on afterwards, for which it needs its lock and its spec.
     ``audience``: whose role has it. ``about``: what it does.
     """
 

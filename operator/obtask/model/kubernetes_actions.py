@@ -35,8 +35,8 @@ class JobAction(Value):
     resources: FreeForm | None = Field(default=None, description="Requests and limits of the container, as in a pod.")
     pod_template: FreeForm | None = Field(
         default=None,
-        description="Any fields of a PodTemplateSpec. The fields above are merged over its first container, what the operator sets "
-        "over all of it; its securityContexts are merged over the operator's, which satisfy Pod Security's level restricted.",
+        description="Any fields of a PodTemplateSpec. The fields above are merged over its first container, and what the "
+        "operator sets over all of it. Its securityContexts are merged over the operator's, which satisfy Pod Security's level restricted.",
     )
     queue_name: Annotated[str, StringConstraints(max_length=63)] | None = Field(
         default=None, description="Kueue queue: label kueue.x-k8s.io/queue-name of the Job."
@@ -70,7 +70,7 @@ class JobAction(Value):
 
 
 class ResourcePatch(Value):
-    """A change of an object that exists."""
+    """A change of an existing object."""
 
     api_version: ApiVersion = Field(description="API version, such as apps/v1.")
     kind: KindName = Field(description="Kind, such as Deployment.")
@@ -105,8 +105,8 @@ class ResourceUntil(Until):
     expect: Expression = Field(description="CEL over object, the live object: true ends the waiting, and the attempt succeeds.")
     max_interval_seconds: Pause | None = Field(
         default=None,
-        description="Longest pause, in seconds: 1 to 3600. Matters only to an object that is not watched because the operator watches "
-        "as many as it may: it is read every 15 seconds, and the pause doubles up to this. Default 15.",
+        description="Longest pause, in seconds: 1 to 3600. Used only if the object cannot be watched because the operator already "
+        "watches as many as it may: it is then read every 15 seconds, and the pause doubles up to this. Default 15.",
     )
 
 
@@ -123,13 +123,13 @@ class ResourceAction(Value):
         description="An object with apiVersion, kind and metadata.name, applied server-side and with force: fields that others manage "
         "become the step's. Default namespace: the task's.",
     )
-    patch: ResourcePatch | None = Field(default=None, description="A change of an object that exists.")
+    patch: ResourcePatch | None = Field(default=None, description="A change of an existing object.")
     restore: bool | None = Field(
         strict=True,
         default=None,
-        description="In rollback only, beside a resource action forward: true puts the object back as it was before the first change, "
-        "or deletes it if there was none. For this the object is kept before it is changed, in a ConfigMap that whoever may read the "
-        "ConfigMaps of the task's namespace can read: up to 256 KiB, 16 MiB for a task, which its subtasks share; not for Secrets.",
+        description="Only under rollback, for a step with a resource action: true puts the object back as it was before the first change, "
+        "or deletes it if it did not exist. For this the object is kept in a ConfigMap before it is changed; whoever may read ConfigMaps "
+        "in the task's namespace can read it. Up to 256 KiB, and 16 MiB for all subtasks of a task; not for Secrets.",
     )
     until: ResourceUntil | None = Field(default=None, description="Must come true before the step's timeout.")
 

@@ -14,7 +14,7 @@ class SecretKeyRef(Value):
 
 
 class ArgFrom(Value):
-    """A value for a placeholder that is in a Secret."""
+    """A value for a placeholder, from a Secret."""
 
     secret_key_ref: SecretKeyRef = Field(description="Where it is: in a Secret of type task.oceanbase.com/connection.")
 
@@ -29,5 +29,5 @@ class HeaderFrom(Value):
 class BodyFrom(Value):
     """A value in a JSON body that is a secret."""
 
-    pointer: JsonPointer = Field(description="Where it goes in the body: a JSON pointer such as /rootPwd; missing objects are made.")
+    pointer: JsonPointer = Field(description="Where it goes in the body: a JSON pointer such as /rootPwd; missing objects are created.")
     secret_key_ref: SecretKeyRef = Field(description="Where its value is.")

@@ -104,7 +104,7 @@ class Subtask(Work):
 
     name: DnsLabel = Field(description="Name, unique in its step: a DNS label.")
     rollback: Rollback | None = Field(
-        default=None, description="Undoes this subtask if it may have changed something; absent: there is nothing to undo."
+        default=None, description="Undoes this subtask if it may have changed something. Without it there is nothing to undo."
     )
 
     @model_validator(mode="after")
@@ -135,13 +135,13 @@ class Step(Work):
         description=f"1 to {PARALLEL_SUBTASKS} subtasks that run at the same time; all end before the step ends.",
     )
     rollback: Rollback | None = Field(
-        default=None, description="Undoes this step if it may have changed something; absent: there is nothing to undo."
+        default=None, description="Undoes this step if it may have changed something. Without it there is nothing to undo."
     )
     forbid: list[Forbidden] = Field(
         default_factory=list,
         max_length=len(Forbidden),
-        description=f"Commands taken away: {', '.join(one for one in Forbidden if one is not Forbidden.ROLLBACK)} while this step is the "
-        "current one; Rollback once it was started.",
+        description=f"Commands that are not allowed: {', '.join(one for one in Forbidden if one is not Forbidden.ROLLBACK)} "
+        "while this step is the current one; Rollback once it has started.",
     )
     interrupted: Interrupted = Field(
         default=Interrupted.FAIL, description="What to do with an attempt whose outcome nobody knows: Fail (default) or Rerun."
@@ -149,7 +149,7 @@ class Step(Work):
     undo_before_retry: bool = Field(
         strict=True,
         default=False,
-        description="Run the subtask's rollback before its next attempt, if the last ones may have changed something. Default false.",
+        description="Run the subtask's rollback before its next attempt, if earlier ones may have changed something. Default false.",
     )
 
     @property
@@ -187,15 +187,15 @@ class TaskSpec(Value):
     maintenance: Maintenance = Field(
         description=f"Which tasks of the same domain are excluded: {', '.join(map(_with_its_type, Maintenance))}."
     )
-    tenant: TargetName | None = Field(default=None, description="The tenant; required with maintenance Tenant, else absent.")
+    tenant: TargetName | None = Field(default=None, description="The tenant; required with maintenance Tenant, not allowed otherwise.")
     display_name: Annotated[str, StringConstraints(min_length=1, max_length=253)] | None = Field(
-        default=None, description="A title shown to people. Default: none, the name is shown."
+        default=None, description="A title shown to people. Default: the task's name."
     )
     on_conflict: OnConflict = Field(
         default=OnConflict.QUEUE, description="Queue (default): wait in line. Reject: end in phase Rejected at once."
     )
     connection: ConnectionRef | None = Field(
-        default=None, description="SQL connection of the steps that name none themselves. Default: none."
+        default=None, description="Connection of the steps that do not name one themselves. Default: none."
     )
     service_account_name: AccountName | None = Field(
         default=None, description="Service account of the task's pods and resource steps. Default: the namespace's default."
@@ -205,7 +205,7 @@ class TaskSpec(Value):
         default=None,
         ge=0,
         le=315360000,
-        description="Delete the task this many seconds after it finished. Default: the operator's, which keeps it unless told otherwise.",
+        description="Delete the task this many seconds after it finished. Default: the operator's setting; without one the task is kept.",
     )
     steps: list[Step] = Field(min_length=1, max_length=STEPS, description=f"1 to {STEPS} steps; they run in order, one at a time.")
 

@@ -47,9 +47,7 @@ class Blocker(Stored):
     uid: str = Field(description="Its uid.")
     phase: Phase = Field(description="Its phase.")
     scope: str = Field(description=f"What it locks: {listed(sorted(SCOPES))}.")
-    since: Moment | None = Field(
-        default=None, description="Since when it is in that phase: since it failed, since it works with its lock, or since it waits."
-    )
+    since: Moment | None = Field(default=None, description="When it entered that phase: when it failed, took its lock, or began to wait.")
 
 
 class LockStatus(Stored):
@@ -84,7 +82,7 @@ class Failure(Stored):
     reason: FailureReason = Field(description="Why it failed.")
     code: str | None = Field(default=None, description="Exit code, SQL error number or HTTP status, if there is one.")
     direction: Direction = Field(description=f"{listed(Direction)}.")
-    refused: bool = Field(default=False, exclude_if=not_, description="The target does not allow the undo: nothing was changed by it.")
+    refused: bool = Field(default=False, exclude_if=not_, description="The target refused the undo: nothing was changed.")
 
 
 class SubtaskStatus(Stored):
@@ -98,10 +96,10 @@ class SubtaskStatus(Stored):
     next_attempt_at: Moment | None = Field(default=None, description="When the awaited automatic retry starts.")
     changed: bool | None = Field(
         default=None,
-        description="Whether an attempt forward may have touched its target: true from the start of one, and false again if that one "
-        "ends without having done so. Only what may be changed is undone.",
+        description="Whether a forward attempt may have changed its target: true once one starts, false again if it ends without "
+        "having changed anything. Only what may have changed is undone.",
     )
-    changed_before: bool = Field(default=False, exclude_if=not_, description="Whether it was changed before the attempt that runs.")
+    changed_before: bool = Field(default=False, exclude_if=not_, description="The value of changed before the running attempt.")
     runner: str | None = Field(default=None, description="The operator process that recorded the current or last attempt.")
     started_at: Moment | None = Field(default=None, description="When the current or last attempt started.")
     finished_at: Moment | None = Field(default=None, description="When the last attempt ended.")
@@ -111,24 +109,26 @@ class SubtaskStatus(Stored):
     failure: Failure | None = Field(default=None, description="Why the last attempt failed.")
     job: str | None = Field(default=None, description="Name of the Job of the last attempt.")
     external: str | None = Field(default=None, description="What the current or last attempt started elsewhere: the id of an obshell task.")
-    previous_external: str | None = Field(default=None, description="The same of the attempt before, until this one has its own.")
-    external_mark: str | None = Field(default=None, description="What tells the obshell task in external from another one of the same id.")
+    previous_external: str | None = Field(default=None, description="The external of the attempt before, until this one has its own.")
+    external_mark: str | None = Field(default=None, description="Distinguishes the obshell task in external from another of the same id.")
     previous_mark: str | None = Field(default=None, description="The same for previousExternal.")
     external_left: Left | None = Field(
         default=None,
-        description="Of a failed attempt: Holding if the obshell task keeps obshell's maintenance, Released if not; absent: nobody knows.",
+        description="After a failed attempt: Holding if the obshell task still keeps obshell busy, Released if not, absent if unknown.",
     )
-    fresh: bool = Field(default=False, exclude_if=not_, description="The obshell task of the attempt before is not gone on with.")
-    stage: str | None = Field(default=None, description="How far what the attempt follows is, in a few words: 3/11 Start observer.")
+    fresh: bool = Field(default=False, exclude_if=not_, description="The obshell task of the attempt before is not resumed.")
+    stage: str | None = Field(default=None, description="Stage of what the attempt follows, in a few words, such as 3/11 Start observer.")
     kept: str | None = Field(
         default=None,
-        description="sha256 of the object that was kept for restore, and of what it is; recorded before it is changed. none: nothing yet.",
+        description="sha256 of the object that was kept for restore, and of its identity; recorded before the object is changed. "
+        "none: nothing is kept yet.",
     )
     nonce_digests: tuple[str, ...] = Field(
         default=(),
         exclude_if=not_,
         max_length=NONCE_DIGESTS,
-        description="What the annotation task.oceanbase.com/nonce of an object must match to be taken for the last attempt's.",
+        description="Digests, of which one must match the annotation task.oceanbase.com/nonce of an object for it to count as the last "
+        "attempt's.",
     )
     log_tail: Tail | None = Field(default=None, description="The log of the last attempt, when it is short.")
     log_ref: LogRef | None = Field(default=None, description="The whole log of the last attempt, when it is long.")
@@ -147,14 +147,16 @@ class StepStatus(Stored):
 class TaskStatus(Stored):
     """What has happened to a task."""
 
-    observed_generation: int = Field(default=0, description="The metadata.generation that was looked at.")
+    observed_generation: int = Field(default=0, description="The metadata.generation that the operator has seen.")
     phase: Phase = Field(default=Phase.PENDING, description="Where the task stands.")
     direction: Direction = Field(default=Direction.FORWARD, description="Forward, or Rollback while and after undoing.")
     reason: Reason | None = Field(default=None, description="Why the task is in its phase, in CamelCase.")
     message: str | None = Field(default=None, description="Why the task is in its phase, for people.")
     progress: str | None = Field(default=None, description="Steps done / steps.")
     current_step: str | None = Field(default=None, description="The step that runs, failed or is being undone.")
-    step_summary: str | None = Field(default=None, description="The same, and how far what it follows is: go 3/11 Start observer.")
+    step_summary: str | None = Field(
+        default=None, description="The same, with the stage of what it follows, such as go 3/11 Start observer."
+    )
     started_at: Moment | None = Field(default=None, description="When the first attempt was recorded; never reset.")
     finished_at: Moment | None = Field(default=None, description="When the task ended.")
     allowed_actions: tuple[Verb, ...] = Field(default=(Verb.CANCEL,), description="The commands that would be accepted now.")
@@ -164,7 +166,7 @@ class TaskStatus(Stored):
     blocked_by_count: int | None = Field(default=None, description="How many tasks are in the way.")
     blocked_by_summary: str | None = Field(default=None, description="The first task in the way, and how many more.")
     lock: LockStatus | None = Field(default=None, description="The lock, while it is held.")
-    lock_attempts: int = Field(default=0, exclude_if=not_, description="How often the task reached for its lock and had to give it back.")
+    lock_attempts: int = Field(default=0, exclude_if=not_, description="How often the task claimed its lock and had to give it back.")
     cancelling: bool = Field(default=False, exclude_if=not_, description="A cancel was accepted and its subtasks are being stopped.")
     failed_subtask: FailedSubtask | None = Field(default=None, description="The first failed subtask.")
     failed_subtasks: int | None = Field(default=None, description="How many subtasks failed in this step.")

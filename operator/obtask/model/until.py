@@ -24,7 +24,8 @@ class Until(Value):
     message: Expression | None = Field(
         default=None,
         description="CEL over the same variables that gives a text or a number: the subtask's message while it waits, such as a "
-        "percentage. The status shows it after 5 seconds, and a new one every 15 seconds at most. It ends nothing if it has no answer.",
+        "percentage. The status shows it after 5 seconds, and a new one every 15 seconds at most. A message without "
+        "an answer does not end the attempt.",
     )
     max_interval_seconds: Pause | None = Field(
         default=None, description="Longest pause, in seconds: 1 to 3600. The pause doubles up to it. Default: all pauses are the same."
@@ -35,7 +36,7 @@ class PollingUntil(Until):
     """An `until` that asks again and again."""
 
     interval_seconds: Pause = Field(
-        default=DEFAULT_INTERVAL_SECONDS, description="Pause before the second question, in seconds: 1 to 3600. Default 5."
+        default=DEFAULT_INTERVAL_SECONDS, description="Pause before the second check, in seconds: 1 to 3600. Default 5."
     )
 
     @model_validator(mode="after")
