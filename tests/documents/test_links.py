@@ -36,6 +36,15 @@ def test_links_lead_somewhere(document: str) -> None:
         assert not anchor or anchor in anchors(there.read_text()), target
 
 
+@pytest.mark.parametrize("document", documents())
+def test_paths_lead_somewhere(document: str) -> None:
+    """Every file and folder that a document writes as code is there, and so is what its commands for `make test` name."""
+    text = (ROOT / document).read_text()
+    written = re.findall(r"`((?:operator|tests|docs|deploy|charts|crds)/[\w./-]*)`", text) + re.findall(r"TESTS=(\S+?)[`\s]", text)
+
+    assert [path for path in written if not (ROOT / path).exists()] == []
+
+
 def test_the_readme_is_short() -> None:
     """What takes longer to say is in docs/."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
