@@ -35,7 +35,11 @@ ANNOTATIONS: Mapping[str, tuple[str, str, str]] = {
     "CREATED_BY_ANNOTATION": ("tasks, Jobs", "the API server", "who created the task"),
     "REQUESTED_BY_ANNOTATION": ("tasks", "the API server", "who gave the last command"),
     "ACCEPTED_COMMAND_ANNOTATION": ("tasks", "the operator", "a command that was taken and is not answered yet"),
-    "ADOPTED_ANNOTATION": ("tasks", "the operator", "which object the operator put its finalizer on: a copy names another one"),
+    "ADOPTED_ANNOTATION": (
+        "tasks",
+        "the operator, or the policy `markNew`",
+        "which object it is; a copy names another, or says `copy`",
+    ),
     "TASK_NAME_ANNOTATION": ("what the operator makes for a task", "the operator", "the task's whole name"),
     "STEP_ANNOTATION": ("Jobs, logs", "the operator", "the step of the attempt"),
     "SUBTASK_ANNOTATION": ("Jobs, logs", "the operator", "the subtask of the attempt"),
