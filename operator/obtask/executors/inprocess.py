@@ -145,7 +145,7 @@ class InProcess:
         entry.task.add_done_callback(lambda task: self._ended(attempt, log, entry, task))
 
     async def observe(self, attempt: Attempt, log: Log) -> Seen:
-        """Return what became of the attempt; if nobody carries it out, go on with it where that is possible, and otherwise Lost."""
+        """Return the state of the attempt. One that is not running here is resumed if the work allows that, and otherwise Lost."""
         wanted = self._records.look(attempt) if self._records is not None else None
         entry = self._entries.get(attempt.id)
         if entry is None or isinstance(entry.end, Lost):

@@ -27,7 +27,7 @@ class Records:
         return await request.answer
 
     def look(self, attempt: Attempt) -> str | None:
-        """Take note of the attempt as the status has it; return the digest that has to be recorded, if there is one."""
+        """Compare with the attempt as the status has it; return the digest that has to be recorded, if there is one."""
         request = self._requests.get(attempt.id)
         if request is None:
             return None

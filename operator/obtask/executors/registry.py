@@ -55,7 +55,7 @@ class Executors:
             one.mark_stale()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Leave nothing at work in this process; see ``Executor.stop``."""
+        """Stop working in this process; see ``Executor.stop``."""
         await asyncio.gather(*(executor.stop(grace_seconds) for executor in self.of.values()))
 
     async def close(self) -> None:

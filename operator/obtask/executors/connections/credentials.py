@@ -42,7 +42,7 @@ class _Keys:
         self.faults: list[str] = []
 
     def raw(self, key: str, limit: int = LONGEST_VALUE) -> str:
-        """Return the text under a key as it is; nothing if there is none."""
+        """Return the text under a key as it is; an empty text if there is no such key."""
         packed = self._data.get(key) or ""
         if len(packed) > (limit + 2) * 4 // 3 + 4:
             self.wrong(key, f"has more than {limit // 1024} KiB")
@@ -63,12 +63,12 @@ class _Keys:
         return value[:-2] if value.endswith("\r\n") else value.removesuffix("\n")
 
     def pem(self, key: str) -> str | None:
-        """Return the text under a key, or None if there is nothing but white space."""
+        """Return the text under a key, or None if it is blank."""
         value = self.raw(key, LONGEST_CERTIFICATES)
         return value if value.strip() else None
 
     def wrong(self, key: str, how: str) -> None:
-        """Take note of what is wrong with a key."""
+        """Note a fault of a key."""
         self.faults.append(f': key "{key}" {how}')
 
     def failed(self) -> Failed | None:

@@ -119,7 +119,7 @@ class Request:
 
 
 def identity_headers(attempt: Attempt) -> dict[str, str]:
-    """Return the headers that tell the other side who asks."""
+    """Return the headers that identify the attempt."""
     known = {name: str(value) for name, value in identity(attempt).items() if value is not None}
     return {f"X-OBTask-{name if name == 'UID' else name.replace('_', '-').title()}": value for name, value in known.items()}
 

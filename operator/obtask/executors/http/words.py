@@ -17,7 +17,7 @@ _ENCODING = re.compile(r"content-encoding: ?([-\w ()]{1,40})", re.IGNORECASE)
 def shown(answer: Answer, beginning: Callable[[str], str]) -> str:
     """Return a short form of the answer: ``HTTP 200 OK: {"state": "done"}``.
 
-    ``beginning`` gives the beginning of a text without secrets: in what was cut short nobody finds half of one.
+    ``beginning`` returns the beginning of a text with secrets masked; half a secret at the end of a cut text would not be recognised.
     """
     line = status_line(answer.status)
     if answer.stopped is not None:

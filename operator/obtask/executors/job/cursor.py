@@ -37,7 +37,7 @@ class Cursor:
         return max(overlapped, self._before[:_SECOND]) + "Z"
 
     def reopen(self) -> None:
-        """Take note that the log is read again, from ``since`` on or from a later moment."""
+        """Note that the log is read again, from ``since`` or a later moment."""
         self._repeats = bool(self._newest)
         self._known = Counter(self._recent)
         self._same_left = self._same
@@ -48,7 +48,7 @@ class Cursor:
         return not self._repeats
 
     def passed(self, at: str, line: bytes) -> None:
-        """Take note that a new line was read to its end; what a stream has cut comes again."""
+        """Note that a new line was read completely; an incomplete one will be read again."""
         self._newest = max(self._newest, at)
         self._recent.append(_mark(at, line))
         oldest = self._recent[0][0]

@@ -57,12 +57,12 @@ class Entry:
         return str(self.job["metadata"]["uid"]) if self.job is not None else None
 
     def owns(self, job: Json) -> bool:
-        """Return whether a Job of this name is the attempt's, and not one that somebody else has made before or since."""
+        """Return whether a Job of this name is the attempt's own, and not one that somebody else has created."""
         known = self.uid
         return is_of(job, self.attempt) and (known is None or known == str(job["metadata"]["uid"]))
 
-    def learn(self, job: Json, now: datetime) -> bool:
-        """Take note of a version of the attempt's own Job; return whether it is news."""
+    def update(self, job: Json, now: datetime) -> bool:
+        """Store a version of the attempt's own Job; return whether it is new."""
         known = str(self.job["metadata"]["resourceVersion"]) if self.job is not None else None
         version = str(job["metadata"]["resourceVersion"])
         if known is not None and int(known) > int(version):
@@ -72,28 +72,28 @@ class Entry:
         self.changed = self.changed or news
         return news
 
-    def learn_pod(self, pod: Json) -> bool:
-        """Take note of a version of a pod; return whether it is news: what a container says is read from its first second to its last."""
+    def update_pod(self, pod: Json) -> bool:
+        """Store a version of a pod; return whether its containers have started or ended since: their logs are read in between."""
         self.note(pod)
         news = [_turn(known) for known in self.last_pods] != [_turn(pod)]
         self.last_pods, self.changed = [pod], self.changed or news
         return news
 
     def note(self, pod: Json) -> None:
-        """Take note of whether the pod has begun, and of what is done to it."""
+        """Note whether the pod has begun, and whether it is being deleted."""
         name = str(pod["metadata"]["name"])
         if has_begun(pod):
             self.begun = self.begun or name
         if is_leaving(pod) and runs_main(pod):
             self.cut = name
 
-    def doubt(self, *, missed: bool = False) -> None:
+    def mark_stale(self, *, missed: bool = False) -> None:
         """Have the Job read again at the next look; ``missed``: changes may have passed unseen."""
         self.fresh, self.changed = False, True
         self.witnessed = self.witnessed and not missed
 
     def rests(self, now: datetime) -> Running | None:
-        """Return what was seen last, if there is nothing new to see."""
+        """Return what was seen last, if nothing has changed since."""
         last = self.last
         return last if last is not None and not self.changed and last.wake_at is not None and now < last.wake_at else None
 

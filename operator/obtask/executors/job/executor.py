@@ -38,7 +38,7 @@ PURPOSES = (
 class JobExecutor:
     """Carries out job actions. Implements ``Executor`` and ``Watching``.
 
-    Raises kube.api.Unavailable, or Denied, when the API server does not tell what became of a Job.
+    Raises kube.api.Unavailable or Denied when the Job cannot be read.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -52,7 +52,7 @@ class JobExecutor:
         self._places: dict[tuple[str, str], Entry] = {}
 
     async def start(self, attempt: Attempt, log: Log) -> None:
-        """Make the Job, unless there is one. Without an answer of the API server, a later look goes on with it."""
+        """Create the Job, unless it exists. If the API server does not answer, a later ``observe`` tries again."""
         entry = self._entry(attempt, log)
         if entry.job is not None or entry.end is not None or not self._is_provable(entry):
             return
@@ -99,22 +99,22 @@ class JobExecutor:
             self._logs.drop(entry)
 
     def see(self, change: str, job: Json) -> AttemptId | None:
-        """Take note of a change of a Job; return the attempt that it is news about, if that is not over."""
+        """Handle a change of a Job; return the running attempt that it concerns, if there is one."""
         entry = self._places.get((job["metadata"]["namespace"], job["metadata"]["name"]))
         if entry is None:
             return None
         if change == "DELETED" or not entry.owns(job):
             if entry.owns(job):
-                entry.learn(job, self._clock())  # its last state: it may have finished
-            entry.doubt()
+                entry.update(job, self._clock())  # its last state: it may have finished
+            entry.mark_stale()
             return entry.attempt.id
-        return entry.attempt.id if entry.learn(job, self._clock()) else None
+        return entry.attempt.id if entry.update(job, self._clock()) else None
 
     def see_pod(self, _: str, pod: Json) -> AttemptId | None:
-        """Take note of a pod as it is now; return the attempt that it is news about, if that is not over."""
+        """Handle a change of a pod; return the running attempt that it concerns, if there is one."""
         meta = pod["metadata"]
         entry = self._places.get((meta["namespace"], str((meta.get("labels") or {}).get(JOB_NAME_LABEL))))
-        return entry.attempt.id if entry is not None and is_pod_of(pod, entry.attempt, entry.uid) and entry.learn_pod(pod) else None
+        return entry.attempt.id if entry is not None and is_pod_of(pod, entry.attempt, entry.uid) and entry.update_pod(pod) else None
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -124,7 +124,7 @@ class JobExecutor:
     def mark_stale(self) -> None:
         """Have every Job read again: changes may have been missed."""
         for entry in self._entries.values():
-            entry.doubt(missed=True)
+            entry.mark_stale(missed=True)
 
     async def stop(self, grace_seconds: float) -> None:
         """Jobs go on without the operator: there is nothing to stop."""
@@ -142,7 +142,7 @@ class JobExecutor:
         return entry
 
     def _is_provable(self, entry: Entry) -> bool:
-        """Return whether a Job made now would be known for the attempt's by whoever looks at it later."""
+        """Return whether a Job created now could later be proven to be the attempt's."""
         digests = entry.attempt.nonce_digests
         return not digests or self._tools.nonces.digest(entry.attempt.id) in digests
 
@@ -153,7 +153,7 @@ class JobExecutor:
         await self._tools.confirmed()
         answer = await self._tools.jobs.create(manifest)
         if not isinstance(answer, Refusal):
-            entry.learn(answer, now)
+            entry.update(answer, now)
             entry.witnessed = True
             entry.log.write(f"Job {entry.name} created")
             return Running(wake_at=self._clock())
@@ -165,7 +165,7 @@ class JobExecutor:
         return refused or Running(one_line(entry.said) or None, wake_at=now + (SOON if answer.conflict else POD_PAUSE))
 
     async def _missing(self, entry: Entry) -> Seen:
-        """Tell what it means that there is no Job: it is not made yet, or it was deleted."""
+        """Return what a missing Job means: it was not created yet, or it was deleted."""
         attempt, now = entry.attempt, self._clock()
         pods = await self._read.pods_left(entry)
         events = await self._read.events(entry)

@@ -43,7 +43,7 @@ class Following:
         return copies
 
     async def follow(self, entry: Entry, pod: Json) -> None:
-        """Open the log for good, and read it to its end, which may come at any moment from now on.
+        """Open the log and read it to its end, which may come at any moment from now on.
 
         When too many logs are open already, it is read as far as it goes now.
         """

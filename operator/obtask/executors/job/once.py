@@ -27,12 +27,12 @@ def created_pods(events: Iterable[Json]) -> list[str]:
 
 
 def is_of_controller(event: Json) -> bool:
-    """Return whether an Event is the Job controller's, as far as an Event can tell."""
+    """Return whether an Event claims to be from the Job controller."""
     return CONTROLLER in (event.get("reportingComponent"), (event.get("source") or {}).get("component"))
 
 
 def told_end(name: str, events: Iterable[Json]) -> Outcome | None:
-    """Return how a Job of this name ended that is gone, from the Events about it; None if they do not tell, or tell of several Jobs.
+    """Return how a deleted Job of this name ended, from its Events; None if they do not say, or are about several Jobs.
 
     An Event is believed only beside the one that says that the same Job's pod was created.
     """

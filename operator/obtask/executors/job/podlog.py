@@ -43,7 +43,7 @@ FULL_PAUSE_SECONDS = 1.0
 
 
 def weight(octets: int, lines: int) -> int:
-    """Return how many bytes of memory a log takes of which so much was read."""
+    """Return how many bytes of memory a log occupies once this much of it was read."""
     whole = octets + LINE_BYTES * lines
     return whole if octets <= KEPT_LOG_BYTES else whole * KEPT_LOG_BYTES // octets
 
@@ -61,7 +61,7 @@ class Restraint:
         return self._kept.has_room(namespace)
 
     def keep(self, namespace: str, change: int) -> None:
-        """Take note that the namespace's logs take so many bytes more, or less."""
+        """Note that the namespace's logs occupy this many bytes more (or fewer)."""
         self._kept.keep(namespace, change)
 
     async def turn(self, namespace: str) -> None:
@@ -205,7 +205,7 @@ class PodLog:
             taken = weight(copy.size, copy.lines)
             self._restraint.keep(copy.namespace, taken - copy.weight)
             copy.weight = taken
-            while copy.following and not (copy.urgent or copy.final or self.has_room(copy)):  # noqa: ASYNC110 - whatever makes room does not ring
+            while copy.following and not (copy.urgent or copy.final or self.has_room(copy)):  # noqa: ASYNC110 - no event says that there is room
                 await asyncio.sleep(FULL_PAUSE_SECONDS)
             if not (copy.urgent or copy.final):
                 await self._restraint.turn(copy.namespace)
@@ -217,7 +217,7 @@ class PodLog:
         return self._restraint.has_room(copy.namespace)
 
     def release(self, copy: Copy) -> None:
-        """Take note that the log is no longer in memory."""
+        """Note that the log is no longer in memory."""
         self._restraint.keep(copy.namespace, -copy.weight)
         copy.weight = 0
 
@@ -250,7 +250,7 @@ async def _paced(pieces: AsyncIterator[bytes], turn: Callable[[], Awaitable[None
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool, bool | None]]:
     """Yield the lines, and whether each begins where the kubelet began it, and ends where it ended it: a long one comes in parts.
 
-    Of the last one nobody knows where it ends (None) if the text breaks off in it.
+    For the last line this is None if the text ends in the middle of it.
     """
     rest, begins = bytearray(), True
     async for piece in pieces:

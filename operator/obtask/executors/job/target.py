@@ -27,14 +27,14 @@ logger = logging.getLogger(__name__)
 
 
 class Reading:
-    """Reads for attempts. Raises kube.api.Unavailable, or Denied, when the API server does not tell."""
+    """Reads what the API server has of attempts. Raises kube.api.Unavailable or Denied when that is not possible."""
 
     def __init__(self, jobs: Jobs, clock: Callable[[], datetime]) -> None:
         self._jobs = jobs
         self._clock = clock
 
     async def job(self, entry: Entry) -> Json | None:
-        """Return the Job of the attempt's name, whoever made it, or None if there is none."""
+        """Return the Job with the attempt's name, even if somebody else created it; None if there is none."""
         now = self._clock()
         if entry.job is not None and entry.fresh and entry.read_at is not None and now - entry.read_at < RELOOK:
             return entry.job
@@ -42,7 +42,7 @@ class Reading:
         if not isinstance(answer, Refusal):
             if not entry.owns(answer):
                 return answer
-            entry.learn(answer, now)
+            entry.update(answer, now)
             return entry.job
         if not answer.missing:
             raise Denied(f"cannot read Job {entry.name}: {explained(answer)}")
@@ -58,7 +58,7 @@ class Reading:
         return [pod for pod in await self._named(entry) if is_pod_of(pod, entry.attempt, entry.uid) or is_left_of(pod, entry.attempt)]
 
     async def adopted_pods(self, entry: Entry) -> list[Json]:
-        """Return the pods that count as the attempt's Job's, although somebody else made them."""
+        """Return pods that the attempt's Job has adopted, although somebody else created them."""
         return [pod for pod in _told(entry, await self._jobs.pods(*entry.place, entry.uid)) if is_adopted(pod, entry.attempt, entry.uid)]
 
     async def pods_of(self, entry: Entry, uid: str) -> list[Json]:
@@ -95,7 +95,7 @@ def _told(entry: Entry, answer: list[Json] | Refusal) -> list[Json]:
 
 
 def surplus(attempt: AttemptId) -> AttemptId | None:
-    """Return the attempt whose Job is one too many once this attempt has one; None if there is none such."""
+    """Return the earlier attempt whose Job may go once this attempt has one; None if there is none."""
     number = attempt.number - LAST
     return replace(attempt, number=number) if number > FIRST else None
 

@@ -52,7 +52,7 @@ def has_run_main(pod: Json) -> bool:
 
 
 def lingering(pod: Json) -> str:
-    """Return what keeps a pod from ending whose own container has ended: sidecars that go on; nothing if there is no such thing."""
+    """Return which sidecars keep a pod running although its main container has ended; an empty text if none do."""
     end = main_state(pod).get("terminated")
     known = (pod.get("status") or {}).get("containerStatuses") or ()
     main = next((one["name"] for one in known if (one.get("state") or {}).get("terminated") is end), None)

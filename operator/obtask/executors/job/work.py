@@ -40,7 +40,7 @@ class Tools:
 
 
 class JobWork:
-    """Looks at Jobs. Raises kube.api.Unavailable, or Denied, when the API server does not tell."""
+    """Follows Jobs. Raises kube.api.Unavailable or Denied when they cannot be read."""
 
     def __init__(self, tools: Tools, read: Reading, logs: Following) -> None:
         self._tools = tools
@@ -102,12 +102,12 @@ class JobWork:
         await self._tools.confirmed()
         answer = await self._tools.jobs.stop(job, why.reason.value, one_line(why.message))
         if isinstance(answer, Refusal):
-            entry.doubt()
+            entry.mark_stale()
             if not (answer.missing or answer.conflict):
                 entry.say(f"Job {entry.name} cannot be stopped: {explained(answer)}")
                 return Running(one_line(entry.said), self._clock() + POD_PAUSE)
         else:
-            entry.learn(answer, self._clock())
+            entry.update(answer, self._clock())
             entry.log.write(f"stopping Job {entry.name}: {why.message}")
         return Running("stopping", self._clock() + SOON)
 
@@ -139,7 +139,7 @@ class JobWork:
                 return await self.stop(entry, job, lost)
             # The pod was listed after the Job was read: the Job may have finished meanwhile.
             entry.suspected = True
-            entry.doubt()
+            entry.mark_stale()
             return Running(wake_at=self._clock())
         if job["spec"].get("suspend"):
             return self._wait(entry, "suspended: waiting for a place in its queue", RELOOK)
@@ -153,9 +153,9 @@ class JobWork:
         return [] if entry.witnessed else created_pods(await self._read.events_of_name(entry))
 
     async def _witness(self, entry: Entry, pods: list[Json], created: list[str], *, sure: bool = False) -> None:
-        """Take note of the pod that was the first to begin, also if nobody watched.
+        """Note which pod was the first to begin, even if that was not watched.
 
-        Of a pod that is gone, and has no Events, it is assumed that it had begun if another operator made the Job. ``sure``: then not, too.
+        A pod that is gone and has no Events is assumed to have begun if another operator created the Job, unless ``sure``.
         """
         unknown = not (sure or entry.asked)
         for pod in pods:

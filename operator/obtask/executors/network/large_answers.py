@@ -72,6 +72,6 @@ class Share:
         return await self._large.threads.run(self._namespace, work)
 
     async def turn(self) -> None:
-        """Let everybody else on the loop go first; of all that work through a large answer, only one goes on at a time."""
+        """Let other tasks on the loop run first; only one large answer is worked on at a time."""
         async with self._large.turns.of(self._namespace):
             await asyncio.sleep(0)

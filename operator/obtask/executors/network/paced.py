@@ -49,7 +49,7 @@ class PacedHandler(ResponseHandler):
         super().eof_received()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Parse what is left, unless it was us who closed the connection: then nobody wants it, and it would all be parsed at once."""
+        """Parse what is left, unless we closed the connection ourselves: then it is not needed, and would be parsed all at once."""
         if exc is None:
             self._pending.clear()
         self._flush()

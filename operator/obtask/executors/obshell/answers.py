@@ -34,7 +34,7 @@ SHOWN_BYTES = 600
 
 
 class FaultKind(Enum):
-    """Where something went wrong: we may not go there, it was not sent, nobody knows what became of it, or it cannot be used."""
+    """What went wrong: the host is not allowed, nothing was sent, the outcome is unknown, or the answer is too long."""
 
     FORBIDDEN = "forbidden"
     NOT_SENT = "not sent"
@@ -84,7 +84,7 @@ class Answer:
 
     @property
     def unknown_task(self) -> bool:
-        """True if it says that there is no such task, and means it: it says the same of every task while its database is away."""
+        """True if there is no such task. While the agent's database is away it says the same of every task: that does not count."""
         away = _DATABASE_AWAY.search((self.message or "").partition(":")[2] or (self.message or ""))
         return self.status == HTTPStatus.NOT_FOUND and away is None
 

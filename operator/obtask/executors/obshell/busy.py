@@ -18,7 +18,7 @@ _IDS = re.compile(r"[0-9]{2,56}")
 
 @dataclass(frozen=True, slots=True)
 class InTheWay:
-    """The tasks of obshell that are in the way, as far as it tells."""
+    """The obshell tasks that are in the way, as far as obshell names them."""
 
     dags: tuple[Dag, ...] = ()
 

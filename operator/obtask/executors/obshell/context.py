@@ -37,7 +37,7 @@ class Watcher(Protocol):
         """Return whether another attempt has started, or follows, this task of obshell."""
 
     def ended_at(self, mark: str) -> None:
-        """Take note of what the obshell task is known by now that it has ended."""
+        """Note the mark of the obshell task after its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,11 @@ class Context:
             return "a deeply nested answer"
 
     def tell(self, dag: Dag) -> None:
-        """Tell how far a task of obshell is."""
+        """Report the progress of an obshell task."""
         self.watcher.tell(dag.progress, stage=dag.stage_name)
 
     def note_end(self, dag: Dag) -> None:
-        """Write what an ended DAG says last, and take note of what it is known by."""
+        """Write the last log lines of an ended DAG, and note its mark."""
         self.watcher.ended_at(mark_of(dag))
         self.script.end(dag)
 

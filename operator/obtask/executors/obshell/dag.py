@@ -140,7 +140,7 @@ class Dag:
     def failure(self, shown: Shown | None = None) -> str:
         """Return why it failed, in one line: the node, the subtask and its last word, and which other agents failed, too.
 
-        ``shown`` takes out of a line of a log what nobody may read, before it is cut.
+        ``shown`` masks secrets in a log line, before it is cut.
         """
         how = {Operator.ROLLBACK: "could not be rolled back", Operator.CANCEL: "was cancelled in obshell"}.get(self.operator, "failed")
         text = f"{self.title} {how} at {self.position}"

@@ -84,7 +84,7 @@ async def _failed(context: Context, dag: Dag) -> Failed:
 
 
 async def what_is_left(context: Context, dag: Dag) -> Left | None:
-    """Return whether a DAG that failed keeps others out of obshell; None where nobody can tell: some let go when they fail."""
+    """Return whether a failed DAG still keeps obshell locked; None if that is not known: some release the lock when they fail."""
     if dag.maintenance == 0 or not dag.ended:
         return None
     if not dag.keeps_others_out:
@@ -154,7 +154,7 @@ def ids_elsewhere(dag: Dag) -> tuple[str, ...]:
 
 
 async def look_elsewhere(context: Context, ids: Iterable[str], seconds: float) -> list[Dag]:
-    """Return what the agents say of these tasks now, as far as they answer: of up to 8 that are not done, the last ones."""
+    """Return the current state of these tasks, as far as their agents answer; of many, only the last 8 are looked at."""
     found = []
     for one in list(ids)[-MOST_LOOKED_AT:]:
         seen = await context.conversation.look(one, seconds)

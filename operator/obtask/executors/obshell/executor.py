@@ -21,7 +21,7 @@ from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Runn
 class _Entry:
     """What is remembered of an attempt until it is forgotten. Implements ``Watcher``."""
 
-    ring: Callable[[], None]
+    enqueue: Callable[[], None]
     all: Callable[[], Iterable["_Entry"]] = tuple
     external: str | None = None
     mark: str | None = None
@@ -39,7 +39,7 @@ class _Entry:
             self.external, self.mark = external, mark or self.mark
             self.told.set()
         if news:
-            self.ring()
+            self.enqueue()
 
     def is_of_another(self, dag: Dag) -> bool:
         others = (other for other in self.all() if other is not self)
@@ -52,7 +52,7 @@ class _Entry:
 class Obshell:
     """Starts operations in obshell and follows them. Implements ``Executor`` and ``LooksAfter``.
 
-    An attempt whose obshell task is on record goes on with any operator; of one that has none the agent is asked what it has started.
+    Any operator can continue an attempt whose obshell task is recorded; otherwise the agent is asked what it has started.
     """
 
     def __init__(self, tools: Tools, *, on_news: Callable[[AttemptId], None]) -> None:
@@ -133,7 +133,7 @@ class Obshell:
         if task.cancelled() and entry.external is None:
             entry.end = Lost()
         entry.told.set()
-        entry.ring()
+        entry.enqueue()
 
     async def _supervised(self, attempt: Attempt, log: Log, entry: _Entry, *, found: bool) -> None:
         try:

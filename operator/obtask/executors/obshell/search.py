@@ -74,7 +74,7 @@ def is_another(path: str, name: str) -> bool:
 
 
 def tenant_of(action: ObshellAction) -> str:
-    """Return which tenant a request is about; an empty text if about none, or none that it tells."""
+    """Return which tenant a request is about; an empty text if it names none."""
     path, body = action.path or "", action.body or {}
     if (about := _CREATES_TENANT.fullmatch(path)) is None:
         about = _TENANT_PATH.match(path)
@@ -83,7 +83,7 @@ def tenant_of(action: ObshellAction) -> str:
 
 
 def is_of_another_tenant(tenant: str, dag: Dag) -> bool:
-    """Return whether a task is about another tenant than this one, or does not tell."""
+    """Return whether a task is about another tenant, or names none."""
     named = _TENANT_NAME.match(dag.name)
     about = dag.maintenance_key if tenant or dag.maintenance == TENANT_MAINTENANCE else ""
     return (about or (named["tenant"] if named else "")) != tenant[:SHOWN_NAME]

@@ -122,7 +122,7 @@ class TakeUp:
         return (await self._context.conversation.operate(dag.id, operator, self._context.time.within(ASK_SECONDS)),)
 
     async def _has_begun(self, before: Dag, refused: NotDone) -> Begun | NotDone:
-        """Return whether an operator that may have arrived has: the DAG is at work, or was."""
+        """Return ``Begun`` if a command that may have arrived has: the DAG has changed since."""
         seen = await self._context.conversation.look(before.id, self._context.time.within(LOOK_SECONDS))
         if not isinstance(seen, Dag):
             return refused

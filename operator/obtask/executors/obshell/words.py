@@ -37,11 +37,11 @@ class Transcript:
                 self._log.hide(secret)
 
     def shown(self, line: str) -> str:
-        """Return a line of a log of obshell without what nobody may read."""
+        """Return a line of obshell's log with secrets masked."""
         return masked(shown_line(line), self._hidden)
 
     def news(self, dag: Dag, *, silently: bool = False) -> None:
-        """Write the lines of the subtasks' logs that are new; ``silently``: only take note of them."""
+        """Write the new lines of the subtasks' logs; ``silently``: only remember them as written."""
         if dag.id != self._written_of:
             self._written, self._written_of = {}, dag.id
         if dag.cut:

@@ -198,7 +198,7 @@ class Run:
         return await succeeded(context, f"accepted with HTTP {answer.status}; no obshell task was started", answer.data)
 
     async def _ready(self) -> Login | Fault | Failed | None:
-        """Connect, and make sure that nobody else has taken over; None if there was no time for it."""
+        """Connect, and make sure that no other operator has taken over; None if there was no time for it."""
 
         async def ready() -> Login | Fault | Failed:
             self._awaits_slot = True

@@ -60,9 +60,9 @@ class Conversation:
 
     @asynccontextmanager
     async def room(self) -> AsyncGenerator[None]:
-        """Hold one of the few rooms for objects, which may have megabytes, as long as the block lasts.
+        """Reserve memory for an object, which may have megabytes, for the duration of the block.
 
-        Whoever has one gives its slot to nobody: those who have slots may wait for the room.
+        Meanwhile the attempt keeps its slot: others that hold slots may be waiting for the memory.
         """
         async with self._rooms.of(self.account.namespace):
             self._has_room = True

@@ -20,7 +20,7 @@ QUARTER_MINUTES = 15  # clocks change on the quarter of an hour
 
 
 class FaultKind(Enum):
-    """Where something went wrong: we may not go there, nobody let us in, nobody knows what became of the statement, or it was refused."""
+    """What went wrong: the host is not allowed, no connection, the statement's outcome is unknown, or the statement failed."""
 
     FORBIDDEN = "forbidden"
     CONNECT = "connect"

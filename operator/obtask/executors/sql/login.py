@@ -53,7 +53,7 @@ class Keeper:
         return self.whole(plugin, salt) if self.password else b"\0"
 
     def whole(self, plugin: str, salt: bytes) -> bytes:
-        """Return the whole password as a server may see it that needs it, and nobody else. Raises NotGiven."""
+        """Return the whole password in a form that only the server can read. Raises NotGiven."""
         if self.verified:
             return self.password + b"\0"
         if self.encrypted:

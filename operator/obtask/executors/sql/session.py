@@ -158,7 +158,7 @@ async def connect(
     hosts: HostPolicy = ANYWHERE,
     share: Share | None = None,
 ) -> Session | Fault:
-    """Return a session in autocommit mode. ``tell`` hears what becomes of TLS, and of statements that are stopped."""
+    """Return a session in autocommit mode. ``tell`` is called about TLS, and about statements that are stopped."""
     part = share or LargeAnswers().of("")
     try:
         context = _tls(target)
@@ -200,7 +200,7 @@ def _no_session(error: Exception, target: Connection, seconds: float) -> Fault:
 
 
 async def _opened(wires: list[Wire]) -> Wire:
-    """Open the first one that somebody listens on; raise what the last one met."""
+    """Open the first one that accepts a connection; raise the error of the last one."""
     for number, wire in enumerate(wires, 1):
         try:
             await wire.open()
@@ -230,7 +230,7 @@ def _tls(target: Connection) -> ssl.SSLContext | None:
 
 
 def _same(shown: object, sql: str) -> bool:
-    """Tell whether the process list, which may cut long statements or show a part of several, shows this one."""
+    """Return whether the process list shows this statement; it may cut long ones, or show one of several."""
     seen = " ".join(str(shown or "").split()).rstrip("; ")
     return bool(seen) and seen in " ".join(sql.split())
 

@@ -84,7 +84,7 @@ class Conversation:
         return self._session is not None and self._session.in_transaction
 
     async def open(self) -> Failed | None:
-        """Connect, and make the session tell whose it is; return why that failed, if it did."""
+        """Connect, and identify the session; return why that failed, if it did."""
         await self.close()
         secret = await self._source.connection(self._attempt.namespace, self._ref.secret_name)
         target = secret if isinstance(secret, Failed) else sql_target(self._ref, secret)

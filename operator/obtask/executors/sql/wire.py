@@ -67,7 +67,7 @@ class Wire(Bounded):
     def in_transaction(self) -> bool:
         """True when the server told, with the last statement that returned no rows, that a transaction is open.
 
-        A query without autocommit opens one, too, in which there is nothing to lose: what ends a result with rows is not asked.
+        Without autocommit a query opens one, too, but changes nothing: the end of a result with rows is not looked at.
         """
         return bool(self.server_status & SERVER_STATUS.SERVER_STATUS_IN_TRANS)
 

@@ -20,13 +20,13 @@ class Wait:
         self._ended: set[AttemptId] = set()
 
     async def start(self, attempt: Attempt, log: Log) -> None:
-        """Say in the log until when it waits; there is nothing else to start."""
+        """Log until when the attempt waits; there is nothing else to start."""
         if attempt.id not in self._started:
             self._started.add(attempt.id)
             log.write(f"waiting {_seconds(attempt)} s, until {_text(_end(attempt))}")
 
     async def observe(self, attempt: Attempt, log: Log) -> Seen:
-        """Tell from the clock how far the attempt is; the log says how it ended."""
+        """Return the state of the attempt by the clock; its end is logged."""
         seen = self._look(attempt)
         if isinstance(seen, Succeeded | Failed) and attempt.id not in self._ended:
             self._ended.add(attempt.id)
@@ -45,7 +45,7 @@ class Wait:
         self._ended.discard(attempt)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Nothing is at work: the next operator goes by the same times."""
+        """Nothing runs here: the next operator computes with the same times."""
 
     async def close(self) -> None:
         """Nothing is open."""
