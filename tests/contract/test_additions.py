@@ -60,6 +60,7 @@ def found() -> dict[str, list[str]]:
     return complaints()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("what", dict.fromkeys(each.what for each in ADDITIONS))
 def test_an_addition_is_noticed_wherever_it_matters(found: dict[str, list[str]], what: str) -> None:
