@@ -111,8 +111,8 @@ class Settings(BaseSettings):
 
     kubeconfig: str | None = _setting(
         None,
-        "how to reach the API server; requests and watches alike heed `proxy-url`, `tls-server-name` and exec plugins. "
-        "Credentials are read again before they expire and when they are refused; another server in the file is not followed",
+        "how to reach the API server; requests and watches respect `proxy-url`, `tls-server-name` and exec plugins. "
+        "Credentials are read again before they expire and when they are refused; a change of the server in the file is ignored",
         option="--kubeconfig",
         unset="the pod's service account",
         validation_alias="KUBECONFIG",
@@ -121,21 +121,21 @@ class Settings(BaseSettings):
     workers: Whole = _setting(32, "tasks that are reconciled at once", unit="tasks", ge=1, le=256)
     workers_per_namespace: Whole = Field(
         default_factory=lambda others: max(1, others.get("workers", 1) // 4),
-        description="the most that one namespace has while others come too; one that was alone for 10 s has three quarters",
+        description="the most that one namespace gets while others have work, too; one that was alone for 10 s gets three quarters",
         json_schema_extra={"unit": "tasks", "option": "", "unset": "a quarter of them"},
         ge=1,
         le=256,
     )
     in_process_attempts: Whole = _setting(
         256,
-        "SQL and HTTP attempts at work at once, as many `resource` steps, and as many requests to obshell; others wait for a slot, "
-        "namespaces in turn. What sleeps between two polls has none; starts and polls of one namespace are at most 50 a second",
+        "slots for SQL and HTTP attempts, as many for `resource` steps, and as many for requests to obshell. Others wait for a slot, "
+        "and namespaces take turns. What sleeps between two polls holds none. A namespace starts and polls at most 50 times a second",
         unit="attempts",
         ge=1,
         le=1024,
     )
     in_process_attempts_per_namespace: Whole = _setting(
-        64, "the most of them that one namespace has; never more than half of what is free", unit="attempts", ge=1, le=1024
+        64, "the most of them that one namespace gets; never more than half of what is free", unit="attempts", ge=1, le=1024
     )
     lookups_per_namespace: Whole = _setting(
         8, "the most host names that are looked up at once for one namespace, of 64 in all", unit="lookups", ge=1, le=64
@@ -144,20 +144,20 @@ class Settings(BaseSettings):
         8, "the most Job logs of one namespace that are followed at once, of 32 in all; others are read in turn", unit="logs", ge=1, le=32
     )
     allowed_hosts: Annotated[Names, AfterValidator(_hosts)] = _setting(
-        (), "hosts that sql, http and obshell steps may reach, see above", unset="all but special ones"
+        (), "hosts that sql, http and obshell steps may reach: docs/guides/allowed-hosts.md", unset="all but special ones"
     )
     pod_start_seconds: Seconds = _setting(
         120, "how long a Job's pod may fail to start (image, configuration) before its attempt fails", unit="seconds", ge=1, le=86400
     )
     grace_seconds: Seconds = _setting(
-        20, "what running statements get at SIGTERM before they are interrupted", unit="seconds", ge=0, le=3600
+        20, "how long running statements may go on after SIGTERM before they are interrupted", unit="seconds", ge=0, le=3600
     )
     sweep_seconds: Seconds = _setting(30, "pause between two searches for Leases whose holder is gone", unit="seconds", ge=1, le=3600)
     ttl_seconds_after_finished: Whole | None = _setting(
         None,
-        "delete tasks this long after they finished; a task's own `ttlSecondsAfterFinished` wins",
+        "delete tasks this long after they finished; a task's own `ttlSecondsAfterFinished` takes precedence",
         unit="seconds",
-        unset="none: for ever",
+        unset="none: they are kept",
         ge=0,
         le=315360000,
     )
@@ -176,7 +176,7 @@ class Settings(BaseSettings):
     )
     marked_at_creation: Annotated[Literal[True, False], _from_text(_flag)] = _setting(
         False,
-        "the API server has the chart's policy that marks new tasks at their creation, so that they need no write of the operator for that",
+        "the API server has the chart's policy that marks new tasks when they are created, which saves the operator a write",
         unset="false",
     )
     history_limit: Whole | None = _setting(

@@ -120,7 +120,7 @@ def double_holds(holders: Iterable[Contender]) -> list[tuple[Contender, Contende
 
 
 def rivals(lock: LockKey, locks: Collection[LockKey]) -> list[LockKey]:
-    """Return those of a domain's locks that conflict with one of it. Besides Global ones, only two can."""
+    """Return the locks of a domain that conflict with this one. For a lock that is not Global only two can: itself and the Global one."""
     some = locks if lock.scope is Maintenance.GLOBAL else (lock, lock.whole)
     return [other for other in some if other in locks and conflicts(other, lock)]
 
