@@ -19,6 +19,8 @@ from documents.blocks import SHELL, Block, blocks
 from obtask.model.spec import Work
 from obtask.model.task import InvalidSpec, read_task
 
+pytestmark = pytest.mark.usefixtures("binaries")
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 FOUND = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if ".zh." not in path.name)

@@ -17,9 +17,12 @@ MARKS = {"binaries": "control_plane", "seekdb": "seekdb"}
 SLOW = (
     "chart",
     "exploration/test_exploration.py",
+    "unit/logs/test_log_memory.py",
     "unit/property",
     "unit/masking/test_linear.py",
+    "component/executors/evaluation/test_evaluation.py",
     "component/executors/http/test_http_hostile.py",
+    "component/executors/http/test_http_secrets.py",
     "component/executors/obshell/test_obshell_hostile.py",
     "component/executors/obshell/test_obshell_limits.py",
     "component/executors/obshell/test_obshell_sdk.py",
@@ -28,6 +31,8 @@ SLOW = (
     "component/kube/test_kubeconfig_settings.py",
     "component/runtime/test_watch_session.py",
     "component/test_command_line.py",
+    "contract/test_additions.py",
+    "documents/test_repository.py",
     "documents/test_site.py",
 )
 
