@@ -121,7 +121,7 @@ siege: $(INSTALLED)  ## Run every hostile target side by side for MINUTES=10, be
 	@$(RUN) -m devcluster build
 	$(RUN) -m tests.bench.siege --minutes $(or $(MINUTES),10)
 
-bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory (SCENARIO=neighbour: only a task beside 1,000 greedy ones)
+bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory (SCENARIO=neighbour or tenants: only that)
 	@$(RUN) -m devcluster build
 	$(RUN) -m tests.bench --scenario $(or $(SCENARIO),all)
 

@@ -15,6 +15,7 @@ from tests.bench.meters import meters
 from tests.bench.neighbour import Neighbour
 from tests.bench.operators import MeasuredOperator, measured_operator
 from tests.bench.scale import Scale
+from tests.bench.tenants import Tenants
 from tests.support.chart.policies import put_policies
 
 from devcluster.controlplane import ControlPlane, control_plane
@@ -91,7 +92,14 @@ def everything(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
         figures += scale.long_line(chosen.waiting)
         figures += scale.restart(chosen.waiting // 2, chosen.waiting * 9 // 2)
         figures += scale.finished(chosen.waiting * 10, chosen.waiting)
-    return figures
+        figures += scale.memory(chosen.waiting * 10)
+    return figures + tenants(folder, chosen)
+
+
+def tenants(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
+    """Return the figures of one cluster with many tenants."""
+    with control_plane(folder / "tenants") as cluster:
+        return Tenants(cluster, folder, say).measure(tuple(chosen.tenants))
 
 
 def main() -> None:
@@ -103,13 +111,17 @@ def main() -> None:
         "--waiting", type=int, default=1000, help="waiting tasks of the long line; restarts use 5 and 11 times as many (default 1000)"
     )
     parser.add_argument("--greedy", type=int, default=1000, help="greedy tasks beside a neighbour's (default 1000)")
-    parser.add_argument("--scenario", choices=("all", "neighbour"), default="all", help="what to measure (default all)")
+    parser.add_argument("--tenants", type=int, nargs="+", default=[250, 1000, 5000], help="tenants of one cluster (default 250 1000 5000)")
+    parser.add_argument("--scenario", choices=("all", "neighbour", "tenants"), default="all", help="what to measure (default all)")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="obtask-bench-") as folder:
         figures = everything(Path(folder), chosen) if chosen.scenario == "all" else []
-        with control_plane(Path(folder) / "neighbour") as cluster:
-            figures += Neighbour(cluster, Path(folder), say).measure(chosen.greedy, 4, 30)
+        if chosen.scenario == "tenants":
+            figures += tenants(Path(folder), chosen)
+        else:
+            with control_plane(Path(folder) / "neighbour") as cluster:
+                figures += Neighbour(cluster, Path(folder), say).measure(chosen.greedy, 4, 30)
     sys.stdout.write(table(figures) + "\n")
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1))

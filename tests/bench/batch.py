@@ -23,25 +23,32 @@ class Batch:
     def _path(self) -> str:
         return OBTASKS.format(self.namespace)
 
-    def create(self, name: str, *, cluster: str, seconds: int = 0) -> float:
-        """Create a task that locks a whole cluster; return when."""
-        spec = {"type": "Cluster", "cluster": cluster, "maintenance": "Global", "steps": [{"name": "s", "wait": {"seconds": seconds}}]}
+    def create(self, name: str, *, cluster: str, seconds: int = 0, tenant: bool = False, ttl: int | None = None) -> float:
+        """Create a task that locks a whole cluster, or the tenant of its own name; return when."""
+        lock = {"maintenance": "Tenant", "tenant": name} if tenant else {"maintenance": "Global"}
+        spec: Body = {"type": "Cluster", "cluster": cluster, "steps": [{"name": "s", "wait": {"seconds": seconds}}], **lock}
+        spec |= {} if ttl is None else {"ttlSecondsAfterFinished": ttl}
         self.api.send("POST", self._path, {"metadata": {"name": name}, **KIND, "spec": spec})
         return time.time()
 
-    def create_many(self, prefix: str, count: int, cluster: Callable[[int], str], *, seconds: int = 0) -> dict[str, float]:
+    def create_many(
+        self, prefix: str, count: int, cluster: Callable[[int], str], *, seconds: int = 0, tenant: bool = False
+    ) -> dict[str, float]:
         """Create tasks at once; return when each of them was there."""
+
+        def create(number: int) -> float:
+            return self.create(names[number], cluster=cluster(number), seconds=seconds, tenant=tenant)
+
         names = [f"{prefix}-{number}" for number in range(count)]
         with ThreadPoolExecutor(CONCURRENT_WRITES) as pool:
-            times = pool.map(lambda number: self.create(names[number], cluster=cluster(number), seconds=seconds), range(count))
-            return dict(zip(names, times, strict=True))
+            return dict(zip(names, pool.map(create, range(count)), strict=True))
 
-    def finish_many(self, prefix: str, count: int) -> None:
-        """Create tasks that have succeeded long ago."""
+    def finish_many(self, prefix: str, count: int, *, ttl: int | None = None) -> None:
+        """Create tasks that have succeeded long ago. ``ttl``: their own time to live in seconds."""
 
         def finish(number: int) -> None:
             name = f"{prefix}-{number}"
-            self.create(name, cluster=name)
+            self.create(name, cluster=name, ttl=ttl)
             self.api.send("PATCH", f"{self._path}/{name}/status", {"status": SUCCEEDED})
 
         with ThreadPoolExecutor(CONCURRENT_WRITES) as pool:

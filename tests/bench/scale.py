@@ -14,6 +14,8 @@ from tests.support.apiserver import api_server
 
 from devcluster.controlplane import ControlPlane
 
+YEARS = 2_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -91,6 +93,20 @@ class Scale:
             Figure(f"{what}: start until all of them are looked at", again, "s", "< 30"),
             Figure(f"{what}: memory", memory, "MiB"),
         ]
+
+    def memory(self, finished: int) -> list[Figure]:
+        """Finished tasks lie about, first without and then with a time to live of their own; return what the operator needs for them."""
+        return [self._memory("plain", finished), self._memory("own-ttl", finished, ttl=YEARS)]
+
+    def _memory(self, namespace: str, finished: int, *, ttl: int | None = None) -> Figure:
+        load = self._load(namespace)
+        self.say(f"{finished} finished tasks: {namespace}")
+        load.finish_many("old", finished, ttl=ttl)
+        with load.sightings.running() as seen, self._operator(namespace) as operator:
+            load.create("last-0", cluster="last")
+            seen.wait("last", "Succeeded")
+            own = ", each with a time to live of its own" if ttl is not None else ""
+            return Figure(f"{finished} finished tasks{own}: memory", operator.usage().memory_mib, "MiB", "≤ 150")
 
     def _load(self, namespace: str) -> Batch:
         self.cluster.kubectl.run(["create", "namespace", namespace])

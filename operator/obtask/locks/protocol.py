@@ -1,7 +1,7 @@
 """Owns the order of API calls by which a lock is taken, checked and given back.
 
-Every write carries the resourceVersion that was read. Both sides of a conflict write their own Lease before they list
-the domain, and the list is consistent: at least one of them sees the other. See DESIGN "Locks".
+Every write carries the resourceVersion that was read. Both sides of a conflict write their own Lease before they read those
+of their rivals, and that read is consistent: at least one of them sees the other. docs/design/lock-protocol.md.
 """
 
 from collections.abc import Callable
@@ -175,12 +175,22 @@ class Locks:
             theirs = key_of(lease)
             # A Lease that cannot be read may stand for anything: better to wait for nothing than to run into somebody.
             if theirs is None or conflicts(theirs, lock):
-                others.append(_stranger(lease, theirs or lock))
+                others.append(_stranger(lease, theirs or lock.whole))
         return others
 
     async def _held(self, task: Task, lock: LockKey) -> list[Lease]:
-        """Return the Leases of the domain that name somebody, from one consistent LIST: a cache would miss a claim of this moment."""
-        return [lease for lease in await self._leases.list_domain(task.metadata.namespace, lock.domain.label) if lease.holder]
+        """Return the Leases that name somebody and may conflict, besides the own one, from one consistent read.
+
+        A cache would miss a claim of this moment. The whole domain conflicts with everything in it, so all of it is listed. Of the others
+        each has one rival besides its own Lease, or none: a Lease at a name that can be computed, which a GET finds whatever was edited
+        into it, and however many others there are.
+        """
+        if lock.whole == lock:
+            return [lease for lease in await self._leases.list_domain(task.metadata.namespace, lock.domain.label) if lease.holder]
+        if not conflicts(lock.whole, lock):
+            return []
+        found = await self._read(task, lock.whole)
+        return [found] if found is not None and found.holder else []
 
     def _names(self, lease: Lease, task: Task) -> bool:
         """Return whether the Lease names this very task, by name and uid: a namesake does not inherit it."""
