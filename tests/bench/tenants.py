@@ -9,7 +9,7 @@ from tests.bench.batch import Batch
 from tests.bench.figures import Figure
 from tests.bench.operators import measured_operator
 from tests.bench.sightings import Sightings
-from tests.scenario.apiserver import api_server
+from tests.support.apiserver import api_server
 
 from devcluster.controlplane import ControlPlane
 

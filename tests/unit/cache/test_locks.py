@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.builders import START, TaskBuilder
+from tests.support.builders import START, TaskBuilder
 
 from obtask.cache.locks import LockCache
 from obtask.engine.locking import FRONT, refresh_pause
