@@ -1,5 +1,6 @@
 """Owns the cache of finished tasks: a few fields each, so that ten thousand cost little and none has to be listed."""
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from obtask import names
 from obtask.model.base import Moment
 from obtask.model.packed import member
 from obtask.model.task import is_finished
-from obtask.rules.retention import Finished, is_kept_elsewhere, may_be_kept_elsewhere
+from obtask.rules.retention import Cause, Finished, Retention, age, is_kept_elsewhere, may_be_kept_elsewhere, over, surplus_in_order
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
@@ -30,6 +31,11 @@ class FinishedTasks:
         self._clock = clock
         self._wanted = wanted
         self._places: dict[str, dict[str, Finished]] = {}
+        # In order: those of each namespace that something besides their own time may end, and those with a time of their own.
+        self._by_age: dict[str, list[Finished]] = {}
+        self._own: list[Finished] = []
+        # Tasks that may not be deleted, by uid, and when to try again.
+        self._aside: dict[str, datetime] = {}
         self._suspects: dict[str, set[str]] = {}
         self._listed_at: float | None = None
 
@@ -46,16 +52,49 @@ class FinishedTasks:
         found = _read(body)
         if found is not None and not self._wanted and found.own_ttl is None:
             found = None
+        aside = self._aside.get(uid)
+        self.forget(namespace, uid)
         if found is not None:
-            self._places.setdefault(namespace, {})[uid] = found
-        else:
-            self.forget(namespace, uid)
+            self._add(found)
+            if aside is not None:
+                self._aside[uid] = aside
 
     def forget(self, namespace: str, uid: str) -> None:
         """Drop a deleted task."""
         place = self._places.get(namespace, {})
-        if place.pop(uid, None) is not None and not place:
+        self._aside.pop(uid, None)
+        task = place.pop(uid, None)
+        if task is None:
+            return
+        if task.over is not None:
+            del self._own[bisect_left(self._own, over(task), key=over)]
+        if not task.spared:
+            ages = self._by_age[namespace]
+            del ages[bisect_left(ages, age(task), key=age)]
+        if not place:
             del self._places[namespace]
+            self._by_age.pop(namespace, None)
+
+    def _add(self, task: Finished) -> None:
+        self._places.setdefault(task.namespace, {})[task.uid] = task
+        if task.over is not None:
+            insort(self._own, task, key=over)
+        if not task.spared:
+            insort(self._by_age.setdefault(task.namespace, []), task, key=age)
+
+    def surplus(self, retention: Retention, now: datetime) -> list[tuple[Finished, Cause]]:
+        """Return which tasks are not kept, but for those set aside; none while nobody knows which of them are gone."""
+        self._settle()
+        if self._listed_at is not None:
+            return []
+        found = surplus_in_order(self._by_age.values(), self._own, retention, now)
+        return [(task, cause) for task, cause in found if self._aside.get(task.uid, now) <= now]
+
+    def set_aside(self, task: Finished, until: datetime) -> bool:
+        """Leave a task out until then; return whether this is the first time."""
+        first = task.uid not in self._aside
+        self._aside[task.uid] = until
+        return first
 
     def drop(self, task: Finished) -> None:
         """Drop this version of a task; a newer one stays."""

@@ -10,7 +10,7 @@ from obtask.kube.api import Refusal
 from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics
 from obtask.model.task import Key
-from obtask.rules.retention import Cause, Finished, Retention, surplus
+from obtask.rules.retention import Cause, Finished, Retention
 
 logger = logging.getLogger(__name__)
 
@@ -40,19 +40,11 @@ class Cleaner:
 
         A task whose deletion is refused is set aside for a while, so that it does not block the others.
         """
-        tasks = self._finished.certain()
-        if tasks is None:
-            return False
-        found = self._not_aside(surplus(tasks, self._retention, self._clock()))
+        found = self._finished.surplus(self._retention, self._clock())
         for task, cause in found[:ROUND]:
             await self._delete(task, cause)
             await asyncio.sleep(PAUSE_SECONDS)
         return len(found) > ROUND
-
-    def _not_aside(self, found: list[tuple[Finished, Cause]]) -> list[tuple[Finished, Cause]]:
-        now, uids = self._clock(), {task.uid for task, _ in found}
-        self._aside = {uid: until for uid, until in self._aside.items() if uid in uids}
-        return [(task, cause) for task, cause in found if self._aside.get(task.uid, now) <= now]
 
     async def _delete(self, task: Finished, cause: Cause) -> None:
         key = Key(task.namespace, task.name)
@@ -67,9 +59,8 @@ class Cleaner:
             logger.info("%s: deleted, finished at %s: %s", key, task.finished_at.isoformat(), _WHY[cause])
 
     def _set_aside(self, task: Finished, why: str) -> None:
-        if task.uid not in self._aside:
+        if self._finished.set_aside(task, self._clock() + ASIDE):
             logger.warning("%s; it is tried again every %d minutes", why, ASIDE.total_seconds() // 60)
-        self._aside[task.uid] = self._clock() + ASIDE
 
 
 _WHY = {Cause.AGE: "its time to live has passed", Cause.NUMBER: "its namespace has more finished tasks than the history limit keeps"}

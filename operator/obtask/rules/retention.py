@@ -1,10 +1,11 @@
 """Owns which finished tasks are kept, and for how long. A Failed task is not finished and is none of these."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 
 from obtask import names
 
@@ -69,31 +70,57 @@ def surplus(tasks: Iterable[Finished], retention: Retention, now: datetime) -> l
 
     The limit counts every one of these in a namespace that is not spared; the time concerns only tasks that say none themselves.
     """
+    listed = sorted(tasks, key=age)
     places: defaultdict[str, list[Finished]] = defaultdict(list)
-    found: list[tuple[Finished, Cause]] = []
-    for task in tasks:
-        if task.over is not None and task.over <= now:
-            found.append((task, Cause.AGE))
-        elif not (task.spared or retention.keeps_everything):
+    for task in listed:
+        if not task.spared:
             places[task.namespace].append(task)
-    found += [each for place in places.values() for each in _of_one_place(place, retention, now)]
-    return sorted(found, key=lambda each: _age(each[0]))
+    own = sorted((task for task in listed if task.over is not None), key=over)
+    return surplus_in_order(places.values(), own, retention, now)
 
 
-def _of_one_place(tasks: list[Finished], retention: Retention, now: datetime) -> Iterator[tuple[Finished, Cause]]:
-    limit = len(tasks) if retention.history_limit is None else retention.history_limit
-    for place, task in enumerate(sorted(tasks, key=_age, reverse=True)):
-        if _too_old(task, retention, now):
+def surplus_in_order(
+    places: Iterable[Sequence[Finished]], own: Iterable[Finished], retention: Retention, now: datetime
+) -> list[tuple[Finished, Cause]]:
+    """Return the same of tasks that are in order, without a look at more of them than there are to return.
+
+    ``places``: those of each namespace that are not spared, by ``age``. ``own``: those with a time of their own, by when it is ``over``.
+    """
+    ended = list(takewhile(lambda task: task.over is not None and task.over <= now, own))
+    found = [(task, Cause.AGE) for task in ended]
+    if not retention.keeps_everything:
+        gone = {task.uid for task in ended}
+        ended_in = Counter(task.namespace for task in ended if not task.spared)
+        found += [each for place in places if place for each in _of_one_place(place, gone, ended_in[place[0].namespace], retention, now)]
+    return sorted(found, key=lambda each: age(each[0]))
+
+
+def _of_one_place(
+    tasks: Sequence[Finished], gone: Container[str], ended: int, retention: Retention, now: datetime
+) -> Iterator[tuple[Finished, Cause]]:
+    too_many = 0 if retention.history_limit is None else len(tasks) - ended - retention.history_limit
+    for task in tasks:
+        old = _is_old(task, retention, now)
+        if too_many <= 0 and not old:
+            return  # nor is any that finished later
+        if task.uid in gone:
+            continue
+        too_many -= 1
+        if old and task.own_ttl is None:
             yield task, Cause.AGE
-        elif place >= limit:
+        elif too_many >= 0:
             yield task, Cause.NUMBER
 
 
-def _too_old(task: Finished, retention: Retention, now: datetime) -> bool:
-    if retention.ttl_seconds is None or task.own_ttl is not None:
-        return False
-    return task.finished_at + timedelta(seconds=retention.ttl_seconds) <= now
+def _is_old(task: Finished, retention: Retention, now: datetime) -> bool:
+    return retention.ttl_seconds is not None and task.finished_at + timedelta(seconds=retention.ttl_seconds) <= now
 
 
-def _age(task: Finished) -> tuple[datetime, str, str]:
+def age(task: Finished) -> tuple[datetime, str, str]:
+    """Return the order in which tasks finished."""
     return task.finished_at, task.name, task.uid
+
+
+def over(task: Finished) -> tuple[datetime, str]:
+    """Return the order in which the tasks' own times are over; for tasks that have one."""
+    return task.over or task.finished_at, task.uid
