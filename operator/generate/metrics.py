@@ -9,14 +9,14 @@ from generate.text import code, table
 from obtask.metrics import Metrics, Snapshot
 from obtask.model.contract import Maintenance, Phase
 from obtask.model.reasons import FailureReason
-from obtask.rules.retention import Cause
+from obtask.rules.retention import DeletionCause
 
 SUFFIXES = {"counter": "_total"}
 LABELS: Mapping[str, str] = {
     "phase": code(Phase),
     "scope": code(Maintenance),
     "reason": code(FailureReason),
-    "cause": code(Cause),
+    "cause": code(DeletionCause),
     "error": "the class of the error",
 }
 

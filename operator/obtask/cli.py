@@ -15,15 +15,15 @@ from typing import Annotated, Any
 import typer
 from kubernetes.aio.config import ConfigException
 
-from obtask.kube.api import Denied, Unavailable
+from obtask.kube.api import ApiForbidden, ApiUnavailable
 from obtask.kube.client import connect
 from obtask.kube.kubeconfig import settings_in
 from obtask.kube.listing import Listing
 from obtask.model.printable import printable, printable_lines
 from obtask.model.schema import custom_resource_definitions, render_yaml
-from obtask.runtime.identity import PROC, own_name
 from obtask.runtime.preflight import CannotStart, check_cluster
 from obtask.runtime.process import serve
+from obtask.runtime.process_name import PROC, own_name
 from obtask.settings import Settings, SettingsError, read_settings
 
 MOST_FILES = 1 << 20
@@ -98,11 +98,11 @@ def _execute(work: Coroutine[Any, Any, None], settings: Settings) -> None:
         _fail(f"{where}: {error}")
     except CannotStart as error:
         _fail(str(error))
-    except Denied as error:
+    except ApiForbidden as error:
         _fail(f"{error}; are the CRDs installed (obtask crd | kubectl apply --server-side -f -), and may this user list them?")
     except asyncio.CancelledError:
         _fail("a part of the operator ended; the log says which")
-    except Unavailable as error:
+    except ApiUnavailable as error:
         _fail(f"the API server does not answer: {error}")
 
 

@@ -61,7 +61,7 @@ class InvalidEntry(ValueError):  # noqa: N818 - what it is
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HostEntry:
     """One entry of a list of hosts: a name, a ``*.suffix`` or a network; for one port or, without one, for all.
 
     ``absolute``: the name was written with a final dot, so that a resolver tries no search domains.
@@ -88,7 +88,7 @@ class Entry:
         return net is not None and (net.num_addresses == 1 or any(_within(net, special) for _, special in _SPECIAL))
 
 
-def read_entry(text: str) -> Entry:
+def read_entry(text: str) -> HostEntry:
     """Return what an entry such as ``db.corp:2881``, ``*.corp``, ``10.0.0.0/8`` or ``[::1]:2881`` says. Raises InvalidEntry."""
     written = _WRITTEN.fullmatch(text.strip())
     if written is None:
@@ -98,17 +98,17 @@ def read_entry(text: str) -> Entry:
     if port is not None and not 0 < port <= _HIGHEST_PORT:
         raise InvalidEntry(text)
     try:
-        return Entry(network=_network(_plain(host)), port=port)
+        return HostEntry(network=_network(_plain(host)), port=port)
     except ValueError as error:
         if written["host"] is None or not _NAME.fullmatch(host):
             raise InvalidEntry(text) from error
     plain, absolute = _plain(host), host.endswith(".")
     if plain.startswith("*."):
-        return Entry(suffix=plain[1:], port=port, absolute=absolute)
-    return Entry(name=plain, port=port, absolute=absolute)
+        return HostEntry(suffix=plain[1:], port=port, absolute=absolute)
+    return HostEntry(name=plain, port=port, absolute=absolute)
 
 
-def listed(entries: Iterable[Entry], host: str, port: int | None) -> str | None:
+def listed(entries: Iterable[HostEntry], host: str, port: int | None) -> str | None:
     """Return the host as it may be connected to, or None if no entry has it. No name is resolved, and no CIDR has a name.
 
     An address comes back in its usual form. A name comes back with the final dot of its entry, whether the host has one or not:
@@ -152,7 +152,7 @@ class HostPolicy:
     """
 
     allowed: tuple[str, ...] = ()
-    _entries: tuple[Entry, ...] = field(init=False, repr=False)
+    _entries: tuple[HostEntry, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Read the entries once; what is no entry, which the settings refuse, is the name of nothing."""
@@ -277,11 +277,11 @@ def _translated(number: int) -> list[IPv4Address]:
     return [IPv4Address(without[length // 8 : length // 8 + 4]) for length in (48, 56, 64)] + [IPv4Address(octets[12:])]
 
 
-def _entry_or_name(text: str) -> Entry:
+def _entry_or_name(text: str) -> HostEntry:
     try:
         return read_entry(text)
     except InvalidEntry:
-        return Entry(name=_plain(text))
+        return HostEntry(name=_plain(text))
 
 
 def _within(network: Network, outer: Network) -> bool:

@@ -10,7 +10,7 @@ Counts = Mapping[tuple[str, str], int]
 
 WAIT_BUCKETS = (0.05, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3600, 36000)
 HELD_BUCKETS = (0.5, 1, 2, 5, 10, 30, 60)
-TURN_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+RECONCILE_BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
 class Metrics:
@@ -30,8 +30,8 @@ class Metrics:
             buckets=WAIT_BUCKETS,
             registry=registry,
         )
-        self.turns = Histogram(
-            "obtask_turn_seconds", "Seconds that one reconcile of one task took.", buckets=TURN_BUCKETS, registry=registry
+        self.reconciles = Histogram(
+            "obtask_turn_seconds", "Seconds that one reconcile of one task took.", buckets=RECONCILE_BUCKETS, registry=registry
         )
         self.events_dropped = Counter(
             "obtask_events_dropped",
@@ -50,7 +50,7 @@ class Metrics:
             buckets=HELD_BUCKETS,
             registry=registry,
         )
-        self.turn_errors = Counter("obtask_turn_errors", "Reconciles that failed, by error.", ["error"], registry=registry)
+        self.reconcile_errors = Counter("obtask_turn_errors", "Reconciles that failed, by error.", ["error"], registry=registry)
 
 
 class Snapshot(Collector):

@@ -273,22 +273,22 @@ def _is_choice(field: FieldInfo) -> bool:
 
 
 def _said(fields: Mapping[str, Setting], error: ErrorDetails) -> str:
-    place, text = str(error["loc"][0]), error["input"]
-    setting = next(one for name, one in fields.items() if place in {name, one.variable})
+    location, text = str(error["loc"][0]), error["input"]
+    setting = next(one for name, one in fields.items() if location in {name, one.variable})
     if error["type"] == "value_error":
         return f"{setting.variable}{error['ctx']['error']}"
     allowed = f"one of {', '.join(setting.allowed)}" if setting.allowed else f"a whole number from {setting.lowest} to {setting.highest}"
     return f"{setting.variable}={text!r}: use {allowed}"
 
 
-def _refuse_unknown(environment: Mapping[str, str], known: set[str]) -> None:
+def _refuse_unknown(environment: Mapping[str, str], variables: set[str]) -> None:
     # Kubernetes tells a Pod of every Service in its namespace, ours among them: OBTASK_OPERATOR_SERVICE_HOST and the like.
     links = [name.removesuffix("SERVICE_HOST") for name in environment if name.endswith("_SERVICE_HOST")]
     told = tuple(link + part for link in links for part in ("SERVICE_", "PORT"))
     # The Job of a step may use our own image, and knows whose attempt it is.
     attempt = {PREFIX + name for name in names.ATTEMPT_VARIABLES}
-    known = known | attempt if attempt <= set(environment) else known
+    variables = variables | attempt if attempt <= set(environment) else variables
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known and not name.startswith(told):
-            near = get_close_matches(name, known, 1)
+        if name.startswith(PREFIX) and name not in variables and not name.startswith(told):
+            near = get_close_matches(name, variables, 1)
             raise SettingsError(f"{name}: there is no such setting" + (f"; do you mean {near[0]}?" if near else ""))

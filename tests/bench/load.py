@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
 from obtask.kube.client import Api
 
 CONCURRENT_CREATES = 16
@@ -55,7 +55,7 @@ class Load:
     async def _create(self, name: str, spec: Json) -> None:
         body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name}, "spec": spec}
         answer = await self._api.send("POST", self._path, body=body)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             raise ConnectionError(answer.message)
 
     async def _all_done(self, limit: float) -> None:
@@ -66,7 +66,7 @@ class Load:
 
     async def _list(self, query: dict[str, str]) -> list[Json]:
         answer = await self._api.send("GET", self._path, query=query)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             raise ConnectionError(answer.message)
         items: list[Json] = answer["items"]
         return items

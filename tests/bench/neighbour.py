@@ -18,7 +18,7 @@ from tests.support.tasks import TaskClient
 from devcluster.controlplane import ControlPlane
 from devcluster.ports import LOOPBACK
 from devcluster.sqlserver import SqlServer, sql_server
-from obtask.kube.api import Refusal
+from obtask.kube.api import ApiError
 from obtask.kube.client import Api, connect
 
 GREEDY, NEIGHBOUR = "greedy", "neighbour"
@@ -134,7 +134,7 @@ class Neighbour:
         await _create(api, self.prefix + NEIGHBOUR, name, [step])
         while time.monotonic() - began < LIMIT_SECONDS:
             found = await api.send("GET", f"{_path(self.prefix + NEIGHBOUR)}/{name}")
-            phase = None if isinstance(found, Refusal) else found.get("status", {}).get("phase")
+            phase = None if isinstance(found, ApiError) else found.get("status", {}).get("phase")
             if phase == "Succeeded":
                 return time.monotonic() - began
             if phase == "Failed":
@@ -147,7 +147,7 @@ async def _create(api: Api, namespace: str, name: str, steps: list[Body]) -> Non
     spec = {"type": "Cluster", "cluster": name, "maintenance": "None", "steps": steps}
     body = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": name}, "spec": spec}
     answer = await api.send("POST", _path(namespace), body=body)
-    if isinstance(answer, Refusal):
+    if isinstance(answer, ApiError):
         raise ConnectionError(answer.message)
 
 

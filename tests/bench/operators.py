@@ -42,7 +42,7 @@ class MeasuredOperator:
         return Usage(cpu_seconds(self.pid), pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
     def settled(self, unfinished: int) -> float:
-        """Wait until it knows that many unfinished tasks and none of them is due for a turn; return when."""
+        """Wait until it knows that many unfinished tasks and none of them is due; return when."""
         deadline = time.monotonic() + LIMIT_SECONDS
         while True:
             with urllib.request.urlopen(self.metrics) as answer:  # noqa: S310 - our own address

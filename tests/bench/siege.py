@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.operators import MeasuredOperator, measured_operator
-from tests.support.apiserver import OBTASKS, ApiError, ApiServer, api_server
+from tests.support.apiserver import OBTASKS, ApiServer, ServerError, api_server
 from tests.support.hostile import targets
 from tests.support.neighbour import Neighbour, move_in
 from tests.support.strain import Yardstick
@@ -147,7 +147,7 @@ def besiege(cluster: ControlPlane, neighbour: Neighbour, attacker: str, operator
                 time.sleep(LOOK_SECONDS)
                 try:
                     besieger.renew(found)
-                except (ApiError, OSError) as error:
+                except (ServerError, OSError) as error:
                     sys.stderr.write(f"siege: {error}\n")
         found.war, found.busy = neighbour.latencies(began), yardstick.factor
     found.failures = neighbour.failures

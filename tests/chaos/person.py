@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tests.chaos.stories import GONE, Act, Story
-from tests.support.apiserver import OBTASKS, ApiError, Body
+from tests.support.apiserver import OBTASKS, Body, ServerError
 from tests.support.tasks import FINISHED, TaskClient
 
 LOOK_SECONDS = 1.0
@@ -94,7 +94,7 @@ class Person:
             else:
                 self._tasks.api.send("PATCH", path, {"metadata": {"annotations": {"action": act}}})
                 self.commands[body["metadata"]["uid"]] += 1
-        except ApiError as error:
+        except ServerError as error:
             if error.status != http.HTTPStatus.NOT_FOUND:
                 raise
 

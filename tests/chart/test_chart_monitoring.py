@@ -16,7 +16,7 @@ def series() -> set[str]:
     """Return the names of the operator's series."""
     metrics = Metrics(CollectorRegistry())
     metrics.registry.register(Snapshot(lambda: {("Failed", "Global"): 1}, lambda: 1, lambda: {"Global": 1}, lambda: 0, lambda: True))
-    metrics.turn_errors.labels("Denied").inc()
+    metrics.reconcile_errors.labels("Denied").inc()
     metrics.failed.labels("Timeout").inc()
     metrics.finished.labels("Succeeded", "None").inc()
     metrics.lock_wait.labels("Global").observe(1)

@@ -11,7 +11,7 @@ from tests.support.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects,
 from obtask import names
 from obtask.executors.registry import REGISTRY
 from obtask.model.contract import ACTION_NAMES, ActionKind
-from obtask.model.spec import Work
+from obtask.model.spec import OneAction
 from obtask.rules.unreadable import UNREADABLE
 from obtask.runtime import ending, watching
 from obtask.runtime.rights import INDISPENSABLE, purposes
@@ -410,7 +410,7 @@ def test_chart_and_operator_know_the_same_actions() -> None:
 
     assert schema["properties"]["settings"]["properties"]["actions"]["items"]["enum"] == list(ACTION_NAMES)
     assert json.loads(kinds_of.partition(".filter")[0]) == list(ACTION_NAMES)
-    assert set(Work.model_fields) <= set(ACTION_NAMES)
+    assert set(OneAction.model_fields) <= set(ACTION_NAMES)
 
 
 def test_the_policy_knows_the_marks_that_the_operator_knows() -> None:

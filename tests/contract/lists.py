@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 
 from obtask.model import contract, reasons
-from obtask.model.spec import Work
+from obtask.model.spec import OneAction
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ROOT / "operator/obtask"
@@ -17,7 +17,7 @@ ENUMS: dict[str, type[Enum]] = {
     for name, found in vars(module).items()
     if isinstance(found, type) and issubclass(found, Enum) and list(found)
 }
-ACTIONS = frozenset(f"{name.capitalize()}Action" for name in Work.model_fields)
+ACTIONS = frozenset(f"{name.capitalize()}Action" for name in OneAction.model_fields)
 
 
 def member(node: ast.expr | None) -> tuple[str, str] | None:

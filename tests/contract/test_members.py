@@ -11,7 +11,7 @@ from generate.values import read_values
 from obtask import names
 from obtask.model.contract import COMING_ACTIONS, ActionKind, ConditionType, Forbidden, Maintenance, Phase, Stage, TaskType, Verb
 from obtask.model.reasons import EventReason, FailureReason, Reason
-from obtask.model.spec import TaskSpec, Work
+from obtask.model.spec import OneAction, TaskSpec
 
 CHART = ROOT / "charts/obtask-operator"
 MODULES = sorted(path.relative_to(PRODUCT) for path in PRODUCT.rglob("*.py"))
@@ -43,14 +43,14 @@ def test_a_kind_of_action_is_a_field_of_a_step() -> None:
     """Of the same name, with a model that says so."""
     models = {kind: next(iter(arg for arg in field_types(kind) if arg is not type(None)), None) for kind in ActionKind}
 
-    assert set(Work.model_fields) == set(ActionKind)
+    assert set(OneAction.model_fields) == set(ActionKind)
     assert {kind: getattr(model, "action_kind", None) for kind, model in models.items()} == {kind: kind for kind in ActionKind}
     assert not set(COMING_ACTIONS) & set(ActionKind)
 
 
 def field_types(kind: str) -> tuple[object, ...]:
     """Return what the field of a step for this kind of action may hold."""
-    annotation = Work.model_fields[kind].annotation if kind in Work.model_fields else None
+    annotation = OneAction.model_fields[kind].annotation if kind in OneAction.model_fields else None
     return tuple(getattr(annotation, "__args__", ()))
 
 

@@ -16,7 +16,7 @@ from tests.support.kubectl import Kubectl
 
 from devcluster.controlplane import ControlPlane
 from documents.blocks import SHELL, Block, blocks
-from obtask.model.spec import Work
+from obtask.model.spec import OneAction
 from obtask.model.task import InvalidSpec, read_task
 
 pytestmark = pytest.mark.usefixtures("binaries")
@@ -153,7 +153,7 @@ def bodies(block: Block) -> list[Any]:
 
 def completed(body: Any) -> Any:
     """Return a task with this action as its step, if it is an action; else the body as it is."""
-    if not (isinstance(body, dict) and set(body) <= set(Work.model_fields)):
+    if not (isinstance(body, dict) and set(body) <= set(OneAction.model_fields)):
         return body
     spec = {"type": "Cluster", "cluster": "c", "maintenance": "None", "connection": {"secretName": "s"}, "steps": [{"name": "s", **body}]}
     return {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": "documented"}, "spec": spec}

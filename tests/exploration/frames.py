@@ -1,6 +1,6 @@
-"""Owns telling two suspended turns apart: by where each function of the turn stands, and by what it still needs.
+"""Owns telling two suspended reconciles apart: by where each function of the reconcile stands, and by what it still needs.
 
-Two turns that stand at the same place and need the same values go on in the same way, however they came there. What a function needs
+Two reconciles that stand at the same place and need the same values go on in the same way, however they came there. What a function needs
 is what lies on its stack (half an expression, the iterator of a ``for`` loop), and the variables that an instruction from here on
 loads. Which those are is told from the bytecode, on the safe side: everything that comes after this place, and the whole of every
 loop around it. The stack is what the garbage collector sees of the coroutine besides its variables.
@@ -21,14 +21,14 @@ from obtask.model.task import Task
 
 Frames = tuple[tuple[object, ...], ...]
 
-# A look at a task after a refused write, which ends the turn: nothing is done with the answer but to take note of it.
-LOOK_AFTER_REFUSAL = ["Engine._learned", "Engine.read_again", "Tasks.get", "SuspendedRequests.send"]
+# A look at a task after a refused write, which ends the reconcile: nothing is done with the answer but to take note of it.
+LOOK_AFTER_REFUSAL = ["Engine._updated", "Engine.read_again", "Tasks.get", "SuspendedRequests.send"]
 
 
-def frames_of(turn: Coroutine[Any, Any, object]) -> Frames:
-    """Return where a suspended turn stands."""
+def frames_of(reconcile: Coroutine[Any, Any, object]) -> Frames:
+    """Return where a suspended reconcile stands."""
     found: list[tuple[object, ...]] = []
-    inner: object = turn
+    inner: object = reconcile
     while isinstance(inner, CoroutineType) and (frame := inner.cr_frame) is not None:
         code = inner.cr_code
         variables = frame.f_locals
@@ -44,7 +44,7 @@ def frames_of(turn: Coroutine[Any, Any, object]) -> Frames:
 
 
 def takes_note(frames: Frames) -> bool:
-    """Return whether a suspended turn only waits for an answer to take note of it."""
+    """Return whether a suspended reconcile only waits for an answer to take note of it."""
     return [frame[0] for frame in frames[-4:]] == LOOK_AFTER_REFUSAL
 
 
@@ -88,4 +88,4 @@ def _frozen(value: object) -> object:
 
 
 def _unknown(value: object) -> object:
-    raise TypeError(f"a turn holds a {type(value).__name__}, and nobody can tell whether it is the same as another")
+    raise TypeError(f"a reconcile holds a {type(value).__name__}, and nobody can tell whether it is the same as another")

@@ -7,21 +7,21 @@ from tests.exploration.catalogue import Catalogue, Ranks
 from tests.exploration.operators import Operator
 
 from obtask import names
-from obtask.cache.cluster import Dump as ClusterDump
-from obtask.engine.attempts import Dump as AttemptDump
+from obtask.cache.cluster import ClusterDump
+from obtask.engine.attempts import AttemptsDump
 from obtask.model.attempt import AttemptId
 from obtask.model.task import Key, Task
 from obtask.rules.lock_keys import task_lock_key
-from obtask.rules.observation import Report
+from obtask.rules.observation import ObservedAttempt
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything that an operator remembers between two turns, with versions of objects by their numbers in the catalogue.
+    """Everything that an operator remembers between two reconciles, with versions of objects by their numbers in the catalogue.
 
     What follows from tasks and Leases is made again. ``flags``: the names of tasks that are stale, deleted, at rest, about to be forgotten.
     What counts for a few seconds only is forgotten: when a waiting task was shown last, and whom it met at its Lease. So are
-    attempts of tasks that are gone or finished as far as the operator knows: a turn looks at attempts only when it begins, and only
+    attempts of tasks that are gone or finished as far as the operator knows: a reconcile looks at attempts only when it begins, and only
     at those that run by the status it knows; to start one later, it has to write a status, and the version it carries is refused.
     """
 
@@ -29,7 +29,7 @@ class Memory:
     leases: tuple[int, ...] = ()
     live: tuple[AttemptId, ...] = ()
     intended: tuple[AttemptId, ...] = ()
-    reports: tuple[tuple[AttemptId, Report], ...] = ()
+    reports: tuple[tuple[AttemptId, ObservedAttempt], ...] = ()
     begun: tuple[tuple[AttemptId, ...], ...] = ((), ())
     flags: tuple[tuple[Key, ...], ...] = ((), (), (), ())
 
@@ -48,7 +48,7 @@ class Memory:
 
 
 def take_out(operator: Operator, catalogue: Catalogue) -> Memory:
-    """Return what an operator remembers while no turn is under way."""
+    """Return what an operator remembers while no reconcile is under way."""
     dump, attempts = operator.cache.dump(), operator.attempts.dump()
     tasks = [task for task in dump.tasks if isinstance(task, Task) and not task.status.phase.finished]
     unfinished = {task.metadata.uid for task in tasks}
@@ -72,7 +72,7 @@ def put_in(operator: Operator, memory: Memory, catalogue: Catalogue) -> None:
     tasks = tuple(catalogue.task(number) for number in memory.known)
     operator.cache.restore(ClusterDump(tasks, tuple(catalogue.lease(number) for number in memory.leases), *memory.flags))
     live = tuple(catalogue.attempts[name] for name in memory.live)
-    operator.attempts.restore(AttemptDump(live, memory.intended, dict(memory.reports)))
+    operator.attempts.restore(AttemptsDump(live, memory.intended, dict(memory.reports)))
     for executor, begun in zip(operator.executors, memory.begun, strict=True):
         executor.begun.update(begun)
     operator.failing.started.update(memory.begun[1])
@@ -93,7 +93,7 @@ def tell(operator: Operator, news: tuple[int, ...], catalogue: Catalogue, *, aga
         operator.handlers.see(names.PLURAL if entry.kind == "task" else "leases", "MODIFIED", entry.body)
     if again:
         for task in operator.tasks():
-            operator.cache.doubt(task.key)
+            operator.cache.mark_stale(task.key)
 
 
 def _of(uids: set[str], attempts: Iterable[AttemptId]) -> tuple[AttemptId, ...]:

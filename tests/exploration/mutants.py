@@ -4,7 +4,7 @@ from tests.exploration.cases import Case, recreated, tasks
 from tests.exploration.operators import Parts
 
 from obtask.engine.reconcile import Engine
-from obtask.kube.api import Refusal
+from obtask.kube.api import ApiError
 from obtask.kube.leases import Lease
 from obtask.locks.protocol import Locks
 from obtask.model.task import Task
@@ -18,8 +18,8 @@ class _ListsFromCache(Locks):
 
 
 class _AdoptsWithoutWriting(Locks):
-    async def _claim(self, task: Task, lock: LockKey, found: Lease | None) -> Lease | Refusal:
-        return found if found is not None and self._names(found, task) else await super()._claim(task, lock, found)
+    async def _claim(self, task: Task, lock: LockKey, lease: Lease | None) -> Lease | ApiError:
+        return lease if lease is not None and self._names(lease, task) else await super()._claim(task, lock, lease)
 
 
 class _ComparesNames(Locks):

@@ -26,7 +26,7 @@ from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics
 from obtask.model.actions import Action, HttpAction, SqlAction
-from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Seen, Succeeded
+from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Succeeded
 from obtask.model.status import FailureReason
 from obtask.model.task import Key, Task
 from obtask.rules.expressions import Question
@@ -58,7 +58,7 @@ class Failing:
         """Start the attempt, which fails."""
         self.started.add(attempt.id)
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:  # noqa: ARG002 - the protocol's argument
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:  # noqa: ARG002 - the protocol's argument
         """Tell that it failed."""
         return Failed(FailureReason.SQL_ERROR, "no such table") if attempt.id in self.started else Lost()
 
@@ -79,7 +79,7 @@ class Failing:
 class Succeeding(Failing):
     """Sends HTTP requests: every attempt succeeds, but no sooner than the next look at it. Implements ``Executor``."""
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:  # noqa: ARG002 - the protocol's argument
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:  # noqa: ARG002 - the protocol's argument
         """Tell that it succeeded."""
         return Succeeded()
 
@@ -113,7 +113,7 @@ class Counting:
             self.news.append(attempt.id)
         await self._executor.start(attempt, _NoLog())
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:
         """Ask the executor."""
         return await self._executor.observe(attempt, log)
 
@@ -146,7 +146,7 @@ class Parts:
 
 
 class Operator:
-    """A real operator whose requests wait. One turn looks at its task once, so that every look is on its own."""
+    """A real operator whose requests wait. One reconcile looks at its task once, so that every look is on its own."""
 
     def __init__(self, runner: str, parts: Parts) -> None:
         api, jitter = SuspendedRequests(), float
@@ -162,7 +162,7 @@ class Operator:
         self.locking = Locking(self.cache, parts.locks(leases, self.cache.locks, clock), self.sweeper, jitter, runner)
         events = EventRecorder(api, reporter=runner)
         checks = Checks(_compiles, queue)
-        self.engine = parts.engine(tasks, self.cache, self.attempts, self.locking, checks, events, METRICS, clock, longest_turn=1)
+        self.engine = parts.engine(tasks, self.cache, self.attempts, self.locking, checks, events, METRICS, clock, longest_reconcile=1)
         self.handlers = EventHandlers(self.cache, {})
 
     def key(self, name: str) -> Key:

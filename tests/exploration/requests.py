@@ -8,7 +8,7 @@ from typing import Any
 from tests.exploration.catalogue import Catalogue, Json
 
 from obtask import names
-from obtask.kube.api import Refusal
+from obtask.kube.api import ApiError
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def numbers_in(answer: Answer) -> tuple[int, ...]:
             return ()
 
 
-def spoken(catalogue: Catalogue, answer: Answer) -> Json | Refusal:
+def spoken(catalogue: Catalogue, answer: Answer) -> Json | ApiError:
     """Return the answer as kube.api speaks it."""
     match answer:
         case Found(number=number):
@@ -71,7 +71,7 @@ def spoken(catalogue: Catalogue, answer: Answer) -> Json | Refusal:
         case Listed(numbers=numbers):
             return {"items": [catalogue.entries[number].body for number in numbers]}
         case Refused(status=status, reason=reason):
-            return Refusal(status, reason, reason)
+            return ApiError(status, reason, reason)
 
 
 class _Waiting:
@@ -80,20 +80,20 @@ class _Waiting:
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    def __await__(self) -> Generator[Call, Json | Refusal, Json | Refusal]:
+    def __await__(self) -> Generator[Call, Json | ApiError, Json | ApiError]:
         """Hand the call to whoever drives the coroutine, and take the answer from there."""
         return (yield self._call)
 
 
 class SuspendedRequests:
-    """Implements ``kube.api.Requests``: every request suspends the turn that sent it."""
+    """Implements ``kube.api.Requests``: every request suspends the reconcile that sent it."""
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Return the answer that the scheduler chose to give."""
         text = json.dumps(body, sort_keys=True) if body is not None else "{}"
         return await _Waiting(Call(method, path, query.get("labelSelector", ""), text))
 
-    async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | Refusal:
+    async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | ApiError:
         """Be asked by nobody: no attempt writes a log here."""
         raise AssertionError(f"unexpected request: {path} {query}")
 

@@ -8,7 +8,7 @@ from tests.exploration.api_server import Store
 from tests.exploration.cases import Act, Case
 from tests.exploration.operators import NOW
 from tests.exploration.states import Move, Sent, State, States
-from tests.exploration.steps import Began, Heard, Turn, Unheard
+from tests.exploration.steps import Began, Heard, Reconcile, Unheard
 
 from obtask.model.attempt import AttemptId
 
@@ -44,17 +44,17 @@ class Space:
     def moves(self, state: State) -> Moves:
         """Return everything that can happen, and where it leads."""
         sent = [
-            Sent(index, number, turn, call)
+            Sent(index, number, reconcile, call)
             for index, number in enumerate(state.operators)
-            for turn, call in self.steps.stand(number).pending
+            for reconcile, call in self.steps.stand(number).pending
         ]
         alone = next((one for one in sent if self._concerns_nobody_else(state, one)), None)
         if alone is not None and self.case.turns_at_once == 1:
-            yield from self._turns(state, alone.sender, [alone])
+            yield from self._reconciles(state, alone.sender, [alone])
             return
         for index in range(len(state.operators)):
             yield from self._told(state, index)
-            yield from self._turns(state, index, [one for one in sent if one.sender == index])
+            yield from self._reconciles(state, index, [one for one in sent if one.sender == index])
         if state.acts:
             yield from self._acts(state)
 
@@ -63,7 +63,7 @@ class Space:
 
         A write that carries an old version is refused whenever it arrives, and changes nothing for anybody; after that the operator
         asks afresh. A look at a task after such a refusal tells an operator that hears everything at once nothing that it has not
-        heard or will not hear, and ends its turn; unless the task goes. Until then the operator has no other step that could go first,
+        heard or will not hear, and ends its reconcile; unless the task goes. Until then the operator has no other step that could go first,
         but to crash or to hear no answer, and these are tried too.
         """
         if self.states.refused(sent, state.store):
@@ -71,26 +71,26 @@ class Space:
         hears = not state.deaf >> sent.sender & 1 and not state.lags
         return hears and not state.acts and self.steps.stand(sent.operator).takes_note and self.states.keeps_tasks(state.store)
 
-    def _turns(self, state: State, index: int, sent: list[Sent]) -> Moves:
+    def _reconciles(self, state: State, index: int, sent: list[Sent]) -> Moves:
         for one in sent:
             yield from self._served(state, one)
             if state.faults:
                 yield from self._crashed(state, self._move(one, "crashes before this leaves"), index, state.store)
         if len(sent) < self.case.turns_at_once:
-            for turn in self.steps.stand(state.operators[index]).turns:
-                yield from self._begun(state, index, turn)
+            for reconcile in self.steps.stand(state.operators[index]).reconciles:
+                yield from self._begun(state, index, reconcile)
         if state.faults and not sent:
-            yield from self._crashed(state, Move(self._who(index), "crashes between two turns"), index, state.store)
+            yield from self._crashed(state, Move(self._who(index), "crashes between two reconciles"), index, state.store)
 
-    def _begun(self, state: State, index: int, turn: Turn) -> Moves:
-        # A turn and its first request are one step: until then nobody else can tell that it has begun.
+    def _begun(self, state: State, index: int, reconcile: Reconcile) -> Moves:
+        # A reconcile and its first request are one step: until then nobody else can tell that it has begun.
         number = state.operators[index]
-        after, started = self.steps.step(number, Began(turn))
-        calls = [call for found, call in self.steps.stand(after).pending if found == turn]
+        after, started = self.steps.step(number, Began(reconcile))
+        calls = [call for found, call in self.steps.stand(after).pending if found == reconcile]
         if calls:
-            yield from self._served(state, Sent(index, after, turn, calls[0]))
+            yield from self._served(state, Sent(index, after, reconcile, calls[0]))
         elif after != number:
-            move = Move(self._who(index), "goes on without a request", turn)
+            move = Move(self._who(index), "goes on without a request", reconcile)
             yield from self._heard(move, self._started(state, started), self._with_operator(state, index, after), state.store)
 
     def _served(self, state: State, sent: Sent) -> Moves:
@@ -104,12 +104,12 @@ class Space:
 
     def _answered(self, state: State, sent: Sent) -> Moves:
         store, answer = self.states.answer(state.store, sent.call)
-        after, started = self.steps.step(sent.operator, Heard(sent.turn, answer))
-        move = Move(self._who(sent.sender), "", sent.turn, sent.call, answer)
+        after, started = self.steps.step(sent.operator, Heard(sent.reconcile, answer))
+        move = Move(self._who(sent.sender), "", sent.reconcile, sent.call, answer)
         yield from self._heard(move, self._started(state, started), self._with_operator(state, sent.sender, after), store)
 
     def _unheard(self, state: State, move: Move, sent: Sent, store: int) -> Moves:
-        after, _ = self.steps.step(sent.operator, Unheard(sent.turn))
+        after, _ = self.steps.step(sent.operator, Unheard(sent.reconcile))
         yield from self._heard(move, state._replace(faults=state.faults - 1), self._with_operator(state, sent.sender, after), store)
 
     def _crashed(self, state: State, move: Move, index: int, store: int) -> Moves:
@@ -173,7 +173,7 @@ class Space:
         return (*state.operators[:index], operator, *state.operators[index + 1 :])
 
     def _move(self, sent: Sent, what: str) -> Move:
-        return Move(self._who(sent.sender), what, sent.turn, sent.call)
+        return Move(self._who(sent.sender), what, sent.reconcile, sent.call)
 
     def _who(self, index: int) -> str:
         return f"operator {self.case.operators[index]}"

@@ -7,7 +7,7 @@ from tests.exploration.catalogue import Catalogue
 from tests.exploration.operators import Parts
 from tests.exploration.promises import token_fault
 from tests.exploration.requests import Answer, Call, Refused, said, shown
-from tests.exploration.steps import Steps, Told, Turn
+from tests.exploration.steps import Reconcile, Steps, Told
 
 from obtask.model.attempt import AttemptId
 
@@ -15,7 +15,7 @@ from obtask.model.attempt import AttemptId
 class State(NamedTuple):
     """One state. Everything is known by number; ``faults``, ``lags`` and ``acts`` are how many of them may still happen.
 
-    ``deaf`` has a bit for each operator whose watches are silent. The others hear of every change at once, even in a turn.
+    ``deaf`` has a bit for each operator whose watches are silent. The others hear of every change at once, even in a reconcile.
     """
 
     store: int
@@ -28,11 +28,11 @@ class State(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A request on its way: which operator sent it, where that operator stands, in which turn."""
+    """A request on its way: which operator sent it, where that operator stands, in which reconcile."""
 
     sender: int
     operator: int
-    turn: Turn
+    reconcile: Reconcile
     call: Call
 
 
@@ -41,12 +41,12 @@ class Move(NamedTuple):
 
     who: str
     what: str
-    turn: Turn | None = None
+    reconcile: Reconcile | None = None
     call: Call | None = None
     answer: Answer | None = None
 
     def __str__(self) -> str:
-        parts = [self.who, f"({self.turn})" if self.turn else "", self.what, shown(self.call) if self.call else ""]
+        parts = [self.who, f"({self.reconcile})" if self.reconcile else "", self.what, shown(self.call) if self.call else ""]
         return " ".join(part for part in parts if part) + (f"  ->  {said(self.answer)}" if self.answer else "")
 
 

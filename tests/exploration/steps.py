@@ -1,4 +1,4 @@
-"""Owns how one operator goes on: the real code is run from what it remembered before its turns, over the answers it has had since."""
+"""Owns how one operator goes on: the real code is run from what it remembered before its reconciles, over the answers it has had since."""
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from tests.exploration.operators import NAMESPACE, Operator, Parts
 from tests.exploration.requests import Answer, Call, Found, Listed, numbers_in, spoken
 
 from obtask.cache.tasks import at_rest
-from obtask.kube.api import Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiUnavailable
 from obtask.model.attempt import AttemptId
 from obtask.model.task import Key, Task
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Turn:
-    """A turn of a task, or a look at a Lease by the sweep."""
+class Reconcile:
+    """A reconcile of a task, or a look at a Lease by the sweep."""
 
     kind: str
     name: str
@@ -29,24 +29,24 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A turn began."""
+    """A reconcile began."""
 
-    turn: Turn
+    reconcile: Reconcile
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A turn got the answer to its request."""
+    """A reconcile got the answer to its request."""
 
-    turn: Turn
+    reconcile: Reconcile
     answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """A turn was told that nobody knows what became of its request."""
+    """A reconcile was told that nobody knows what became of its request."""
 
-    turn: Turn
+    reconcile: Reconcile
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ Event = Began | Heard | Unheard | Told
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """An operator: what it remembered when no turn was under way, and what has happened to it since."""
+    """An operator: what it remembered when no reconcile was under way, and what has happened to it since."""
 
     runner: str
     memory: Memory
@@ -71,10 +71,10 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where an operator stands: the requests that wait for an answer, the turns that may begin, the numbers it mentions."""
+    """Where an operator stands: the requests that wait for an answer, the reconciles that may begin, the numbers it mentions."""
 
-    pending: tuple[tuple[Turn, Call], ...]
-    turns: tuple[Turn, ...]
+    pending: tuple[tuple[Reconcile, Call], ...]
+    reconciles: tuple[Reconcile, ...]
     mask: int
     takes_note: bool
 
@@ -84,9 +84,9 @@ class _Run:
 
     def __init__(self, local: Local, parts: Parts, catalogue: Catalogue) -> None:
         self.operator = Operator(local.runner, parts)
-        self.pending: dict[Turn, Call] = {}
+        self.pending: dict[Reconcile, Call] = {}
         self._catalogue = catalogue
-        self._turns: dict[Turn, Coroutine[Any, Any, object]] = {}
+        self._reconciles: dict[Reconcile, Coroutine[Any, Any, object]] = {}
         put_in(self.operator, local.memory, catalogue)
         for event in local.history:
             self.apply(event)
@@ -96,59 +96,59 @@ class _Run:
         for executor in self.operator.executors:
             executor.news.clear()
         match event:
-            case Began(turn=turn):
-                self._turns[turn] = self._begin(turn)
-                self._go_on(turn, None)
-            case Heard(turn=turn, answer=answer):
-                self._go_on(turn, spoken(self._catalogue, answer))
-            case Unheard(turn=turn):
-                self._give_up(turn)
+            case Began(reconcile=reconcile):
+                self._reconciles[reconcile] = self._begin(reconcile)
+                self._go_on(reconcile, None)
+            case Heard(reconcile=reconcile, answer=answer):
+                self._go_on(reconcile, spoken(self._catalogue, answer))
+            case Unheard(reconcile=reconcile):
+                self._give_up(reconcile)
             case Told(news=news, again=again):
                 tell(self.operator, news, self._catalogue, again=again)
 
-    def _begin(self, turn: Turn) -> Coroutine[Any, Any, object]:
-        if turn.kind == "turn":
-            return self.operator.engine.reconcile(Key(NAMESPACE, turn.name))
-        lease = next(lease for lease in self.operator.cache.locks.leases() if lease.name == turn.name)
+    def _begin(self, reconcile: Reconcile) -> Coroutine[Any, Any, object]:
+        if reconcile.kind == "reconcile":
+            return self.operator.engine.reconcile(Key(NAMESPACE, reconcile.name))
+        lease = next(lease for lease in self.operator.cache.locks.leases() if lease.name == reconcile.name)
         return self.operator.sweeper.check(lease)
 
-    def _go_on(self, turn: Turn, answer: Json | Refusal | None) -> None:
-        self.pending.pop(turn, None)
+    def _go_on(self, reconcile: Reconcile, answer: Json | ApiError | None) -> None:
+        self.pending.pop(reconcile, None)
         try:
-            self.pending[turn] = self._turns[turn].send(answer)
+            self.pending[reconcile] = self._reconciles[reconcile].send(answer)
         except StopIteration:
-            del self._turns[turn]
+            del self._reconciles[reconcile]
 
-    def _give_up(self, turn: Turn) -> None:
-        del self.pending[turn]
+    def _give_up(self, reconcile: Reconcile) -> None:
+        del self.pending[reconcile]
         try:
-            self._turns.pop(turn).throw(Unavailable("no answer"))
-        except (Unavailable, StopIteration):
+            self._reconciles.pop(reconcile).throw(ApiUnavailable("no answer"))
+        except (ApiUnavailable, StopIteration):
             # As runtime.workers does it.
-            if turn.kind == "turn":
-                self.operator.cache.doubt(Key(NAMESPACE, turn.name))
+            if reconcile.kind == "reconcile":
+                self.operator.cache.mark_stale(Key(NAMESPACE, reconcile.name))
 
-    def calls(self) -> tuple[tuple[Turn, Call], ...]:
+    def calls(self) -> tuple[tuple[Reconcile, Call], ...]:
         """Return the requests that wait for an answer."""
         return tuple(sorted(self.pending.items(), key=lambda item: item[0]))
 
     def identity(self, local: Local) -> object:
         """Return what tells this operator from others, now that it stands here; how it came here is not part of it."""
-        frames = tuple(frames_of(self._turns[turn]) for turn, _ in self.calls())
+        frames = tuple(frames_of(self._reconciles[reconcile]) for reconcile, _ in self.calls())
         return local.runner, take_out(self.operator, self._catalogue), self.calls(), frames
 
     def takes_note(self) -> bool:
-        """Return whether all turns only take note of what they are answered."""
-        return all(takes_note(frames_of(self._turns[turn])) for turn in self.pending)
+        """Return whether all reconciles only take note of what they are answered."""
+        return all(takes_note(frames_of(self._reconciles[reconcile])) for reconcile in self.pending)
 
     def body(self, task: Task) -> Json:
         """Return a task as it was sent."""
         return self._catalogue.entries[self._catalogue.number_of(task)].body
 
     def close(self) -> None:
-        """Drop the turns under way."""
-        for turn in self._turns.values():
-            turn.close()
+        """Drop the reconciles under way."""
+        for reconcile in self._reconciles.values():
+            reconcile.close()
 
 
 class Steps:
@@ -221,7 +221,7 @@ class Steps:
             if number is None:
                 number = self._ids[key] = len(self._locals)
                 self._locals.append(local)
-                self._stands.append(Stand(mine.calls(), _turns(mine), self._mask(local), mine.takes_note()))
+                self._stands.append(Stand(mine.calls(), _reconciles(mine), self._mask(local), mine.takes_note()))
             self._ids[local] = number
             if run is None:
                 mine.close()
@@ -241,10 +241,10 @@ class Steps:
         match event:
             case Told(news=news, again=again):
                 return Told(tuple(new(number, ranks) for number in news), again)
-            case Heard(turn=turn, answer=Found(number=number)):
-                return Heard(turn, Found(new(number, ranks)))
-            case Heard(turn=turn, answer=Listed(numbers=numbers)):
-                return Heard(turn, Listed(tuple(new(number, ranks) for number in numbers)))
+            case Heard(reconcile=reconcile, answer=Found(number=number)):
+                return Heard(reconcile, Found(new(number, ranks)))
+            case Heard(reconcile=reconcile, answer=Listed(numbers=numbers)):
+                return Heard(reconcile, Listed(tuple(new(number, ranks) for number in numbers)))
             case _:
                 return event
 
@@ -259,12 +259,12 @@ def _mentioned(event: Event) -> tuple[int, ...]:
             return ()
 
 
-def _turns(run: _Run) -> tuple[Turn, ...]:
-    """Return the turns that may begin: of tasks that need turns, and sweeps of Leases that name a holder."""
+def _reconciles(run: _Run) -> tuple[Reconcile, ...]:
+    """Return the reconciles that may begin: of tasks that need reconciles, and sweeps of Leases that name a holder."""
     operator = run.operator
     dump = operator.cache.dump()
     waiting = {task.metadata.name for task in operator.tasks() if not at_rest(run.body(task))}
     waiting |= {key.name for key in (*dump.deleted, *dump.stale, *dump.at_rest)}
     held = [lease.name for lease in dump.leases if lease.holder]
-    turns = [Turn("turn", name) for name in sorted(waiting)] + [Turn("sweep", name) for name in sorted(held)]
-    return tuple(turn for turn in turns if turn not in run.pending)
+    reconciles = [Reconcile("reconcile", name) for name in sorted(waiting)] + [Reconcile("sweep", name) for name in sorted(held)]
+    return tuple(reconcile for reconcile in reconciles if reconcile not in run.pending)

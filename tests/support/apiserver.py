@@ -23,7 +23,7 @@ EVENTS = "/api/v1/namespaces/{}/events"
 PATIENCE_SECONDS = 30
 
 
-class ApiError(Exception):
+class ServerError(Exception):
     """The API server refused; ``status`` is its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -58,7 +58,7 @@ class ApiServer:
 
         An API server that does not know a new kind yet, and says so, is asked again.
         """
-        return once_known(lambda: self._sent(method, path, body), ApiError, PATIENCE_SECONDS)
+        return once_known(lambda: self._sent(method, path, body), ServerError, PATIENCE_SECONDS)
 
     def _sent(self, method: str, path: str, body: Mapping[str, Any] | None) -> Body:
         connection = self._connect(30)
@@ -70,7 +70,7 @@ class ApiServer:
         finally:
             connection.close()
         if response.status >= 400:
-            raise ApiError(response.status, answer.get("message", ""))
+            raise ServerError(response.status, answer.get("message", ""))
         return answer
 
     def watch(self, path: str, version: str, seconds: float, **query: str) -> "Watch":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.support.apiserver import ApiError
+from tests.support.apiserver import ServerError
 from tests.support.tasks import TaskClient, sql_step
 
 from devcluster.controlplane import ControlPlane
@@ -39,7 +39,7 @@ class Neighbour:
             number += 1
             try:
                 self._one(f"nightly-{number}")
-            except (ApiError, AssertionError, OSError) as error:
+            except (ServerError, AssertionError, OSError) as error:
                 self.failures.append(str(error)[:200])
             self._stop.wait(PAUSE)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.apiserver import ApiError, Body, api_server
+from tests.support.apiserver import Body, ServerError, api_server
 from tests.support.container import Container, now
 
 from devcluster.controlplane import ControlPlane
@@ -115,7 +115,7 @@ class Node:
             pod.leaving.set()
 
     def _live(self, pod: _Pod) -> None:
-        with contextlib.suppress(ApiError):  # the namespace is going away
+        with contextlib.suppress(ServerError):  # the namespace is going away
             images = [container["image"] for container in pod.body["spec"]["containers"]]
             if "node/unschedulable" in images:
                 unfit = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}

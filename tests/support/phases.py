@@ -93,7 +93,7 @@ def pending() -> World:
     """Return a task whose only record is the refusal of a command."""
     world = World(a_task().annotated(action="retry"))
     while not world.stored:
-        world.turn()
+        world.reconcile()
     return world
 
 

@@ -13,9 +13,9 @@ from obtask.model.command import Command
 from obtask.model.status import Direction, FailureReason, LockStatus, LogRef, TaskStatus
 from obtask.model.task import Task, read_task
 from obtask.rules.attempts import running_attempts
-from obtask.rules.decision import Adopt, Delete, Finish, LetGo, TakeCommand
+from obtask.rules.decision import Delete, Finish, MarkTask, RemoveFinalizer, TakeCommand
 from obtask.rules.lock_keys import holder_identity, task_lock_key
-from obtask.rules.observation import Report
+from obtask.rules.observation import ObservedAttempt
 
 
 class ApiServer:
@@ -57,16 +57,16 @@ class ApiServer:
         self.body["status"] = status.dump()
         self._write()
 
-    def touch(self, intent: Adopt | TakeCommand | Finish | LetGo | Delete, now: datetime) -> None:
+    def touch(self, intent: MarkTask | TakeCommand | Finish | RemoveFinalizer | Delete, now: datetime) -> None:
         """Change the metadata as the intent asks."""
         finalizers, annotations = self.body["metadata"]["finalizers"], self.body["metadata"]["annotations"]
         match intent:
-            case Adopt(guard=guard):
+            case MarkTask(guard=guard):
                 guarded = dict.fromkeys([*finalizers, names.FINALIZER]) if guard else finalizers
                 self._write(finalizers=list(guarded), annotations=annotations | self._adopted())
             case TakeCommand(command=command):
                 self._write(annotations=_taken(annotations, command) | self._adopted())
-            case Finish() | LetGo():
+            case Finish() | RemoveFinalizer():
                 kept = {key: value for key, value in annotations.items() if key != names.ACCEPTED_COMMAND_ANNOTATION}
                 self._write(finalizers=[other for other in finalizers if other != names.FINALIZER], annotations=kept)
             case Delete():
@@ -100,7 +100,7 @@ def _taken(annotations: Json, command: Command) -> Json:
 @dataclass
 class _Entry:
     attempt: Attempt
-    report: Report
+    report: ObservedAttempt
     asked_to_stop: bool = False
 
 
@@ -115,7 +115,7 @@ class Executors:
     @property
     def running(self) -> list[Attempt]:
         """The attempts that have not ended."""
-        return [entry.attempt for entry in self._entries.values() if isinstance(entry.report.seen, Running)]
+        return [entry.attempt for entry in self._entries.values() if isinstance(entry.report.state, Running)]
 
     @property
     def asked_to_stop(self) -> list[str]:
@@ -129,17 +129,17 @@ class Executors:
             assert not twins, f"{attempt.id} was started while {twins} ran"
             assert attempt.id not in {other.id for other in self.started}, f"{attempt.id} was started twice"
             self.started.append(attempt)
-            self._entries[attempt.id] = _Entry(attempt, Report(Running()))
+            self._entries[attempt.id] = _Entry(attempt, ObservedAttempt(Running()))
 
     def stop(self, attempts: Sequence[Attempt]) -> None:
         """Ask attempts to stop."""
         for attempt in attempts:
             entry = self._entries.get(attempt.id)
-            if entry is not None and isinstance(entry.report.seen, Running):
+            if entry is not None and isinstance(entry.report.state, Running):
                 entry.asked_to_stop = True
-                entry.report = Report(failed("cancelled", FailureReason.CANCELLED)) if self.stops_at_once else entry.report
+                entry.report = ObservedAttempt(failed("cancelled", FailureReason.CANCELLED)) if self.stops_at_once else entry.report
 
-    def reports(self, task: Task) -> dict[AttemptId, Report]:
+    def reports(self, task: Task) -> dict[AttemptId, ObservedAttempt]:
         """Return what is seen of the attempts of a task that have not ended by its status."""
         return {name: self._entries[name].report for name in _live_by_status(task) if name in self._entries}
 
@@ -149,15 +149,15 @@ class Executors:
 
     def end(self, subtask: str, outcome: Outcome | Lost, tail: str | None = None, ref: LogRef | None = None) -> None:
         """End the running attempt of a subtask."""
-        self._running(subtask).report = Report(outcome, tail, ref)
+        self._running(subtask).report = ObservedAttempt(outcome, tail, ref)
 
     def say(self, subtask: str, message: str, wake_at: datetime | None = None, external: str | None = None) -> None:
         """Have the running attempt of a subtask tell how far it is."""
-        self._running(subtask).report = Report(Running(message, wake_at, external))
+        self._running(subtask).report = ObservedAttempt(Running(message, wake_at, external))
 
     def look(self, subtask: str, seen: Running) -> None:
         """Have the running attempt of a subtask say this."""
-        self._running(subtask).report = Report(seen)
+        self._running(subtask).report = ObservedAttempt(seen)
 
     def keep(self, task: Task | None) -> None:
         """Forget the attempts that have ended by the task's status; all of them if there is no task."""

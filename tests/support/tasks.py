@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tests.support.apiserver import CONFIG_MAPS, EVENTS, LEASES, OBTASKS, ApiError, ApiServer, Body, api_server
+from tests.support.apiserver import CONFIG_MAPS, EVENTS, LEASES, OBTASKS, ApiServer, Body, ServerError, api_server
 
 from devcluster.controlplane import ControlPlane
 from devcluster.kubectl import Kubectl
@@ -103,7 +103,7 @@ class Tasks:
         while True:
             try:
                 body = self.get(name)
-            except ApiError as error:
+            except ServerError as error:
                 if error.status == http.HTTPStatus.NOT_FOUND:
                     return
                 raise

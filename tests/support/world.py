@@ -1,6 +1,6 @@
 """A simulated world around one task: it does what the engine does with the intents of the rules, in memory and on a set clock.
 
-A test lets things happen, lets the task have its turns, and looks at what was stored, started and stopped.
+A test lets things happen, lets the task have its reconciles, and looks at what was stored, started and stopped.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,20 @@ from obtask.model.status import Blocker, LogRef, Phase, StepStatus, SubtaskStatu
 from obtask.model.task import Task
 from obtask.rules import machine
 from obtask.rules.bounds import NO_BOUNDS
-from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import (
+    Check,
+    Delete,
+    Finish,
+    Intent,
+    MarkTask,
+    Record,
+    RemoveFinalizer,
+    Rest,
+    Stop,
+    TakeCommand,
+    TakeLock,
+    VerifyLock,
+)
 from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN
 from obtask.rules.expressions import ExpressionFault, Question
 from obtask.rules.lock_keys import holder_identity, holder_name, task_lock_key
@@ -30,7 +43,7 @@ MOST_TURNS = 40
 
 
 class Crash(Enum):
-    """Where the operator dies in a turn."""
+    """Where the operator dies in a reconcile."""
 
     BEFORE_WRITE = auto()
     AFTER_WRITE = auto()
@@ -101,7 +114,7 @@ class World:
         """Return the status of a subtask; its name must be unique in the task."""
         return next(sub for step in self.status.steps for sub in step.subtasks if sub.name == name)
 
-    # What happens, before the task has its turns.
+    # What happens, before the task has its reconciles.
 
     def later(self, seconds: float) -> None:
         """Let time pass."""
@@ -118,7 +131,7 @@ class World:
         """Delete the task: it is gone once nobody holds it with a finalizer."""
         self.api.delete(self.now)
 
-    # What happens, and then the task has its turns.
+    # What happens, and then the task has its reconciles.
 
     def succeed(self, *subtasks: str, message: str | None = None) -> None:
         """Let running attempts succeed, one after the other."""
@@ -171,15 +184,15 @@ class World:
         return machine.decide(self.task, self.observe())
 
     def run(self) -> Intent:
-        """Give the task turns until it rests or is gone; return the last intent."""
+        """Give the task reconciles until it rests or is gone; return the last intent."""
         for _ in range(MOST_TURNS):
             intent = self.decide()
             if not self.perform(intent):
                 return intent
         raise AssertionError(f"does not come to rest: {self.intents[-5:]}")
 
-    def turn(self, crash: Crash | None = None) -> Intent:
-        """Give the task one turn, in which the operator may die; return the intent."""
+    def reconcile(self, crash: Crash | None = None) -> Intent:
+        """Give the task one reconcile, in which the operator may die; return the intent."""
         intent = self.decide()
         self.perform(intent, crash)
         return intent
@@ -207,12 +220,12 @@ class World:
                 self.lease.release(self.task)
                 self.executors.keep(None)
                 self._touch(intent, crash)
-            case LetGo():
+            case RemoveFinalizer():
                 leaving = self.task
                 self._touch(intent, crash)
                 self.lease.release(leaving)
                 self.executors.keep(None)
-            case Adopt() | TakeCommand() | Delete():
+            case MarkTask() | TakeCommand() | Delete():
                 self._touch(intent, crash)
             case never:
                 assert_never(never)
@@ -223,7 +236,7 @@ class World:
             self.lease.release(self.task)  # as the engine does for what was ended elsewhere
         return False
 
-    def _touch(self, intent: Adopt | TakeCommand | Finish | LetGo | Delete, crash: Crash | None) -> None:
+    def _touch(self, intent: MarkTask | TakeCommand | Finish | RemoveFinalizer | Delete, crash: Crash | None) -> None:
         self.api.touch(intent, self.now)
         if crash:
             self.crash()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.agent.agent import FakeAgent
 from tests.support.agent.dags import Node, Step
-from tests.support.apiserver import ApiError, Body
+from tests.support.apiserver import Body, ServerError
 from tests.support.kubectl import Kubectl
 from tests.support.rights import grant
 from tests.support.tasks import TaskClient
@@ -128,7 +128,7 @@ class Resource(TargetKind):
     def begun(self) -> int:
         try:
             return int(self._tasks.api.get(self._path)["metadata"]["generation"])
-        except ApiError:
+        except ServerError:
             return 0
 
     def undone(self) -> int:

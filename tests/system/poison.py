@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.apiserver import LEASES, OBTASKS, ApiError, ApiServer, Body
+from tests.support.apiserver import LEASES, OBTASKS, ApiServer, Body, ServerError
 
 GROUP = "task.oceanbase.com"
 DEEPEST = 9_900  # the decoder of the API server takes 10,000 levels
@@ -26,7 +26,7 @@ def post(api: ApiServer, path: str, text: str) -> None:
     finally:
         connection.close()
     if answer.status >= 400:
-        raise ApiError(answer.status, said[:300].decode(errors="replace"))
+        raise ServerError(answer.status, said[:300].decode(errors="replace"))
 
 
 def rows(api: ApiServer, namespace: str) -> list[dict[str, str | None]]:
@@ -158,7 +158,7 @@ def poison(api: ApiServer, namespace: str) -> None:
     for name, text in (*too_much(), *harmless()):
         try:
             post(api, OBTASKS.format(namespace), text)
-        except ApiError as error:
+        except ServerError as error:
             raise AssertionError(f"{name} was not stored, so it shows nothing: {error}") from error
     for name, status in STATUSES.items():
         post(api, OBTASKS.format(namespace), task(name)[1])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.support.apiserver import CONFIG_MAPS, EVENTS, OBTASKS, ApiError, Body
+from tests.support.apiserver import CONFIG_MAPS, EVENTS, OBTASKS, Body, ServerError
 from tests.support.kubectl import Kubectl
 from tests.support.operators import OperatorProcess, operator_thread
 from tests.support.tasks import FAILING, TaskClient, sql_step, wait_step
@@ -115,7 +115,7 @@ def no_config_maps(tasks: TaskClient, kubectl: Kubectl) -> Iterator[None]:
 def _refused(tasks: TaskClient) -> bool:
     try:
         tasks.api.send("POST", CONFIG_MAPS.format(tasks.namespace) + "?dryRun=All", {"metadata": {"name": "probe"}})
-    except ApiError:
+    except ServerError:
         return True
     return False
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.support.agent.agent import FakeAgent, Operations
 from tests.support.agent.dags import Node, Step
-from tests.support.apiserver import ApiError
+from tests.support.apiserver import ServerError
 from tests.support.operators import operator_thread
 from tests.support.tasks import TaskClient, sql_step
 
@@ -66,5 +66,5 @@ def test_a_host_that_is_none(tasks: TaskClient, host: str) -> None:
         {"steps": [{"name": "s", "sql": {"statements": ["select 1"], "connection": own}}]},
         {"steps": [{"name": "s", "obshell": {"path": STOP, "connection": own}}]},
     ):
-        with pytest.raises(ApiError, match="host"):
+        with pytest.raises(ServerError, match="host"):
             tasks.create("bad", **spec)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from tests.support.apiserver import EVENTS, LEASES, OBTASKS, ApiError
+from tests.support.apiserver import EVENTS, LEASES, OBTASKS, ServerError
 from tests.support.audit import requests
 from tests.support.chart.installed import eventually
 from tests.support.operators import operator_thread
@@ -56,7 +56,7 @@ def refuses(tasks: TaskClient, operation: str) -> bool:
             tasks.api.send("POST", f"{path}?dryRun=All", PROBE)
         else:
             tasks.api.send("PATCH", f"{path}/any?dryRun=All", {"spec": {"holderIdentity": "any"}})
-    except ApiError as error:
+    except ServerError as error:
         return "no locks today" in str(error)
     return False
 
@@ -140,7 +140,7 @@ class Hindrance:
         query = "" if self.method == "POST" else "?dryRun=All"  # a quota counts nothing that is not made
         try:
             tasks.api.send(self.method, self.path.format(tasks.namespace) + query, change)
-        except ApiError as error:
+        except ServerError as error:
             return self.words in str(error)
         return False
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.apiserver import CONFIG_MAPS, ApiError, Body
+from tests.support.apiserver import CONFIG_MAPS, Body, ServerError
 from tests.support.chart.installed import eventually
 from tests.support.gateway import Gateway, Rule, pass_all
 from tests.support.kubectl import Kubectl
@@ -69,7 +69,7 @@ def wait_applied(tasks: TaskClient, **data: str) -> None:
 def _holds(tasks: TaskClient, data: dict[str, str]) -> bool:
     try:
         return data.items() <= live(tasks).items()
-    except ApiError:
+    except ServerError:
         return False
 
 
@@ -123,7 +123,7 @@ def test_rollback_puts_back_what_was_there(tasks: TaskClient, connection: str) -
 
     status = tasks.wait_let_go("undone", "RolledBack")
     assert live(tasks) == {"size": "1", "color": "red"}
-    with pytest.raises(ApiError, match="not found"):
+    with pytest.raises(ServerError, match="not found"):
         tasks.api.get(f"{CONFIG_MAPS.format(tasks.namespace)}/new")
     messages = [step["subtasks"][0].get("message") for step in status["steps"]]
     assert messages[0] == f'ConfigMap "settings" in namespace "{tasks.namespace}" put back'

@@ -19,7 +19,7 @@ class Enqueue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Dump:
+class ClusterDump:
     """The cached tasks and Leases, without state that matters for a few seconds only. Derived state is rebuilt."""
 
     tasks: tuple[Task | Unreadable, ...]
@@ -78,16 +78,16 @@ class ClusterCache:
         if deleted:
             self.finished.forget(key.namespace, uid)
 
-    def doubt(self, key: Key) -> None:
+    def mark_stale(self, key: Key) -> None:
         """Mark a task as stale: it is read again before it is reconciled."""
         tracked = self.tasks.tracked(key)
         if tracked is not None:
             tracked.stale = True
 
-    def dump(self) -> Dump:
+    def dump(self) -> ClusterDump:
         """Return what is remembered."""
         tracked = self.tasks.all()
-        return Dump(
+        return ClusterDump(
             tasks=tuple(task for key in sorted(tracked, key=str) if (task := self.tasks.get(key)) is not None),
             leases=tuple(sorted(self.locks.leases(), key=lambda lease: (lease.namespace, lease.name))),
             stale=_keys(tracked, lambda one: one.stale),
@@ -96,7 +96,7 @@ class ClusterCache:
             ending=_keys(tracked, lambda one: one.ending),
         )
 
-    def restore(self, dump: Dump) -> None:
+    def restore(self, dump: ClusterDump) -> None:
         """Restore a dump into a fresh cache."""
         for task in dump.tasks:
             self.tasks.track(task.key).version = task

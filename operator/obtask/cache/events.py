@@ -44,19 +44,19 @@ class EventHandlers:
             self._deleted(key, meta["uid"])
             return
         self._cache.finished.see(body, listed=not change)
-        known = self._cache.tasks.metadata(key)
-        if known is not None and known.uid != meta["uid"]:
-            if int(known.resource_version) > int(meta["resourceVersion"]):
+        cached = self._cache.tasks.metadata(key)
+        if cached is not None and cached.uid != meta["uid"]:
+            if int(cached.resource_version) > int(meta["resourceVersion"]):
                 return  # a repeated event about a namesake that is gone
-            self._deleted(key, known.uid)
-            known = None
-        if known is None and at_rest(body):
+            self._deleted(key, cached.uid)
+            cached = None
+        if cached is None and at_rest(body):
             self._cache.locks.forget_task(meta["uid"])
             return
         is_news = self._cache.update(body) is not None
-        if is_news and known is None and change and phase_of(body) not in ("", "Pending"):
+        if is_news and cached is None and change and phase_of(body) not in ("", "Pending"):
             # A task that an event names for the first time should be new: one that is not may be a repeated event.
-            self._cache.doubt(key)
+            self._cache.mark_stale(key)
         if is_news:
             self._cache.enqueue(key)
         if at_rest(body):
@@ -64,8 +64,8 @@ class EventHandlers:
 
     def _at_rest(self, key: Key, meta: Mapping[str, Any]) -> None:
         """Note that a task needs nothing any more; attempts may still run here if another operator has finished it."""
-        tracked, known = self._cache.tasks.tracked(key), self._cache.tasks.metadata(key)
-        if tracked is None or known is None or known.resource_version != meta["resourceVersion"]:
+        tracked, cached = self._cache.tasks.tracked(key), self._cache.tasks.metadata(key)
+        if tracked is None or cached is None or cached.resource_version != meta["resourceVersion"]:
             return
         if tracked.ending or self._cache.is_standby:
             self._cache.forget(key, meta["uid"], deleted=False)
@@ -84,7 +84,7 @@ class EventHandlers:
         """Handle the deletion of a Lease."""
         self._cache.locks.forget_lease(lease)
         # It names no holder any more.
-        self._enqueue_doubtful(replace(lease, holder=""))
+        self._enqueue_contradicted(replace(lease, holder=""))
 
     def _lease(self, change: str, body: dict[str, Any]) -> None:
         lease = read_lease(body)
@@ -92,8 +92,8 @@ class EventHandlers:
             self.lease_gone(lease)
         else:
             self._cache.locks.update_lease(lease)
-            self._enqueue_doubtful(lease)
+            self._enqueue_contradicted(lease)
 
-    def _enqueue_doubtful(self, lease: Lease) -> None:
-        for key in self._cache.locks.doubtful(lease):
+    def _enqueue_contradicted(self, lease: Lease) -> None:
+        for key in self._cache.locks.contradicted_by(lease):
             self._cache.enqueue(key, urgent=True)

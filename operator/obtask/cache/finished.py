@@ -11,7 +11,7 @@ from obtask import names
 from obtask.model.base import Moment
 from obtask.model.packed import member
 from obtask.model.task import is_finished
-from obtask.rules.retention import Cause, Finished, Retention, age, is_kept_elsewhere, may_be_kept_elsewhere, over, surplus_in_order
+from obtask.rules.retention import DeletionCause, Finished, Retention, age, is_kept_elsewhere, may_be_kept_elsewhere, over, surplus_in_order
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
@@ -30,7 +30,7 @@ class FinishedTasks:
     def __init__(self, clock: Callable[[], float], *, wanted: bool) -> None:
         self._clock = clock
         self._wanted = wanted
-        self._places: dict[str, dict[str, Finished]] = {}
+        self._by_namespace: dict[str, dict[str, Finished]] = {}
         # In order: those of each namespace that something besides their own time may end, and those with a time of their own.
         self._by_age: dict[str, list[Finished]] = {}
         self._own: list[Finished] = []
@@ -44,26 +44,26 @@ class FinishedTasks:
         meta = body["metadata"]
         namespace, uid = meta["namespace"], meta["uid"]
         if listed:
-            self._doubt(namespace, uid)
+            self._suspect(namespace, uid)
         self._suspects.get(namespace, set()).discard(uid)
-        known = self._places.get(namespace, {}).get(uid)
-        if known is not None and int(known.version) > int(meta["resourceVersion"]):
+        cached = self._by_namespace.get(namespace, {}).get(uid)
+        if cached is not None and int(cached.version) > int(meta["resourceVersion"]):
             return
-        found = _read(body)
-        if found is not None and not self._wanted and found.own_ttl is None:
-            found = None
+        finished = _read(body)
+        if finished is not None and not self._wanted and finished.own_ttl is None:
+            finished = None
         aside = self._aside.get(uid)
         self.forget(namespace, uid)
-        if found is not None:
-            self._add(found)
+        if finished is not None:
+            self._add(finished)
             if aside is not None:
                 self._aside[uid] = aside
 
     def forget(self, namespace: str, uid: str) -> None:
         """Drop a deleted task."""
-        place = self._places.get(namespace, {})
+        tasks = self._by_namespace.get(namespace, {})
         self._aside.pop(uid, None)
-        task = place.pop(uid, None)
+        task = tasks.pop(uid, None)
         if task is None:
             return
         if task.over is not None:
@@ -71,24 +71,24 @@ class FinishedTasks:
         if not task.spared:
             ages = self._by_age[namespace]
             del ages[bisect_left(ages, age(task), key=age)]
-        if not place:
-            del self._places[namespace]
+        if not tasks:
+            del self._by_namespace[namespace]
             self._by_age.pop(namespace, None)
 
     def _add(self, task: Finished) -> None:
-        self._places.setdefault(task.namespace, {})[task.uid] = task
+        self._by_namespace.setdefault(task.namespace, {})[task.uid] = task
         if task.over is not None:
             insort(self._own, task, key=over)
         if not task.spared:
             insort(self._by_age.setdefault(task.namespace, []), task, key=age)
 
-    def surplus(self, retention: Retention, now: datetime) -> list[tuple[Finished, Cause]]:
+    def surplus(self, retention: Retention, now: datetime) -> list[tuple[Finished, DeletionCause]]:
         """Return which tasks are not kept, but for those set aside; none while nobody knows which of them are gone."""
         self._settle()
         if self._listed_at is not None:
             return []
-        found = surplus_in_order(self._by_age.values(), self._own, retention, now)
-        return [(task, cause) for task, cause in found if self._aside.get(task.uid, now) <= now]
+        finished = surplus_in_order(self._by_age.values(), self._own, retention, now)
+        return [(task, cause) for task, cause in finished if self._aside.get(task.uid, now) <= now]
 
     def set_aside(self, task: Finished, until: datetime) -> bool:
         """Leave a task out until then; return whether this is the first time."""
@@ -98,7 +98,7 @@ class FinishedTasks:
 
     def drop(self, task: Finished) -> None:
         """Drop this version of a task; a newer one stays."""
-        if self._places.get(task.namespace, {}).get(task.uid) is task:
+        if self._by_namespace.get(task.namespace, {}).get(task.uid) is task:
             self.forget(task.namespace, task.uid)
 
     def certain(self) -> list[Finished] | None:
@@ -106,16 +106,16 @@ class FinishedTasks:
         self._settle()
         if self._listed_at is not None:
             return None
-        return [task for place in self._places.values() for task in place.values()]
+        return [task for tasks in self._by_namespace.values() for task in tasks.values()]
 
-    def _doubt(self, namespace: str, uid: str) -> None:
+    def _suspect(self, namespace: str, uid: str) -> None:
         # A remembered task of this namespace that is missing in the list is gone.
         self._settle()  # on a standby nobody asks for certainty: the suspects of an earlier list may still be open
         self._listed_at = self._clock()
-        known, suspects = self._places.get(namespace, {}), self._suspects.get(namespace)
+        cached, suspects = self._by_namespace.get(namespace, {}), self._suspects.get(namespace)
         # No list names a task twice: a repeated one begins the next list.
-        if suspects is None or (uid in known and uid not in suspects):
-            self._suspects[namespace] = set(known)
+        if suspects is None or (uid in cached and uid not in suspects):
+            self._suspects[namespace] = set(cached)
 
     def _settle(self) -> None:
         if self._listed_at is None or self._clock() - self._listed_at < LISTING_PAUSE_SECONDS:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from obtask import names
-from obtask.cache.queues import DomainLocks, Entry, KnownLease, contender, in_order
+from obtask.cache.queues import CachedLease, DomainLocks, LockTask, contender, in_order
 from obtask.kube.leases import Lease
 from obtask.model.contract import SCOPES, TaskType
 from obtask.model.status import Phase
@@ -26,12 +26,12 @@ class LockCache:
         self._enqueue = enqueue
         self._domains: dict[Domain, DomainLocks] = {}
         self._lock_of: dict[str, LockKey] = {}  # by uid, of unfinished tasks
-        self._leases: dict[tuple[str, str], KnownLease] = {}
+        self._leases: dict[tuple[str, str], CachedLease] = {}
         self._named_by: dict[Key, set[str]] = {}  # by the holder, the names of its Leases
-        self._strays: dict[tuple[str, str], KnownLease] = {}
+        self._strays: dict[tuple[str, str], CachedLease] = {}
         # In the order in which they were looked at.
-        self._held: OrderedDict[tuple[str, str], KnownLease] = OrderedDict()
-        self._free: OrderedDict[tuple[str, str], KnownLease] = OrderedDict()
+        self._held: OrderedDict[tuple[str, str], CachedLease] = OrderedDict()
+        self._free: OrderedDict[tuple[str, str], CachedLease] = OrderedDict()
 
     def update_task(self, task: Task) -> None:
         """Take note of a version of a task."""
@@ -44,12 +44,12 @@ class LockCache:
             self.forget_task(uid)
         domain = self._domains.setdefault(lock.domain, DomainLocks())
         before = domain.tasks.get(uid)
-        entry = Entry(contender(task, lock), task.status.lock is not None, task.metadata.deletion_timestamp is not None)
+        entry = LockTask(contender(task, lock), task.status.lock is not None, task.metadata.deletion_timestamp is not None)
         if entry == before:
             return
         self._lock_of[uid] = lock
         domain.tasks[uid] = entry
-        self._place(domain, uid)
+        self._update_holder(domain, uid)
         if before is not None and _turned(before, entry):
             self._way_free(lock, for_all=lock.whole in domain.queues)
         elif before is not None and ((before.holds and not entry.holds) or (entry.leaving and not before.leaving)):
@@ -62,7 +62,7 @@ class LockCache:
             return
         domain = self._domains[lock.domain]
         del domain.tasks[uid]
-        self._place(domain, uid)
+        self._update_holder(domain, uid)
         self._tidy(lock.domain)
         self._way_free(lock)
 
@@ -73,55 +73,55 @@ class LockCache:
         if before is not None and int(before.lease.version) >= int(lease.version):
             return
         lock = key_of(lease)
-        known = KnownLease(lease, lock, lock is not None and is_marked(lease, lock), holder_uid(lease.holder))
+        cached = CachedLease(lease, lock, lock is not None and is_marked(lease, lock), holder_uid(lease.holder))
         self._remove(name)
-        self._leases[name] = known
+        self._leases[name] = cached
         if lease.holder:
-            self._held[name] = known
+            self._held[name] = cached
             self._named_by.setdefault(Key(lease.namespace, holder_name(lease.holder)), set()).add(lease.name)
         else:
-            self._free[name] = known
+            self._free[name] = cached
         if lock is not None and lease.holder:
             domain = self._domains.setdefault(lock.domain, DomainLocks())
-            domain.leases.setdefault(known.holder, {})[lease.name] = known
-            self._place(domain, known.holder)
-        self._is_free(before, known)
+            domain.leases.setdefault(cached.holder, {})[lease.name] = cached
+            self._update_holder(domain, cached.holder)
+        self._is_free(before, cached)
 
     def forget_lease(self, lease: Lease) -> None:
         """Drop a Lease that was deleted."""
         self._is_free(self._remove((lease.namespace, lease.name)), None)
 
-    def _remove(self, name: tuple[str, str]) -> KnownLease | None:
-        known = self._leases.pop(name, None)
-        if known is None or not known.lease.holder:
+    def _remove(self, name: tuple[str, str]) -> CachedLease | None:
+        cached = self._leases.pop(name, None)
+        if cached is None or not cached.lease.holder:
             self._free.pop(name, None)
-            return known
+            return cached
         del self._held[name]
         self._strays.pop(name, None)
-        self._unname(known.lease)
-        if known.lock is not None:
-            domain = self._domains[known.lock.domain]
-            del domain.leases[known.holder][known.lease.name]
-            if not domain.leases[known.holder]:
-                del domain.leases[known.holder]
-            self._place(domain, known.holder)
-            self._tidy(known.lock.domain)
-        return known
+        self._unname(cached.lease)
+        if cached.lock is not None:
+            domain = self._domains[cached.lock.domain]
+            del domain.leases[cached.holder][cached.lease.name]
+            if not domain.leases[cached.holder]:
+                del domain.leases[cached.holder]
+            self._update_holder(domain, cached.holder)
+            self._tidy(cached.lock.domain)
+        return cached
 
-    def _is_free(self, before: KnownLease | None, after: KnownLease | None) -> None:
+    def _is_free(self, before: CachedLease | None, after: CachedLease | None) -> None:
         if before is None or before.lock is None or not before.lease.holder:
             return
         if after is None or not after.lease.holder or after.lock != before.lock:
             self._way_free(before.lock)
 
-    def _place(self, domain: DomainLocks, holder: str) -> None:
-        domain.place(holder)
-        for known in domain.leases.get(holder, {}).values():
-            name = (known.lease.namespace, known.lease.name)
-            if known.uid and holder not in domain.tasks:
-                self._strays.setdefault(name, known)
+    def _update_holder(self, domain: DomainLocks, holder: str) -> None:
+        domain.update(holder)
+        for cached in domain.leases.get(holder, {}).values():
+            name = (cached.lease.namespace, cached.lease.name)
+            if cached.uid and holder not in domain.tasks:
+                self._strays.setdefault(name, cached)
             elif self._strays.pop(name, None) is not None:
-                known.looks = 0
+                cached.looks = 0
 
     def uids(self) -> set[str]:
         """Return the unfinished tasks that have a lock or want one."""
@@ -129,12 +129,12 @@ class LockCache:
 
     def lease(self, namespace: str, lock: LockKey) -> Lease | None:
         """Return the Lease of a scope key as last seen."""
-        known = self._leases.get((namespace, lock.lease_name))
-        return known.lease if known else None
+        cached = self._leases.get((namespace, lock.lease_name))
+        return cached.lease if cached else None
 
     def leases(self) -> list[Lease]:
         """Return all Leases as last seen."""
-        return [known.lease for known in self._leases.values()]
+        return [cached.lease for cached in self._leases.values()]
 
     def leases_of(self, key: Key) -> list[Lease]:
         """Return the held Leases that name a task of this name, whatever its uid."""
@@ -143,9 +143,9 @@ class LockCache:
     def held(self) -> dict[str, int]:
         """Return how many Leases name a holder, by scope."""
         counts: dict[str, int] = {}
-        for known in self._held.values():
-            if known.lock is not None:
-                counts[known.lock.scope.value] = counts.get(known.lock.scope.value, 0) + 1
+        for cached in self._held.values():
+            if cached.lock is not None:
+                counts[cached.lock.scope.value] = counts.get(cached.lock.scope.value, 0) + 1
         return counts
 
     def double_holds(self) -> list[tuple[Contender, Contender]]:
@@ -155,23 +155,23 @@ class LockCache:
 
     def strays_again(self) -> list[Lease]:
         """Return, once each, the Leases whose holder was unknown at the last call, too: in between, the watches had time to tell."""
-        for known in self._strays.values():
-            known.looks += 1
-        return [known.lease for known in self._strays.values() if known.looks == 2]  # noqa: PLR2004 - the second time
+        for cached in self._strays.values():
+            cached.looks += 1
+        return [cached.lease for cached in self._strays.values() if cached.looks == 2]  # noqa: PLR2004 - the second time
 
     def some_held(self, count: int) -> list[Lease]:
         """Return those of the held Leases that were not returned for the longest time."""
-        return [known.lease for known in _in_turn(self._held, count)]
+        return [cached.lease for cached in _in_turn(self._held, count)]
 
     def some_free(self) -> list[Lease]:
         """Return some of the free Leases that are locks and can be deleted as far as is known; others at the next call."""
-        return [known.lease for known in _in_turn(self._free, LOOKED_AT_ONCE) if known.lock is not None and not known.undeletable]
+        return [cached.lease for cached in _in_turn(self._free, LOOKED_AT_ONCE) if cached.lock is not None and not cached.undeletable]
 
     def keep(self, lease: Lease) -> None:
         """Take note that this version of a Lease cannot be deleted."""
-        known = self._leases.get((lease.namespace, lease.name))
-        if known is not None and known.lease.version == lease.version:
-            known.undeletable = True
+        cached = self._leases.get((lease.namespace, lease.name))
+        if cached is not None and cached.lease.version == lease.version:
+            cached.undeletable = True
 
     def in_the_way(self, task: Task, lock: LockKey) -> InTheWay:
         """Return who stands in a task's way."""
@@ -193,16 +193,16 @@ class LockCache:
 
     def claimed(self, task: Task, lock: LockKey) -> bool:
         """Return whether the Lease, as last seen, names this very task and still says what it stands for."""
-        known = self._leases.get((task.metadata.namespace, lock.lease_name))
-        if known is None or known.lease.holder != holder_identity(task):
+        cached = self._leases.get((task.metadata.namespace, lock.lease_name))
+        if cached is None or cached.lease.holder != holder_identity(task):
             return False
-        return known.marked if known.lock == lock else is_marked(known.lease, lock)
+        return cached.marked if cached.lock == lock else is_marked(cached.lease, lock)
 
     def knows(self, holder: Contender) -> bool:
         """Return whether this is an unfinished task that was seen."""
         return holder.uid in self._lock_of
 
-    def doubtful(self, lease: Lease) -> list[Key]:
+    def contradicted_by(self, lease: Lease) -> list[Key]:
         """Return the tasks that hold this Lease by their status although it does not name them."""
         lock = key_of(lease)
         domain = self._domains.get(lock.domain) if lock is not None else None
@@ -213,8 +213,8 @@ class LockCache:
         return [_key(one) for one in held if one.uid != holder_uid(lease.holder)]
 
     def _tidy(self, domain: Domain) -> None:
-        known = self._domains[domain]
-        if not known.tasks and not known.leases:
+        cached = self._domains[domain]
+        if not cached.tasks and not cached.leases:
             del self._domains[domain]
 
     def _way_free(self, lock: LockKey, *, for_all: bool = False) -> None:
@@ -233,17 +233,17 @@ class LockCache:
             del self._named_by[key]
 
 
-def _in_turn(order: OrderedDict[tuple[str, str], KnownLease], count: int) -> list[KnownLease]:
+def _in_turn(order: OrderedDict[tuple[str, str], CachedLease], count: int) -> list[CachedLease]:
     """Return those that were not returned for the longest time."""
     found = []
     for _ in range(min(count, len(order))):
-        name, known = next(iter(order.items()))
+        name, cached = next(iter(order.items()))
         order.move_to_end(name)
-        found.append(known)
+        found.append(cached)
     return found
 
 
-def _turned(before: Entry, after: Entry) -> bool:
+def _turned(before: LockTask, after: LockTask) -> bool:
     """Return whether a task has failed, or works again: others may pass a waiter that is blocked by a Failed task."""
     phases = {before.contender.phase, after.contender.phase}
     return len(phases) > 1 and Phase.FAILED in phases

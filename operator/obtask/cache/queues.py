@@ -8,14 +8,14 @@ from obtask.kube.leases import Lease
 from obtask.model.status import Phase
 from obtask.model.task import Task
 from obtask.rules.conditions import in_the_way_since
-from obtask.rules.exclusion import Contender, Line
+from obtask.rules.exclusion import Contender, DomainView
 from obtask.rules.lock_keys import LockKey, holder_name, holder_uid
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LockTask:
     """An unfinished task that has a lock or wants one."""
 
     contender: Contender
@@ -29,7 +29,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class KnownLease:
+class CachedLease:
     """A Lease as last seen, what it stands for, and whether it bears all marks of that. ``uid``: of the task it names, if it names one.
 
     ``looks``: how often in a row this version was found to name a task that is not known. ``undeletable``: the API server keeps it.
@@ -60,18 +60,18 @@ class _Stand:
 class DomainLocks:
     """The locks of one cluster or host. Who holds is kept by the uid of its task, or the name of the Lease if it names none."""
 
-    tasks: dict[str, Entry] = field(default_factory=dict)
-    leases: dict[str, dict[str, KnownLease]] = field(default_factory=dict)
+    tasks: dict[str, LockTask] = field(default_factory=dict)
+    leases: dict[str, dict[str, CachedLease]] = field(default_factory=dict)
     held: dict[LockKey, dict[str, Contender]] = field(default_factory=dict)
     queues: dict[LockKey, list[Contender]] = field(default_factory=dict)
     stands: dict[str, _Stand] = field(default_factory=dict)
 
     @property
-    def line(self) -> Line:
+    def line(self) -> DomainView:
         """Who holds and who waits, as it is at the moment."""
-        return Line(self.held, self.queues)
+        return DomainView(self.held, self.queues)
 
-    def place(self, holder: str) -> None:
+    def update(self, holder: str) -> None:
         """Put a holder or waiter where it stands now."""
         before = self.stands.pop(holder, None)
         if before is not None:
@@ -79,7 +79,7 @@ class DomainLocks:
         task, leases = self.tasks.get(holder), self.leases.get(holder, {})
         if task is None and not leases:
             return
-        held = {known.lock: _holder(known.lease, known.lock, task) for known in leases.values() if known.lock is not None}
+        held = {cached.lock: _holder(cached.lease, cached.lock, task) for cached in leases.values() if cached.lock is not None}
         if task is not None and task.holds:
             held[task.contender.lock] = task.contender
         for lock, contender in held.items():
@@ -97,7 +97,7 @@ class DomainLocks:
                 del self.held[lock]
         if stand.queued is not None:
             queue = self.queues[stand.queued.lock]
-            index = bisect_left(queue, stand.queued.place, key=in_order)
+            index = bisect_left(queue, stand.queued.position, key=in_order)
             del queue[queue.index(stand.queued, index)]
             if not queue:
                 del self.queues[stand.queued.lock]
@@ -105,7 +105,7 @@ class DomainLocks:
 
 def in_order(contender: Contender) -> tuple[datetime, str]:
     """Return the order in a queue: first come, first served."""
-    return contender.place
+    return contender.position
 
 
 def contender(task: Task, lock: LockKey) -> Contender:
@@ -115,10 +115,10 @@ def contender(task: Task, lock: LockKey) -> Contender:
     return Contender(task.metadata.name, task.metadata.uid, lock, task.status.phase, created, since)
 
 
-def _holder(lease: Lease, lock: LockKey, known: Entry | None) -> Contender:
+def _holder(lease: Lease, lock: LockKey, cached: LockTask | None) -> Contender:
     uid = holder_uid(lease.holder)
     since = datetime.fromisoformat(lease.acquired_at) if lease.acquired_at else None
-    if known is not None:
-        task = known.contender
-        return Contender(task.name, uid, lock, task.phase, task.created, task.since if known.holds else since)
+    if cached is not None:
+        task = cached.contender
+        return Contender(task.name, uid, lock, task.phase, task.created, task.since if cached.holds else since)
     return Contender(holder_name(lease.holder), uid, lock, Phase.RUNNING, EPOCH, since)

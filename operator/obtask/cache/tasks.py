@@ -98,13 +98,13 @@ class TaskCache:
         """Take note of a version; return the task if it is news, None if this or a newer version is known."""
         meta = body["metadata"]
         key = Key(meta["namespace"], meta["name"])
-        known = self.metadata(key)
-        if known is not None and int(known.resource_version) >= int(meta["resourceVersion"]):
+        cached = self.metadata(key)
+        if cached is not None and int(cached.resource_version) >= int(meta["resourceVersion"]):
             return None
         task = read_object(body, self._known_spec(key, meta))
         packed = self._packed(key, meta, body)
         tracked = self.track(key)
-        if known is not None and known.uid != task.metadata.uid:
+        if cached is not None and cached.uid != task.metadata.uid:
             tracked.next_task()
         tracked.at_rest = tracked.ending = False
         if isinstance(task, Task) and isinstance(task.spec, TaskSpec) and packed is not None:
@@ -159,8 +159,8 @@ class TaskCache:
 
     def _known_spec(self, key: Key, meta: Mapping[str, Any]) -> TaskSpec | InvalidSpec | None:
         """Return the spec if it is known: it does not change as long as the generation does not, and reading it takes the most time."""
-        known = self.metadata(key)
-        if known is None or (known.uid, known.generation) != (meta["uid"], meta.get("generation")):
+        cached = self.metadata(key)
+        if cached is None or (cached.uid, cached.generation) != (meta["uid"], meta.get("generation")):
             return None
         task = self.get(key)
         return task.spec if isinstance(task, Task) else None
@@ -170,9 +170,9 @@ class TaskCache:
         if text is None:
             return None
         tracked = self._tracked.get(key)
-        known = tracked.version if tracked is not None else None
-        if isinstance(known, _Large) and (known.metadata.uid, known.metadata.generation) == (meta["uid"], meta.get("generation")):
-            return known.packed
+        cached = tracked.version if tracked is not None else None
+        if isinstance(cached, _Large) and (cached.metadata.uid, cached.metadata.generation) == (meta["uid"], meta.get("generation")):
+            return cached.packed
         return zlib.compress(text.encode(errors="replace"), 1)
 
     def _spec(self, large: _Large) -> TaskSpec | InvalidSpec:

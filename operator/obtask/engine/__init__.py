@@ -1,1 +1,1 @@
-"""One task, one turn: observe, decide, act, record."""
+"""One reconcile of one task: observe, decide, act, record."""

@@ -16,7 +16,7 @@ from obtask.model.task import Key, Task, Unreadable
 from obtask.rules import elsewhere
 from obtask.rules.afterwards import left_attempts
 from obtask.rules.attempts import PROGRESS_SHOWN_EVERY, running_attempts
-from obtask.rules.observation import Report
+from obtask.rules.observation import ObservedAttempt
 
 ELSEWHERE_PAUSE = timedelta(seconds=3)
 STOPPING_PAUSE = timedelta(seconds=5)
@@ -28,17 +28,17 @@ class _Live:
 
     attempt: Attempt
     log: AttemptLog
-    end: Report | None = None
+    end: ObservedAttempt | None = None
     shown: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Dump:
+class AttemptsDump:
     """What is remembered of attempts without their logs: the live ones, those about to start, and those that have ended."""
 
     live: tuple[Attempt, ...]
     intended: tuple[AttemptId, ...]
-    ends: Mapping[AttemptId, Report]
+    ends: Mapping[AttemptId, ObservedAttempt]
 
 
 class Attempts:
@@ -65,12 +65,12 @@ class Attempts:
         self._intended: set[AttemptId] = set()
         self._shown_at: dict[str, datetime] = {}  # by uid of the task
 
-    def dump(self) -> Dump:
+    def dump(self) -> AttemptsDump:
         """Return what is remembered."""
         ends = {name: entry.end for name, entry in self._live.items() if entry.end is not None}
-        return Dump(tuple(entry.attempt for entry in self._live.values()), tuple(self._intended), ends)
+        return AttemptsDump(tuple(entry.attempt for entry in self._live.values()), tuple(self._intended), ends)
 
-    def restore(self, dump: Dump) -> None:
+    def restore(self, dump: AttemptsDump) -> None:
         """Restore what was dumped; nothing else may be remembered yet."""
         for attempt in dump.live:
             self._watched(attempt).end = dump.ends.get(attempt.id)
@@ -94,7 +94,7 @@ class Attempts:
             self._intended.discard(attempt.id)
             await self._executor(attempt).start(attempt, self._watched(attempt).log)
 
-    async def look(self, task: Task) -> dict[AttemptId, Report]:
+    async def look(self, task: Task) -> dict[AttemptId, ObservedAttempt]:
         """Return the state of every attempt of the task that is unfinished according to its status."""
         return {attempt.id: await self._report(task, attempt) for attempt in running_attempts(task)}
 
@@ -117,21 +117,21 @@ class Attempts:
         """Return, by subtask, what became of the things that the failed attempts of a task left elsewhere while it waits for a person."""
         if task.status.phase is not Phase.FAILED:
             return {}
-        found: dict[str, str | None] = {}
+        remarks: dict[str, str | None] = {}
         for attempt in left_attempts(task):
             executor = self._executor(attempt)
             if isinstance(executor, LooksAfter):
-                found[attempt.id.subtask] = executor.remark(attempt)
-        return found
+                remarks[attempt.id.subtask] = executor.remark(attempt)
+        return remarks
 
     def left_behind(self, task: Task) -> str | None:
         """Return what a task that is being deleted leaves elsewhere, also by attempts that were stopped for the deletion."""
         told = [text] if (text := elsewhere.left_behind(task.status)) else []
         for attempt in running_attempts(task):
             entry = self._live.get(attempt.id)
-            seen = entry.end.seen if entry is not None and entry.end is not None else None
-            if isinstance(seen, Failed) and seen.external is not None and seen.left is not Left.RELEASED:
-                told.append(elsewhere.left_of(seen.external, attempt.id.subtask, seen.left))
+            state = entry.end.state if entry is not None and entry.end is not None else None
+            if isinstance(state, Failed) and state.external is not None and state.left is not Left.RELEASED:
+                told.append(elsewhere.left_of(state.external, attempt.id.subtask, state.left))
         return "; ".join(told) or None
 
     def settle(self, task: Task) -> None:
@@ -173,9 +173,9 @@ class Attempts:
         for name in self._running(task.key, task.metadata.uid):
             entry = self._live[name]
             await self._executor(entry.attempt).cancel(entry.attempt)
-            seen = await self._executor(entry.attempt).observe(entry.attempt, entry.log)
-            if not isinstance(seen, Running):
-                await self._logs.ended(entry.attempt, entry.log, seen, room=0)
+            state = await self._executor(entry.attempt).observe(entry.attempt, entry.log)
+            if not isinstance(state, Running):
+                await self._logs.ended(entry.attempt, entry.log, state, room=0)
                 self._forget(name)
         return not self.runs(task.key, task.metadata.uid)
 
@@ -199,29 +199,29 @@ class Attempts:
             self._shown_at.pop(name.uid, None)
         self._executor(entry.attempt).forget(name)
 
-    async def _report(self, task: Task, attempt: Attempt) -> Report:
-        if (known := self._live.get(attempt.id)) is not None and known.end is not None:
-            return known.end
+    async def _report(self, task: Task, attempt: Attempt) -> ObservedAttempt:
+        if (live := self._live.get(attempt.id)) is not None and live.end is not None:
+            return live.end
         leaving = task.metadata.deletion_timestamp is not None
         if attempt.id in self._intended and attempt.runner == self._runner and not leaving:
             await self.start((attempt,))
         if attempt.runner not in (None, self._runner) and self._works_elsewhere(attempt.runner or ""):
-            return Report(Running(wake_at=self._clock() + ELSEWHERE_PAUSE))
+            return ObservedAttempt(Running(wake_at=self._clock() + ELSEWHERE_PAUSE))
         if attempt.id not in self._live:
             await self._logs.recall(attempt, self._watched(attempt).log)
         entry = self._watched(attempt)
-        seen = await self._executor(attempt).observe(attempt, entry.log)
-        match seen:
+        state = await self._executor(attempt).observe(attempt, entry.log)
+        match state:
             case Running(message=message):
                 shown = message and await self._logs.masked(attempt, entry.log, message)
-                stage = seen.stage and await self._logs.masked(attempt, entry.log, seen.stage)
-                return Report(replace(seen, message=shown, stage=stage))
+                stage = state.stage and await self._logs.masked(attempt, entry.log, state.stage)
+                return ObservedAttempt(replace(state, message=shown, stage=stage))
             case Succeeded(message=message):
-                ended: Succeeded | Failed | Lost = replace(seen, message=message and await self._logs.masked(attempt, entry.log, message))
+                ended: Succeeded | Failed | Lost = replace(state, message=message and await self._logs.masked(attempt, entry.log, message))
             case Failed(message=message):
-                ended = replace(seen, message=await self._logs.masked(attempt, entry.log, message))
+                ended = replace(state, message=await self._logs.masked(attempt, entry.log, message))
             case Lost():
-                ended = seen
+                ended = state
         room = tail_room(sum(len(step.subtasks) for step in task.status.steps))
         report = await self._logs.ended(attempt, entry.log, ended, room)
         entry.end = report

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 
 from obtask.cache.tasks import TaskCache
 from obtask.engine.attempts import STOPPING_PAUSE, Attempts
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
 from obtask.kube.events import EventRecorder
 from obtask.kube.tasks import Tasks
 from obtask.model.task import Unreadable
-from obtask.rules.decision import LetGo, Rest, TakeCommand
+from obtask.rules.decision import RemoveFinalizer, Rest, TakeCommand
 from obtask.rules.unreadable import Amend, care
 
 
@@ -24,27 +24,27 @@ class Caretaker:
     clock: Callable[[], datetime]
     cache: TaskCache
 
-    async def look(self, task: Unreadable) -> Json | Refusal | LetGo | timedelta | None:
-        """Do the next thing: return what the API server answered, LetGo when the task is to be let go, or None when it can rest.
+    async def look(self, task: Unreadable) -> Json | ApiError | RemoveFinalizer | timedelta | None:
+        """Do the next thing: return what the API server answered, RemoveFinalizer when its finalizer is to go, or None when it can rest.
 
         What runs of a task that is to end is stopped first: that takes this time at most until the next look.
         """
         intent = care(task, self.clock())
-        if (isinstance(intent, LetGo) or (isinstance(intent, Amend) and intent.ends)) and not await self.attempts.wound_up(task):
+        if (isinstance(intent, RemoveFinalizer) or (isinstance(intent, Amend) and intent.ends)) and not await self.attempts.wound_up(task):
             return STOPPING_PAUSE
         match intent:
             case Amend() as amend:
                 return await self._amend(task, amend)
             case TakeCommand(command=command):
                 return await self.tasks.note_command(task, command)
-            case LetGo() as end:
+            case RemoveFinalizer() as end:
                 return end
             case Rest():
                 return None
 
-    async def _amend(self, task: Unreadable, amend: Amend) -> Json | Refusal | None:
+    async def _amend(self, task: Unreadable, amend: Amend) -> Json | ApiError | None:
         answer = await self.tasks.amend_status(task, amend.change)
-        refused = isinstance(answer, Refusal) and not (answer.conflict or answer.missing)
+        refused = isinstance(answer, ApiError) and not (answer.conflict or answer.missing)
         if refused and amend.instead is not None:
             answer = await self.tasks.write_status(task, amend.instead)
         elif refused:  # any write would lose what is stored: report it by an Event, once
@@ -53,7 +53,7 @@ class Caretaker:
                 self._say(task, amend)
                 tracked.noted = True
             return None
-        if not isinstance(answer, Refusal):
+        if not isinstance(answer, ApiError):
             self._say(task, amend)
         return answer
 

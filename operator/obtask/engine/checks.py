@@ -43,15 +43,15 @@ class Checks:
         self._verdicts: OrderedDict[bytes, ExpressionFault | None] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[None]] = {}
 
-    def known(self, task: Task) -> Verdicts:
+    def verdicts(self, task: Task) -> Verdicts:
         """Return the results that there are for the task's expressions."""
-        found: dict[Question, ExpressionFault | None] = {}
+        verdicts: dict[Question, ExpressionFault | None] = {}
         for question in unchecked(task, {}):
             name = _digest(question)
             if name in self._verdicts:
                 self._verdicts.move_to_end(name)
-                found[question] = self._verdicts[name]
-        return found
+                verdicts[question] = self._verdicts[name]
+        return verdicts
 
     def ask(self, key: Key, questions: tuple[Question, ...]) -> None:
         """Have the questions answered one by one, up to the first fault; then the task is enqueued."""

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from obtask.cache.finished import FinishedTasks
-from obtask.kube.api import Refusal
+from obtask.kube.api import ApiError
 from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics
 from obtask.model.task import Key
-from obtask.rules.retention import Cause, Finished, Retention
+from obtask.rules.retention import DeletionCause, Finished, Retention
 
 logger = logging.getLogger(__name__)
 
@@ -36,25 +36,25 @@ class Cleaner:
         self._aside: dict[str, datetime] = {}
 
     async def clean(self) -> bool:
-        """Delete one batch of tasks that are past their retention; return whether more are left. Raises kube.api.Unavailable.
+        """Delete one batch of tasks that are past their retention; return whether more are left. Raises kube.api.ApiUnavailable.
 
         A task whose deletion is refused is set aside for a while, so that it does not block the others.
         """
-        found = self._finished.surplus(self._retention, self._clock())
-        for task, cause in found[:ROUND]:
+        due = self._finished.surplus(self._retention, self._clock())
+        for task, cause in due[:ROUND]:
             await self._delete(task, cause)
             await asyncio.sleep(PAUSE_SECONDS)
-        return len(found) > ROUND
+        return len(due) > ROUND
 
-    async def _delete(self, task: Finished, cause: Cause) -> None:
+    async def _delete(self, task: Finished, cause: DeletionCause) -> None:
         key = Key(task.namespace, task.name)
         answer = await self._tasks.delete(key, task.uid, task.version)
-        if isinstance(answer, Refusal) and not (answer.conflict or answer.missing):
+        if isinstance(answer, ApiError) and not (answer.conflict or answer.missing):
             self._set_aside(task, f"cannot delete {key}: {answer.message}")
             return
         # A conflict means that it has changed or is gone: the watch reports the newer state.
         self._finished.drop(task)
-        if not isinstance(answer, Refusal):
+        if not isinstance(answer, ApiError):
             self._metrics.deleted.labels(cause.value).inc()
             logger.info("%s: deleted, finished at %s: %s", key, task.finished_at.isoformat(), _WHY[cause])
 
@@ -63,4 +63,7 @@ class Cleaner:
             logger.warning("%s; it is tried again every %d minutes", why, ASIDE.total_seconds() // 60)
 
 
-_WHY = {Cause.AGE: "its time to live has passed", Cause.NUMBER: "its namespace has more finished tasks than the history limit keeps"}
+_WHY = {
+    DeletionCause.AGE: "its time to live has passed",
+    DeletionCause.NUMBER: "its namespace has more finished tasks than the history limit keeps",
+}

@@ -24,12 +24,12 @@ class DoubleHolds:
 
     def look(self) -> None:
         """Tell of those that were not there at the last look."""
-        found = {(one.uid, other.uid): (one, other) for one, other in self._engine.cache.locks.double_holds()}
-        self._engine.metrics.double_holds.set(len(found))
-        self._told &= found.keys()
-        for pair in list(found.keys() - self._told)[:MOST_TOLD]:
+        pairs = {(one.uid, other.uid): (one, other) for one, other in self._engine.cache.locks.double_holds()}
+        self._engine.metrics.double_holds.set(len(pairs))
+        self._told &= pairs.keys()
+        for pair in list(pairs.keys() - self._told)[:MOST_TOLD]:
             self._told.add(pair)
-            one, other = found[pair]
+            one, other = pairs[pair]
             self._tell(one, other)
             self._tell(other, one)
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from obtask.cache.tasks import Tracked
 from obtask.engine.reconcile import Engine
-from obtask.kube.api import Refusal
+from obtask.kube.api import ApiError
 from obtask.model.task import Key, Task
 from obtask.rules import held_up, machine
 from obtask.rules.decision import Record
@@ -26,7 +26,7 @@ def is_due(tracked: Tracked, why: str, now: datetime) -> bool:
 
 
 async def explain(engine: Engine, key: Key, why: str) -> None:
-    """Say by an Event, and in an unfinished task's status, why it does not get on. Raises kube.api.Unavailable, or Denied."""
+    """Say by an Event, and in an unfinished task's status, why it does not get on. Raises kube.api.ApiUnavailable, or ApiForbidden."""
     task = engine.cache.tasks.get(key)
     if task is None:
         return
@@ -38,7 +38,7 @@ async def explain(engine: Engine, key: Key, why: str) -> None:
         if not isinstance(record, Record) or record.status == task.status:
             return
         answer = await engine.tasks.write_status(task, record.status)
-        if not isinstance(answer, Refusal):
+        if not isinstance(answer, ApiError):
             engine.cache.update(answer)
             return
         if not answer.conflict or not await engine.read_again(task):

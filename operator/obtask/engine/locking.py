@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from obtask.cache.cluster import ClusterCache
 from obtask.cache.tasks import Met
 from obtask.kube.leases import Lease
-from obtask.locks.protocol import Claimed, Contended, Kept, Locks, Outpaced, Stolen
+from obtask.locks.protocol import Claimed, Contended, Locks, Outpaced, StillHeld, Stolen
 from obtask.locks.sweep import Sweeper
 from obtask.model.attempt import AttemptId
 from obtask.model.status import Phase
@@ -17,7 +17,7 @@ from obtask.rules.decision import TakeLock, VerifyLock
 from obtask.rules.exclusion import Contender, InTheWay, as_blockers
 from obtask.rules.lock_keys import LockKey, task_lock_key
 from obtask.rules.nonces import Nonces
-from obtask.rules.observation import Granted, LockAnswer, Observation, Obstacle, Refused, Renewed, Report, Taken
+from obtask.rules.observation import Granted, LockAnswer, Observation, ObservedAttempt, Obstacle, Refused, Renewed, Taken
 
 # The further back a waiter is, the later it shows a new position: the whole line costs at most about 18 writes a second at any length,
 # half of them for the FRONT, which shows changes after 3 to 35 s; the others follow after a minute, or later in a line of thousands.
@@ -60,7 +60,7 @@ class Locking:
         self._bounds = bounds
         self.draining = False
 
-    def observe(self, task: Task, reports: Mapping[AttemptId, Report], now: datetime) -> Observation:
+    def observe(self, task: Task, reports: Mapping[AttemptId, ObservedAttempt], now: datetime) -> Observation:
         """Return the observation of a task, as far as it can be had from memory."""
         lock = task_lock_key(task)
         if lock is None:
@@ -68,14 +68,14 @@ class Locking:
         claimed = self._cache.locks.claimed(task, lock)
         # A claim left behind by a reconcile that was cut short is taken up or given back: others may be waiting for it.
         in_line = task.status.phase.in_line and not claimed
-        found = self._in_the_way(task, lock, now) if in_line else InTheWay()
+        rivals = self._in_the_way(task, lock, now) if in_line else InTheWay()
         # What another operator showed before this one started counts as shown now: a restart must not cause a write for every waiter.
         shown = self._shown_at(task, now) if task.status.phase is Phase.WAITING else None
         return Observation(
             now,
             self._runner,
             reports,
-            obstacle=_obstacle(found),
+            obstacle=_obstacle(rivals),
             lock_in_doubt=task.status.lock is not None and not claimed,
             refresh_due=shown is None or now - shown >= self._refresh_pause(task),
             draining=self.draining,
@@ -116,7 +116,7 @@ class Locking:
                 return Answered(Renewed(held))
             case Stolen(holder=holder, claim=claim):
                 return Answered(Taken(holder), claim)
-            case Kept() | Outpaced():
+            case StillHeld() | Outpaced():
                 return None
 
     def holds(self, task: Task) -> bool:
@@ -165,11 +165,11 @@ class Locking:
         return min(wake_at - now, latest) if wake_at else latest
 
     def _in_the_way(self, task: Task, lock: LockKey, now: datetime) -> InTheWay:
-        found = self._cache.locks.in_the_way(task, lock)
+        rivals = self._cache.locks.in_the_way(task, lock)
         tracked = self._cache.tasks.tracked(task.key)
         met = tracked.met if tracked is not None else None
         # A Lease that a person made without our labels is not in the cache: without this, the task would retry at once for ever.
-        return found if found.count or met is None or met.until <= now else InTheWay(met.blockers, len(met.blockers))
+        return rivals if rivals.count or met is None or met.until <= now else InTheWay(met.blockers, len(met.blockers))
 
     async def _free_holders(self, blockers: tuple[Contender, ...], task: Task) -> bool:
         """Free the Leases of holders that are finished or gone; return whether there were any."""
@@ -195,5 +195,5 @@ def refresh_pause(position: int, length: int) -> timedelta:
     return timedelta(seconds=max(REFRESH_BEHIND_SECONDS, length / WRITES_PER_SECOND_BEHIND))
 
 
-def _obstacle(found: InTheWay) -> Obstacle:
-    return Obstacle(as_blockers(found.first), found.count)
+def _obstacle(rivals: InTheWay) -> Obstacle:
+    return Obstacle(as_blockers(rivals.first), rivals.count)

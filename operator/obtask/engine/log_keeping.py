@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from obtask import names
 from obtask.engine.log_shelf import LogShelf
-from obtask.kube.api import Denied, Json, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable, Json
+from obtask.kube.errors import explained
 from obtask.kube.objects import Objects
-from obtask.kube.refusals import explained
 from obtask.logs.retention import TASK_BYTES, stored_size
 from obtask.logs.store import End, log_config_map, log_name, log_ref, unpacked
 from obtask.logs.text import AttemptLog
@@ -24,7 +24,7 @@ from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Succeeded
 from obtask.model.limits import one_line, stored_bytes
 from obtask.model.status import FailureReason
 from obtask.rules.nonces import Nonces
-from obtask.rules.observation import Report
+from obtask.rules.observation import ObservedAttempt
 from obtask.rules.ownership import is_made_for, is_owned
 from obtask.shares import Slot, Slots, Threads
 
@@ -52,7 +52,7 @@ NO_ROOM = "the logs of the task take all the room that a task has"
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _LogMap:
     """The ConfigMap of an attempt: its uid once it was read, the nonce that proves that it is ours, and how many lines it shows."""
 
     name: str
@@ -73,7 +73,7 @@ class LogKeeping:
         self._shelf = shelf
         self._nonces = nonces
         self._clock = clock
-        self._places: dict[AttemptId, _Place] = {}
+        self._maps: dict[AttemptId, _LogMap] = {}
         self._showing: dict[AttemptId, asyncio.Lock] = {}
         self._under_way: set[AttemptId] = set()
         self._threads = Threads(THREADS, most=THREADS_PER_NAMESPACE)
@@ -85,31 +85,31 @@ class LogKeeping:
             return  # nothing was published yet
         name = log_name(attempt.id)
         try:
-            found = await self._objects.config_map(attempt.namespace, name)
-        except Unavailable:
+            config_map = await self._objects.config_map(attempt.namespace, name)
+        except ApiUnavailable:
             return
-        if isinstance(found, Refusal) or not is_made_for(found["metadata"], attempt):
+        if isinstance(config_map, ApiError) or not is_made_for(config_map["metadata"], attempt):
             return
-        for line in (unpacked(found) or "").splitlines():
+        for line in (unpacked(config_map) or "").splitlines():
             at, _, rest = line.partition(" ")
             log.write(rest, at)
-        nonce = found["metadata"]["annotations"].get(names.NONCE_ANNOTATION) or self._nonces.of(attempt.id)
-        self._places[attempt.id] = _Place(name, nonce, found["metadata"]["uid"], log.written, self._clock())
+        nonce = config_map["metadata"]["annotations"].get(names.NONCE_ANNOTATION) or self._nonces.of(attempt.id)
+        self._maps[attempt.id] = _LogMap(name, nonce, config_map["metadata"]["uid"], log.written, self._clock())
 
-    async def ended(self, attempt: Attempt, log: AttemptLog, end: Succeeded | Failed | Lost, room: int) -> Report:
+    async def ended(self, attempt: Attempt, log: AttemptLog, end: Succeeded | Failed | Lost, room: int) -> ObservedAttempt:
         """Return the final state of an attempt with its log, stored where it fits. ``room``: bytes that the status has for the tail."""
         # A write of the live log may be in flight: the whole log must come after it.
         async with self._lock(attempt):
-            shown = self._place(attempt).uid is not None
+            shown = self._map(attempt).uid is not None
             if shown or (log.written and not (isinstance(end, Succeeded) and (await self._tail(attempt, log, room))[1])):
                 kept = await self._store(attempt, log, end=self._end(end))
             else:
                 kept = False
-            name = self._place(attempt).name
+            name = self._map(attempt).name
         tail, short = await self._tail(attempt, log, room)
         needed = not short or shown or name != log_name(attempt.id)
         reference = log_ref(name) if kept and needed else None
-        return Report(end, tail if short or isinstance(end, Failed) or reference is None else None, reference)
+        return ObservedAttempt(end, tail if short or isinstance(end, Failed) or reference is None else None, reference)
 
     async def masked(self, attempt: Attempt, log: AttemptLog, message: str) -> str:
         """Return a message of the attempt in one line, with secrets masked."""
@@ -127,7 +127,7 @@ class LogKeeping:
 
     def forget(self, attempt: AttemptId) -> None:
         """Drop the entries of an attempt."""
-        self._places.pop(attempt, None)
+        self._maps.pop(attempt, None)
         self._showing.pop(attempt, None)
         self._shelf.forget(attempt)
 
@@ -142,10 +142,10 @@ class LogKeeping:
     def _is_due(self, attempt: Attempt, log: AttemptLog) -> bool:
         if attempt.id in self._under_way:
             return False
-        place = self._place(attempt)
-        if log.begun_at is None or log.written <= place.lines:
+        log_map = self._map(attempt)
+        if log.begun_at is None or log.written <= log_map.lines:
             return False
-        return self._clock() >= (place.next_at or max(attempt.started_at + FIRST_SHOWN_AFTER, log.begun_at + FIRST_LINE_SHOWN_AFTER))
+        return self._clock() >= (log_map.next_at or max(attempt.started_at + FIRST_SHOWN_AFTER, log.begun_at + FIRST_LINE_SHOWN_AFTER))
 
     async def _show(self, attempt: Attempt, log: AttemptLog, is_running: Callable[[AttemptId], bool], share: int) -> None:
         slot = Slot(self._slots, attempt.namespace)
@@ -158,17 +158,17 @@ class LogKeeping:
                 if is_running(attempt.id):
                     now, lines = self._clock(), log.written
                     size = await self._store(attempt, log, most=share * 3 // 4)
-                    place = self._place(attempt)
+                    log_map = self._map(attempt)
                     pause = SHOW_PAUSE + SHOW_PAUSE_PER_KIB * ((size or 0) // 1024) if size != 0 else REFUSED_PAUSE
-                    self._places[attempt.id] = replace(place, lines=place.lines if size is None else lines, next_at=now + pause)
+                    self._maps[attempt.id] = replace(log_map, lines=log_map.lines if size is None else lines, next_at=now + pause)
         finally:
             slot.give_back()
             self._under_way.discard(attempt.id)
             if attempt.id not in self._showing:  # it was forgotten meanwhile
                 self.forget(attempt.id)
 
-    def _place(self, attempt: Attempt) -> _Place:
-        return self._places.get(attempt.id) or _Place(log_name(attempt.id), self._nonces.of(attempt.id))
+    def _map(self, attempt: Attempt) -> _LogMap:
+        return self._maps.get(attempt.id) or _LogMap(log_name(attempt.id), self._nonces.of(attempt.id))
 
     def _lock(self, attempt: Attempt) -> asyncio.Lock:
         return self._showing.setdefault(attempt.id, asyncio.Lock())
@@ -185,12 +185,12 @@ class LogKeeping:
             if size is None:
                 foreign, own = log_name(attempt.id), log_name(attempt.id, self._nonces.of(attempt.id))
                 self._shelf.drop(attempt.id, foreign)
-                self._places[attempt.id] = _Place(own, self._nonces.of(attempt.id))
+                self._maps[attempt.id] = _LogMap(own, self._nonces.of(attempt.id))
                 log.write(f"ConfigMap {foreign} is not the operator's and is left alone: this log is in ConfigMap {own}")
                 size = await self._put(attempt, log, end, most)
-        except Denied as error:
+        except ApiForbidden as error:
             return self._not_kept(attempt, log, str(error), end)
-        except Unavailable as error:
+        except ApiUnavailable as error:
             self._not_kept(attempt, log, str(error), end)
             return None
         return size or 0
@@ -204,37 +204,37 @@ class LogKeeping:
 
     async def _put(self, attempt: Attempt, log: AttemptLog, end: End | None, most: int | None) -> int | None:
         """Store a log; return its packed size, 0 if it was not stored, None if the ConfigMap of this name belongs to somebody else."""
-        place = self._place(attempt)
+        log_map = self._map(attempt)
         packed = await self._threads.run(attempt.namespace, partial(log.packed, most))
         octets = stored_size(len(packed))
-        if not await self._shelf.make_room(attempt, place.name, octets, ended=end is not None):
+        if not await self._shelf.make_room(attempt, log_map.name, octets, ended=end is not None):
             return self._not_kept(attempt, log, NO_ROOM, end)
-        manifest = log_config_map(attempt, place.name, packed, nonce=place.nonce, octets=octets, end=end)
-        answer = await self._written(attempt, place, manifest)
-        if isinstance(answer, Refusal):
+        manifest = log_config_map(attempt, log_map.name, packed, nonce=log_map.nonce, octets=octets, end=end)
+        answer = await self._written(attempt, log_map, manifest)
+        if isinstance(answer, ApiError):
             return self._not_kept(attempt, log, explained(answer), end)
         if answer is None:
             return None
         uid = str((answer.get("metadata") or {}).get("uid") or "")
-        self._places[attempt.id] = replace(place, uid=uid)
-        self._shelf.stored(attempt.id, place.name, uid)
+        self._maps[attempt.id] = replace(log_map, uid=uid)
+        self._shelf.stored(attempt.id, log_map.name, uid)
         return len(packed)
 
-    async def _written(self, attempt: Attempt, place: _Place, manifest: Json) -> Json | Refusal | None:
+    async def _written(self, attempt: Attempt, log_map: _LogMap, manifest: Json) -> Json | ApiError | None:
         """Create or replace the ConfigMap; None if the one that exists belongs to somebody else or is immutable."""
-        answer = await self._objects.replace_config_map(manifest, place.uid) if place.uid else None
-        if answer is None or (isinstance(answer, Refusal) and (answer.conflict or answer.missing)):
+        answer = await self._objects.replace_config_map(manifest, log_map.uid) if log_map.uid else None
+        if answer is None or (isinstance(answer, ApiError) and (answer.conflict or answer.missing)):
             answer = await self._objects.create_config_map(manifest)
-        if isinstance(answer, Refusal) and answer.conflict:
-            found = await self._objects.config_map(attempt.namespace, place.name)
-            if isinstance(found, Refusal):
-                return found
-            if not self._is_own(found["metadata"], attempt, place):
+        if isinstance(answer, ApiError) and answer.conflict:
+            config_map = await self._objects.config_map(attempt.namespace, log_map.name)
+            if isinstance(config_map, ApiError):
+                return config_map
+            if not self._is_own(config_map["metadata"], attempt, log_map):
                 return None
-            answer = await self._objects.replace_config_map(manifest, found["metadata"]["uid"])
-        return None if isinstance(answer, Refusal) and answer.invalid else answer
+            answer = await self._objects.replace_config_map(manifest, config_map["metadata"]["uid"])
+        return None if isinstance(answer, ApiError) and answer.invalid else answer
 
-    def _is_own(self, meta: Json, attempt: Attempt, place: _Place) -> bool:
+    def _is_own(self, meta: Json, attempt: Attempt, log_map: _LogMap) -> bool:
         annotations = meta.get("annotations") or {}
-        mine = is_owned(meta, attempt.id.uid) and annotations.get(names.NONCE_ANNOTATION) == place.nonce
+        mine = is_owned(meta, attempt.id.uid) and annotations.get(names.NONCE_ANNOTATION) == log_map.nonce
         return mine or is_made_for(meta, attempt)

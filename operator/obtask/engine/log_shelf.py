@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from obtask.kube.api import Refusal
+from obtask.kube.api import ApiError
 from obtask.kube.config_maps import ConfigMaps
 from obtask.logs.retention import TASK_BYTES, StoredLog, given_up, read_stored
 from obtask.model.attempt import Attempt, AttemptId
@@ -30,7 +30,7 @@ class LogShelf:
         self._tasks: dict[str, _Task] = {}
 
     async def make_room(self, attempt: Attempt, name: str, octets: int, *, ended: bool) -> bool:
-        """Return whether the attempt's log may take that many bytes in the ConfigMap of this name. Raises kube.api.Unavailable."""
+        """Return whether the attempt's log may take that many bytes in the ConfigMap of this name. Raises kube.api.ApiUnavailable."""
         task = self._tasks.setdefault(attempt.id.uid, _Task())
         task.users.add(attempt.id)
         async with task.lock:
@@ -63,16 +63,16 @@ class LogShelf:
 
     async def _known(self, task: _Task, attempt: Attempt) -> dict[str, StoredLog]:
         if task.logs is None:
-            found = await self._maps.of_task(attempt.namespace, attempt.id.uid)
-            if isinstance(found, Refusal):
-                logger.warning("logs of %s/%s cannot be listed, so that none of them is given up: %s", *_who(attempt), found.message)
-            read = [] if isinstance(found, Refusal) else [read_stored(meta, attempt.id.uid) for meta in found]
+            listed = await self._maps.of_task(attempt.namespace, attempt.id.uid)
+            if isinstance(listed, ApiError):
+                logger.warning("logs of %s/%s cannot be listed, so that none of them is given up: %s", *_who(attempt), listed.message)
+            read = [] if isinstance(listed, ApiError) else [read_stored(meta, attempt.id.uid) for meta in listed]
             task.logs = {log.name: log for log in read if log is not None}
         return task.logs
 
     async def _give_up(self, attempt: Attempt, logs: dict[str, StoredLog], log: StoredLog) -> None:
         answer = await self._maps.delete(attempt.namespace, log.name, log.uid) if log.uid else None
-        if isinstance(answer, Refusal) and not (answer.missing or answer.conflict):
+        if isinstance(answer, ApiError) and not (answer.missing or answer.conflict):
             logger.warning("log %s of %s/%s cannot be given up: %s", log.name, *_who(attempt), answer.message)
             return
         logs.pop(log.name, None)

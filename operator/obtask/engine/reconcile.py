@@ -11,11 +11,11 @@ from obtask.engine.attempts import STOPPING_PAUSE, Attempts
 from obtask.engine.caretaker import Caretaker
 from obtask.engine.checks import Checks
 from obtask.engine.locking import Locking
-from obtask.kube.api import Denied, Json, Refusal
+from obtask.kube.api import ApiError, ApiForbidden, Json
+from obtask.kube.errors import explained
 from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Lease
 from obtask.kube.namespaces import OptIn
-from obtask.kube.refusals import explained
 from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics
 from obtask.model.attempt import Running
@@ -23,14 +23,27 @@ from obtask.model.status import Phase
 from obtask.model.task import InvalidSpec, Key, Task, Unreadable
 from obtask.rules import machine, restored
 from obtask.rules.announcements import Announcement, announcements, left_elsewhere, released
-from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import (
+    Check,
+    Delete,
+    Finish,
+    Intent,
+    MarkTask,
+    Record,
+    RemoveFinalizer,
+    Rest,
+    Stop,
+    TakeCommand,
+    TakeLock,
+    VerifyLock,
+)
 from obtask.rules.observation import Observation
-from obtask.rules.retention import Cause
+from obtask.rules.retention import DeletionCause
 
 logger = logging.getLogger(__name__)
 
 # After this many intents a reconcile yields to other tasks.
-LONGEST_TURN = 16
+LONGEST_RECONCILE = 16
 ENDING_PAUSE = timedelta(seconds=30)
 
 
@@ -61,14 +74,14 @@ class Engine:
     events: EventRecorder
     metrics: Metrics
     clock: Callable[[], datetime]
-    longest_turn: int = LONGEST_TURN
+    longest_reconcile: int = LONGEST_RECONCILE
     opt_in: OptIn | None = None
     marked_at_creation: bool = False
 
     async def reconcile(self, key: Key) -> Outcome:
         """Move the task on as far as possible now; return whether and when to reconcile it again.
 
-        Raises kube.api.Unavailable, or Denied, when the API server does not let the turn end.
+        Raises kube.api.ApiUnavailable, or ApiForbidden, when the API server does not let the reconcile finish.
         """
         tracked = self.cache.tasks.tracked(key)
         if tracked is not None and tracked.deleted:
@@ -76,7 +89,7 @@ class Engine:
         if tracked is not None and tracked.stale and not await self._refresh(key):
             return Done()
         began_at = self.cache.tasks.metadata(key)
-        for _ in range(self.longest_turn):
+        for _ in range(self.longest_reconcile):
             task = self.cache.tasks.get(key)
             match task:
                 case None:
@@ -87,22 +100,22 @@ class Engine:
                     outcome = await self._step(task)
             if outcome is not None:
                 return outcome
-        if self.longest_turn > 1 and began_at is not None and began_at == self.cache.tasks.metadata(key):
+        if self.longest_reconcile > 1 and began_at is not None and began_at == self.cache.tasks.metadata(key):
             # Writes were refused as if by a race: retried at full speed, they would occupy a worker and the API server for ever.
-            raise Denied(f"nothing of what {key} needs could be written in {self.longest_turn} tries")
+            raise ApiForbidden(f"nothing of what {key} needs could be written in {self.longest_reconcile} tries")
         return Again(timedelta())
 
     async def _step(self, task: Task) -> Outcome | None:
         """Observe, decide, act and record once; None: decide again from the new state."""
-        seen = await self._observe(task)
-        intent = machine.decide(task, seen)
+        observed = await self._observe(task)
+        intent = machine.decide(task, observed)
         claim = None
         if isinstance(intent, TakeLock | VerifyLock):
             answered = await self.locking.ask(task, intent, self.clock())
             if answered is None:
                 return None
             claim = answered.give_back
-            intent = machine.decide(task, replace(seen, now=self.clock(), answer=answered.answer))
+            intent = machine.decide(task, replace(observed, now=self.clock(), answer=answered.answer))
         return await self._act(task, intent, claim)
 
     async def _act(self, task: Task, intent: Intent, claim: Lease | None) -> Outcome | None:
@@ -116,10 +129,10 @@ class Engine:
             case Delete():
                 await self._delete(task)
                 return await self._rest(task, Rest())
-            case Adopt(guard=guard):
-                return self._gone_on(task, there=await self._learned(task, await self.tasks.adopt(task, guard=guard)))
+            case MarkTask(guard=guard):
+                return self._gone_on(task, there=await self._updated(task, await self.tasks.adopt(task, guard=guard)))
             case TakeCommand(command=command):
-                return self._gone_on(task, there=await self._learned(task, await self.tasks.note_command(task, command)))
+                return self._gone_on(task, there=await self._updated(task, await self.tasks.note_command(task, command)))
             case TakeLock() | VerifyLock():
                 return None
             case Record():
@@ -128,7 +141,7 @@ class Engine:
                 return await self._stop(task, intent)
             case Finish():
                 return self._gone_on(task, there=await self._finish(task))
-            case LetGo():
+            case RemoveFinalizer():
                 return self._gone_on(task, there=await self._let_go(task))
             case never:
                 assert_never(never)
@@ -141,7 +154,7 @@ class Engine:
     async def _stop(self, task: Task, intent: Stop) -> Outcome | None:
         await self.attempts.cancel(intent.attempts)
         reports = await self.attempts.look(task)
-        if not all(isinstance(reports[attempt.id].seen, Running) for attempt in intent.attempts):
+        if not all(isinstance(reports[attempt.id].state, Running) for attempt in intent.attempts):
             return None
         if intent.meanwhile is not None and await self._act(task, intent.meanwhile, None) is None:
             return None
@@ -172,16 +185,16 @@ class Engine:
             return Done()
         if isinstance(answer, timedelta):
             return Again(answer)
-        if isinstance(answer, LetGo):
+        if isinstance(answer, RemoveFinalizer):
             await self.attempts.abandon(task.key, None)
             await self.locking.free_deleted(task.key)
             answer = await self.tasks.remove_finalizer(task)
-        return Again(timedelta()) if await self._learned(task, answer) else Done()
+        return Again(timedelta()) if await self._updated(task, answer) else Done()
 
     async def _refresh(self, key: Key) -> bool:
         """Read a task whose cached version may be wrong; return whether it still exists."""
-        known = self.cache.tasks.get(key)
-        there = known is None or await self.read_again(known)
+        cached = self.cache.tasks.get(key)
+        there = cached is None or await self.read_again(cached)
         if (tracked := self.cache.tasks.tracked(key)) is not None:
             tracked.stale = False
         return there
@@ -190,18 +203,18 @@ class Engine:
         # The attempts in the status of a copy belong to another object, and may run elsewhere.
         copied = restored.fault(task, holds_lock=self.locking.holds(task), marked_at_creation=self.marked_at_creation)
         reports = await self.attempts.look(task) if copied is None else {}
-        seen = self.locking.observe(task, reports, self.clock())
-        seen = replace(seen, progress_at=self.attempts.progress_at(task), remarks=self.attempts.remarks(task))
-        seen = replace(seen, marked_at_creation=self.marked_at_creation)
+        observed = self.locking.observe(task, reports, self.clock())
+        observed = replace(observed, progress_at=self.attempts.progress_at(task), remarks=self.attempts.remarks(task))
+        observed = replace(observed, marked_at_creation=self.marked_at_creation)
         if task.status.phase is not Phase.PENDING:
-            return seen
+            return observed
         is_open = self.opt_in is None or await self.opt_in.includes(task.metadata.namespace)
-        return replace(seen, verdicts=self.checks.known(task), opted_in=is_open)
+        return replace(observed, verdicts=self.checks.verdicts(task), opted_in=is_open)
 
     async def _delete(self, task: Task) -> None:
         """Delete a finished task at once if its time to live is zero; otherwise, or if that is refused, it is left to the cleaner."""
-        if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), Refusal):
-            self.metrics.deleted.labels(Cause.AGE.value).inc()
+        if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), ApiError):
+            self.metrics.deleted.labels(DeletionCause.AGE.value).inc()
 
     async def _finish(self, task: Task) -> bool:
         if not await self.attempts.wound_up(task):
@@ -210,13 +223,13 @@ class Engine:
         if awaited is not None:
             self._say(task, released(awaited.scope.value, awaited.lease_name))
         self.attempts.settle(task)
-        return await self._learned(task, await self.tasks.remove_finalizer(task))
+        return await self._updated(task, await self.tasks.remove_finalizer(task))
 
     async def _let_go(self, task: Task) -> bool:
         left = self.attempts.left_behind(task)
         answer = await self.tasks.remove_finalizer(task)
-        if isinstance(answer, Refusal) and not answer.missing:
-            return await self._learned(task, answer)
+        if isinstance(answer, ApiError) and not answer.missing:
+            return await self._updated(task, answer)
         if left is not None:
             self._say(task, left_elsewhere(left))
         self.cache.forget(task.key, task.metadata.uid, deleted=True)
@@ -226,8 +239,8 @@ class Engine:
     async def _store(self, task: Task, record: Record, claim: Lease | None) -> bool:
         self.attempts.intend(record.start)
         answer = await self.tasks.write_status(task, record.status)
-        if isinstance(answer, Refusal):
-            there = await self._learned(task, answer)
+        if isinstance(answer, ApiError):
+            there = await self._updated(task, answer)
             fresh = self.cache.tasks.get(task.key)
             self.attempts.refused(record.start, fresh if isinstance(fresh, Task) else None)
             return there
@@ -244,9 +257,9 @@ class Engine:
 
     async def _clean_up(self, key: Key) -> None:
         """Stop the attempts of deleted tasks of this name, and free their Leases."""
-        known = self.cache.tasks.metadata(key)
+        cached = self.cache.tasks.metadata(key)
         self.checks.forget(key)
-        await self.attempts.abandon(key, known.uid if known else None)
+        await self.attempts.abandon(key, cached.uid if cached else None)
         await self.locking.free_deleted(key)
         self.cache.tasks.cleaned_up(key)
 
@@ -271,24 +284,24 @@ class Engine:
         if task.status.phase.in_line and (record.took or status.lock) is not None:
             self.metrics.lock_wait.labels(scope).observe((self.clock() - task.metadata.creation_timestamp).total_seconds())
 
-    async def _learned(self, task: Task | Unreadable, answer: Json | Refusal) -> bool:
+    async def _updated(self, task: Task | Unreadable, answer: Json | ApiError) -> bool:
         """Update the cache with the answer to a write; after an error read the task again. Return whether it still exists."""
-        if not isinstance(answer, Refusal):
+        if not isinstance(answer, ApiError):
             self.cache.update(answer)
             return True
         if not (answer.conflict or answer.missing):
-            raise Denied(f"write to {task.key} refused: {explained(answer)}")
+            raise ApiForbidden(f"write to {task.key} refused: {explained(answer)}")
         return await self.read_again(task)
 
     async def read_again(self, task: Task | Unreadable) -> bool:
         """Read a task from the API server, and clean up if it is gone or was replaced by a namesake. Return whether there is one."""
         fresh = await self.tasks.get(task.key)
-        if isinstance(fresh, Refusal) and not fresh.missing:
-            raise Denied(f"cannot read {task.key}: {explained(fresh)}")
-        if isinstance(fresh, Refusal) or fresh["metadata"]["uid"] != task.metadata.uid:
+        if isinstance(fresh, ApiError) and not fresh.missing:
+            raise ApiForbidden(f"cannot read {task.key}: {explained(fresh)}")
+        if isinstance(fresh, ApiError) or fresh["metadata"]["uid"] != task.metadata.uid:
             self.cache.forget(task.key, task.metadata.uid, deleted=True)
             await self._clean_up(task.key)
-        if isinstance(fresh, Refusal):
+        if isinstance(fresh, ApiError):
             return False
         self.cache.update(fresh)
         return True

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from obtask.model.attempt import Attempt, AttemptId, Seen
+from obtask.model.attempt import Attempt, AttemptId, AttemptState
 
 
 class Log(Protocol):
@@ -28,7 +28,7 @@ class Executor(Protocol):
     async def start(self, attempt: Attempt, log: Log) -> None:
         """Start the attempt; starting the same attempt twice is harmless."""
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:
         """Return the state of the attempt as it can be seen now."""
 
     async def cancel(self, attempt: Attempt) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from obtask.executors.base import Log
 from obtask.executors.records import Records
-from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
+from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Outcome, Running
 from obtask.model.status import FailureReason
 from obtask.shares import Pace, Slot, Slots
 
@@ -144,7 +144,7 @@ class InProcess:
         self._live.add(entry.task)
         entry.task.add_done_callback(lambda task: self._ended(attempt, log, entry, task))
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:
         """Return the state of the attempt. One that is not running here is resumed if the work allows that, and otherwise Lost."""
         wanted = self._records.look(attempt) if self._records is not None else None
         entry = self._entries.get(attempt.id)

@@ -10,9 +10,9 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from obtask import names
 from obtask.executors.connections.connection import AgentConnection, Connection, HttpSecret
 from obtask.executors.connections.credentials import Data, agent_connection, http_secret, secret_value, sql_connection
-from obtask.kube.api import Json, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiUnavailable, Json
+from obtask.kube.errors import explained
 from obtask.kube.objects import Objects
-from obtask.kube.refusals import explained
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
 
@@ -51,7 +51,7 @@ class SecretConnections:
         answer = await self._answer(namespace, secret_name)
         if answer is None:
             return Failed(FailureReason.CONNECTION_FAILED, f'the API server did not answer when asked for Secret "{secret_name}"')
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             if answer.missing:
                 return Failed(FailureReason.NOT_FOUND, f'Secret "{secret_name}" not found in namespace "{namespace}"')
             return Failed(FailureReason.FORBIDDEN, f'Secret "{secret_name}" cannot be read: {explained(answer)}')
@@ -61,11 +61,11 @@ class SecretConnections:
             return Failed(FailureReason.FORBIDDEN, text)
         return read(secret_name, answer.get("data") or {})
 
-    async def _answer(self, namespace: str, name: str) -> Json | Refusal | None:
+    async def _answer(self, namespace: str, name: str) -> Json | ApiError | None:
         asking = AsyncRetrying(
-            retry=retry_if_exception_type(Unavailable), wait=PAUSES, stop=stop_after_attempt(TRIES), sleep=self._sleep, reraise=True
+            retry=retry_if_exception_type(ApiUnavailable), wait=PAUSES, stop=stop_after_attempt(TRIES), sleep=self._sleep, reraise=True
         )
         try:
             return await asking(self._objects.secret, namespace, name)
-        except Unavailable:
+        except ApiUnavailable:
             return None

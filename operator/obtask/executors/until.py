@@ -9,18 +9,18 @@ from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.model.until import Until
-from obtask.rules.expressions import ExpressionFault, FaultKind, Vocabulary
+from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary
 
 SHOWN_EXPRESSION = 160
 
 # What is said of a fault where its own message could reveal values.
 IN_GENERAL = {
-    FaultKind.INVALID: "does not compile",
-    FaultKind.TYPE: "a value has a type that does not fit",
-    FaultKind.EXCEEDED: "takes too much time or memory, or goes through too many elements",
-    FaultKind.MISSING: "a key, an element or a value is missing",
-    FaultKind.VALUE: "a value does not fit",
-    FaultKind.UNAVAILABLE: "cannot be evaluated now",
+    ExpressionFaultKind.INVALID: "does not compile",
+    ExpressionFaultKind.TYPE: "a value has a type that does not fit",
+    ExpressionFaultKind.EXCEEDED: "takes too much time or memory, or goes through too many elements",
+    ExpressionFaultKind.MISSING: "a key, an element or a value is missing",
+    ExpressionFaultKind.VALUE: "a value does not fit",
+    ExpressionFaultKind.UNAVAILABLE: "cannot be evaluated now",
 }
 
 

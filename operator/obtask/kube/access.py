@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from obtask.kube.api import Json, Refusal, Requests, Unavailable, path_of
+from obtask.kube.api import ApiError, ApiUnavailable, Json, Requests, path_of
 
 REVIEWS = path_of("apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 
@@ -56,9 +56,9 @@ async def _allowed(api: Requests, right: Right, namespace: str | None) -> bool:
     body: Json = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": wanted}}
     try:
         answer = await api.send("POST", REVIEWS, body=body)
-    except Unavailable:
+    except ApiUnavailable:
         return True
-    if isinstance(answer, Refusal):
+    if isinstance(answer, ApiError):
         return True
     status = answer.get("status") or {}
     # An authorizer that does not answer leaves nothing but its error.

@@ -15,20 +15,20 @@ from obtask.model.utf8 import beginning
 Json = dict[str, Any]
 
 
-class Unavailable(Exception):  # noqa: N818 - it is a state of the API server, not a fault of the request
+class ApiUnavailable(Exception):  # noqa: N818 - it is a state of the API server, not a fault of the request
     """The API server did not answer, or asked to come back later: whether a write was applied is not known."""
 
 
-class Busy(Unavailable):
+class ApiBusy(ApiUnavailable):
     """The API server answered that it wants to be asked again: nothing was changed, unless it is an error of its own."""
 
 
-class Denied(Exception):  # noqa: N818 - what the API server did
+class ApiForbidden(Exception):  # noqa: N818 - what the API server did
     """The API server refuses what the operator must be able to do: rights, admission or a quota are in the way."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ApiError:
     """The API server said no, and nothing was changed."""
 
     status: int
@@ -63,15 +63,15 @@ class Response:
 class Requests(Protocol):
     """Sends one request to the API server."""
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
-        """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
+        """Return the answer, or why it was refused; raises ApiUnavailable when nobody can tell."""
 
 
 class Inspects(Requests, Protocol):
     """Sends requests, and reads the metadata of objects without the rest of them."""
 
-    async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | Refusal:
-        """Return a list of PartialObjectMetadata, or why it was refused; raises Unavailable when nobody can tell."""
+    async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | ApiError:
+        """Return a list of PartialObjectMetadata, or why it was refused; raises ApiUnavailable when nobody can tell."""
 
 
 class Streams(Requests, Protocol):
@@ -79,8 +79,8 @@ class Streams(Requests, Protocol):
 
     def streaming(
         self, path: str, *, query: Mapping[str, str] = {}, seconds: float | None
-    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | Refusal]:
-        """Yield the text at a path in pieces as it comes, or why it was refused; raises Unavailable.
+    ) -> AbstractAsyncContextManager[AsyncIterator[bytes] | ApiError]:
+        """Yield the text at a path in pieces as it comes, or why it was refused; raises ApiUnavailable.
 
         Without ``seconds``, which is for how long, it may take any time, as long as something comes.
         """
@@ -92,10 +92,10 @@ LONGEST_SHOWN = 64  # of a name that is none
 OWN_OBJECTS, NAME = f"/apis/{names.GROUP}/", 7  # the place of the name in the path of one object; that of a list ends before
 
 
-def read_answer(method: str, path: str, response: Response) -> Json | Refusal:
-    """Return the object in a response, or why it was refused; raises Unavailable when the server wants to be asked again."""
+def read_answer(method: str, path: str, response: Response) -> Json | ApiError:
+    """Return the object in a response, or why it was refused; raises ApiUnavailable when the server wants to be asked again."""
     if response.status >= 500 or response.status in RETRYABLE:  # noqa: PLR2004
-        kind = Unavailable if response.status == HTTPStatus.UNAUTHORIZED else Busy
+        kind = ApiUnavailable if response.status == HTTPStatus.UNAUTHORIZED else ApiBusy
         raise kind(f"{method} {path}: HTTP {response.status}: {_message(response.data)}")
     refusal = read_refusal(response)
     if refusal is not None:
@@ -105,18 +105,18 @@ def read_answer(method: str, path: str, response: Response) -> Json | Refusal:
     except TooDeep as error:
         # What was written is written; what was read must not be taken for the whole.
         if method == "GET":
-            return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "TooDeep", f"the answer cannot be read: {error}")
+            return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "TooDeep", f"the answer cannot be read: {error}")
         return _object(parse_shallow(response.data))
     except ValueError:
         return {}
 
 
-def read_refusal(response: Response) -> Refusal | None:
+def read_refusal(response: Response) -> ApiError | None:
     """Return why the server refused, if it did."""
     if response.status < 400:  # noqa: PLR2004
         return None
     reason = _parsed(response.data).get("reason") or str(response.status)
-    return Refusal(response.status, reason, _message(response.data))
+    return ApiError(response.status, reason, _message(response.data))
 
 
 def _parsed(data: bytes) -> Json:

@@ -11,7 +11,7 @@ import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
 
 from obtask import names
-from obtask.kube.api import Denied, Json, Refusal, Response, Unavailable, read_answer
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable, Json, Response, read_answer
 from obtask.kube.foreign import off_loop
 from obtask.kube.login import Credentials, Lent, Ticket, load
 
@@ -50,20 +50,20 @@ class Api:
         configuration.connection_pool_maxsize = 0  # to aiohttp: no limit
         return Api(configuration, Lent(self._credentials, keeper) if keeper is not None else self._credentials)
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
-        """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
+        """Return the answer, or why it was refused; raises ApiUnavailable when nobody can tell."""
         response = await self.exchange(method, path, query=query, body=body)
         return await off_loop(response.data, lambda: read_answer(method, path, response))
 
-    async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | Refusal:
-        """Return a list of PartialObjectMetadata, or why it was refused; raises Unavailable when nobody can tell."""
+    async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | ApiError:
+        """Return a list of PartialObjectMetadata, or why it was refused; raises ApiUnavailable when nobody can tell."""
         response = await self.exchange("GET", path, query=query, headers={"Accept": ONLY_METADATA})
         return await off_loop(response.data, lambda: read_answer("GET", path, response))
 
     async def exchange(
         self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None, headers: Mapping[str, str] = {}
     ) -> Response:
-        """Return whatever the server answers; raises Unavailable when it does not."""
+        """Return whatever the server answers; raises ApiUnavailable when it does not."""
         async with self._opened(method, path, query=query, body=body, headers=headers, limit=self._timeout) as response:
             data = await _read(response, f"{method} {path}")
             return Response(response.status, data, tuple(response.headers.getall("Warning", ())))
@@ -72,7 +72,7 @@ class Api:
     async def stream(
         self, path: str, *, query: Mapping[str, str], headers: Mapping[str, str], seconds: float
     ) -> AsyncIterator[Response | AsyncIterator[bytes]]:
-        """Give an answer in pieces as it comes, for at most that long; a refusal comes whole. Raises Unavailable in between."""
+        """Give an answer in pieces as it comes, for at most that long; a refusal comes whole. Raises ApiUnavailable in between."""
         async with self._flowing(path, query, headers, seconds) as answer:
             yield answer if isinstance(answer, Response) else answer.iter_any()
 
@@ -96,21 +96,21 @@ class Api:
             finally:
                 answer.close()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
+            raise ApiUnavailable(f"{method} {path}: {type(error).__name__}: {error}") from error
 
     @asynccontextmanager
     async def streaming(
         self, path: str, *, query: Mapping[str, str] = {}, seconds: float | None
-    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+    ) -> AsyncIterator[AsyncIterator[bytes] | ApiError]:
         """Open the text at a path; yield it in pieces as it comes, or why it was refused.
 
-        Without ``seconds``, which is for how long, it may take any time, as long as something comes. Raises Unavailable, also in the
+        Without ``seconds``, which is for how long, it may take any time, as long as something comes. Raises ApiUnavailable, also in the
         middle of the text.
         """
         async with self._flowing(path, query, {"Accept": "*/*"}, seconds) as answer:
             if isinstance(answer, Response):
                 refused = read_answer("GET", path, answer)
-                yield refused if isinstance(refused, Refusal) else Refusal(answer.status, "", "")
+                yield refused if isinstance(refused, ApiError) else ApiError(answer.status, "", "")
             else:
                 yield answer.iter_any()
 
@@ -173,7 +173,7 @@ async def _read(response: aiohttp.ClientResponse, what: str) -> bytes:
         pieces.append(piece)
         size += len(piece)
         if size > ANSWER_BYTES:
-            raise Denied(f"{what}: the answer has more than {ANSWER_BYTES // 1024 // 1024} MiB")
+            raise ApiForbidden(f"{what}: the answer has more than {ANSWER_BYTES // 1024 // 1024} MiB")
     return b"".join(pieces)
 
 

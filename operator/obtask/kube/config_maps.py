@@ -1,7 +1,7 @@
 """Owns ConfigMaps that the operator has made, as many: finding those of a task, and deleting one."""
 
 from obtask import names
-from obtask.kube.api import Inspects, Json, Refusal, path_of
+from obtask.kube.api import ApiError, Inspects, Json, path_of
 
 PAGE = 500
 MOST_PAGES = 20  # anybody may put the label on a ConfigMap
@@ -22,25 +22,25 @@ class ConfigMaps:
     def __init__(self, api: Inspects) -> None:
         self._api = api
 
-    async def of_task(self, namespace: str, uid: str) -> list[Json] | Refusal:
+    async def of_task(self, namespace: str, uid: str) -> list[Json] | ApiError:
         """Return the metadata of the ConfigMaps that bear the task's label, whoever made them; 10,000 of them at most.
 
         What others may have written there, of any size, is left out.
         """
         query = {"labelSelector": f"{names.TASK_UID_LABEL}={uid}", "limit": str(PAGE)}
-        found: list[Json] = []
+        listed: list[Json] = []
         for _ in range(MOST_PAGES):
             answer = await self._api.metadata(path_of("api", "v1", "namespaces", namespace, "configmaps"), query=query)
-            if isinstance(answer, Refusal):
+            if isinstance(answer, ApiError):
                 return answer
-            found += [_of_interest(item["metadata"], uid) for item in answer.get("items") or []]
+            listed += [_of_interest(item["metadata"], uid) for item in answer.get("items") or []]
             token = (answer.get("metadata") or {}).get("continue")
             if not token:
                 break
             query["continue"] = token
-        return found
+        return listed
 
-    async def delete(self, namespace: str, name: str, uid: str) -> Json | Refusal:
+    async def delete(self, namespace: str, name: str, uid: str) -> Json | ApiError:
         """Delete the ConfigMap of this name and uid."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         return await self._api.send("DELETE", path_of("api", "v1", "namespaces", namespace, "configmaps", name), body=body)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from obtask import names
-from obtask.kube.api import BadName, Refusal, Requests, path_of
+from obtask.kube.api import ApiError, BadName, Requests, path_of
 
 GROUP_VERSION_KIND = {"group": names.GROUP, "version": names.VERSION, "kind": names.KIND}
 
@@ -21,8 +21,8 @@ class Served:
 
     def collection(self, namespace: str | None) -> str:
         """Return the path of all objects of the kind, in a namespace if the kind has them."""
-        place = ("namespaces", namespace) if namespace is not None else ()
-        return path_of(*_root(self.api_version), *place, self.plural)
+        scope = ("namespaces", namespace) if namespace is not None else ()
+        return path_of(*_root(self.api_version), *scope, self.plural)
 
 
 class Discovery:
@@ -32,23 +32,23 @@ class Discovery:
         self._api = api
         self._known: dict[tuple[str, str], Served] = {}
 
-    async def find(self, api_version: str, kind: str) -> Served | Refusal:
-        """Return how a kind is served; a Refusal that is ``missing`` says that it is not. Raises Unavailable."""
-        known = self._known.get((api_version, kind))
-        return known or await self._ask(api_version, kind)
+    async def find(self, api_version: str, kind: str) -> Served | ApiError:
+        """Return how a kind is served; an ApiError that is ``missing`` says that it is not. Raises ApiUnavailable."""
+        cached = self._known.get((api_version, kind))
+        return cached or await self._ask(api_version, kind)
 
     def forget(self, served: Served) -> None:
         """Take note that the API server says that it has no such kind: what was remembered of it is not true any more."""
         self._known.pop((served.api_version, served.kind), None)
 
-    async def _ask(self, api_version: str, kind: str) -> Served | Refusal:
-        missing = Refusal(404, "NotFound", f'the API server has no kind "{kind}" in {api_version}')
+    async def _ask(self, api_version: str, kind: str) -> Served | ApiError:
+        missing = ApiError(404, "NotFound", f'the API server has no kind "{kind}" in {api_version}')
         try:
             path = path_of(*_root(api_version))
         except BadName:
             return missing
         answer = await self._api.send("GET", path)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             return missing if answer.missing else answer
         served = _served(api_version, kind, answer.get("resources"))
         if served is None:
@@ -57,20 +57,20 @@ class Discovery:
         return served
 
 
-def is_about_kind(refusal: Refusal) -> bool:
+def is_about_kind(error: ApiError) -> bool:
     """Return whether a refusal says that there are no objects of the kind at all, rather than not this one.
 
     An API server has these words for paths that it does not serve; of an object that is missing it gives the name.
     """
-    words = refusal.message.strip()
-    return refusal.missing and (words == "404 page not found" or "could not find the requested resource" in words)
+    words = error.message.strip()
+    return error.missing and (words == "404 page not found" or "could not find the requested resource" in words)
 
 
 def _served(api_version: str, kind: str, resources: Any) -> Served | None:
     """Return how a discovery document says that the kind is served; what is no description of a kind is passed over."""
     listed = resources if isinstance(resources, list) else []
-    for found in listed:
-        match found:
+    for resource in listed:
+        match resource:
             case {"kind": str(its), "name": str(plural), "namespaced": bool(namespaced)} if its == kind and "/" not in plural:
                 status = any(isinstance(one, dict) and one.get("name") == f"{plural}/status" for one in listed)
                 return Served(api_version, kind, plural, namespaced, with_status=status)
@@ -82,15 +82,15 @@ def _root(api_version: str) -> tuple[str, ...]:
     return ("apis", group, version) if group else ("api", version)
 
 
-async def published_schema(api: Requests) -> dict[str, Any] | Refusal:
+async def published_schema(api: Requests) -> dict[str, Any] | ApiError:
     """Return the schema of OBTask from the OpenAPI documents, which every user may read, also without a right to read the CRD.
 
-    A Refusal that is ``missing`` says that there is none, or none yet. Raises kube.api.Unavailable.
+    An ApiError that is ``missing`` says that there is none, or none yet. Raises kube.api.ApiUnavailable.
     """
     answer = await api.send("GET", path_of("openapi", "v3", "apis", names.GROUP, names.VERSION))
-    if isinstance(answer, Refusal):
+    if isinstance(answer, ApiError):
         return answer
     for schema in answer.get("components", {}).get("schemas", {}).values():
         if GROUP_VERSION_KIND in schema.get("x-kubernetes-group-version-kind", ()):
             return dict(schema)
-    return Refusal(404, "NotFound", f"the API server publishes no {names.KIND}")
+    return ApiError(404, "NotFound", f"the API server publishes no {names.KIND}")

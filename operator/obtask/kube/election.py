@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from obtask.kube.api import Json, Refusal, Requests, Unavailable, path_of
+from obtask.kube.api import ApiError, ApiUnavailable, Json, Requests, path_of
 from obtask.kube.leases import micro_time
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class ElectionLease:
         Somebody else's is left to it until it was not renewed for as long as a Lease lasts, even if it is deleted meanwhile.
         """
         answer = await self._send("GET", self._path)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             if not answer.missing or self._timer() < self._others_until:
                 return False
             return await self._write("POST", self._collection, {"metadata": self._metadata, "spec": self._spec(1)})
@@ -78,8 +78,8 @@ class ElectionLease:
     async def resign(self) -> None:
         """Empty the Lease if it is ours, so that nobody waits for it to expire."""
         answer = await self._send("GET", self._path)
-        spec = {} if isinstance(answer, Refusal) else answer.get("spec") or {}
-        if not isinstance(answer, Refusal) and spec.get("holderIdentity") == self._identity:
+        spec = {} if isinstance(answer, ApiError) else answer.get("spec") or {}
+        if not isinstance(answer, ApiError) and spec.get("holderIdentity") == self._identity:
             await self._write(
                 "PUT", self._path, {"metadata": answer["metadata"], "spec": {"leaseTransitions": spec.get("leaseTransitions")}}
             )
@@ -101,7 +101,7 @@ class ElectionLease:
     async def _write(self, method: str, path: str, body: Json) -> bool:
         sent_at = self._timer()
         answer = await self._send(method, path, {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **body})
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             logger.debug("leader's Lease not written: %s", answer.message)
             return False
         if (answer.get("spec") or {}).get("holderIdentity") != self._identity:
@@ -110,10 +110,10 @@ class ElectionLease:
         self._renewal.set()
         return True
 
-    async def _send(self, method: str, path: str, body: Json | None = None) -> Json | Refusal:
+    async def _send(self, method: str, path: str, body: Json | None = None) -> Json | ApiError:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 return await self._api.send(method, path, body=body)
-        except (Unavailable, TimeoutError) as error:
+        except (ApiUnavailable, TimeoutError) as error:
             logger.warning("the leader's Lease cannot be reached: %s", error or "no answer in time")
-            return Refusal(503, "ServiceUnavailable", str(error))
+            return ApiError(503, "ServiceUnavailable", str(error))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from obtask import names
-from obtask.kube.api import Denied, Json, Refusal, Requests, Unavailable, path_of
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable, Json, Requests, path_of
 from obtask.model.printable import printable
 from obtask.model.task import Task, Unreadable
 
@@ -101,13 +101,13 @@ class EventRecorder:
         try:
             path = path_of("api", "v1", "namespaces", event["metadata"]["namespace"], "events")
             answer = await self._api.send("POST", path, body=event)
-        except (Unavailable, Denied) as error:
+        except (ApiUnavailable, ApiForbidden) as error:
             logger.warning("event not posted: %s", error)
             return
         except Exception:  # whatever is wrong with this one, the others are posted, and the operator goes on
             logger.exception("event not posted")
             return
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             logger.warning("event refused: %s", answer.message)
 
     def _event(self, task: Task | Unreadable, type_: str, reason: str, message: str, now: datetime) -> Json:

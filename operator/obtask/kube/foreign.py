@@ -149,8 +149,8 @@ def _members(text: bytes) -> Iterator[_Member]:
         opened = depth > level
         level = depth
         if opened and not key and depth <= 3:  # noqa: PLR2004 - object, member, managedFields
-            found = _KEY.search(text, max(end - 70, 0), end)
-            name = found[1].decode() if found else ""
+            matched = _KEY.search(text, max(end - 70, 0), end)
+            name = matched[1].decode() if matched else ""
             if name == "managedFields" or (depth == 2 and name != "metadata"):  # noqa: PLR2004
                 key, base, start, deepest = name or "?", depth - 1, end - 1, 0
         if key:
@@ -162,8 +162,8 @@ def _members(text: bytes) -> Iterator[_Member]:
 
 def _brackets(text: bytes, position: int = 0, depth: int = 0) -> Iterator[tuple[int, int]]:
     """Yield the end of each bracket outside of strings, and the depth behind it."""
-    while found := _BRACKET.match(text, position):
-        position = found.end()
+    while matched := _BRACKET.match(text, position):
+        position = matched.end()
         depth += 1 if text[position - 1] in _OPENING else -1
         yield position, depth
 
@@ -196,11 +196,11 @@ class ListReader:
     def feed(self, more: bytes) -> list[bytes]:
         """Take the next piece of the text; return the items that are complete now."""
         text = self._waiting + more
-        found: list[bytes] = []
+        matched: list[bytes] = []
         start = 0
         for end, depth in _brackets(text, self._scanned, self._depth):
             if self._in_items and depth == 2 and self._depth == 3:  # noqa: PLR2004 - list, items, item
-                found.append(text[start:end].lstrip(b", \n\r\t"))
+                matched.append(text[start:end].lstrip(b", \n\r\t"))
                 start = end
             elif self._depth == 1 and depth == 2 and text[start:end].rstrip().endswith((b'"items":[', b'"items": [')):  # noqa: PLR2004
                 self._in_items = True
@@ -211,7 +211,7 @@ class ListReader:
                 start = end - 1
             self._depth, self._scanned = depth, end
         self._waiting, self._scanned = text[start:], self._scanned - start
-        return found
+        return matched
 
     def ended(self) -> dict[str, Any]:
         """Return the list without its items; raises ValueError when the text broke off."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from obtask.kube.api import RETRYABLE, Json, Refusal, Response, Unavailable, read_answer, read_refusal
+from obtask.kube.api import RETRYABLE, ApiError, ApiUnavailable, Json, Response, read_answer, read_refusal
 from obtask.kube.client import Api
 from obtask.kube.foreign import lines_of, off_loop, parse_shallow
 
@@ -38,7 +38,7 @@ class ServiceAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """What the API server answered, and what it warns of; ``octets`` is how long the answer was as text."""
 
     body: Json
@@ -71,24 +71,24 @@ class Impersonation:
         query: Mapping[str, str] = {},
         body: Json | None = None,
         content_type: str | None = None,
-    ) -> Answer | Refusal:
-        """Return the answer, or why it was refused; raises Unavailable when nobody can tell."""
+    ) -> ApiAnswer | ApiError:
+        """Return the answer, or why it was refused; raises ApiUnavailable when nobody can tell."""
         headers = account.headers | ({"Content-Type": content_type} if content_type else {})
         response = await self._api.exchange(method, path, query=query, body=body, headers=headers)
         # An answer of webhooks, or to an object that no schema allows: asked again, the server would say the same.
         reading = partial(read_refusal, response) if response.status == _INTERNAL else partial(read_answer, method, path, response)
-        refusal: Json | Refusal | None = await off_loop(response.data, reading)
-        if isinstance(refusal, Refusal):
+        refusal: Json | ApiError | None = await off_loop(response.data, reading)
+        if isinstance(refusal, ApiError):
             return refusal
         warnings = tuple(_ESCAPED.sub(r"\1", found[1]) for text in response.warnings for found in _WARNING.finditer(text))
-        return Answer(refusal or {}, created=response.status == 201, warnings=warnings, octets=len(response.data))  # noqa: PLR2004
+        return ApiAnswer(refusal or {}, created=response.status == 201, warnings=warnings, octets=len(response.data))  # noqa: PLR2004
 
     async def watch(
         self, account: ServiceAccount, path: str, name: str, *, version: str | None, seconds: int
-    ) -> AsyncGenerator[Change | Refusal]:
+    ) -> AsyncGenerator[Change | ApiError]:
         """Yield what becomes of one object of a collection, for about that long; without a version it begins with what is there.
 
-        A Refusal ends it; status 410 means that the version is too old. Raises Unavailable when it breaks off.
+        An ApiError ends it; status 410 means that the version is too old. Raises ApiUnavailable when it breaks off.
         """
         query = {
             "watch": "1",
@@ -106,26 +106,26 @@ class Impersonation:
                 change = await off_loop(line, partial(_read, line))
                 del line  # nothing is kept of what may be large while the next one is waited for
                 yield change
-                if isinstance(change, Refusal):
+                if isinstance(change, ApiError):
                     return
                 del change
 
 
-def _refused(path: str, response: Response) -> Refusal:
+def _refused(path: str, response: Response) -> ApiError:
     refusal = read_refusal(response)
     if refusal is None or response.status > _INTERNAL or response.status in RETRYABLE:
-        raise Unavailable(f"watch {path}: HTTP {response.status}")
+        raise ApiUnavailable(f"watch {path}: HTTP {response.status}")
     return refusal
 
 
-def _read(line: bytes) -> Change | Refusal:
+def _read(line: bytes) -> Change | ApiError:
     try:
         event = parse_shallow(line)
     except ValueError as error:
-        raise Unavailable("a watch broke off in the middle of an event") from error
+        raise ApiUnavailable("a watch broke off in the middle of an event") from error
     body: Json = event["object"]
     if event["type"] == "ERROR":
-        return Refusal(body.get("code") or _INTERNAL, body.get("reason") or "", body.get("message") or "")
+        return ApiError(body.get("code") or _INTERNAL, body.get("reason") or "", body.get("message") or "")
     return Change(event["type"], body, len(line))
 
 

@@ -24,8 +24,8 @@ def settings_in(kubeconfig: Path) -> dict[str, str]:
 
 
 def _named(entries: Any, kind: str, name: Any) -> dict[str, Any]:
-    found = (_mapping(entry) for entry in (entries if isinstance(entries, list) else ()))
-    return next((_mapping(entry.get(kind)) for entry in found if entry.get("name") == name), {})
+    named = (_mapping(entry) for entry in (entries if isinstance(entries, list) else ()))
+    return next((_mapping(entry.get(kind)) for entry in named if entry.get("name") == name), {})
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from obtask import names
-from obtask.kube.api import Denied, Json, Refusal, Requests, path_of
-from obtask.kube.refusals import explained
+from obtask.kube.api import ApiError, ApiForbidden, Json, Requests, path_of
+from obtask.kube.errors import explained
 
 LARGEST_TRANSITIONS = 2**31 - 1
 LARGEST_TOKEN = 2**63 - 1
@@ -75,30 +75,30 @@ class Leases:
     def __init__(self, api: Requests) -> None:
         self._api = api
 
-    async def get(self, namespace: str, name: str) -> Lease | Refusal:
+    async def get(self, namespace: str, name: str) -> Lease | ApiError:
         """Return the Lease as it is now: a quorum read."""
         return _read(await self._api.send("GET", _path(namespace, name)))
 
     async def list_domain(self, namespace: str, domain: str) -> list[Lease]:
         """Return all Leases of a domain as they are now: no resourceVersion, so the answer is consistent.
 
-        Raises Denied when listing is refused.
+        Raises ApiForbidden when listing is refused.
         """
         answer = await self._api.send("GET", _path(namespace), query={"labelSelector": f"{names.DOMAIN_LABEL}={domain}"})
-        if isinstance(answer, Refusal):
-            raise Denied(f"cannot list leases in {namespace}: {explained(answer)}")
+        if isinstance(answer, ApiError):
+            raise ApiForbidden(f"cannot list leases in {namespace}: {explained(answer)}")
         return [read_lease(item) for item in answer.get("items") or []]
 
-    async def create(self, lease: Lease, now: datetime) -> Lease | Refusal:
+    async def create(self, lease: Lease, now: datetime) -> Lease | ApiError:
         """Create the Lease."""
         return _read(await self._api.send("POST", _path(lease.namespace), query=_MANAGER, body=_body(lease, now)))
 
-    async def delete(self, lease: Lease) -> Json | Refusal:
+    async def delete(self, lease: Lease) -> Json | ApiError:
         """Delete the Lease at the version that was read."""
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": lease.version}}
         return await self._api.send("DELETE", _path(lease.namespace, lease.name), body=options)
 
-    async def write(self, lease: Lease, now: datetime) -> Lease | Refusal:
+    async def write(self, lease: Lease, now: datetime) -> Lease | ApiError:
         """Store the Lease at the version that was read."""
         body = _body(lease, now)
         body["metadata"]["resourceVersion"] = lease.version
@@ -108,8 +108,8 @@ class Leases:
 _MANAGER = {"fieldManager": names.FIELD_MANAGER}
 
 
-def _read(answer: Json | Refusal) -> Lease | Refusal:
-    return answer if isinstance(answer, Refusal) else read_lease(answer)
+def _read(answer: Json | ApiError) -> Lease | ApiError:
+    return answer if isinstance(answer, ApiError) else read_lease(answer)
 
 
 def _path(namespace: str, *name: str) -> str:
@@ -118,7 +118,7 @@ def _path(namespace: str, *name: str) -> str:
 
 def _body(lease: Lease, now: datetime) -> Json:
     if lease.transitions > LARGEST_TOKEN:
-        raise Denied(
+        raise ApiForbidden(
             f"cannot write lease {lease.namespace}/{lease.name}: its fencing token is used up; "
             f"type: kubectl -n {lease.namespace} annotate lease {lease.name} {names.TOKEN_ANNOTATION}-"
         )

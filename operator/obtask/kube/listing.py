@@ -9,10 +9,10 @@ from functools import partial
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from obtask import names
-from obtask.kube.api import Busy, Denied, Json, Refusal, Streams, Unavailable, path_of
+from obtask.kube.api import ApiBusy, ApiError, ApiForbidden, ApiUnavailable, Json, Streams, path_of
+from obtask.kube.errors import explained
 from obtask.kube.foreign import ListReader, items_of, off_loop, parse_shallow, parse_task
 from obtask.kube.leases import Lease, read_lease
-from obtask.kube.refusals import explained
 from obtask.model.status import Phase
 
 logger = logging.getLogger(__name__)
@@ -35,13 +35,13 @@ class Listing:
 
     async def leases(self) -> list[Lease]:
         """Return all Leases that are locks."""
-        found = self._items("coordination.k8s.io", "v1", "leases", {"labelSelector": names.LOCK_LABEL})
-        return [read_lease(await off_loop(item, partial(parse_shallow, item))) async for item in found]
+        items = self._items("coordination.k8s.io", "v1", "leases", {"labelSelector": names.LOCK_LABEL})
+        return [read_lease(await off_loop(item, partial(parse_shallow, item))) async for item in items]
 
     async def unfinished_tasks(self) -> AsyncIterator[Json]:
         """Yield all tasks that are not finished, one by one; the server leaves the others out.
 
-        Raises Denied when the CRD is not installed or cannot be listed.
+        Raises ApiForbidden when the CRD is not installed or cannot be listed.
         """
         selector = ",".join(f"status.phase!={phase.value}" for phase in Phase if phase.finished)
         async for item in self._items(names.GROUP, names.VERSION, names.PLURAL, {"fieldSelector": selector}):
@@ -52,14 +52,14 @@ class Listing:
 
     async def _items(self, group: str, version: str, plural: str, query: Mapping[str, str]) -> AsyncIterator[bytes]:
         everywhere: list[tuple[str, ...]] = [()]
-        for place in [("namespaces", namespace) for namespace in self._namespaces] or everywhere:
+        for scope in [("namespaces", namespace) for namespace in self._namespaces] or everywhere:
             page: dict[str, str] = {"limit": PAGE, **query}
             while True:
                 reader = ListReader()
                 async with AsyncExitStack() as stack:
-                    answer = await self._page(stack, path_of("apis", group, version, *place, plural), page)
-                    if isinstance(answer, Refusal):
-                        raise Denied(f"cannot list {plural}.{group}: {explained(answer)}")
+                    answer = await self._page(stack, path_of("apis", group, version, *scope, plural), page)
+                    if isinstance(answer, ApiError):
+                        raise ApiForbidden(f"cannot list {plural}.{group}: {explained(answer)}")
                     async for item in items_of(reader, answer):
                         yield item
                 token = _continued(reader)
@@ -67,9 +67,9 @@ class Listing:
                     break
                 page["continue"] = token
 
-    async def _page(self, stack: AsyncExitStack, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes] | Refusal:
+    async def _page(self, stack: AsyncExitStack, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes] | ApiError:
         asking = AsyncRetrying(
-            retry=retry_if_exception_type(Busy),
+            retry=retry_if_exception_type(ApiBusy),
             wait=PAUSES,
             stop=stop_after_attempt(TRIES),
             sleep=self._sleep,
@@ -78,7 +78,7 @@ class Listing:
         )
         return await asking(self._open, stack, path, query)
 
-    async def _open(self, stack: AsyncExitStack, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes] | Refusal:
+    async def _open(self, stack: AsyncExitStack, path: str, query: Mapping[str, str]) -> AsyncIterator[bytes] | ApiError:
         return await stack.enter_async_context(self._api.streaming(path, query=query, seconds=None))
 
 
@@ -87,8 +87,8 @@ def _say_again(asking: RetryCallState) -> None:
 
 
 def _continued(reader: ListReader) -> str | None:
-    """Return where the list goes on, if it does; raises Unavailable when it broke off."""
+    """Return where the list goes on, if it does; raises ApiUnavailable when it broke off."""
     try:
         return (reader.ended().get("metadata") or {}).get("continue")
     except ValueError as error:
-        raise Unavailable(f"a list broke off: {error}") from error
+        raise ApiUnavailable(f"a list broke off: {error}") from error

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from obtask import names
-from obtask.kube.api import Denied, Refusal, Requests, path_of
-from obtask.kube.refusals import explained
+from obtask.kube.api import ApiError, ApiForbidden, Requests, path_of
+from obtask.kube.errors import explained
 
 REMEMBERED_SECONDS = 10.0
 REMEMBERED_MOST = 10_000
@@ -20,15 +20,15 @@ class OptIn:
     _read_at: dict[str, tuple[float, bool]] = field(default_factory=dict)
 
     async def includes(self, namespace: str) -> bool:
-        """Return whether the namespace is open to tasks; raises Denied if it cannot be read."""
+        """Return whether the namespace is open to tasks; raises ApiForbidden if it cannot be read."""
         now = self.clock()
         read_at, is_open = self._read_at.get(namespace, (None, False))
         if read_at is not None and now - read_at < REMEMBERED_SECONDS:
             return is_open
         answer = await self.api.send("GET", path_of("api", "v1", "namespaces", namespace))
-        if isinstance(answer, Refusal) and not answer.missing:
-            raise Denied(f"cannot read namespace {namespace}: {explained(answer)}")
-        labels = {} if isinstance(answer, Refusal) else answer["metadata"].get("labels") or {}
+        if isinstance(answer, ApiError) and not answer.missing:
+            raise ApiForbidden(f"cannot read namespace {namespace}: {explained(answer)}")
+        labels = {} if isinstance(answer, ApiError) else answer["metadata"].get("labels") or {}
         if len(self._read_at) >= REMEMBERED_MOST:
             self._read_at.clear()
         self._read_at[namespace] = (now, labels.get(names.ENABLED_LABEL) == "true")

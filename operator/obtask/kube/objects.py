@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from obtask import names
-from obtask.kube.api import BadName, Json, Refusal, Requests, path_of
+from obtask.kube.api import ApiError, BadName, Json, Requests, path_of
 
 
 class Objects:
@@ -12,29 +12,29 @@ class Objects:
     def __init__(self, api: Requests) -> None:
         self._api = api
 
-    async def secret(self, namespace: str, name: str) -> Json | Refusal:
+    async def secret(self, namespace: str, name: str) -> Json | ApiError:
         """Return a Secret as it is now."""
         return await self._get(namespace, "secrets", name)
 
-    async def config_map(self, namespace: str, name: str) -> Json | Refusal:
+    async def config_map(self, namespace: str, name: str) -> Json | ApiError:
         """Return a ConfigMap as it is now."""
         return await self._get(namespace, "configmaps", name)
 
-    async def _get(self, namespace: str, plural: str, name: str) -> Json | Refusal:
+    async def _get(self, namespace: str, plural: str, name: str) -> Json | ApiError:
         try:
             path = path_of("api", "v1", "namespaces", namespace, plural, name)
         except BadName as error:
-            return Refusal(HTTPStatus.BAD_REQUEST, "BadRequest", str(error))
+            return ApiError(HTTPStatus.BAD_REQUEST, "BadRequest", str(error))
         return await self._api.send("GET", path)
 
-    async def replace_config_map(self, manifest: Json, uid: str) -> Json | Refusal:
+    async def replace_config_map(self, manifest: Json, uid: str) -> Json | ApiError:
         """Replace the ConfigMap of this name and uid; another one of its name, or one that is gone, is refused."""
         meta = manifest["metadata"]
         path = path_of("api", "v1", "namespaces", meta["namespace"], "configmaps", meta["name"])
         body = {**manifest, "metadata": {**meta, "uid": uid}}
         return await self._api.send("PUT", path, query={"fieldManager": names.FIELD_MANAGER}, body=body)
 
-    async def create_config_map(self, manifest: Json) -> Json | Refusal:
-        """Create a ConfigMap; a Refusal with ``conflict`` means that it exists already."""
+    async def create_config_map(self, manifest: Json) -> Json | ApiError:
+        """Create a ConfigMap; an ApiError with ``conflict`` means that it exists already."""
         path = path_of("api", "v1", "namespaces", manifest["metadata"]["namespace"], "configmaps")
         return await self._api.send("POST", path, query={"fieldManager": names.FIELD_MANAGER}, body=manifest)

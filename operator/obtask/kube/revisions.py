@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from obtask import names
-from obtask.kube.api import Inspects, Json, Refusal, path_of
+from obtask.kube.api import ApiError, Inspects, Json, path_of
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {names.PLURAL: (names.GROUP, names.VERSION), "leases": ("coordination.k8s.io", "v1")}
 
@@ -26,13 +26,13 @@ class Revisions:
         self._newest: dict[str, int] = {}
 
     async def check(self) -> None:
-        """Ask how far it has come by now; raises Rewound, or kube.api.Unavailable.
+        """Ask how far it has come by now; raises Rewound, or kube.api.ApiUnavailable.
 
         A list without a resourceVersion is consistent: it tells of a version no older than any that was told before it was asked for.
         """
         for plural, (group, version) in KINDS.items():
             answer = await self._api.metadata(path_of("apis", group, version, *self._place, plural), query={"limit": "1"})
-            if isinstance(answer, Refusal):
+            if isinstance(answer, ApiError):
                 continue
             now, before = version_of(answer), self._newest.get(plural, 0)
             if now < before:

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from obtask import names
-from obtask.kube.api import Json, Refusal, Requests, path_of
+from obtask.kube.api import ApiError, Json, Requests, path_of
 from obtask.model.command import Command
 from obtask.model.packed import fault_of
 from obtask.model.status import TaskStatus
@@ -16,46 +16,46 @@ class Tasks:
     def __init__(self, api: Requests) -> None:
         self._api = api
 
-    async def get(self, key: Key) -> Json | Refusal:
+    async def get(self, key: Key) -> Json | ApiError:
         """Return the object as it is now."""
         return await self._api.send("GET", _path(key))
 
-    async def write_status(self, task: Task | Unreadable, status: TaskStatus) -> Json | Refusal:
+    async def write_status(self, task: Task | Unreadable, status: TaskStatus) -> Json | ApiError:
         """Store the status; return the object that results."""
         return await self._put_status(task, status.dump())
 
-    async def _put_status(self, task: Task | Unreadable, status: Json) -> Json | Refusal:
+    async def _put_status(self, task: Task | Unreadable, status: Json) -> Json | ApiError:
         body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": _version(task), "status": status}
         return await self._api.send("PUT", f"{_path(task.key)}/status", query=_MANAGER, body=body)
 
-    async def amend_status(self, task: Task | Unreadable, change: Json) -> Json | Refusal:
+    async def amend_status(self, task: Task | Unreadable, change: Json) -> Json | ApiError:
         """Change some fields of a status that is kept as it is otherwise; return the object that results.
 
-        A Refusal that is neither ``conflict`` nor ``missing`` may also mean that the status cannot be kept.
+        An ApiError that is neither ``conflict`` nor ``missing`` may also mean that the status cannot be kept.
         """
         answer = await self.get(task.key)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             return answer
         if answer["metadata"]["resourceVersion"] != task.metadata.resource_version:
-            return Refusal(HTTPStatus.CONFLICT, "Conflict", "it has changed meanwhile")
+            return ApiError(HTTPStatus.CONFLICT, "Conflict", "it has changed meanwhile")
         status = answer.get("status") or {}
         if (unfit := fault_of(status)) is not None:
-            return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "Unreadable", unfit)
+            return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "Unreadable", unfit)
         return await self._put_status(task, {key: value for key, value in (status | change).items() if value is not None})
 
-    async def adopt(self, task: Task | Unreadable, *, guard: bool) -> Json | Refusal:
+    async def adopt(self, task: Task | Unreadable, *, guard: bool) -> Json | ApiError:
         """Note in the task which object it is; ``guard``: put the finalizer on, too. Return the object that results."""
         finalizers = {"finalizers": list(dict.fromkeys([*task.metadata.finalizers, names.FINALIZER]))} if guard else {}
         return await self._patch(task, {"annotations": _adopted(task)} | finalizers)
 
-    async def remove_finalizer(self, task: Task | Unreadable) -> Json | Refusal:
+    async def remove_finalizer(self, task: Task | Unreadable) -> Json | ApiError:
         """Take the finalizer off, and the note of the last command with it; return the object that results."""
         change: Json = {"finalizers": [other for other in task.metadata.finalizers if other != names.FINALIZER]}
         if names.ACCEPTED_COMMAND_ANNOTATION in task.metadata.annotations:
             change["annotations"] = {names.ACCEPTED_COMMAND_ANNOTATION: None}
         return await self._patch(task, change)
 
-    async def note_command(self, task: Task | Unreadable, command: Command) -> Json | Refusal:
+    async def note_command(self, task: Task | Unreadable, command: Command) -> Json | ApiError:
         """Take the command annotations off and note the command, in one write; return the object that results."""
         taken = (
             names.ACTION_ANNOTATION,
@@ -67,12 +67,12 @@ class Tasks:
         note = command.model_dump_json(by_alias=True, exclude_none=True)
         return await self._patch(task, {"annotations": dict.fromkeys(taken) | _adopted(task) | {names.ACCEPTED_COMMAND_ANNOTATION: note}})
 
-    async def delete(self, key: Key, uid: str, version: str | None = None) -> Json | Refusal:
+    async def delete(self, key: Key, uid: str, version: str | None = None) -> Json | ApiError:
         """Delete this very object, not a namesake; if a version is given, only as long as it has that version."""
         same = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": version}
         return await self._api.send("DELETE", _path(key), body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": same})
 
-    async def _patch(self, task: Task | Unreadable, metadata: Json) -> Json | Refusal:
+    async def _patch(self, task: Task | Unreadable, metadata: Json) -> Json | ApiError:
         return await self._api.send("PATCH", _path(task.key), query=_MANAGER, body={"metadata": _version(task) | metadata})
 
 

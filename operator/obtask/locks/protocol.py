@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from obtask.cache.locks import LockCache, is_marked, key_of
-from obtask.kube.api import Denied, Refusal
+from obtask.kube.api import ApiError, ApiForbidden
+from obtask.kube.errors import explained
 from obtask.kube.leases import Lease, Leases, micro_time
-from obtask.kube.refusals import explained
 from obtask.model.status import LockStatus, Phase
 from obtask.model.task import Task
 from obtask.rules.exclusion import Contender, conflicts
@@ -43,7 +43,7 @@ class Outpaced:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StillHeld:
     """The Lease names the task, as its status says."""
 
 
@@ -65,15 +65,15 @@ class Locks:
 
     async def take(self, task: Task, lock: LockKey) -> Claimed | Contended | Outpaced:
         """Claim the Lease of the task's scope key, then check that nobody conflicts."""
-        # The board may be behind: then the write is refused, and the Lease is read.
-        found = self._cache.lease(task.metadata.namespace, lock)
+        # The cache may be behind: then the write is refused, and the Lease is read.
+        lease = self._cache.lease(task.metadata.namespace, lock)
         me = holder_identity(task)
-        if found is not None and found.holder not in ("", me):
-            found = await self._read(task, lock)
-        if found is not None and found.holder not in ("", me):
-            return Contended((_stranger(found, lock),), None)
-        claim = await self._claim(task, lock, found)
-        if isinstance(claim, Refusal):
+        if lease is not None and lease.holder not in ("", me):
+            lease = await self._read(task, lock)
+        if lease is not None and lease.holder not in ("", me):
+            return Contended((_stranger(lease, lock),), None)
+        claim = await self._claim(task, lock, lease)
+        if isinstance(claim, ApiError):
             await self._read(task, lock)
             return Outpaced()
         others = await self._others(task, lock)
@@ -84,38 +84,38 @@ class Locks:
     async def give_back(self, claim: Lease) -> None:
         """Empty the Lease at the version of our own claim; whoever wrote it since then keeps it."""
         answer = await self._leases.write(replace(claim, holder="", acquired_at=None), self._clock())
-        if not isinstance(answer, Refusal):
+        if not isinstance(answer, ApiError):
             self._cache.update_lease(answer)
 
     async def release(self, task: Task, lock: LockKey) -> None:
         """Empty the Lease if it still names this very task. Only for a task whose end is stored.
 
-        Raises Denied if the API server does not let it be emptied.
+        Raises ApiForbidden if the API server does not let it be emptied.
         """
-        found = self._cache.lease(task.metadata.namespace, lock)
-        if found is None or not self._names(found, task):
-            found = await self._read(task, lock)
+        lease = self._cache.lease(task.metadata.namespace, lock)
+        if lease is None or not self._names(lease, task):
+            lease = await self._read(task, lock)
         for _ in range(TRIES):
-            if found is None or not self._names(found, task):
+            if lease is None or not self._names(lease, task):
                 return
-            answer = await self._leases.write(replace(found, holder="", acquired_at=None), self._clock())
-            if not isinstance(answer, Refusal):
+            answer = await self._leases.write(replace(lease, holder="", acquired_at=None), self._clock())
+            if not isinstance(answer, ApiError):
                 self._cache.update_lease(answer)
                 return
             if not (answer.conflict or answer.missing):
-                raise Denied(f"cannot free lease {lock.lease_name}: {explained(answer)}")
-            found = await self._read(task, lock)
-        raise Denied(f"cannot free lease {lock.lease_name}: somebody else changes it all the time")
+                raise ApiForbidden(f"cannot free lease {lock.lease_name}: {explained(answer)}")
+            lease = await self._read(task, lock)
+        raise ApiForbidden(f"cannot free lease {lock.lease_name}: somebody else changes it all the time")
 
-    async def verify(self, task: Task, lock: LockKey) -> Kept | Claimed | Stolen | Outpaced:
+    async def verify(self, task: Task, lock: LockKey) -> StillHeld | Claimed | Stolen | Outpaced:
         """Look at the Lease of a task that holds its lock by its status; mend it if it was deleted, emptied or unmarked by hand."""
-        found = await self._read(task, lock)
-        if found is not None and self._names(found, task) and is_marked(found, lock):
-            return Kept()
-        if found is not None and found.holder and not self._names(found, task):
-            return Stolen(found.holder)
-        claim = await self._claim(task, lock, found)
-        if isinstance(claim, Refusal):
+        lease = await self._read(task, lock)
+        if lease is not None and self._names(lease, task) and is_marked(lease, lock):
+            return StillHeld()
+        if lease is not None and lease.holder and not self._names(lease, task):
+            return Stolen(lease.holder)
+        claim = await self._claim(task, lock, lease)
+        if isinstance(claim, ApiError):
             return Outpaced()
         others = await self._others(task, lock)
         return Stolen(others[0].name, claim) if others else self._claimed(claim, lock)
@@ -126,9 +126,9 @@ class Locks:
 
     async def _read(self, task: Task, lock: LockKey) -> Lease | None:
         answer = await self._leases.get(task.metadata.namespace, lock.lease_name)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             if not answer.missing:
-                raise Denied(f"cannot read lease {lock.lease_name}: {explained(answer)}")
+                raise ApiForbidden(f"cannot read lease {lock.lease_name}: {explained(answer)}")
             gone = self._cache.lease(task.metadata.namespace, lock)
             if gone is not None:
                 self._cache.forget_lease(gone)
@@ -136,34 +136,34 @@ class Locks:
         self._cache.update_lease(answer)
         return answer
 
-    async def _claim(self, task: Task, lock: LockKey, found: Lease | None) -> Lease | Refusal:
+    async def _claim(self, task: Task, lock: LockKey, lease: Lease | None) -> Lease | ApiError:
         now = self._clock()
         holder = holder_identity(task)
-        if found is None:
+        if lease is None:
             token = first_token(now, held=_token_of(task))
             fresh = Lease(task.metadata.namespace, lock.lease_name, holder, token, micro_time(now), "", lock.labels, lock.annotations)
             answer = await self._leases.create(fresh, now)
         else:
-            mine = self._names(found, task)
-            made = datetime.fromisoformat(found.made_at) if found.made_at else None
+            mine = self._names(lease, task)
+            made = datetime.fromisoformat(lease.made_at) if lease.made_at else None
             token = (
-                max(found.transitions, _token_of(task))
+                max(lease.transitions, _token_of(task))
                 if mine
-                else next_token(now, before=found.transitions, made=made, held=_token_of(task))
+                else next_token(now, before=lease.transitions, made=made, held=_token_of(task))
             )
             claim = replace(
-                found,
+                lease,
                 holder=holder,
                 transitions=token,
-                acquired_at=found.acquired_at if mine and found.acquired_at else micro_time(now),
-                labels={**found.labels, **lock.labels},
-                annotations={**found.annotations, **lock.annotations},
+                acquired_at=lease.acquired_at if mine and lease.acquired_at else micro_time(now),
+                labels={**lease.labels, **lock.labels},
+                annotations={**lease.annotations, **lock.annotations},
             )
             answer = await self._leases.write(claim, now)
-        if not isinstance(answer, Refusal):
+        if not isinstance(answer, ApiError):
             self._cache.update_lease(answer)
         elif not (answer.conflict or answer.missing):
-            raise Denied(f"cannot claim lease {lock.lease_name}: {explained(answer)}")
+            raise ApiForbidden(f"cannot claim lease {lock.lease_name}: {explained(answer)}")
         return answer
 
     async def _others(self, task: Task, lock: LockKey) -> list[Contender]:
@@ -189,8 +189,8 @@ class Locks:
             return [lease for lease in await self._leases.list_domain(task.metadata.namespace, lock.domain.label) if lease.holder]
         if not conflicts(lock.whole, lock):
             return []
-        found = await self._read(task, lock.whole)
-        return [found] if found is not None and found.holder else []
+        lease = await self._read(task, lock.whole)
+        return [lease] if lease is not None and lease.holder else []
 
     def _names(self, lease: Lease, task: Task) -> bool:
         """Return whether the Lease names this very task, by name and uid: a namesake does not inherit it."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from obtask.cache.locks import LockCache
-from obtask.kube.api import Denied, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable
 from obtask.kube.leases import Lease, Leases
 from obtask.kube.tasks import Tasks
 from obtask.model.constraints import is_path_segment
@@ -49,7 +49,7 @@ class Sweeper:
         """
         return sum([await self._checked(lease) for lease in self._cache.some_held(LOOKED_AT_ONCE)])
 
-    async def read(self, lease: Lease) -> Lease | Refusal:
+    async def read(self, lease: Lease) -> Lease | ApiError:
         """Return a Lease as it is now."""
         return await self._leases.get(lease.namespace, lease.name)
 
@@ -65,14 +65,14 @@ class Sweeper:
     async def _collect(self, lease: Lease) -> bool:
         # A claim in the meantime is a write: the version no longer matches, and the deletion is refused.
         answer = await self._leases.delete(lease)
-        if isinstance(answer, Refusal) and not (answer.missing or answer.conflict):
+        if isinstance(answer, ApiError) and not (answer.missing or answer.conflict):
             # It must not block the others in each round.
             self._cache.keep(lease)
             logger.warning("free lease %s/%s not deleted: %s", lease.namespace, lease.name, answer.message)
         left = await self._look_again(lease)
-        if left is not None and not left.holder and not isinstance(answer, Refusal):
+        if left is not None and not left.holder and not isinstance(answer, ApiError):
             self._cache.keep(left)  # somebody else's finalizer keeps it: asking again changes nothing
-        return not isinstance(answer, Refusal)
+        return not isinstance(answer, ApiError)
 
     async def sweep_strays(self) -> int:
         """Check, once, each Lease whose holder was unknown at the last call, too: the watches have had time to report it."""
@@ -81,9 +81,9 @@ class Sweeper:
     async def _checked(self, lease: Lease) -> bool:
         try:
             return await self.check(lease)
-        except Unavailable:
+        except ApiUnavailable:
             raise
-        except Denied as error:
+        except ApiForbidden as error:
             logger.warning("lease %s/%s: %s", lease.namespace, lease.name, error)
             return False
         except Exception:  # a fault with this one must not stop the others
@@ -96,7 +96,7 @@ class Sweeper:
         if not name_of_a_task or not await self._over(lease):
             return False
         answer = await self._leases.write(replace(lease, holder="", acquired_at=None), self._clock())
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             await self._look_again(lease)
             return False
         logger.info("freed lease %s/%s: its holder %s is finished or gone", lease.namespace, lease.name, lease.holder)
@@ -106,7 +106,7 @@ class Sweeper:
     async def _look_again(self, lease: Lease) -> Lease | None:
         """Update the cache with a Lease that has changed; its deletion may have gone unreported. Return it if it exists."""
         fresh = await self.read(lease)
-        if not isinstance(fresh, Refusal):
+        if not isinstance(fresh, ApiError):
             self._cache.update_lease(fresh)
             return fresh
         if fresh.missing:
@@ -116,7 +116,7 @@ class Sweeper:
     async def _over(self, lease: Lease) -> bool:
         key, uid = Key(lease.namespace, holder_name(lease.holder)), holder_uid(lease.holder)
         answer = await self._tasks.get(key)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             return answer.missing
         if answer["metadata"]["uid"] != uid:
             return True

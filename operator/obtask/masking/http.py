@@ -29,7 +29,7 @@ def shown_url(url: URL) -> str:
     return f"{plain.with_query(None)}?{query}"
 
 
-def place(url: URL) -> str:
+def without_query(url: URL) -> str:
     """Return the URL without user, password and query: enough to tell where it leads."""
     return str((url.with_user(None) if url.host else url).with_query(None).with_fragment(None))
 

@@ -58,7 +58,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The attempt goes on; ``wake_at`` is when to look again at the latest, if nothing rings before.
+    """The attempt goes on; ``wake_at`` is when to look again at the latest, if nothing enqueues the task before.
 
     ``nonce_digest`` and ``kept`` have to be in the status before the attempt can go on. ``stage`` says in a few words how far it is.
     """
@@ -110,4 +110,4 @@ class Lost:
 
 
 Outcome = Succeeded | Failed
-Seen = Running | Succeeded | Failed | Lost
+AttemptState = Running | Succeeded | Failed | Lost

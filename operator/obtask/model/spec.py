@@ -45,7 +45,7 @@ class AutoRetry(Value):
     )
 
 
-class Work(Value):
+class OneAction(Value):
     """Exactly one action."""
 
     wait: WaitAction | None = Field(default=None, description=ActionKind.WAIT.about)
@@ -69,7 +69,7 @@ class Work(Value):
         return given[0]
 
 
-class Rollback(Work):
+class Rollback(OneAction):
     """How to undo a subtask."""
 
     @model_validator(mode="after")
@@ -87,7 +87,7 @@ def _check_operator(work: "Subtask | Step") -> None:
         raise ValueError(OPERATOR_IN_ROLLBACK)
 
 
-def _check_restore(work: Work, rollback: Rollback | None) -> None:
+def _check_restore(work: OneAction, rollback: Rollback | None) -> None:
     """Refuse a ``restore`` that has nothing to put back; raises ValueError."""
     if work.resource is not None and work.resource.restore:
         raise ValueError(RESTORE_FORWARD)
@@ -99,7 +99,7 @@ def _check_restore(work: Work, rollback: Rollback | None) -> None:
         raise ValueError(RESTORE_SECRET)
 
 
-class Subtask(Work):
+class Subtask(OneAction):
     """One of the subtasks of a parallel step."""
 
     name: DnsLabel = Field(description="Name, unique in its step: a DNS label.")
@@ -115,7 +115,7 @@ class Subtask(Work):
         return self
 
 
-class Step(Work):
+class Step(OneAction):
     """One step of a task: one action, or several subtasks at the same time."""
 
     name: DnsLabel = Field(description="Name, unique in the task: a DNS label.")

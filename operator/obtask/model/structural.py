@@ -45,8 +45,8 @@ class _Conversion:
     definitions: Mapping[str, Schema]
     extensions: Extensions
 
-    def node(self, source: Schema, place: str = "") -> Schema:
-        """Convert one schema; `place` is `Class.field` of the field it belongs to."""
+    def node(self, source: Schema, path: str = "") -> Schema:
+        """Convert one schema; `path` is `Class.field` of the field it belongs to."""
         source = self._resolve(source)
         found: Schema = {key: source[key] for key in ("description", "type") if key in source}
         if self.extensions.defaults and source.get("default") not in (None, [], {}):
@@ -57,9 +57,9 @@ class _Conversion:
         if "anyOf" in source:
             return found | SCALAR
         if "type" not in found or source.get("additionalProperties") is True:
-            return found | self.extensions.objects.get(place, {}) | {"x-kubernetes-preserve-unknown-fields": True} | self._members(source)
+            return found | self.extensions.objects.get(path, {}) | {"x-kubernetes-preserve-unknown-fields": True} | self._members(source)
         if "items" in source:
-            kind = self.extensions.lists.get(place, ATOMIC)
+            kind = self.extensions.lists.get(path, ATOMIC)
             # What a list holds as a whole has one owner for whoever applies it: a stored default would be a difference, and a conflict.
             inside = replace(self, extensions=replace(self.extensions, defaults=False)) if kind is ATOMIC else self
             found |= kind | {"items": inside.item(source["items"])}

@@ -10,7 +10,7 @@ from enum import Enum
 from obtask.model.contract import Maintenance, TaskType, listed
 
 
-class Fault(Enum):
+class FieldFault(Enum):
     """What is wrong where a rule does not hold, in the words of the API server."""
 
     MISSING = "FieldValueRequired"
@@ -60,7 +60,7 @@ class TargetRule:
     either: tuple[Is | Has, ...]
     message: str
     field: str
-    fault: Fault
+    fault: FieldFault
 
     @property
     def cel(self) -> str:
@@ -75,10 +75,10 @@ class TargetRule:
 def _of_types() -> Iterator[TargetRule]:
     for kind in TaskType:
         other = Is("type", kind, negated=True)
-        yield TargetRule((other, Has(kind.target)), f"a {kind} task requires spec.{kind.target}", kind.target, Fault.MISSING)
+        yield TargetRule((other, Has(kind.target)), f"a {kind} task requires spec.{kind.target}", kind.target, FieldFault.MISSING)
         for field in kind.refused:
             text = f"a {kind} task must not have spec.{field}"
-            yield TargetRule((other, Has(field, negated=True)), text, field, Fault.FORBIDDEN)
+            yield TargetRule((other, Has(field, negated=True)), text, field, FieldFault.FORBIDDEN)
 
 
 def _of_scopes() -> Iterator[TargetRule]:
@@ -87,7 +87,7 @@ def _of_scopes() -> Iterator[TargetRule]:
             if kind not in scope.types:
                 text = f"maintenance {scope} is for {listed(scope.types, 'and')} tasks only"
                 neither = (Is("type", kind, negated=True), Is("maintenance", scope, negated=True))
-                yield TargetRule(neither, text, "maintenance", Fault.INVALID)
+                yield TargetRule(neither, text, "maintenance", FieldFault.INVALID)
 
 
 def _of_fields() -> Iterator[TargetRule]:
@@ -95,9 +95,9 @@ def _of_fields() -> Iterator[TargetRule]:
         scopes = [scope for scope in Maintenance if scope.field == field]
         for scope in scopes:
             text = f"maintenance {scope} requires spec.{field}"
-            yield TargetRule((Is("maintenance", scope, negated=True), Has(field)), text, field, Fault.MISSING)
+            yield TargetRule((Is("maintenance", scope, negated=True), Has(field)), text, field, FieldFault.MISSING)
         text = f"spec.{field} is allowed with maintenance {listed(scopes)} only"
-        yield TargetRule((*(Is("maintenance", scope) for scope in scopes), Has(field, negated=True)), text, field, Fault.FORBIDDEN)
+        yield TargetRule((*(Is("maintenance", scope) for scope in scopes), Has(field, negated=True)), text, field, FieldFault.FORBIDDEN)
 
 
 TARGET_RULES = (*_of_types(), *_of_scopes(), *_of_fields())

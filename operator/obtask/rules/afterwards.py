@@ -7,7 +7,7 @@ from obtask.model.attempt import Attempt
 from obtask.model.limits import one_line
 from obtask.model.status import Direction, SubtaskPhase, Verb
 from obtask.model.task import InvalidSpec, Task
-from obtask.rules.attempts import places
+from obtask.rules.attempts import contexts
 from obtask.rules.decision import Intent, Record, Rest
 from obtask.rules.observation import Observation
 
@@ -23,7 +23,7 @@ def left_attempts(task: Task) -> tuple[Attempt, ...]:
     if isinstance(task.spec, InvalidSpec) or step is None or task.status.direction is Direction.ROLLBACK:
         return ()
     failed = [sub for sub in step.subtasks if sub.phase is SubtaskPhase.FAILED and (sub.external or sub.previous_external)]
-    where = places(task, step.name) if failed else {}
+    where = contexts(task, step.name) if failed else {}
     return tuple(where[sub.name].attempt(sub) for sub in failed)
 
 
@@ -34,15 +34,15 @@ def _with_hints(remark: str, allowed: Collection[Verb]) -> str:
     return (what + (HINT + ", action=".join(kept) if kept else "")) if what else remark
 
 
-def remarked(task: Task, seen: Observation) -> Intent:
+def remarked(task: Task, observed: Observation) -> Intent:
     """Return what to do with a task that is Failed: say what has happened elsewhere since, once that is known; else wait for a person."""
-    if not seen.remarks:
+    if not observed.remarks:
         return Rest()
-    wait = Rest(seen.now + LOOK_AGAIN)
-    if any(remark is None for remark in seen.remarks.values()):
+    wait = Rest(observed.now + LOOK_AGAIN)
+    if any(remark is None for remark in observed.remarks.values()):
         return wait
     before = task.status.message or ""
-    told = "; ".join(_with_hints(remark, task.status.allowed_actions) for remark in seen.remarks.values() if remark)
+    told = "; ".join(_with_hints(remark, task.status.allowed_actions) for remark in observed.remarks.values() if remark)
     text = one_line(before.partition(SINCE)[0] + (f"{SINCE}{told}" if told else ""), MESSAGE_CHARACTERS)
     unchanged = text == before or (not told and SINCE not in before)
     return wait if unchanged else Record(task.status.model_copy(update={"message": text}))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from obtask import names
 from obtask.model.actions import WaitAction
-from obtask.model.attempt import NOTHING_KEPT, Attempt, AttemptId, Failed, Lost, Running, Seen, Succeeded
+from obtask.model.attempt import NOTHING_KEPT, Attempt, AttemptId, AttemptState, Failed, Lost, Running, Succeeded
 from obtask.model.base import rfc3339
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.limits import NONCE_DIGESTS, STAGE_CHARACTERS, kept_room, message_room, one_line
@@ -15,7 +15,7 @@ from obtask.model.task import InvalidSpec, Task
 from obtask.rules import elsewhere
 from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
-from obtask.rules.observation import Report
+from obtask.rules.observation import ObservedAttempt
 
 CREATOR_LENGTH = 512
 PROGRESS_SHOWN_AFTER = timedelta(seconds=5)
@@ -23,8 +23,8 @@ PROGRESS_SHOWN_EVERY = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A subtask in its task: where an attempt belongs."""
+class SubtaskContext:
+    """A subtask with the task and step around it: all that an attempt is made from."""
 
     task: Task
     spec: TaskSpec
@@ -79,11 +79,11 @@ class Place:
         )
 
 
-def places(task: Task, step_name: str, runner: str = "", nonces: Nonces | None = None) -> dict[str, Place]:
+def contexts(task: Task, step_name: str, runner: str = "", nonces: Nonces | None = None) -> dict[str, SubtaskContext]:
     """Return the subtasks of a step by name."""
     step = next(step for step in task.plan.steps if step.name == step_name)
     token = task.status.lock.token if task.status.lock else None
-    return {subtask.name: Place(task, task.plan, step, subtask, token, runner, nonces) for subtask in step.subtasks}
+    return {subtask.name: SubtaskContext(task, task.plan, step, subtask, token, runner, nonces) for subtask in step.subtasks}
 
 
 def live(status: SubtaskStatus) -> bool:
@@ -91,10 +91,10 @@ def live(status: SubtaskStatus) -> bool:
     return status.phase.working
 
 
-def begin(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
+def begin(context: SubtaskContext, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
     """Return the subtask with its next attempt forward; its rollback comes first if the step says so."""
-    undo_first = place.step.undo_before_retry and has_changed(status) and place.subtask.rollback is not None and not _is_undone(status)
-    return begin_undo(place, status, now, undoing=False) if undo_first else _begin_forward(place, status, now)
+    undo_first = context.step.undo_before_retry and has_changed(status) and context.subtask.rollback is not None and not _is_undone(status)
+    return begin_undo(context, status, now, undoing=False) if undo_first else _begin_forward(context, status, now)
 
 
 def has_changed(status: SubtaskStatus) -> bool:
@@ -107,36 +107,36 @@ def _is_undone(status: SubtaskStatus) -> bool:
     return status.phase is SubtaskPhase.PENDING and status.next_attempt_at is not None
 
 
-def _begin_forward(place: Place, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
+def _begin_forward(context: SubtaskContext, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
     change: dict[str, object] = {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1}
-    begun = _begin(place, status, now, change | {"changed": True, "changed_before": has_changed(status)})
-    return _over_at_once(place, begun, now, undoing=False)
+    begun = _begin(context, status, now, change | {"changed": True, "changed_before": has_changed(status)})
+    return _over_at_once(context, begun, now, undoing=False)
 
 
-def begin_undo(place: Place, status: SubtaskStatus, now: datetime, *, undoing: bool = True) -> SubtaskStatus:
+def begin_undo(context: SubtaskContext, status: SubtaskStatus, now: datetime, *, undoing: bool = True) -> SubtaskStatus:
     """Return the subtask with its next attempt to undo it; ``undoing``: the whole task is being rolled back."""
     change: dict[str, object] = {"phase": SubtaskPhase.ROLLING_BACK, "rollback_attempts": status.rollback_attempts + 1}
-    return _over_at_once(place, _begin(place, status, now, change), now, undoing=undoing)
+    return _over_at_once(context, _begin(context, status, now, change), now, undoing=undoing)
 
 
-def _over_at_once(place: Place, begun: SubtaskStatus, now: datetime, *, undoing: bool) -> SubtaskStatus:
+def _over_at_once(context: SubtaskContext, begun: SubtaskStatus, now: datetime, *, undoing: bool) -> SubtaskStatus:
     """Return the subtask after an attempt that has nothing to wait for: it needs no executor, and no write of its own."""
-    action = place.attempt(begun).action
+    action = context.attempt(begun).action
     if not isinstance(action, WaitAction) or action.seconds:
         return begun
-    report = Report(Succeeded("waited 0 s"), log_tail=f"{rfc3339(now)} waited 0 s\n")
-    return settle(place, begun, report, now, undoing=undoing, stopping=False)
+    report = ObservedAttempt(Succeeded("waited 0 s"), log_tail=f"{rfc3339(now)} waited 0 s\n")
+    return settle(context, begun, report, now, undoing=undoing, stopping=False)
 
 
-def _begin(place: Place, status: SubtaskStatus, now: datetime, change: dict[str, object]) -> SubtaskStatus:
-    fresh = {"runner": place.runner, "started_at": now, "finished_at": None, "message": None, "failure": None, "next_attempt_at": None}
+def _begin(context: SubtaskContext, status: SubtaskStatus, now: datetime, change: dict[str, object]) -> SubtaskStatus:
+    fresh = {"runner": context.runner, "started_at": now, "finished_at": None, "message": None, "failure": None, "next_attempt_at": None}
     fresh |= {"log_tail": None, "log_ref": None}
-    fresh |= elsewhere.begun(place.subtask, status, undoes=change["phase"] is SubtaskPhase.ROLLING_BACK)
+    fresh |= elsewhere.begun(context.subtask, status, undoes=change["phase"] is SubtaskPhase.ROLLING_BACK)
     begun = status.model_copy(update=fresh | change)
-    attempt = place.attempt(begun)
+    attempt = context.attempt(begun)
     job = job_name(attempt.task, attempt.id) if isinstance(attempt.action, JobAction) else None
-    digests = (place.nonces.digest(attempt.id),) if place.nonces is not None else ()
-    kept = NOTHING_KEPT if status.attempts == 0 and _is_restored(place.subtask) else status.kept
+    digests = (context.nonces.digest(attempt.id),) if context.nonces is not None else ()
+    kept = NOTHING_KEPT if status.attempts == 0 and _is_restored(context.subtask) else status.kept
     return begun.model_copy(update={"job": job, "nonce_digests": digests, "kept": kept})
 
 
@@ -146,9 +146,9 @@ def _is_restored(subtask: Subtask) -> bool:
 
 
 def settle(
-    place: Place,
+    context: SubtaskContext,
     status: SubtaskStatus,
-    report: Report,
+    report: ObservedAttempt,
     now: datetime,
     *,
     undoing: bool,
@@ -161,13 +161,13 @@ def settle(
     ``undoing``: the task is being rolled back. ``stopping``: nothing new may start, an end is a cancel.
     ``draining``: nothing new may start here; another operator goes on. ``progress_at``: not before this other progress is shown.
     """
-    status = _with_references(status, report.seen)
-    match report.seen:
+    status = _with_references(status, report.state)
+    match report.state:
         case Running() as running:
             held_back = status.message is not None and progress_at is not None and now < progress_at
-            return status if held_back else _with_progress(place, status, running, now)
+            return status if held_back else _with_progress(context, status, running, now)
         case Succeeded(message=message):
-            ended = _end(place, status, report, now, message)
+            ended = _end(context, status, report, now, message)
             if status.phase is SubtaskPhase.RUNNING:
                 return ended.model_copy(update={"phase": SubtaskPhase.SUCCEEDED})
             ended = ended.model_copy(update=elsewhere.undone())
@@ -178,15 +178,15 @@ def settle(
                 return _cancelled(ended, Direction.FORWARD, now, UNDONE)
             if draining:
                 return ended.model_copy(update={"phase": SubtaskPhase.PENDING, "next_attempt_at": now})
-            return _begin_forward(place, ended, now)
+            return _begin_forward(context, ended, now)
         case Failed() as failed:
-            return _failed(place, status, report, failed, now, may_retry=not stopping)
+            return _failed(context, status, report, failed, now, may_retry=not stopping)
         case Lost(message=message):
-            left_to_others = draining and not stopping and place.step.interrupted is Interrupted.RERUN
-            return status if left_to_others else _lost(place, status, report, now, message, undoing=undoing, stopping=stopping)
+            left_to_others = draining and not stopping and context.step.interrupted is Interrupted.RERUN
+            return status if left_to_others else _lost(context, status, report, now, message, undoing=undoing, stopping=stopping)
 
 
-def _with_references(status: SubtaskStatus, seen: Seen) -> SubtaskStatus:
+def _with_references(status: SubtaskStatus, seen: AttemptState) -> SubtaskStatus:
     """Return the subtask with what the executor needs to have on record."""
     change = elsewhere.known(status, seen)
     digest = seen.nonce_digest if isinstance(seen, Running) else None
@@ -199,40 +199,49 @@ def _with_references(status: SubtaskStatus, seen: Seen) -> SubtaskStatus:
     return status.model_copy(update=change) if change else status
 
 
-def _with_progress(place: Place, status: SubtaskStatus, seen: Running, now: datetime) -> SubtaskStatus:
+def _with_progress(context: SubtaskContext, status: SubtaskStatus, seen: Running, now: datetime) -> SubtaskStatus:
     # What a short attempt is doing is not worth a write to the API server.
     if not seen.message or status.started_at is None or now - status.started_at < PROGRESS_SHOWN_AFTER:
         return status
     stage = one_line(seen.stage, STAGE_CHARACTERS) if seen.stage else None
-    return status.model_copy(update={"message": one_line(seen.message, room=place.room), "stage": stage})
+    return status.model_copy(update={"message": one_line(seen.message, room=context.room), "stage": stage})
 
 
 def _lost(
-    place: Place, status: SubtaskStatus, report: Report, now: datetime, why: str | None, *, undoing: bool, stopping: bool
+    context: SubtaskContext,
+    status: SubtaskStatus,
+    report: ObservedAttempt,
+    now: datetime,
+    why: str | None,
+    *,
+    undoing: bool,
+    stopping: bool,
 ) -> SubtaskStatus:
     if stopping:
-        return abandon(_end(place, status, report, now, None), now)
-    if place.step.interrupted is Interrupted.RERUN:
+        return abandon(_end(context, status, report, now, None), now)
+    if context.step.interrupted is Interrupted.RERUN:
         if status.phase is SubtaskPhase.ROLLING_BACK:
-            return begin_undo(place, status, now, undoing=undoing)
-        return begin(place, status, now)
+            return begin_undo(context, status, now, undoing=undoing)
+        return begin(context, status, now)
     failed = Failed(FailureReason.INTERRUPTED, why or "the operator stopped in the middle; nobody knows how far the attempt got")
-    return _failed(place, status, report, failed, now, may_retry=False)
+    return _failed(context, status, report, failed, now, may_retry=False)
 
 
-def _failed(place: Place, status: SubtaskStatus, report: Report, failed: Failed, now: datetime, *, may_retry: bool) -> SubtaskStatus:
-    message = one_line(failed.message, room=place.room)
+def _failed(
+    context: SubtaskContext, status: SubtaskStatus, report: ObservedAttempt, failed: Failed, now: datetime, *, may_retry: bool
+) -> SubtaskStatus:
+    message = one_line(failed.message, room=context.room)
     refused = failed.refused and status.phase is SubtaskPhase.ROLLING_BACK
     failure = Failure(reason=failed.reason, code=failed.code, direction=_direction(status), refused=refused)
-    ended = _end(place, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
-    retry = place.step.auto_retry
+    ended = _end(context, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
+    retry = context.step.auto_retry
     hopeless = failed.permanent or refused or (not failed.reason.repeated and not failed.passing)
     if not may_retry or retry is None or status.auto_retries >= retry.limit or hopeless:
         return ended
     pause = min(retry.backoff_seconds * 2**status.auto_retries, retry.max_backoff_seconds)
     at = now + timedelta(seconds=pause)
     text = f"automatic retry {status.auto_retries + 1} of {retry.limit} at {at:%Y-%m-%dT%H:%M:%SZ}{AFTER}{message}"
-    change = {"auto_retries": status.auto_retries + 1, "next_attempt_at": at, "message": one_line(text, room=place.room)}
+    change = {"auto_retries": status.auto_retries + 1, "next_attempt_at": at, "message": one_line(text, room=context.room)}
     return ended.model_copy(update=change)
 
 
@@ -275,13 +284,13 @@ def _direction(status: SubtaskStatus) -> Direction:
     return Direction.ROLLBACK if status.phase is SubtaskPhase.ROLLING_BACK else Direction.FORWARD
 
 
-def _end(place: Place, status: SubtaskStatus, report: Report, now: datetime, message: str | None) -> SubtaskStatus:
-    text = one_line(message, room=place.room) if message else None
+def _end(context: SubtaskContext, status: SubtaskStatus, report: ObservedAttempt, now: datetime, message: str | None) -> SubtaskStatus:
+    text = one_line(message, room=context.room) if message else None
     change: dict[str, object] = {"finished_at": now, "message": text, "log_tail": report.log_tail, "log_ref": report.log_ref}
-    untouched = isinstance(report.seen, Succeeded | Failed) and report.seen.untouched
+    untouched = isinstance(report.state, Succeeded | Failed) and report.state.untouched
     if untouched and status.phase is SubtaskPhase.RUNNING and status.changed and not status.changed_before:
         change["changed"] = False
-    change |= elsewhere.ended(report.seen)
+    change |= elsewhere.ended(report.state)
     return status.model_copy(update=change | _NO_LONGER_LIVE)
 
 
@@ -292,6 +301,6 @@ def running_attempts(task: Task) -> tuple[Attempt, ...]:
     found: list[Attempt] = []
     for step in task.status.steps:
         if any(live(sub) for sub in step.subtasks):
-            where = places(task, step.name)
+            where = contexts(task, step.name)
             found += [where[sub.name].attempt(sub) for sub in step.subtasks if live(sub)]
     return tuple(found)

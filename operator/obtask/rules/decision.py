@@ -11,7 +11,7 @@ from obtask.rules.expressions import Question
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Nothing to do before ``wake_at``, or before something rings."""
+    """Nothing to do before ``wake_at``, or before the task is enqueued."""
 
     wake_at: datetime | None = None
 
@@ -24,7 +24,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Adopt:
+class MarkTask:
     """Note in the task which object it is; ``guard``: put the finalizer on, too, so that a deletion cannot be missed."""
 
     guard: bool
@@ -74,7 +74,7 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
-class LetGo:
+class RemoveFinalizer:
     """Take the finalizer off a task that is being deleted unfinished; its lock is freed once it is gone."""
 
 
@@ -83,4 +83,4 @@ class Delete:
     """Delete the task: its time after the end is over."""
 
 
-Intent = Rest | Check | Delete | Adopt | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | LetGo
+Intent = Rest | Check | Delete | MarkTask | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | RemoveFinalizer

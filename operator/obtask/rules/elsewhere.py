@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from obtask.model.actions import only_looks, works_on_what_it_undoes
-from obtask.model.attempt import Failed, Lost, Seen, Succeeded
+from obtask.model.attempt import AttemptState, Failed, Lost, Succeeded
 from obtask.model.spec import Subtask, TaskSpec
 from obtask.model.status import Direction, Left, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
 
@@ -24,7 +24,7 @@ def begun(subtask: Subtask, status: SubtaskStatus, *, undoes: bool) -> dict[str,
     return nothing | {"previous_external": name, "previous_mark": mark}
 
 
-def known(status: SubtaskStatus, seen: Seen) -> dict[str, object]:
+def known(status: SubtaskStatus, seen: AttemptState) -> dict[str, object]:
     """Return the change by what an attempt says that it has started."""
     name = None if isinstance(seen, Lost) else seen.external
     if isinstance(seen, Lost) or name is None:
@@ -35,7 +35,7 @@ def known(status: SubtaskStatus, seen: Seen) -> dict[str, object]:
     return change | ({"external_mark": seen.external_mark} if told and seen.external_mark is not None else {})
 
 
-def ended(seen: Seen) -> dict[str, object]:
+def ended(seen: AttemptState) -> dict[str, object]:
     """Return the change by the end of an attempt."""
     return {"external_left": seen.left if isinstance(seen, Failed) else None, "stage": None, "fresh": False}
 

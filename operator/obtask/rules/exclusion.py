@@ -28,13 +28,13 @@ class Contender:
     since: datetime | None = None
 
     @property
-    def place(self) -> tuple[datetime, str]:
+    def position(self) -> tuple[datetime, str]:
         """Order in the line: by creation time, then name."""
         return (self.created, self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DomainView:
     """Everybody in a domain: who holds each lock, by uid, and who waits for it, first come first. Whoever holds does not wait."""
 
     held: Mapping[LockKey, Mapping[str, Contender]]
@@ -48,7 +48,7 @@ class Line:
     @property
     def waiters(self) -> tuple[Contender, ...]:
         """Who waits, in order."""
-        return tuple(merge(*self.queues.values(), key=_place))
+        return tuple(merge(*self.queues.values(), key=_position))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _meets_global(scope: Maintenance) -> bool:
             assert_never(never)
 
 
-def in_the_way(me: Contender, line: Line) -> InTheWay:
+def in_the_way(me: Contender, line: DomainView) -> InTheWay:
     """Return who stands in the way of a waiter: conflicting holders, then earlier waiters that keep their place.
 
     An earlier waiter that is itself blocked by a Failed task does not keep its place: nobody knows when a person will act.
@@ -94,19 +94,19 @@ def in_the_way(me: Contender, line: Line) -> InTheWay:
     """
     holders = [holder for lock in rivals(me.lock, line.held) for holder in line.held[lock].values() if holder.uid != me.uid]
     queues = [line.queues[lock] for lock in rivals(me.lock, line.queues) if not _stuck(lock, line)]
-    earlier = [(queue, bisect_left(queue, me.place, key=_place)) for queue in queues]
-    waiters = merge(*(islice(queue, ahead) for queue, ahead in earlier), key=_place)
+    earlier = [(queue, bisect_left(queue, me.position, key=_position)) for queue in queues]
+    waiters = merge(*(islice(queue, ahead) for queue, ahead in earlier), key=_position)
     first = (*holders[:MOST_BLOCKERS_SHOWN], *islice(waiters, max(0, MOST_BLOCKERS_SHOWN - len(holders))))
     return InTheWay(first, len(holders) + sum(ahead for _, ahead in earlier))
 
 
-def next_in_line(line: Line, freed: LockKey | None = None) -> list[Contender]:
+def next_in_line(line: DomainView, freed: LockKey | None = None) -> list[Contender]:
     """Return the waiters that nobody stands in the way of, in order: only the first of a queue can be one.
 
     ``freed``: only those whose lock conflicts with this one.
     """
     locks = line.queues if freed is None else rivals(freed, line.queues)
-    heads = sorted((queue[0] for lock in locks if (queue := line.queues[lock])), key=_place)
+    heads = sorted((queue[0] for lock in locks if (queue := line.queues[lock])), key=_position)
     return [head for head in heads if not in_the_way(head, line).count]
 
 
@@ -116,7 +116,7 @@ def double_holds(holders: Iterable[Contender]) -> list[tuple[Contender, Contende
     for holder in holders:
         held.setdefault(holder.lock, []).append(holder)
     pairs = ((one, other) for lock in held for one in held[lock] for rival in rivals(lock, held) for other in held[rival])
-    return [(one, other) for one, other in pairs if (one.place, one.uid) < (other.place, other.uid)]
+    return [(one, other) for one, other in pairs if (one.position, one.uid) < (other.position, other.uid)]
 
 
 def rivals(lock: LockKey, locks: Collection[LockKey]) -> list[LockKey]:
@@ -125,13 +125,13 @@ def rivals(lock: LockKey, locks: Collection[LockKey]) -> list[LockKey]:
     return [other for other in some if other in locks and conflicts(other, lock)]
 
 
-def _stuck(lock: LockKey, line: Line) -> bool:
+def _stuck(lock: LockKey, line: DomainView) -> bool:
     """Return whether whoever waits for this lock waits for a person."""
     return any(holder.phase is Phase.FAILED for rival in rivals(lock, line.held) for holder in line.held[rival].values())
 
 
-def _place(contender: Contender) -> tuple[datetime, str]:
-    return contender.place
+def _position(contender: Contender) -> tuple[datetime, str]:
+    return contender.position
 
 
 def as_blockers(found: Iterable[Contender]) -> tuple[Blocker, ...]:

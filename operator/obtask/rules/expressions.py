@@ -26,7 +26,7 @@ class Gives(Enum):
     TEXT = "text"
 
 
-class FaultKind(Enum):
+class ExpressionFaultKind(Enum):
     """What is wrong with an expression. docs/expressions.md has the same table for people.
 
     =========== ============================================== ==========================================
@@ -49,8 +49,8 @@ class FaultKind(Enum):
     UNAVAILABLE = "unavailable"
 
 
-HOPELESS = frozenset({FaultKind.INVALID, FaultKind.EXCEEDED})
-PASSING = frozenset({FaultKind.MISSING, FaultKind.VALUE, FaultKind.UNAVAILABLE})
+HOPELESS = frozenset({ExpressionFaultKind.INVALID, ExpressionFaultKind.EXCEEDED})
+PASSING = frozenset({ExpressionFaultKind.MISSING, ExpressionFaultKind.VALUE, ExpressionFaultKind.UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ExpressionFault:
     """Why an expression does not compile or cannot be evaluated, in one line."""
 
     message: str
-    kind: FaultKind = FaultKind.INVALID
+    kind: ExpressionFaultKind = ExpressionFaultKind.INVALID
 
     def is_final(self, *, as_expected: bool = True) -> bool:
         """Return whether it will be the same whatever comes.

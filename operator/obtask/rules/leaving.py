@@ -18,7 +18,7 @@ from obtask.model.status import Phase, Reason, TaskStatus
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands
 from obtask.rules.attempts import running_attempts
-from obtask.rules.decision import Finish, Intent, LetGo, Record, Rest, Stop, TakeCommand
+from obtask.rules.decision import Finish, Intent, Record, RemoveFinalizer, Rest, Stop, TakeCommand
 from obtask.rules.execution import advance, stopped
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Observation
@@ -26,19 +26,19 @@ from obtask.rules.observation import Observation
 BEING_DELETED = "the task is being deleted"
 
 
-def leave(task: Task, seen: Observation, noted: Command | None, given: Command | None) -> Intent:
+def leave(task: Task, observed: Observation, noted: Command | None, given: Command | None) -> Intent:
     """Return the next intent for a task that is being deleted; ``noted`` and ``given`` are its commands without an answer."""
     guarded = names.FINALIZER in task.metadata.finalizers
-    answer = _answer(task, seen, noted, given)
+    answer = _answer(task, observed, noted, given)
     if task.status.phase.finished:
         # The note of a command goes with the finalizer: it is answered before.
         unanswered = noted is not None and others(task.metadata.finalizers)
         return Finish() if guarded and not unanswered else answer or Rest()
     if not others(task.metadata.finalizers):
-        return _gone_with_us(task, seen, answer) if guarded else Rest()
+        return _gone_with_us(task, observed, answer) if guarded else Rest()
     if task.status.phase.working:
-        return _wound_up(task, seen, noted, answer)
-    return _end(task, task.status, seen, noted)
+        return _wound_up(task, observed, noted, answer)
+    return _end(task, task.status, observed, noted)
 
 
 def must_be_guarded(task: Task) -> bool:
@@ -76,36 +76,36 @@ def ended_by_deletion(before: Phase | None, finalizers: tuple[str, ...], now: da
     return change | {"message": one_line(text + held), "finished_at": now, "lock": None, "cancelling": False}
 
 
-def _gone_with_us(task: Task, seen: Observation, answer: Record | TakeCommand | None) -> Intent:
-    running = tuple(attempt for attempt in running_attempts(task) if isinstance(seen.report(attempt.id).seen, Running))
-    return Stop(running, meanwhile=answer) if running else LetGo()
+def _gone_with_us(task: Task, observed: Observation, answer: Record | TakeCommand | None) -> Intent:
+    running = tuple(attempt for attempt in running_attempts(task) if isinstance(observed.report(attempt.id).state, Running))
+    return Stop(running, meanwhile=answer) if running else RemoveFinalizer()
 
 
-def _wound_up(task: Task, seen: Observation, noted: Command | None, answer: Record | TakeCommand | None) -> Intent:
+def _wound_up(task: Task, observed: Observation, noted: Command | None, answer: Record | TakeCommand | None) -> Intent:
     stopping = task.status.model_copy(update={"cancelling": True})
     if isinstance(task.spec, InvalidSpec):
-        return _end(task, stopped(stopping, seen), seen, noted)
-    moved = advance(task, seen, stopping)
+        return _end(task, stopped(stopping, observed), observed, noted)
+    moved = advance(task, observed, stopping)
     match moved:
         case Stop(attempts=attempts):
             return Stop(attempts, meanwhile=answer)
         case Record(status=status) if status.phase is Phase.FAILED:
-            return _end(task, status, seen, noted)
+            return _end(task, status, observed, noted)
         case _:
             return moved
 
 
-def _end(task: Task, status: TaskStatus, seen: Observation, noted: Command | None) -> Record:
-    ended = status.model_copy(update=ended_by_deletion(task.status.phase, task.metadata.finalizers, seen.now))
-    return Record(_refused(ended, noted, seen) if noted is not None else ended)
+def _end(task: Task, status: TaskStatus, observed: Observation, noted: Command | None) -> Record:
+    ended = status.model_copy(update=ended_by_deletion(task.status.phase, task.metadata.finalizers, observed.now))
+    return Record(_refused(ended, noted, observed) if noted is not None else ended)
 
 
-def _answer(task: Task, seen: Observation, noted: Command | None, given: Command | None) -> Record | TakeCommand | None:
+def _answer(task: Task, observed: Observation, noted: Command | None, given: Command | None) -> Record | TakeCommand | None:
     if noted is not None:
-        return Record(_refused(task.status, noted, seen))
+        return Record(_refused(task.status, noted, observed))
     return TakeCommand(given) if given is not None else None
 
 
-def _refused(status: TaskStatus, command: Command, seen: Observation) -> TaskStatus:
+def _refused(status: TaskStatus, command: Command, observed: Observation) -> TaskStatus:
     text = command.fault or f"{command.verb} is not possible: {BEING_DELETED}"
-    return commands.answered(status, command, ActionResult.REJECTED, text, seen.now)
+    return commands.answered(status, command, ActionResult.REJECTED, text, observed.now)

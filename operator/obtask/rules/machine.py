@@ -17,7 +17,7 @@ from obtask.rules.afterwards import remarked
 from obtask.rules.attempts import running_attempts
 from obtask.rules.bounds import not_opted_in, out_of_bounds
 from obtask.rules.conditions import with_conditions
-from obtask.rules.decision import Adopt, Check, Delete, Finish, Intent, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.decision import Check, Delete, Finish, Intent, MarkTask, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
 from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
 from obtask.rules.leaving import leave, must_be_guarded
 from obtask.rules.lock_keys import task_lock_key
@@ -26,104 +26,104 @@ from obtask.rules.retention import is_kept_elsewhere
 from obtask.rules.validation import spec_fault, unchecked
 
 
-def decide(task: Task, seen: Observation) -> Intent:
+def decide(task: Task, observed: Observation) -> Intent:
     """Return the next intent for the task as it is seen now: the only way into the rules."""
-    match seen.answer:
+    match observed.answer:
         case None:
-            return _polished(task, seen, _looked(task, seen))
+            return _polished(task, observed, _looked(task, observed))
         case Granted(lock=lock):
-            return _seal(task, seen, _granted(task, seen, lock))
+            return _seal(task, observed, _granted(task, observed, lock))
         case Refused(obstacle=obstacle):
-            return _seal(task, seen, _refused(task, seen, obstacle))
+            return _seal(task, observed, _refused(task, observed, obstacle))
         case Renewed(lock=lock):
-            return _seal(task, seen, Record(task.status.model_copy(update={"lock": lock})))
+            return _seal(task, observed, Record(task.status.model_copy(update={"lock": lock})))
         case Taken(holder=holder):
-            return _seal(task, seen, _lock_lost(task, seen, holder))
+            return _seal(task, observed, _lock_lost(task, observed, holder))
         case Hindered(why=why):
-            return _hindered(task, seen, why)
+            return _hindered(task, observed, why)
         case never:
             assert_never(never)
 
 
-def _looked(task: Task, seen: Observation) -> Intent:
-    intent = _decide(task, seen)
-    if isinstance(intent, Rest) and held_up.is_marked(task.status) and not task.status.phase.finished and not seen.draining:
+def _looked(task: Task, observed: Observation) -> Intent:
+    intent = _decide(task, observed)
+    if isinstance(intent, Rest) and held_up.is_marked(task.status) and not task.status.phase.finished and not observed.draining:
         return Record(held_up.relieved(task))
     return intent
 
 
-def _granted(task: Task, seen: Observation, lock: LockStatus | None) -> Record:
+def _granted(task: Task, observed: Observation, lock: LockStatus | None) -> Record:
     """Return the record that follows from having the lock (None for maintenance None)."""
     command = _pending_command(task)
     status = task.status.model_copy(update={"lock": lock})
     if task.status.phase is Phase.FAILED and command is not None:
-        return _carried_out(task, seen, status, command)
-    held = _with_status(task, enter(task, seen, status))
-    begun = open_current_step(held, seen, held.status, before=task.status)
+        return _carried_out(task, observed, status, command)
+    held = _with_status(task, enter(task, observed, status))
+    begun = open_current_step(held, observed, held.status, before=task.status)
     return replace(begun, took=lock)
 
 
-def _refused(task: Task, seen: Observation, obstacle: Obstacle) -> Record:
+def _refused(task: Task, observed: Observation, obstacle: Obstacle) -> Record:
     """Return the record that follows from not getting the lock. It always differs from what is stored: it is the fence."""
     tried = task.status.model_copy(update={"lock_attempts": task.status.lock_attempts + 1})
     command = _pending_command(task)
     if task.status.phase is Phase.FAILED and command is not None:
         text = f"the lock was lost; {messages.waiting(obstacle.blockers, obstacle.count, task.metadata.namespace)}"
-        return Record(commands.answered(tried, command, ActionResult.REJECTED, text, seen.now))
-    return Record(_blocked(task, tried, obstacle, seen.now))
+        return Record(commands.answered(tried, command, ActionResult.REJECTED, text, observed.now))
+    return Record(_blocked(task, tried, obstacle, observed.now))
 
 
-def _lock_lost(task: Task, seen: Observation, holder: str) -> Record:
+def _lock_lost(task: Task, observed: Observation, holder: str) -> Record:
     """Return the record of a task whose Lease names somebody else: it starts no further step."""
     message = f"lock lost: the Lease {task.status.lock.lease if task.status.lock else ''} is held by {holder}; retry takes it again"
     lost = task.status.model_copy(update={"lock": None, "reason": Reason.LOCK_LOST, "message": one_line(message)})
     if task.status.phase is Phase.FAILED:
         return Record(lost)
     running = running_attempts(task)
-    return Record(lost, cancel=running) if running else Record(stopped(lost, seen))
+    return Record(lost, cancel=running) if running else Record(stopped(lost, observed))
 
 
-def _hindered(task: Task, seen: Observation, why: str) -> Record:
+def _hindered(task: Task, observed: Observation, why: str) -> Record:
     """Return the record of a task that does not get on, for a reason outside of it: nothing changes but what it says of that."""
-    sealed = _seal(task, seen, Record(held_up.complaining(task.status, why)))
+    sealed = _seal(task, observed, Record(held_up.complaining(task.status, why)))
     return Record(held_up.marked(sealed.status, why))
 
 
 _UNBLOCKED = {"blocked_by": (), "blocked_by_count": None, "blocked_by_summary": None}
 
 
-def _decide(task: Task, seen: Observation) -> Intent:
+def _decide(task: Task, observed: Observation) -> Intent:
     if task.metadata.deletion_timestamp is not None:
-        return leave(task, seen, _pending_command(task), _given(task, seen))
-    if seen.draining and _starts_nothing_by_itself(task.status.phase):
+        return leave(task, observed, _pending_command(task), _given(task, observed))
+    if observed.draining and _starts_nothing_by_itself(task.status.phase):
         return Rest()
-    if (copied := _copied(task, seen)) is not None:
-        return Record(_rejected(task.status, Reason.INVALID_SPEC, copied, seen.now))
+    if (copied := _copied(task, observed)) is not None:
+        return Record(_rejected(task.status, Reason.INVALID_SPEC, copied, observed.now))
     command = _pending_command(task)
-    if command is None and (given := _given(task, seen)) is not None:
+    if command is None and (given := _given(task, observed)) is not None:
         return TakeCommand(given)
     if task.status.phase.finished:
-        return _after_the_end(task, seen, command)
+        return _after_the_end(task, observed, command)
     if not task.status.phase.in_line and _unguarded(task) and must_be_guarded(task):
-        return Adopt(guard=True)
+        return MarkTask(guard=True)
     if isinstance(task.spec, InvalidSpec):
-        return _unreadable(task, seen, command, task.spec)
+        return _unreadable(task, observed, command, task.spec)
     if command is not None:
-        return _obey(task, task.spec, seen, command)
-    return _go_on(task, seen)
+        return _obey(task, task.spec, observed, command)
+    return _go_on(task, observed)
 
 
-def _go_on(task: Task, seen: Observation) -> Intent:
+def _go_on(task: Task, observed: Observation) -> Intent:
     status = task.status
-    if status.lock is not None and seen.lock_in_doubt:
+    if status.lock is not None and observed.lock_in_doubt:
         return VerifyLock()
     match status.phase:
         case Phase.PENDING | Phase.WAITING:
-            return _begin(task, seen)
+            return _begin(task, observed)
         case Phase.RUNNING | Phase.ROLLING_BACK:
-            return advance(task, seen, status)
+            return advance(task, observed, status)
         case Phase.FAILED:
-            return remarked(task, seen)
+            return remarked(task, observed)
         case Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
             return Finish()
         case never:
@@ -143,27 +143,27 @@ def _starts_nothing_by_itself(phase: Phase) -> bool:
 OPT_IN_PAUSE = timedelta(seconds=30)
 
 
-def _begin(task: Task, seen: Observation) -> Intent:
-    if (forbidden := out_of_bounds(task, seen.bounds)) is not None:
-        return Record(_rejected(task.status, Reason.INVALID_SPEC, forbidden, seen.now))
-    if not seen.opted_in and task.status.phase is Phase.PENDING:
+def _begin(task: Task, observed: Observation) -> Intent:
+    if (forbidden := out_of_bounds(task, observed.bounds)) is not None:
+        return Record(_rejected(task.status, Reason.INVALID_SPEC, forbidden, observed.now))
+    if not observed.opted_in and task.status.phase is Phase.PENDING:
         text = one_line(not_opted_in(task.metadata.namespace))
         told = task.status.message == text
-        return Rest(seen.now + OPT_IN_PAUSE) if told else Record(task.status.model_copy(update={"message": text}))
+        return Rest(observed.now + OPT_IN_PAUSE) if told else Record(task.status.model_copy(update={"message": text}))
     if task.status.phase is Phase.PENDING:
-        broken = spec_fault(task, seen.verdicts)
+        broken = spec_fault(task, observed.verdicts)
         if broken is not None:
-            return Record(_rejected(task.status, Reason.INVALID_SPEC, broken, seen.now))
-        if open_questions := unchecked(task, seen.verdicts):
+            return Record(_rejected(task.status, Reason.INVALID_SPEC, broken, observed.now))
+        if open_questions := unchecked(task, observed.verdicts):
             return Check(open_questions)
-    if task_lock_key(task) is None or not seen.obstacle.count:
+    if task_lock_key(task) is None or not observed.obstacle.count:
         # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.
         guard = must_be_guarded(task)
-        noted = restored.is_noted(task.metadata, marked_at_creation=seen.marked_at_creation)
-        return TakeLock() if noted and not (guard and _unguarded(task)) else Adopt(guard)
-    blocked = _blocked(task, task.status, seen.obstacle, seen.now)
+        noted = restored.is_noted(task.metadata, marked_at_creation=observed.marked_at_creation)
+        return TakeLock() if noted and not (guard and _unguarded(task)) else MarkTask(guard)
+    blocked = _blocked(task, task.status, observed.obstacle, observed.now)
     changed = blocked.blocked_by != task.status.blocked_by or blocked.blocked_by_count != task.status.blocked_by_count
-    return Record(blocked) if blocked.phase is not task.status.phase or (changed and seen.refresh_due) else Rest()
+    return Record(blocked) if blocked.phase is not task.status.phase or (changed and observed.refresh_due) else Rest()
 
 
 def _blocked(task: Task, status: TaskStatus, obstacle: Obstacle, now: datetime) -> TaskStatus:
@@ -187,44 +187,44 @@ def _rejected(status: TaskStatus, reason: Reason, message: str, now: datetime) -
     return status.model_copy(update=_UNBLOCKED | change)
 
 
-def _unreadable(task: Task, seen: Observation, command: Command | None, spec: InvalidSpec) -> Intent:
+def _unreadable(task: Task, observed: Observation, command: Command | None, spec: InvalidSpec) -> Intent:
     status = task.status
     if command is not None:
         refusal = commands.refusal(None, status, command)
         if refusal is None:
-            return _carried_out(task, seen, status, command)
-        return Record(commands.answered(status, command, ActionResult.REJECTED, f"{refusal}: {spec.message}", seen.now))
+            return _carried_out(task, observed, status, command)
+        return Record(commands.answered(status, command, ActionResult.REJECTED, f"{refusal}: {spec.message}", observed.now))
     if status.phase.in_line:
-        return Record(_rejected(status, Reason.INVALID_SPEC, spec.message, seen.now))
+        return Record(_rejected(status, Reason.INVALID_SPEC, spec.message, observed.now))
     text = messages.unreadable_spec(spec.message, status.phase, task.metadata)
     return Rest() if status.message == text or status.cancelling else Record(status.model_copy(update={"message": text}))
 
 
-def _obey(task: Task, spec: TaskSpec, seen: Observation, command: Command) -> Intent:
+def _obey(task: Task, spec: TaskSpec, observed: Observation, command: Command) -> Intent:
     refusal = commands.refusal(spec, task.status, command)
     if refusal is None and Verb(command.verb).goes_on:
-        refusal = out_of_bounds(task, seen.bounds)
+        refusal = out_of_bounds(task, observed.bounds)
     if refusal is not None:
-        return Record(commands.answered(task.status, command, ActionResult.REJECTED, refusal, seen.now))
-    if Verb(command.verb).goes_on and task.status.lock is not None and seen.lock_in_doubt:
+        return Record(commands.answered(task.status, command, ActionResult.REJECTED, refusal, observed.now))
+    if Verb(command.verb).goes_on and task.status.lock is not None and observed.lock_in_doubt:
         return VerifyLock()
     if commands.needs_lock_again(task.status, Verb(command.verb)):
         return TakeLock()
-    return _carried_out(task, seen, task.status, command)
+    return _carried_out(task, observed, task.status, command)
 
 
-def _carried_out(task: Task, seen: Observation, status: TaskStatus, command: Command) -> Record:
-    moved, done = commands.carry_out(status, Verb(command.verb), seen.now, command.option)
-    moved = commands.answered(moved, command, ActionResult.ACCEPTED, done, seen.now)
+def _carried_out(task: Task, observed: Observation, status: TaskStatus, command: Command) -> Record:
+    moved, done = commands.carry_out(status, Verb(command.verb), observed.now, command.option)
+    moved = commands.answered(moved, command, ActionResult.ACCEPTED, done, observed.now)
     locked = _with_status(task, moved)
     match moved.phase:
         case Phase.ROLLING_BACK if not moved.cancelling:
-            return begin_rollback(locked, seen, moved)
+            return begin_rollback(locked, observed, moved)
         case Phase.RUNNING if not moved.cancelling:
-            return open_current_step(locked, seen, moved, before=task.status)
+            return open_current_step(locked, observed, moved, before=task.status)
         case Phase.RUNNING | Phase.ROLLING_BACK:
             running = running_attempts(task)
-            return Record(moved, cancel=running) if running else Record(stopped(moved, seen))
+            return Record(moved, cancel=running) if running else Record(stopped(moved, observed))
         case Phase.PENDING | Phase.WAITING | Phase.FAILED:
             return Record(moved)
         case Phase.SUCCEEDED | Phase.ROLLED_BACK | Phase.SKIPPED | Phase.CANCELLED | Phase.REJECTED:
@@ -233,14 +233,14 @@ def _carried_out(task: Task, seen: Observation, status: TaskStatus, command: Com
             assert_never(never)
 
 
-def _after_the_end(task: Task, seen: Observation, command: Command | None) -> Intent:
+def _after_the_end(task: Task, observed: Observation, command: Command | None) -> Intent:
     if command is not None:
         text = command.fault or messages.not_allowed(command.verb, task.status.phase, ())
-        return Record(commands.answered(task.status, command, ActionResult.REJECTED, text, seen.now))
+        return Record(commands.answered(task.status, command, ActionResult.REJECTED, text, observed.now))
     if not _unguarded(task):
         return Finish()
     over = _end_of_life(task)
-    return Rest(over) if over is None or over > seen.now else Delete()
+    return Rest(over) if over is None or over > observed.now else Delete()
 
 
 def _end_of_life(task: Task) -> datetime | None:
@@ -257,13 +257,13 @@ def _pending_command(task: Task) -> Command | None:
     return noted if noted is not None and noted.id != handled else None
 
 
-def _given(task: Task, seen: Observation) -> Command | None:
-    return given_command(task.metadata.annotations, resource_version=task.metadata.resource_version, now=seen.now)
+def _given(task: Task, observed: Observation) -> Command | None:
+    return given_command(task.metadata.annotations, resource_version=task.metadata.resource_version, now=observed.now)
 
 
-def _copied(task: Task, seen: Observation) -> str | None:
-    holds_lock = task.status.lock is not None and not seen.lock_in_doubt
-    return restored.fault(task, holds_lock=holds_lock, marked_at_creation=seen.marked_at_creation)
+def _copied(task: Task, observed: Observation) -> str | None:
+    holds_lock = task.status.lock is not None and not observed.lock_in_doubt
+    return restored.fault(task, holds_lock=holds_lock, marked_at_creation=observed.marked_at_creation)
 
 
 def _unguarded(task: Task) -> bool:
@@ -274,17 +274,17 @@ def _with_status(task: Task, status: TaskStatus) -> Task:
     return Task(task.metadata, task.spec, status)
 
 
-def _polished(task: Task, seen: Observation, intent: Intent) -> Intent:
+def _polished(task: Task, observed: Observation, intent: Intent) -> Intent:
     match intent:
         case Record():
-            return _seal(task, seen, intent)
+            return _seal(task, observed, intent)
         case Stop(attempts=attempts, meanwhile=Record() as meanwhile):
-            return Stop(attempts, _seal(task, seen, meanwhile))
+            return Stop(attempts, _seal(task, observed, meanwhile))
         case _:
             return intent
 
 
-def _seal(task: Task, seen: Observation, record: Record) -> Record:
+def _seal(task: Task, observed: Observation, record: Record) -> Record:
     status = record.status
     spec = task.spec if isinstance(task.spec, TaskSpec) else None
     derived: dict[str, object] = {"allowed_actions": commands.allowed_actions(spec, status)}
@@ -293,5 +293,5 @@ def _seal(task: Task, seen: Observation, record: Record) -> Record:
     derived["step_summary"] = progress.step_summary(status)
     derived |= {} if status.phase is Phase.WAITING else _UNBLOCKED
     derived |= {"lock": None, "cancelling": False} if status.phase.finished else {}
-    sealed = with_conditions(status.model_copy(update=derived), task.metadata, seen.now)
+    sealed = with_conditions(status.model_copy(update=derived), task.metadata, observed.now)
     return replace(record, status=sealed)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from obtask.model.attempt import AttemptId, Lost, Seen
+from obtask.model.attempt import AttemptId, AttemptState, Lost
 from obtask.model.status import Blocker, LockStatus, LogRef
 from obtask.rules.bounds import NO_BOUNDS, Bounds
 from obtask.rules.expressions import Verdicts
@@ -12,10 +12,10 @@ from obtask.rules.nonces import Nonces
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What is seen of an attempt, and its log once it has ended."""
+class ObservedAttempt:
+    """The state of an attempt as observed, and its log once it has ended."""
 
-    seen: Seen
+    state: AttemptState
     log_tail: str | None = None
     log_ref: LogRef | None = None
 
@@ -81,7 +81,7 @@ class Observation:
 
     now: datetime
     runner: str = ""
-    reports: Mapping[AttemptId, Report] = field(default_factory=dict)
+    reports: Mapping[AttemptId, ObservedAttempt] = field(default_factory=dict)
     answer: LockAnswer | Hindered | None = None
     obstacle: Obstacle = Obstacle()
     lock_in_doubt: bool = False
@@ -95,6 +95,6 @@ class Observation:
     marked_at_creation: bool = False
     remarks: Mapping[str, str | None] = field(default_factory=dict)
 
-    def report(self, attempt: AttemptId) -> Report:
+    def report(self, attempt: AttemptId) -> ObservedAttempt:
         """Return what is seen of an attempt; one that nobody knows of is lost."""
-        return self.reports.get(attempt, Report(Lost()))
+        return self.reports.get(attempt, ObservedAttempt(Lost()))

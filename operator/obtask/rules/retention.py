@@ -10,7 +10,7 @@ from itertools import takewhile
 from obtask import names
 
 
-class Cause(StrEnum):
+class DeletionCause(StrEnum):
     """Why a finished task is not kept."""
 
     AGE = "age"
@@ -65,39 +65,41 @@ def may_be_kept_elsewhere(labels: Mapping[str, str], annotations: Mapping[str, s
     return shared or is_kept_elsewhere(labels, annotations)
 
 
-def surplus(tasks: Iterable[Finished], retention: Retention, now: datetime) -> list[tuple[Finished, Cause]]:
+def surplus(tasks: Iterable[Finished], retention: Retention, now: datetime) -> list[tuple[Finished, DeletionCause]]:
     """Return which tasks are not kept, and why, the one that finished first at the head.
 
     The limit counts every one of these in a namespace that is not spared; the time concerns only tasks that say none themselves.
     """
     listed = sorted(tasks, key=age)
-    places: defaultdict[str, list[Finished]] = defaultdict(list)
+    by_namespace: defaultdict[str, list[Finished]] = defaultdict(list)
     for task in listed:
         if not task.spared:
-            places[task.namespace].append(task)
+            by_namespace[task.namespace].append(task)
     own = sorted((task for task in listed if task.over is not None), key=over)
-    return surplus_in_order(places.values(), own, retention, now)
+    return surplus_in_order(by_namespace.values(), own, retention, now)
 
 
 def surplus_in_order(
-    places: Iterable[Sequence[Finished]], own: Iterable[Finished], retention: Retention, now: datetime
-) -> list[tuple[Finished, Cause]]:
+    by_namespace: Iterable[Sequence[Finished]], own: Iterable[Finished], retention: Retention, now: datetime
+) -> list[tuple[Finished, DeletionCause]]:
     """Return the same of tasks that are in order, without a look at more of them than there are to return.
 
-    ``places``: those of each namespace that are not spared, by ``age``. ``own``: those with a time of their own, by when it is ``over``.
+    ``by_namespace``: those that are not spared, by ``age``. ``own``: those with a time of their own, by when it is ``over``.
     """
     ended = list(takewhile(lambda task: task.over is not None and task.over <= now, own))
-    found = [(task, Cause.AGE) for task in ended]
+    found = [(task, DeletionCause.AGE) for task in ended]
     if not retention.keeps_everything:
         gone = {task.uid for task in ended}
         ended_in = Counter(task.namespace for task in ended if not task.spared)
-        found += [each for place in places if place for each in _of_one_place(place, gone, ended_in[place[0].namespace], retention, now)]
+        found += [
+            each for tasks in by_namespace if tasks for each in _of_namespace(tasks, gone, ended_in[tasks[0].namespace], retention, now)
+        ]
     return sorted(found, key=lambda each: age(each[0]))
 
 
-def _of_one_place(
+def _of_namespace(
     tasks: Sequence[Finished], gone: Container[str], ended: int, retention: Retention, now: datetime
-) -> Iterator[tuple[Finished, Cause]]:
+) -> Iterator[tuple[Finished, DeletionCause]]:
     too_many = 0 if retention.history_limit is None else len(tasks) - ended - retention.history_limit
     for task in tasks:
         old = _is_old(task, retention, now)
@@ -107,9 +109,9 @@ def _of_one_place(
             continue
         too_many -= 1
         if old and task.own_ttl is None:
-            yield task, Cause.AGE
+            yield task, DeletionCause.AGE
         elif too_many >= 0:
-            yield task, Cause.NUMBER
+            yield task, DeletionCause.NUMBER
 
 
 def _is_old(task: Finished, retention: Retention, now: datetime) -> bool:

@@ -15,8 +15,8 @@ def turned_back(status: TaskStatus, step: StepStatus, now: datetime) -> TaskStat
     restored = step.model_copy(update={"phase": SubtaskPhase.FAILED, "finished_at": now, "subtasks": tuple(map(_restored, step.subtasks))})
     failed = progress.failed_ones(restored)
     first = progress.failed_subtask(restored, next(sub for sub in failed if sub.name == refused[0].name), now)
-    place = progress.position(status, step.name)
-    text = f'{place}: the rollback of subtask "{first.subtask}" was refused: {first.message}; retry goes forward'
+    position = progress.position(status, step.name)
+    text = f'{position}: the rollback of subtask "{first.subtask}" was refused: {first.message}; retry goes forward'
     change: dict[str, object] = {"phase": Phase.FAILED, "direction": Direction.FORWARD, "reason": Reason.SUBTASK_FAILED, "message": text}
     change |= {"failed_subtask": first, "failed_subtasks": len(failed), "cancelling": False}
     return progress.replace_step(status, restored).model_copy(update=change)

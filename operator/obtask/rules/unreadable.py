@@ -17,7 +17,7 @@ from obtask.model.task import FINISHED, Unreadable
 from obtask.rules.announcements import Announcement, event
 from obtask.rules.commands import answered
 from obtask.rules.conditions import with_conditions
-from obtask.rules.decision import LetGo, Rest, TakeCommand
+from obtask.rules.decision import RemoveFinalizer, Rest, TakeCommand
 from obtask.rules.leaving import ended_by_deletion, others
 
 # Where a message begins so, the chart's policy lets skip pass.
@@ -38,13 +38,13 @@ class Amend:
         return "phase" in self.change
 
 
-def care(task: Unreadable, now: datetime) -> LetGo | TakeCommand | Amend | Rest:
+def care(task: Unreadable, now: datetime) -> RemoveFinalizer | TakeCommand | Amend | Rest:
     """Return what to do next."""
     leaving = task.metadata.deletion_timestamp is not None
     if leaving and task.phase not in FINISHED and others(task.metadata.finalizers):
         return _ended(task, ended_by_deletion(None, task.metadata.finalizers, now, f"nothing was undone; {_still_running(task)}"), now)
     if (leaving or task.phase in FINISHED) and names.FINALIZER in task.metadata.finalizers:
-        return LetGo()
+        return RemoveFinalizer()
     if leaving and not task.metadata.finalizers:
         return Rest()
     noted = noted_command(task.metadata.annotations)

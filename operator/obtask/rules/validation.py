@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from obtask.model.actions import Action, HttpAction, ObshellAction, SqlAction, expressions, kind
 from obtask.model.limits import EXPRESSIONS_BYTES, one_line
-from obtask.model.spec import Work
+from obtask.model.spec import OneAction
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules.expressions import Question, Verdicts, question_about
 from obtask.rules.json_pointer import NoPlace, with_values
@@ -62,7 +62,7 @@ def _actions(task: Task) -> Iterator[tuple[str, Action]]:
         return
     for index, step in enumerate(task.spec.steps):
         path = f"spec.steps[{index}]"
-        works: list[tuple[str, Work]] = [(path, step)] if step.parallel is None else []
+        works: list[tuple[str, OneAction]] = [(path, step)] if step.parallel is None else []
         works += [(f"{path}.parallel[{at}]", subtask) for at, subtask in enumerate(step.parallel or [])]
         works += [(f"{where}.rollback", undo) for where, work in works if (undo := getattr(work, "rollback", None)) is not None]
         for where, work in works:

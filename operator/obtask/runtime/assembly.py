@@ -39,8 +39,8 @@ from obtask.model.task import Key
 from obtask.rules.bounds import Bounds
 from obtask.rules.nonces import Nonces
 from obtask.rules.retention import Retention
-from obtask.runtime.identity import PROC, is_alive
 from obtask.runtime.leader import Leadership
+from obtask.runtime.process_name import PROC, is_alive
 from obtask.runtime.work_queue import WorkQueue
 from obtask.runtime.workers import Workers
 from obtask.settings import Settings

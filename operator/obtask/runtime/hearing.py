@@ -8,8 +8,8 @@ from typing import Any
 
 from obtask.runtime.assembly import Operator
 from obtask.runtime.evidence import Evidence
-from obtask.runtime.session import Ears
-from obtask.runtime.watching import Watching, build_registry, build_settings
+from obtask.runtime.kopf_session import Ears
+from obtask.runtime.watching import KopfThread, build_registry, build_settings
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ async def watch(operator: Operator, evidence: Evidence, listed: asyncio.Event) -
     ears = Ears(handover.seen, handover.room, evidence)
     while True:
         registry = build_registry(lambda: operator.api.apart(loop), ears)
-        watching = Watching(registry, build_settings(), operator.settings.namespaces)
+        watching = KopfThread(registry, build_settings(), operator.settings.namespaces)
         watching.start()
         try:
             await watching.ended()

@@ -67,9 +67,9 @@ class _Server(web.Server):
         return asyncio.get_running_loop().call_later(seconds, transport.abort)
 
     def _forget(self, handler: Any) -> None:
-        found = self._open.pop(handler, None)
-        if found is not None:
-            found[2].cancel()
+        entry = self._open.pop(handler, None)
+        if entry is not None:
+            entry[2].cancel()
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from obtask import names
 from obtask.kube.access import Purpose, Right, refused
-from obtask.kube.api import Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiUnavailable
 from obtask.kube.client import Api
 from obtask.kube.discovery import published_schema
 from obtask.model.compatibility import Schema, losses
@@ -36,7 +36,7 @@ class CannotStart(Exception):  # noqa: N818 - what follows from it
 async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = PATIENCE_SECONDS) -> None:
     """Return when the operator can work; obstacles get some time to disappear by themselves.
 
-    Raises CannotStart, or kube.api.Unavailable when the API server does not answer.
+    Raises CannotStart, or kube.api.ApiUnavailable when the API server does not answer.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_seconds
@@ -49,20 +49,20 @@ async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = P
             told = str(obstacle)
         await asyncio.sleep(PAUSE_SECONDS)
     needed = purposes(settings.actions, opt_in=settings.opt_in)
-    await asyncio.gather(*(_warn(api, purpose, place) for place in _places(settings) for purpose in needed))
+    await asyncio.gather(*(_warn(api, purpose, namespace) for namespace in _namespaces(settings) for purpose in needed))
 
 
-async def _obstacle(api: Api, settings: Settings) -> CannotStart | Unavailable | None:
+async def _obstacle(api: Api, settings: Settings) -> CannotStart | ApiUnavailable | None:
     try:
         fault = _misfit(await published_schema(api)) or await _powerless(api, settings)
-    except Unavailable as error:
+    except ApiUnavailable as error:
         return error
     return None if fault is None else CannotStart(fault)
 
 
-def _misfit(served: Schema | Refusal) -> str | None:
+def _misfit(served: Schema | ApiError) -> str | None:
     """Return why the operator cannot work with the CRD that the API server serves, if so."""
-    if isinstance(served, Refusal):
+    if isinstance(served, ApiError):
         if served.missing:
             return f"the CRD {names.PLURAL}.{names.GROUP} is not installed; type: {INSTALL}"
         logger.warning("the CRD cannot be compared with this operator: %s", served.message)
@@ -80,8 +80,8 @@ def _misfit(served: Schema | Refusal) -> str | None:
 
 
 def _made_by(served: Schema) -> str:
-    found = _MAKER.search(served.get("description", "")[:LONGEST_DESCRIPTION])
-    return found[0] if found else "of an unknown version"
+    maker = _MAKER.search(served.get("description", "")[:LONGEST_DESCRIPTION])
+    return maker[0] if maker else "of an unknown version"
 
 
 def _some(items: list[str]) -> str:
@@ -89,13 +89,13 @@ def _some(items: list[str]) -> str:
     return ", ".join(items[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
-def _places(settings: Settings) -> list[str | None]:
+def _namespaces(settings: Settings) -> list[str | None]:
     return [*settings.namespaces] or [None]
 
 
 async def _powerless(api: Api, settings: Settings) -> str | None:
     """Return which indispensable rights this user lacks, if any."""
-    lacking = await asyncio.gather(*(_lacking(api, INDISPENSABLE, place) for place in _places(settings)))
+    lacking = await asyncio.gather(*(_lacking(api, INDISPENSABLE, namespace) for namespace in _namespaces(settings)))
     if settings.opt_in:
         lacking.append(await _lacking(api, OPTING_IN, None))
     if settings.leader_namespace is not None:
@@ -104,13 +104,13 @@ async def _powerless(api: Api, settings: Settings) -> str | None:
     return f"this user may not {said}; grant it: `helm upgrade` of the chart, or see its templates/_rules.tpl" if said else None
 
 
-async def _warn(api: Api, purpose: Purpose, place: str | None) -> None:
-    if text := await _lacking(api, purpose.rights, place):
+async def _warn(api: Api, purpose: Purpose, namespace: str | None) -> None:
+    if text := await _lacking(api, purpose.rights, namespace):
         logger.warning("this user may not %s: %s", text, purpose.consequence)
 
 
-async def _lacking(api: Api, rights: Iterable[Right], place: str | None) -> str:
+async def _lacking(api: Api, rights: Iterable[Right], namespace: str | None) -> str:
     """Return what is not allowed there, for people: "get, list obtasks in namespace a"; nothing if all is."""
-    missing = [str(right).split(" ", 1) for right in await refused(api, rights, place)]
+    missing = [str(right).split(" ", 1) for right in await refused(api, rights, namespace)]
     what = [f"{', '.join(verb for verb, _ in group)} {name}" for name, group in groupby(missing, key=lambda right: right[1])]
-    return f"{', '.join(what)} in {f'namespace {place}' if place else 'all namespaces'}" if what else ""
+    return f"{', '.join(what)} in {f'namespace {namespace}' if namespace else 'all namespaces'}" if what else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from obtask import names
 from obtask.engine.double_holds import DoubleHolds
-from obtask.kube.api import Denied, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable
 from obtask.kube.client import connect
 from obtask.kube.revisions import Rewound
 from obtask.model.task import Key
@@ -18,11 +18,11 @@ from obtask.runtime.ending import close, cut, drain, hand_over, within
 from obtask.runtime.evidence import Evidence
 from obtask.runtime.health import Health
 from obtask.runtime.hearing import WATCH_PAUSE_SECONDS, from_afar, mind, watch
+from obtask.runtime.kopf_session import LISTED
 from obtask.runtime.loop_errors import LoopErrors
 from obtask.runtime.ports import listening
 from obtask.runtime.preflight import check_cluster
 from obtask.runtime.rewind import look_back
-from obtask.runtime.session import LISTED
 from obtask.runtime.watchdog import LoopWatchdog
 from obtask.runtime.watching import watched_paths
 from obtask.settings import Settings
@@ -44,7 +44,7 @@ def now() -> datetime:
 async def load(operator: Operator) -> None:
     """Load all locks and all unfinished tasks, so that the first reconciles see every holder and waiter.
 
-    Raises Denied when they cannot be listed, kube.api.Unavailable when the API server does not answer.
+    Raises ApiForbidden when they cannot be listed, kube.api.ApiUnavailable when the API server does not answer.
     """
     for lease in await operator.listing.leases():
         operator.cache.locks.update_lease(lease)
@@ -55,7 +55,7 @@ async def load(operator: Operator) -> None:
 async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Run the operator until ``stop`` is set. ``ready`` is called once it works, and again after each restart from scratch.
 
-    Raises CannotStart, Denied, kube.api.Unavailable or ConfigException when it cannot start.
+    Raises CannotStart, ApiForbidden, kube.api.ApiUnavailable or ConfigException when it cannot start.
     """
     asyncio.get_running_loop().set_exception_handler(LoopErrors())
     rewinds = 0
@@ -152,7 +152,7 @@ async def _catch_up_after(operator: Operator, listed: asyncio.Event) -> None:
         listed.clear()
         try:
             await _catch_up(operator)
-        except (Unavailable, Denied) as error:
+        except (ApiUnavailable, ApiForbidden) as error:
             logger.warning("cannot find out what was deleted while no watch was open: %s", error)
             listed.set()
         except Exception:  # the contents of one object must not end the operator for all
@@ -168,7 +168,7 @@ async def _catch_up(operator: Operator) -> None:
     there = {body["metadata"]["uid"] async for body in operator.listing.unfinished_tasks()}
     missing = {key: uid for key, uid in tasks.items() if uid not in there}
     for key in missing:
-        operator.cache.doubt(key)
+        operator.cache.mark_stale(key)
         operator.cache.enqueue(key)
     listed = {(lease.namespace, lease.name) for lease in await operator.listing.leases()}
     for lease in leases:
@@ -182,7 +182,7 @@ async def _look_up(operator: Operator, missing: Mapping[Key, str]) -> None:
     """Find out what became of the tasks in a standby's cache: it reconciles none of them."""
     for key, uid in missing.items():
         answer = await operator.engine.tasks.get(key)
-        if not isinstance(answer, Refusal):
+        if not isinstance(answer, ApiError):
             operator.handlers.see(names.PLURAL, "MODIFIED", answer)
         elif answer.missing:
             operator.cache.forget(key, uid, deleted=True)
@@ -220,7 +220,7 @@ async def _clean(operator: Operator) -> None:
         more = False
         try:
             more = await operator.cleaner.clean()
-        except (Unavailable, Denied) as error:
+        except (ApiUnavailable, ApiForbidden) as error:
             logger.warning("finished tasks: %s", error)
         except Exception:  # the contents of one object must not end the operator for all
             logger.exception("finished tasks: clean-up failed")
@@ -241,7 +241,7 @@ async def _sweep(operator: Operator) -> None:
                 doubles.look()
                 await operator.sweeper.sweep()
                 await operator.sweeper.collect()
-        except (Unavailable, Denied) as error:
+        except (ApiUnavailable, ApiForbidden) as error:
             logger.warning("sweep of leases: %s", error)
         except Exception:  # the contents of one object must not end the operator for all
             logger.exception("sweep of leases: failed")

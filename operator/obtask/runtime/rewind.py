@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from obtask.kube.api import Denied, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable
 from obtask.kube.revisions import Revisions, Rewound, version_of
 from obtask.runtime.assembly import Operator
 
@@ -20,7 +20,7 @@ async def look_back(operator: Operator) -> None:
             await revisions.check()
             await _compare_task(operator)
             await _compare_lease(operator)
-        except (Unavailable, Denied) as error:
+        except (ApiUnavailable, ApiForbidden) as error:
             logger.info("cannot check whether the API server went back in time: %s", error)
         except (LookupError, TypeError, ValueError):  # a malformed answer must not end the operator
             logger.exception("cannot check whether the API server went back in time")
@@ -29,13 +29,13 @@ async def look_back(operator: Operator) -> None:
 
 async def _compare_task(operator: Operator) -> None:
     # A list may come from the API server's watch cache, which survives a restore of etcd; a single object is read from etcd.
-    known = operator.cache.tasks
-    newest = max(known.uids(), key=lambda key: int(meta.resource_version) if (meta := known.metadata(key)) else 0, default=None)
-    before = known.metadata(newest) if newest is not None else None
+    tasks = operator.cache.tasks
+    newest = max(tasks.uids(), key=lambda key: int(meta.resource_version) if (meta := tasks.metadata(key)) else 0, default=None)
+    before = tasks.metadata(newest) if newest is not None else None
     if newest is None or before is None:
         return
     answer = await operator.engine.tasks.get(newest)
-    if isinstance(answer, Refusal) or answer["metadata"]["uid"] != before.uid:
+    if isinstance(answer, ApiError) or answer["metadata"]["uid"] != before.uid:
         return
     if version_of(answer) < int(before.resource_version):
         raise Rewound(f"task {newest} is at resourceVersion {version_of(answer)}, and was at {before.resource_version} before")
@@ -46,6 +46,6 @@ async def _compare_lease(operator: Operator) -> None:
     if before is None:
         return
     answer = await operator.sweeper.read(before)
-    if not isinstance(answer, Refusal) and answer.made_at == before.made_at and int(answer.version) < int(before.version):
+    if not isinstance(answer, ApiError) and answer.made_at == before.made_at and int(answer.version) < int(before.version):
         where = f"{before.namespace}/{before.name}"
         raise Rewound(f"Lease {where} is at resourceVersion {answer.version}, and was at {before.version} before")

@@ -15,7 +15,7 @@ import kopf
 from obtask import names
 from obtask.kube.client import TLS_CLOSE_SECONDS, Api
 from obtask.kube.listing import PAGE
-from obtask.runtime.session import Ears, Seen, contents, with_envelopes
+from obtask.runtime.kopf_session import Ears, OnObject, contents, with_envelopes
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ WATCHED = {
 def watched_paths(namespaces: tuple[str, ...]) -> list[str]:
     """Return the paths that kopf lists and watches: of some namespaces, or of all when none is named."""
     roots = [(f"/apis/{group}/{version}" if group else f"/api/{version}", plural) for group, version, plural in WATCHED]
-    places = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
-    return [f"{root}/{place}{plural}" for root, plural in roots for place in places]
+    prefixes = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
+    return [f"{root}/{prefix}{plural}" for root, plural in roots for prefix in prefixes]
 
 
 def build_registry(client: Callable[[], Api], ears: Ears) -> kopf.OperatorRegistry:
@@ -60,7 +60,7 @@ def build_registry(client: Callable[[], Api], ears: Ears) -> kopf.OperatorRegist
     return registry
 
 
-def _pass_on(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], seen: Seen) -> None:
+def _pass_on(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], seen: OnObject) -> None:
     @kopf.on.event(*resource, registry=registry, id=f"{resource[2]}_changed")
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] is None:
@@ -110,7 +110,7 @@ class _NoDiffBase(kopf.DiffBaseStorage):
         """Store nothing."""
 
 
-class Watching:
+class KopfThread:
     """kopf in its own thread. ``ended`` completes when it ends, with its error if there was one."""
 
     def __init__(self, registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, namespaces: tuple[str, ...]) -> None:

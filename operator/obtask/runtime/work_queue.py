@@ -1,4 +1,4 @@
-"""Owns which tasks are due for a turn: a queue by key, never two turns of one task at a time, namespaces in turn."""
+"""Owns the work queue: which tasks are due, never one task twice at the same time, fair among namespaces."""
 
 import asyncio
 import heapq
@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 from obtask.model.task import Key
 
-# A namespace that was alone for so long has most of the workers. One that comes back then finds a free worker at once, and the turns
-# that are too many are over in a fraction of a second.
+# A namespace that was alone for so long has most of the workers. One that comes back then finds a free worker at once, and the
+# surplus reconciles are over in a fraction of a second.
 ALONE_AFTER_SECONDS = 10.0
-# Of so many turns one goes to a task that is not urgent, however many are.
+# After so many urgent tasks in a row a task that is not urgent is reconciled, if there is one.
 URGENT_IN_A_ROW = 3
-MOST_LEFT_BEHIND = 64  # alarms of no use any more: one that is replaced a week before its time would stay for that week
+MOST_LEFT_BEHIND = 64  # superseded timers that are kept: one that is replaced a week before its time would stay for that week
 
 
 class _Lines:
-    """Keys that wait, in one line for each namespace; the lines are served in turn."""
+    """Keys that wait, in one line for each namespace; the lines are served in waiter."""
 
     def __init__(self) -> None:
         self._lines: OrderedDict[str, OrderedDict[Key, None]] = OrderedDict()
@@ -37,8 +37,8 @@ class _Lines:
             del self._lines[key.namespace]
 
     def take(self, may: Callable[[str], bool]) -> Key | None:
-        """Take the first key of the namespace whose turn it is among those that may have one."""
-        # Only those that have turns already may not: there are fewer of them than workers.
+        """Take the first key of the next namespace that may have another worker."""
+        # Only namespaces with workers already may not: there are fewer of them than workers.
         namespace = next(filter(may, self._lines), None)
         if namespace is None:
             return None
@@ -53,10 +53,10 @@ class _Lines:
 
 
 class _Share:
-    """How many turns a namespace may have at once: most of them while it is alone, ``most`` while others come too.
+    """How many workers a namespace may have at once: most of them while it is alone, ``most`` while others come too.
 
-    That, and no more than are left for the others: a namespace whose turns take long does not keep all workers, and one with many
-    turns does not fill the loop.
+    That, and no more than are left for the others: a namespace whose reconciles take long does not keep all workers, and one with
+    many does not fill the loop.
     """
 
     def __init__(self, workers: int, most: int) -> None:
@@ -73,7 +73,7 @@ class _Share:
         self._newest = (namespace, now)
 
     def of(self, namespace: str, now: float, busy: int) -> int:
-        """Return the number of turns that the namespace may have at once, while so many are under way."""
+        """Return how many workers the namespace may have while so many are busy."""
         _, others_came = self._newest_other if namespace == self._newest[0] else self._newest
         if now - others_came >= ALONE_AFTER_SECONDS:
             return max(self._most, self._workers - self._workers // 4)
@@ -83,7 +83,7 @@ class _Share:
 class WorkQueue:
     """The tasks that are to be reconciled. One that is enqueued while it is reconciled is reconciled once more; otherwise twice is once.
 
-    ``workers`` is how many turns there can be at once; ``most`` is how many of them a namespace has while others come too.
+    ``workers`` is how many tasks are reconciled at once; ``most`` is how many of them are one namespace's while others come too.
     """
 
     def __init__(self, workers: int | None = None, most: int = 1) -> None:
@@ -92,10 +92,10 @@ class WorkQueue:
         self._urgent = _Lines()
         self._in_a_row = 0
         self._busy: set[Key] = set()
-        self._turns_of: dict[str, int] = {}
+        self._busy_of: dict[str, int] = {}
         self._again: set[Key] = set()
-        self._alarms: list[tuple[float, int, Key]] = []
-        self._alarm_of: dict[Key, float] = {}
+        self._timers: list[tuple[float, int, Key]] = []
+        self._due_at: dict[Key, float] = {}
         self._order = 0
         self._timer: asyncio.TimerHandle | None = None
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -121,11 +121,11 @@ class WorkQueue:
         """Have the task reconciled after this time, unless it is enqueued before. The last time set counts."""
         at = asyncio.get_running_loop().time() + max(seconds, 0)
         self._order += 1
-        self._alarm_of[key] = at
-        heapq.heappush(self._alarms, (at, self._order, key))
-        if len(self._alarms) > 2 * len(self._alarm_of) + MOST_LEFT_BEHIND:
-            self._alarms = [alarm for alarm in self._alarms if self._alarm_of.get(alarm[2]) == alarm[0]]
-            heapq.heapify(self._alarms)
+        self._due_at[key] = at
+        heapq.heappush(self._timers, (at, self._order, key))
+        if len(self._timers) > 2 * len(self._due_at) + MOST_LEFT_BEHIND:
+            self._timers = [timer for timer in self._timers if self._due_at.get(timer[2]) == timer[0]]
+            heapq.heapify(self._timers)
         self._enqueue_due()
 
     async def next(self) -> Key:
@@ -134,31 +134,31 @@ class WorkQueue:
             key = self._take()
             if key is not None:
                 return key
-            turn = asyncio.get_running_loop().create_future()
-            self._idle.append(turn)
+            waiter = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
             try:
-                await turn
+                await waiter
             except asyncio.CancelledError:
-                if not turn.cancelled():
+                if not waiter.cancelled():
                     self._wake()  # somebody else must come
                 raise
 
     def done(self, key: Key) -> None:
-        """End the turn of a task; if it was enqueued meanwhile, it is due again."""
+        """Note that a task was reconciled; if it was enqueued meanwhile, it is due again."""
         self._busy.discard(key)
-        left = self._turns_of.pop(key.namespace, 1) - 1
+        left = self._busy_of.pop(key.namespace, 1) - 1
         if left:
-            self._turns_of[key.namespace] = left
+            self._busy_of[key.namespace] = left
         if key in self._again:
             self._again.discard(key)
             self.enqueue(key, urgent=True)
         elif self.waiting:
-            self._wake()  # a namespace that had its share may have another turn
+            self._wake()  # a namespace that had its share may have a worker again
         if not self._busy and not self.waiting:
             self._quiet.set()
 
     async def quiet(self) -> None:
-        """Wait until no task is due and none has its turn."""
+        """Wait until no task is due and none is being reconciled."""
         await self._quiet.wait()
 
     @property
@@ -169,27 +169,27 @@ class WorkQueue:
     def _take(self) -> Key | None:
         first, second = (self._urgent, self._due) if self._in_a_row < URGENT_IN_A_ROW else (self._due, self._urgent)
         for lines in (first, second):
-            key = lines.take(self._may_have_a_turn)
+            key = lines.take(self._may_have_a_worker)
             if key is not None:
                 self._in_a_row = self._in_a_row + 1 if lines is self._urgent else 0
-                self._alarm_of.pop(key, None)
+                self._due_at.pop(key, None)
                 self._busy.add(key)
-                self._turns_of[key.namespace] = self._turns_of.get(key.namespace, 0) + 1
+                self._busy_of[key.namespace] = self._busy_of.get(key.namespace, 0) + 1
                 return key
         return None
 
-    def _may_have_a_turn(self, namespace: str) -> bool:
+    def _may_have_a_worker(self, namespace: str) -> bool:
         if self._share is None:
             return True
         now = asyncio.get_running_loop().time()
-        return self._turns_of.get(namespace, 0) < self._share.of(namespace, now, len(self._busy))
+        return self._busy_of.get(namespace, 0) < self._share.of(namespace, now, len(self._busy))
 
     def _wake(self) -> None:
         """Have one worker look: one key needs no more."""
         while self._idle:
-            turn = self._idle.popleft()
-            if not turn.done():
-                turn.set_result(None)
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
                 return
 
     def _enqueue_due(self) -> None:
@@ -197,13 +197,13 @@ class WorkQueue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._alarms:
-            at, _, key = self._alarms[0]
-            if self._alarm_of.get(key) != at:
-                heapq.heappop(self._alarms)
+        while self._timers:
+            at, _, key = self._timers[0]
+            if self._due_at.get(key) != at:
+                heapq.heappop(self._timers)
             elif at <= loop.time():
-                heapq.heappop(self._alarms)
-                del self._alarm_of[key]
+                heapq.heappop(self._timers)
+                del self._due_at[key]
                 self.enqueue(key)
             else:
                 self._timer = loop.call_at(at, self._enqueue_due)

@@ -1,4 +1,4 @@
-"""Owns the workers that give tasks their turns, and the pause after a turn that went wrong."""
+"""Owns the workers that reconcile tasks, and the back-off after a reconcile that failed."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from typing import assert_never
 
 from obtask.engine.held_up import explain, is_due
 from obtask.engine.reconcile import Again, Done, Engine, Outcome
-from obtask.kube.api import Denied, Unavailable
+from obtask.kube.api import ApiBusy, ApiForbidden, ApiUnavailable
 from obtask.model.task import Key
 from obtask.runtime.work_queue import WorkQueue
 
@@ -22,7 +22,7 @@ TELLING_FAILURES = 3  # what passes by itself within a second is not worth a mes
 
 
 class Workers:
-    """Gives tasks their turns, several at once, never two of one task."""
+    """Reconcile several tasks at once, but never one task twice at the same time."""
 
     def __init__(self, engine: Engine, queue: WorkQueue, *, count: int, jitter: Callable[[], float]) -> None:
         self._engine = engine
@@ -40,7 +40,7 @@ class Workers:
         while True:
             key = await self._queue.next()
             try:
-                match await self._turn(key):
+                match await self._reconcile(key):
                     case Done():
                         pass
                     case Again(after=after):
@@ -50,34 +50,34 @@ class Workers:
             finally:
                 self._queue.done(key)
 
-    async def _turn(self, key: Key) -> Outcome:
+    async def _reconcile(self, key: Key) -> Outcome:
         metrics = self._engine.metrics
         why: str | None = None
         try:
-            with metrics.turns.time():
+            with metrics.reconciles.time():
                 outcome = await self._engine.reconcile(key)
-        except Denied as error:
-            metrics.turn_errors.labels(type(error).__name__).inc()
+        except ApiForbidden as error:
+            metrics.reconcile_errors.labels("Denied").inc()
             logger.warning("%s: %s", key, error)
             why = f"held up: {error}"
-        except Unavailable as error:
-            metrics.turn_errors.labels(type(error).__name__).inc()
+        except ApiUnavailable as error:
+            metrics.reconcile_errors.labels("Busy" if isinstance(error, ApiBusy) else "Unavailable").inc()
             logger.warning("%s: %s", key, error)
             # Any other outage concerns all tasks, and a write to report it would fail as well.
             if WEBHOOK in str(error):
                 why = f"held up: {error}"
         except Exception as error:
             # One task that cannot be handled must not stop the others.
-            metrics.turn_errors.labels(type(error).__name__).inc()
-            # Where it went wrong is told once: what fails at every turn, in many tasks, would fill the log.
+            metrics.reconcile_errors.labels(type(error).__name__).inc()
+            # The traceback is logged once: a fault that repeats, in many tasks, would fill the log.
             logger.error("%s: turn failed: %s", key, type(error).__name__, exc_info=not self._failures(key))  # noqa: TRY400
             why = f"held up by a fault of the operator ({type(error).__name__}); its log says more"
         else:
             if (tracked := self._engine.cache.tasks.tracked(key)) is not None:
                 tracked.failures = 0
             return outcome
-        # Nobody knows what was stored: the next turn starts from what the API server says.
-        self._engine.cache.doubt(key)
+        # It is unknown what was stored: the next reconcile starts from what the API server says.
+        self._engine.cache.mark_stale(key)
         failures = self._failures(key) + 1
         if (tracked := self._engine.cache.tasks.tracked(key)) is not None:
             tracked.failures = failures
@@ -91,13 +91,13 @@ class Workers:
         return tracked.failures if tracked is not None else 0
 
     async def _tell(self, key: Key, why: str) -> None:
-        """Have people told why a task does not get on, now and then. Whatever goes wrong with that, the next turn comes."""
+        """Tell people, now and then, why a task makes no progress. A failure of that does not stop the next reconcile."""
         tracked = self._engine.cache.tasks.tracked(key)
         if tracked is None or not is_due(tracked, why, self._engine.clock()):
             return
         try:
             await explain(self._engine, key, why)
-        except (Unavailable, Denied) as error:
+        except (ApiUnavailable, ApiForbidden) as error:
             logger.warning("%s: %s", key, error)
         except Exception:
             logger.exception("%s: nobody was told why it is held up", key)

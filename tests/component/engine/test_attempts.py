@@ -9,11 +9,11 @@ from obtask.engine.attempts import ELSEWHERE_PAUSE, Attempts
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
 from obtask.executors.base import Log
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.objects import Objects
 from obtask.model.actions import WaitAction
-from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Seen
+from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Running
 from obtask.model.status import Direction, FailureReason, LockStatus, SubtaskPhase, SubtaskStatus
 from obtask.model.task import Task
 from obtask.rules import machine
@@ -36,7 +36,7 @@ class OneFailure:
         log.write("started")
         self.started.append(attempt.id)
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:
         """Return its failure, or that nobody knows of it."""
         log.write("looked at")
         return FAILED if attempt.id in self.started else Lost()
@@ -58,11 +58,11 @@ class OneFailure:
 class NoApi:
     """An API server that nobody should need here."""
 
-    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | ApiError:
         """Refuse everything."""
-        return Refusal(403, "Forbidden", f"{method} {path} {query} {body is None}")
+        return ApiError(403, "Forbidden", f"{method} {path} {query} {body is None}")
 
-    async def metadata(self, path: str, *, query: object = None) -> Json | Refusal:
+    async def metadata(self, path: str, *, query: object = None) -> Json | ApiError:
         """Refuse everything."""
         return await self.send("GET", path, query=query)
 
@@ -104,7 +104,7 @@ async def test_the_end_of_an_attempt_is_remembered_until_it_is_recorded() -> Non
 
     after = await keeper.look(task)
     assert before == after
-    assert after[attempts[0].id].seen == FAILED
+    assert after[attempts[0].id].state == FAILED
 
 
 async def test_an_attempt_whose_end_is_recorded_is_forgotten() -> None:
@@ -145,7 +145,7 @@ async def test_an_attempt_of_another_operator_is_never_started_here() -> None:
     reports = await keeper.look(task)
 
     assert executor.started == []
-    assert reports[attempts[0].id].seen == Lost()
+    assert reports[attempts[0].id].state == Lost()
 
 
 async def test_an_attempt_of_an_operator_that_works_is_left_to_it() -> None:
@@ -155,7 +155,7 @@ async def test_an_attempt_of_an_operator_that_works_is_left_to_it() -> None:
 
     reports = await keeper.look(task)
 
-    seen = reports[attempts[0].id].seen
+    seen = reports[attempts[0].id].state
     assert isinstance(seen, Running)
     assert seen.wake_at == START + ELSEWHERE_PAUSE
 
@@ -167,4 +167,4 @@ async def test_an_own_attempt_of_which_nothing_is_known_is_lost() -> None:
 
     reports = await keeper.look(task)
 
-    assert reports[attempts[0].id].seen == Lost()
+    assert reports[attempts[0].id].state == Lost()

@@ -1,4 +1,4 @@
-"""Whether expressions compile is asked beside the turns of tasks, remembered within bounds, and asked again when nobody could tell."""
+"""Whether expressions compile is asked beside the reconciles of tasks, remembered within bounds, and asked again when nobody could tell."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,19 +16,19 @@ from obtask.rules.validation import unchecked
 KEY = Key("prod", "a")
 
 
-class Bell:
-    """Notes who is rung, and when."""
+class Queue:
+    """Notes what is enqueued, and when."""
 
     def __init__(self) -> None:
-        self.rung: asyncio.Queue[tuple[Key, float]] = asyncio.Queue()
+        self.enqueued: asyncio.Queue[tuple[Key, float]] = asyncio.Queue()
 
     def enqueue(self, key: Key, *, urgent: bool = False) -> None:  # noqa: ARG002 - the protocol's argument
         """Note that the task is due."""
-        self.rung.put_nowait((key, 0))
+        self.enqueued.put_nowait((key, 0))
 
     def enqueue_after(self, key: Key, seconds: float) -> None:
         """Note that the task is due later."""
-        self.rung.put_nowait((key, seconds))
+        self.enqueued.put_nowait((key, seconds))
 
 
 class Compiler:
@@ -56,15 +56,15 @@ def compiler() -> Compiler:
 
 
 @pytest.fixture
-def bell() -> Bell:
-    """Return a bell that remembers."""
-    return Bell()
+def queue() -> Queue:
+    """Return a queue that remembers."""
+    return Queue()
 
 
 @pytest.fixture
-async def checks(compiler: Compiler, bell: Bell) -> AsyncIterator[Checks]:
+async def checks(compiler: Compiler, queue: Queue) -> AsyncIterator[Checks]:
     """Return checks that ask the compiler."""
-    checks = Checks(compiler, bell)
+    checks = Checks(compiler, queue)
     yield checks
     await checks.close()
 
@@ -77,49 +77,49 @@ def a_task_with(*texts: str) -> Task:
     return read_task(builder.body())
 
 
-async def test_answers_are_remembered_and_the_task_is_rung(checks: Checks, compiler: Compiler, bell: Bell) -> None:
+async def test_answers_are_remembered_and_the_task_is_enqueued(checks: Checks, compiler: Compiler, queue: Queue) -> None:
     """Once all are known the task is due; nothing is asked twice, whatever task has the same expression."""
     task = a_task_with("true", "false", "true")
-    assert checks.known(task) == {}
+    assert checks.verdicts(task) == {}
 
-    checks.ask(KEY, unchecked(task, checks.known(task)))
-    checks.ask(KEY, unchecked(task, checks.known(task)))
+    checks.ask(KEY, unchecked(task, checks.verdicts(task)))
+    checks.ask(KEY, unchecked(task, checks.verdicts(task)))
 
-    assert await bell.rung.get() == (KEY, 0)
+    assert await queue.enqueued.get() == (KEY, 0)
     assert compiler.asked == ["true", "false"]
-    assert unchecked(a_task_with("false"), checks.known(a_task_with("false"))) == ()
+    assert unchecked(a_task_with("false"), checks.verdicts(a_task_with("false"))) == ()
 
 
-async def test_the_first_fault_is_enough(checks: Checks, compiler: Compiler, bell: Bell) -> None:
+async def test_the_first_fault_is_enough(checks: Checks, compiler: Compiler, queue: Queue) -> None:
     """What comes after it is not asked; what is kept of its words is short."""
     task = a_task_with("true", "(", "false")
 
     checks.ask(KEY, unchecked(task, {}))
-    await bell.rung.get()
+    await queue.enqueued.get()
 
     assert compiler.asked == ["true", "("]
-    fault = checks.known(task)[Question(Vocabulary.SQL, "(")]
+    fault = checks.verdicts(task)[Question(Vocabulary.SQL, "(")]
     assert fault is not None
     assert len(fault.message) == module.SHOWN_FAULT
 
 
 @pytest.mark.parametrize("error", [OSError("no process"), RuntimeError("something else")])
-async def test_when_nobody_can_tell_it_is_asked_again_later(checks: Checks, compiler: Compiler, bell: Bell, error: Exception) -> None:
+async def test_when_nobody_can_tell_it_is_asked_again_later(checks: Checks, compiler: Compiler, queue: Queue, error: Exception) -> None:
     """A machine that cannot start a process rejects no task, and no task waits for ever."""
     task = a_task_with("true")
     compiler.error = error
     checks.ask(KEY, unchecked(task, {}))
-    assert await bell.rung.get() == (KEY, module.PAUSE_SECONDS)
-    assert checks.known(task) == {}
+    assert await queue.enqueued.get() == (KEY, module.PAUSE_SECONDS)
+    assert checks.verdicts(task) == {}
 
     compiler.error = None
     checks.ask(KEY, unchecked(task, {}))
 
-    assert await bell.rung.get() == (KEY, 0)
-    assert set(checks.known(task).values()) == {None}
+    assert await queue.enqueued.get() == (KEY, 0)
+    assert set(checks.verdicts(task).values()) == {None}
 
 
-async def test_a_task_that_is_gone_is_not_asked_for_any_more(checks: Checks, compiler: Compiler, bell: Bell) -> None:
+async def test_a_task_that_is_gone_is_not_asked_for_any_more(checks: Checks, compiler: Compiler, queue: Queue) -> None:
     """Its questions end with it; its namesake's are asked."""
     compiler.ready.clear()
     checks.ask(KEY, unchecked(a_task_with("true", "false"), {}))
@@ -129,16 +129,16 @@ async def test_a_task_that_is_gone_is_not_asked_for_any_more(checks: Checks, com
     compiler.ready.set()
     checks.ask(KEY, unchecked(a_task_with("1 == 1"), {}))
 
-    assert await asyncio.wait_for(bell.rung.get(), timedelta(seconds=10).total_seconds()) == (KEY, 0)
+    assert await asyncio.wait_for(queue.enqueued.get(), timedelta(seconds=10).total_seconds()) == (KEY, 0)
     assert compiler.asked == ["true", "1 == 1"]
 
 
-async def test_what_is_remembered_is_bounded(checks: Checks, bell: Bell) -> None:
+async def test_what_is_remembered_is_bounded(checks: Checks, queue: Queue) -> None:
     """Of more expressions than are kept the oldest are forgotten; a task's own 3,000 are known at once."""
     questions = tuple(Question(Vocabulary.SQL, f"{number} == 0") for number in range(module.MOST_VERDICTS + 10))
 
     checks.ask(KEY, questions)
-    await bell.rung.get()
+    await queue.enqueued.get()
 
     assert len(checks._verdicts) == module.MOST_VERDICTS
-    assert checks.known(a_task_with("0 == 0", "100 == 0")) == {Question(Vocabulary.SQL, "100 == 0"): None}
+    assert checks.verdicts(a_task_with("0 == 0", "100 == 0")) == {Question(Vocabulary.SQL, "100 == 0"): None}

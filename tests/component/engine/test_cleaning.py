@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from obtask.cache.finished import FinishedTasks
 from obtask.engine.cleaning import ASIDE, Cleaner
-from obtask.kube.api import Json, Refusal, Response, read_answer
+from obtask.kube.api import ApiError, Json, Response, read_answer
 from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics
 from obtask.rules.retention import Retention
@@ -24,7 +24,7 @@ class Guarded:
     protected: set[str]
     asked: list[str] = field(default_factory=list)
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Delete a task, or refuse to."""
         del query, body
         name = path.rsplit("/", 1)[1]

@@ -10,7 +10,7 @@ import pytest
 
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
-from obtask.kube.api import Json, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiUnavailable, Json
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.objects import Objects
 from obtask.logs.text import AttemptLog
@@ -32,7 +32,7 @@ class SlowServer:
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     stored: list[str] = field(default_factory=list)
 
-    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | ApiError:
         """Store the log in a body."""
         assert body is not None, (method, path, query)
         text = gzip.decompress(base64.b64decode(body["binaryData"]["log.gz"])).decode()
@@ -42,7 +42,7 @@ class SlowServer:
         self.stored.append(text)
         return body
 
-    async def metadata(self, path: str, *, query: object = None) -> Json | Refusal:
+    async def metadata(self, path: str, *, query: object = None) -> Json | ApiError:
         """Return that no log is stored."""
         return {"items": [], "path": path, "query": query}
 
@@ -132,7 +132,7 @@ async def test_an_attempt_that_is_forgotten_while_it_is_shown_leaves_nothing() -
     server.first.set()
     await showing
 
-    assert not keeping._places
+    assert not keeping._maps
     assert not keeping._showing
     assert not keeping._under_way
     assert not keeping._shelf._tasks
@@ -145,14 +145,14 @@ class FullServer:
     away: bool = False
     asked: int = 0
 
-    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:  # noqa: ARG002
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | ApiError:  # noqa: ARG002
         """Refuse."""
         self.asked += 1
         if self.away:
-            raise Unavailable(f"{method} {path}: nobody answers")
-        return Refusal(403, "Forbidden", 'configmaps "obt-log-1" is forbidden: exceeded quota: few')
+            raise ApiUnavailable(f"{method} {path}: nobody answers")
+        return ApiError(403, "Forbidden", 'configmaps "obt-log-1" is forbidden: exceeded quota: few')
 
-    async def metadata(self, path: str, *, query: object = None) -> Json | Refusal:
+    async def metadata(self, path: str, *, query: object = None) -> Json | ApiError:
         """Return that no log is stored."""
         return {"items": [], "path": path, "query": query}
 
@@ -195,11 +195,11 @@ class Absent(SlowServer):
 
     asked: int = 0
 
-    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | ApiError:
         """Answer all but the first."""
         self.asked += 1
         if self.asked == 1:
-            raise Unavailable(f"{method} {path}: nobody answers")
+            raise ApiUnavailable(f"{method} {path}: nobody answers")
         return await super().send(method, path, query=query, body=body)
 
 

@@ -18,9 +18,9 @@ from devcluster.sqlserver import SqlServer
 from obtask.executors.connections.connection import Connection
 from obtask.executors.job.executor import JobExecutor
 from obtask.executors.job.target import PodSecrets
-from obtask.executors.job.work import Tools
+from obtask.executors.job.work import JobTools
 from obtask.executors.sql.answers import Result
-from obtask.executors.sql.session import Session, connect
+from obtask.executors.sql.session import SqlSession, connect
 from obtask.kube.client import Api
 from obtask.kube.client import connect as connect_api
 from obtask.kube.jobs import Jobs
@@ -35,16 +35,16 @@ def server(seekdb: SqlServer) -> Connection:
 
 
 @pytest.fixture
-async def admin(server: Connection) -> AsyncIterator[Session]:
+async def admin(server: Connection) -> AsyncIterator[SqlSession]:
     """Return an administrator's session, to look at the server from outside of the attempt."""
     session = await connect(server, lambda _: None, hosts=LOCAL)
-    assert isinstance(session, Session), session
+    assert isinstance(session, SqlSession), session
     yield session
     await session.close()
 
 
 @pytest.fixture
-async def database(server: Connection, admin: Session) -> AsyncIterator[Connection]:
+async def database(server: Connection, admin: SqlSession) -> AsyncIterator[Connection]:
     """Return a connection to a database of the test's own; the administrator's session uses it, too."""
     name = f"t{uuid.uuid4().hex[:12]}"
     for statement in (f"create database {name}", f"use {name}"):
@@ -84,7 +84,7 @@ async def make(api: Api) -> AsyncIterator[Make]:
     made: list[JobExecutor] = []
 
     def one(nonces: Nonces | None = None) -> JobExecutor:
-        tools = Tools(Jobs(api), PodSecrets(Objects(api)), wall_clock, alone, 1.0, nonces or Nonces(secrets.token_bytes()))
+        tools = JobTools(Jobs(api), PodSecrets(Objects(api)), wall_clock, alone, 1.0, nonces or Nonces(secrets.token_bytes()))
         made.append(JobExecutor(tools))
         return made[-1]
 

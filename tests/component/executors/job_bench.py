@@ -11,7 +11,7 @@ from tests.support.node import Node
 from tests.support.tasks import TaskClient, wait_step
 
 from obtask.executors.job.executor import JobExecutor
-from obtask.model.attempt import Attempt, Running, Seen
+from obtask.model.attempt import Attempt, AttemptState, Running
 from obtask.model.kubernetes_actions import JobAction
 from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
@@ -44,8 +44,13 @@ def jobs(tasks: TaskClient) -> list[str]:
 
 
 async def watch(
-    executor: JobExecutor, one: Attempt, log: PlainLog, until: Callable[[Seen], object] = lambda _: False, *, told: TaskClient | None = None
-) -> Seen:
+    executor: JobExecutor,
+    one: Attempt,
+    log: PlainLog,
+    until: Callable[[AttemptState], object] = lambda _: False,
+    *,
+    told: TaskClient | None = None,
+) -> AttemptState:
     """Look again and again, as the engine does when it is rung, until the end or until the condition holds.
 
     ``told``: the executor hears of the Jobs of these tasks, and has missed nothing; otherwise it may have.

@@ -13,7 +13,7 @@ from tests.support.local import LOCAL
 from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.network.large_answers import LargeAnswers
 from obtask.executors.obshell.executor import Obshell
-from obtask.executors.obshell.target import Tools
+from obtask.executors.obshell.target import ObshellTools
 from obtask.executors.obshell.wire import Client
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running
@@ -61,7 +61,9 @@ class ObshellBench:
     def __post_init__(self) -> None:
         """Make the executor."""
         client, pace = Client(clock=wall_clock, hosts=LOCAL, large=self.large), Pace(1000, burst=1000)
-        tools = Tools(self.secrets, client, self.clock, self.confirmed, self.slots, pace, evaluated, self.poll_seconds, stop_seconds=5)
+        tools = ObshellTools(
+            self.secrets, client, self.clock, self.confirmed, self.slots, pace, evaluated, self.poll_seconds, stop_seconds=5
+        )
         self.executor = Obshell(tools, on_news=self.bells)
 
     async def run(self, one: Attempt) -> Outcome | Lost:

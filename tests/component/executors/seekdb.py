@@ -9,7 +9,7 @@ from tests.support.local import LOCAL
 
 from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Result
-from obtask.executors.sql.session import Session
+from obtask.executors.sql.session import SqlSession
 from obtask.executors.sql.work import SqlWork
 
 
@@ -25,20 +25,20 @@ def sql_bench(
     )
 
 
-async def ask(admin: Session, query: str) -> tuple[tuple[Any, ...], ...]:
+async def ask(admin: SqlSession, query: str) -> tuple[tuple[Any, ...], ...]:
     """Return the rows of a query."""
     answer = await admin.run(query)
     assert isinstance(answer, Result), answer
     return answer.rows
 
 
-async def running_statements(admin: Session, marker: str) -> list[str]:
+async def running_statements(admin: SqlSession, marker: str) -> list[str]:
     """Return the statements with this marker that the server is busy with."""
     rows = await ask(admin, "select info from information_schema.processlist where info is not null")
     return [row[0] for row in rows if marker in row[0] and "processlist" not in row[0]]
 
 
-async def busy_with(admin: Session, marker: str) -> None:
+async def busy_with(admin: SqlSession, marker: str) -> None:
     """Wait until the server is busy with a statement that has this marker."""
     async with asyncio.timeout(10):
         while not await running_statements(admin, marker):  # noqa: ASYNC110 - nothing here can wait for the server

@@ -9,7 +9,7 @@ import pytest
 from tests.support.attempts import until
 from tests.support.builders import a_task
 
-from obtask.kube.api import Denied, Json, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable, Json
 from obtask.kube.events import EventRecorder
 from obtask.model.task import Task
 
@@ -23,7 +23,7 @@ class Api:
         self.came: list[tuple[str, str]] = []
         self.slow = asyncio.Event()
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Take an Event."""
         assert (method, query) == ("POST", {})
         assert body is not None
@@ -67,7 +67,7 @@ class Faulty(Api):
         self._faults = list(faults)
         self.slow.set()
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Fail, or take the Event."""
         if self._faults:
             raise self._faults.pop()
@@ -76,7 +76,7 @@ class Faulty(Api):
 
 async def test_an_event_that_cannot_be_posted_ends_nothing() -> None:
     """Whatever goes wrong with one, those after it are posted: an operator without its recorder would end."""
-    api = Faulty(RuntimeError("of any kind"), Denied("too long an answer"), Unavailable("away"))
+    api = Faulty(RuntimeError("of any kind"), ApiForbidden("too long an answer"), ApiUnavailable("away"))
     recorder = EventRecorder(api, reporter="test")
     running = asyncio.create_task(recorder.run())
     for namespace in ("a", "not a/name", "b", "c", "d"):

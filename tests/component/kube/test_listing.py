@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from obtask.kube.api import Busy, Json, Refusal, Response, Unavailable, read_answer
+from obtask.kube.api import ApiBusy, ApiError, ApiUnavailable, Json, Response, read_answer
 from obtask.kube.listing import TRIES, Listing
 
 INITIALIZING = Response(429, b'{"kind": "Status", "message": "storage is (re)initializing", "reason": "TooManyRequests"}')
@@ -20,14 +20,14 @@ class NotReadyYet:
     refused: int
     pauses: list[float] = field(default_factory=list)
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Nothing but lists is asked for."""
         raise NotImplementedError(f"{method} {path} {query} {body}")
 
     @asynccontextmanager
     async def streaming(
         self, path: str, *, query: Mapping[str, str] = {}, seconds: float | None
-    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+    ) -> AsyncIterator[AsyncIterator[bytes] | ApiError]:
         """Answer with one task, or as not ready."""
         if self.refused:
             self.refused -= 1
@@ -56,7 +56,7 @@ async def test_an_api_server_that_stays_busy_is_given_up() -> None:
     """After some seconds the process may end and say why."""
     api = NotReadyYet(refused=100)
 
-    with pytest.raises(Busy, match="storage is"):
+    with pytest.raises(ApiBusy, match="storage is"):
         await Listing(api, (), api.sleep).leases()
     assert len(api.pauses) == TRIES - 1
     assert max(api.pauses) == 3
@@ -64,9 +64,9 @@ async def test_an_api_server_that_stays_busy_is_given_up() -> None:
 
 def test_bad_credentials_are_not_asked_again() -> None:
     """A token that is refused is not the API server's being busy."""
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(ApiUnavailable) as caught:
         read_answer("GET", "/", Response(401, b""))
-    assert not isinstance(caught.value, Busy)
+    assert not isinstance(caught.value, ApiBusy)
 
 
 async def test_a_lease_may_nest_as_deep_as_it_likes() -> None:
@@ -96,6 +96,6 @@ class Written(NotReadyYet):
         *,
         query: Mapping[str, str] = {},  # noqa: ARG002
         seconds: float | None,  # noqa: ARG002
-    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+    ) -> AsyncIterator[AsyncIterator[bytes] | ApiError]:
         """Answer with the list."""
         yield _pieces(self.text)

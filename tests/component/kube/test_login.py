@@ -18,7 +18,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
 
 from devcluster.certificates import Authority
-from obtask.kube.api import Unavailable
+from obtask.kube.api import ApiUnavailable
 from obtask.kube.client import Api, connect
 from obtask.kube.login import TOKEN, Login, Reading, of_pod
 
@@ -188,7 +188,7 @@ async def test_credentials_that_stay_refused(server: Server, caplog: pytest.LogC
     server.gives("bad")
     async with connected(server.kubeconfig(server.plugin())) as api:
         for _ in range(5):
-            with pytest.raises(Unavailable, match="HTTP 401: who are you"):
+            with pytest.raises(ApiUnavailable, match="HTTP 401: who are you"):
                 await api.send("GET", PATH)
         assert server.runs == 2
         (server.folder / "answer").unlink()
@@ -207,7 +207,7 @@ async def test_another_server_is_not_followed(server: Server, caplog: pytest.Log
         server.kubeconfig({"token": "second"})
         server.url = here
 
-        with pytest.raises(Unavailable, match="401"):
+        with pytest.raises(ApiUnavailable, match="401"):
             await api.send("GET", PATH)
     assert "names another API server now" in caplog.text
 

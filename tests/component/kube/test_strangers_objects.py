@@ -9,7 +9,7 @@ import pytest
 from kubernetes.aio.client import Configuration
 
 from obtask import names
-from obtask.kube.api import Json, Refusal, Response
+from obtask.kube.api import ApiError, Json, Response
 from obtask.kube.client import Api
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.impersonation import Impersonation, ServiceAccount
@@ -85,11 +85,11 @@ async def test_large_objects_are_not_parsed_on_the_loop(reading: Callable[[Api],
 class Strangers:
     """An API server with many ConfigMaps that bear the label of a task, on page after page."""
 
-    async def metadata(self, path: str, *, query: object = None) -> Json | Refusal:
+    async def metadata(self, path: str, *, query: object = None) -> Json | ApiError:
         """Return one more page."""
         return {"items": PAGE_OF_STRANGERS, "metadata": {"continue": "more"}, "path": path, "query": query}
 
-    async def send(self, *_: Any, **__: Any) -> Json | Refusal:
+    async def send(self, *_: Any, **__: Any) -> Json | ApiError:
         """Nothing else is asked for."""
         raise NotImplementedError
 
@@ -101,7 +101,7 @@ async def test_little_is_kept_of_what_bears_a_label() -> None:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert not isinstance(found, Refusal)
+    assert not isinstance(found, ApiError)
     assert found[0]["annotations"] == {names.ATTEMPT_ANNOTATION: "1"}
     assert all(len(meta["ownerReferences"]) == 1 for meta in found)
     assert kept < 2048 * len(found)

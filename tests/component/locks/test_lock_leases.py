@@ -11,7 +11,7 @@ from tests.support.kubectl import Kubectl
 from devcluster.controlplane import ControlPlane
 from obtask.cache.locks import LockCache
 from obtask.kube import client as api
-from obtask.kube.api import Denied, Json, Refusal
+from obtask.kube.api import ApiError, ApiForbidden, Json
 from obtask.kube.client import Api
 from obtask.kube.leases import LARGEST_TOKEN, LARGEST_TRANSITIONS, Lease, Leases, micro_time
 from obtask.kube.tasks import Tasks
@@ -67,7 +67,7 @@ class Bench:
         await self.locks.release(*self.task(name))
         return token
 
-    async def lease(self) -> Lease | Refusal:
+    async def lease(self) -> Lease | ApiError:
         """Return the Lease as it is stored."""
         return await self.leases.get(self.namespace, self.task()[1].lease_name)
 
@@ -142,7 +142,9 @@ async def test_a_lease_at_the_very_end_says_what_to_type(bench: Bench, kubectl: 
     kubectl("annotate", "lease", lease.name, "-n", bench.namespace, f"task.oceanbase.com/token={LARGEST_TOKEN}")
     bench.forget()
 
-    with pytest.raises(Denied, match=rf"{lease.name}: its fencing token is used up; type: kubectl -n {bench.namespace} annotate lease"):
+    with pytest.raises(
+        ApiForbidden, match=rf"{lease.name}: its fencing token is used up; type: kubectl -n {bench.namespace} annotate lease"
+    ):
         await bench.hold("b")
 
 
@@ -168,7 +170,7 @@ async def test_a_lock_that_nobody_uses_any_more_is_collected(bench: Bench) -> No
     bench.now += timedelta(days=1, seconds=1)
 
     assert await bench.sweeper.collect() == 1
-    assert isinstance(await bench.lease(), Refusal)
+    assert isinstance(await bench.lease(), ApiError)
     assert await bench.hold("b") > token
 
 
@@ -227,10 +229,10 @@ class Refusing:
     """The way to an API server that refuses every PUT; it counts them. The Lease stays what it is."""
 
     through: Api
-    answer: Refusal
+    answer: ApiError
     writes: int = 0
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Send a request, unless it would change something."""
         if method != "PUT":
             return await self.through.send(method, path, query=query, body=body)
@@ -241,20 +243,20 @@ class Refusing:
 @pytest.mark.parametrize(
     ("answer", "most"),
     [
-        (Refusal(403, "Forbidden", "no rights"), 1),
-        (Refusal(422, "Invalid", "a policy"), 1),
-        (Refusal(400, "BadRequest", "a webhook"), 1),
-        (Refusal(409, "Conflict", "a webhook that says so"), TRIES),
-        (Refusal(404, "NotFound", "a webhook that says so"), TRIES),
+        (ApiError(403, "Forbidden", "no rights"), 1),
+        (ApiError(422, "Invalid", "a policy"), 1),
+        (ApiError(400, "BadRequest", "a webhook"), 1),
+        (ApiError(409, "Conflict", "a webhook that says so"), TRIES),
+        (ApiError(404, "NotFound", "a webhook that says so"), TRIES),
     ],
 )
-async def test_a_lease_that_cannot_be_freed_keeps_no_worker(bench: Bench, answer: Refusal, most: int) -> None:
-    """Whatever the API server says to it, and however often: the turn ends, with a word why, and the next one frees it."""
+async def test_a_lease_that_cannot_be_freed_keeps_no_worker(bench: Bench, answer: ApiError, most: int) -> None:
+    """Whatever the API server says to it, and however often: the reconcile ends, with a word why, and the next one frees it."""
     await bench.take("x")
     refusing = Refusing(bench.client, answer)
     locks = Locks(Leases(refusing), bench.cache, lambda: bench.now)
 
-    with pytest.raises(Denied, match="cannot free lease"):
+    with pytest.raises(ApiForbidden, match="cannot free lease"):
         await locks.release(*bench.task())
 
     assert refusing.writes == most
@@ -285,13 +287,13 @@ class Undeletable:
     deleted: list[str] = field(default_factory=list)
     refused: int = 0
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Delete a Lease, or refuse to."""
         if method != "DELETE" or query or body is None:
-            return Refusal(404, "NotFound", "gone") if path in self.deleted else Refusal(403, "Forbidden", "not shown")
+            return ApiError(404, "NotFound", "gone") if path in self.deleted else ApiError(403, "Forbidden", "not shown")
         if "/namespaces/closed/" in path:
             self.refused += 1
-            return Refusal(403, "Forbidden", "a policy")
+            return ApiError(403, "Forbidden", "a policy")
         self.deleted.append(path)
         return {}
 

@@ -14,7 +14,7 @@ from tests.support.tasks import TaskClient, wait_step
 from devcluster.controlplane import ControlPlane
 from obtask.engine.log_keeping import NO_ROOM, NOT_KEPT, LogKeeping
 from obtask.engine.log_shelf import LogShelf
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
 from obtask.kube.client import Api, connect
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.objects import Objects
@@ -251,9 +251,9 @@ async def test_what_runs_takes_half_of_it_at_most(tasks: TaskClient, api: Api, o
 class Undeletable(ConfigMaps):
     """ConfigMaps that the operator may not delete."""
 
-    async def delete(self, namespace: str, name: str, uid: str) -> Json | Refusal:
+    async def delete(self, namespace: str, name: str, uid: str) -> Json | ApiError:
         """Be refused."""
-        return Refusal(403, "Forbidden", f"cannot delete {namespace}/{name} {uid}")
+        return ApiError(403, "Forbidden", f"cannot delete {namespace}/{name} {uid}")
 
 
 async def test_without_the_right_to_delete_the_budget_holds_all_the_same(tasks: TaskClient, one: Attempt, api: Api) -> None:

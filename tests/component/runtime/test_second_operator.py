@@ -27,7 +27,7 @@ class Place:
     client: Api
 
     def operator(self, runner: str) -> Operator:
-        """Return an operator that is told nothing; its turns are made by the test."""
+        """Return an operator that is told nothing; its reconciles are made by the test."""
         return assemble(Settings(namespaces=(self.tasks.namespace,), runner=runner), self.client, lambda: datetime.now(UTC))
 
     def key(self, name: str) -> Key:
@@ -52,13 +52,13 @@ def guarded(body: dict[str, Any]) -> dict[str, Any]:
 
 
 async def end(operator: Operator, key: Key) -> None:
-    """Give a task turns until nothing is left to do for it."""
+    """Give a task reconciles until nothing is left to do for it."""
     while await operator.engine.reconcile(key) == Again(timedelta()):
         pass
 
 
 async def test_a_claim_for_a_task_that_has_ended_is_given_back(place: Place) -> None:
-    """The Lease of a task that another operator has carried out in the meantime is free after the turn, not only after a sweep."""
+    """The Lease of a task that another operator has carried out in the meantime is free after the reconcile, not only after a sweep."""
     created = place.tasks.create("one", maintenance="Global", steps=[wait_step("s")])
     behind, ahead = place.operator("behind"), place.operator("ahead")
     behind.cache.update(guarded(created))

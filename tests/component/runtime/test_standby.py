@@ -64,7 +64,7 @@ async def test_nothing_is_left_of_what_has_ended(standby: Operator, deleted: boo
     cache, queue = standby.cache, standby.queue
     assert cache.tasks.all() == {}
     assert (cache.locks.uids(), cache.locks._domains) == (set(), {})
-    assert (queue.waiting, queue._again, queue._alarm_of, queue._alarms) == (0, set(), {}, [])
+    assert (queue.waiting, queue._again, queue._due_at, queue._timers) == (0, set(), {}, [])
     assert standby.metrics.registry.get_sample_value("obtask_tasks_due") == 0
 
 

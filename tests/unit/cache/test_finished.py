@@ -171,7 +171,7 @@ def test_namespaces_that_come_and_go_are_forgotten(finished: FinishedTasks) -> N
         finished.see(task("y", namespace=f"other-{number}", status={"phase": "Running"}), listed=False)
         finished.forget(namespace, "uid-x")
 
-    assert not finished._places
+    assert not finished._by_namespace
 
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "2026-11-23T07:00:00", "0000-00-00T00:00:00Z", 5, None, [], "x" * 100_000])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
 from obtask.kube.discovery import Discovery, Served
 
 RIGHT = {"kind": "Widget", "name": "widgets", "namespaced": True}
@@ -17,7 +17,7 @@ class OneDocument:
     def __init__(self, resources: Any) -> None:
         self._body = {"resources": resources}
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Return it."""
         assert (method, path, body, query) == ("GET", "/apis/odd.example.com/v1", None, {})
         return self._body
@@ -40,7 +40,7 @@ async def test_a_document_without_the_kind(resources: object) -> None:
 
     found = await discovery.find("odd.example.com/v1", "Widget")
 
-    assert isinstance(found, Refusal)
+    assert isinstance(found, ApiError)
     assert found.missing
     assert not discovery._known
 

@@ -5,12 +5,12 @@ import pytest
 from obtask.executors.job.ending import creation_refused
 from obtask.executors.job.words import no_pod_hold
 from obtask.executors.resource.words import failed
-from obtask.kube.api import Refusal
-from obtask.kube.refusals import Cause, explained, finding
+from obtask.kube.api import ApiError
+from obtask.kube.errors import ErrorCause, explained, finding
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
 
-RIGHTS, QUOTA, POLICY, ENDING, OTHER = Cause
+RIGHTS, QUOTA, POLICY, ENDING, OTHER = ErrorCause
 JOB = 'jobs.batch "obt-load-1" is forbidden: '
 RIGHT = JOB + 'User "system:serviceaccount:obtask:operator" cannot create resource "jobs" in API group "batch" in the namespace "prod"'
 SENTENCES = {
@@ -84,9 +84,9 @@ every_sentence = pytest.mark.parametrize(
 
 
 @every_sentence
-def test_a_refusal_says_what_is_in_the_way_and_what_to_do(status: int, words: str, cause: Cause, passes: bool, advice: str) -> None:
+def test_a_refusal_says_what_is_in_the_way_and_what_to_do(status: int, words: str, cause: ErrorCause, passes: bool, advice: str) -> None:
     """Right, quota, policy or namespace; the server's words stay, however long what to do is."""
-    refusal = Refusal(status, "Any", words)
+    refusal = ApiError(status, "Any", words)
 
     found, text = finding(refusal), explained(refusal)
 
@@ -98,12 +98,12 @@ def test_a_refusal_says_what_is_in_the_way_and_what_to_do(status: int, words: st
 
 @every_sentence
 def test_only_what_cannot_pass_ends_a_job_or_keeps_automatic_retries_away(
-    status: int, words: str, cause: Cause, passes: bool, advice: str
+    status: int, words: str, cause: ErrorCause, passes: bool, advice: str
 ) -> None:
     """A Job that a full quota refuses is made later; so are its pods. A changed object is tried again, if the step says so."""
-    job = creation_refused(Refusal(status, "Any", words))
+    job = creation_refused(ApiError(status, "Any", words))
     pod = no_pod_hold([{"reason": "FailedCreate", "message": f"Error creating: {words}"}])
-    thing = failed(Refusal(status, "Any", words))
+    thing = failed(ApiError(status, "Any", words))
 
     waits = passes or cause is ENDING
     assert (job is None) is waits
@@ -118,7 +118,7 @@ def test_only_what_cannot_pass_ends_a_job_or_keeps_automatic_retries_away(
 
 def test_what_a_webhook_says_is_bounded() -> None:
     """The words are cut, what to do is not."""
-    text = explained(Refusal(403, "Forbidden", 'admission webhook "no.example.com" denied the request: ' + "x" * 1_000_000))
+    text = explained(ApiError(403, "Forbidden", 'admission webhook "no.example.com" denied the request: ' + "x" * 1_000_000))
 
     assert len(text) <= 512
     assert text.endswith('what webhook "no.example.com" allows')
@@ -128,7 +128,7 @@ def test_the_words_about_a_secret_stay_hidden() -> None:
     """What a policy says of a Secret may quote it; who refused it may be told."""
     words = "secrets \"s\" is forbidden: ValidatingAdmissionPolicy 'keys' with binding 'b' denied request: hunter2 is weak"
 
-    end = failed(Refusal(422, "Invalid", words), about_secret=True)
+    end = failed(ApiError(422, "Invalid", words), about_secret=True)
 
     assert isinstance(end, Failed)
     assert "hunter2" not in end.message

@@ -13,7 +13,7 @@ from tests.support.lines import form_line
 
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
-from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN, Contender, Line, conflicts, in_the_way, next_in_line
+from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN, Contender, DomainView, conflicts, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey
 
 CLUSTER = Domain("prod", TaskType.CLUSTER, "obdemo")
@@ -32,7 +32,7 @@ def contender(name: str, lock: LockKey, second: int, phase: Phase = Phase.WAITIN
 
 
 @st.composite
-def lines(draw: st.DrawFn) -> Line:
+def lines(draw: st.DrawFn) -> DomainView:
     """Return a line of a cluster or a host; who holds in it does not conflict with one another."""
     locks = st.sampled_from(draw(st.sampled_from([CLUSTER_LOCKS, HOST_LOCKS])))
     seconds = st.integers(0, 4)
@@ -45,7 +45,7 @@ def lines(draw: st.DrawFn) -> Line:
     return form_line(holders, everybody)
 
 
-def blockers(me: Contender, line: Line) -> list[Contender]:
+def blockers(me: Contender, line: DomainView) -> list[Contender]:
     """Return the first of those who stand in a waiter's way."""
     return list(in_the_way(me, line).first)
 
@@ -67,7 +67,7 @@ def truth(one: LockKey, other: LockKey) -> bool:
     return table[one.domain.type, one.scope, other.scope]
 
 
-def may_start(me: Contender, line: Line) -> bool:
+def may_start(me: Contender, line: DomainView) -> bool:
     """Return whether a waiter may start, as the contract puts it."""
     if any(truth(holder.lock, me.lock) for holder in line.holders):
         return False
@@ -84,7 +84,7 @@ def test_conflicts_are_those_of_the_table(one: LockKey, other: LockKey) -> None:
 
 
 @given(line=lines())
-def test_next_in_line_agrees_with_blockers(line: Line) -> None:
+def test_next_in_line_agrees_with_blockers(line: DomainView) -> None:
     """Who is next in line is, in order, who nobody stands in the way of, and both are what the contract says."""
     ready = next_in_line(line)
 
@@ -93,7 +93,7 @@ def test_next_in_line_agrees_with_blockers(line: Line) -> None:
 
 
 @given(line=lines())
-def test_all_who_are_next_can_run_together(line: Line) -> None:
+def test_all_who_are_next_can_run_together(line: DomainView) -> None:
     """Starting everybody who is next in line leaves no two holders in conflict."""
     together = [*line.holders, *next_in_line(line)]
 
@@ -101,21 +101,21 @@ def test_all_who_are_next_can_run_together(line: Line) -> None:
 
 
 @given(line=lines())
-def test_blockers_are_in_the_way(line: Line) -> None:
+def test_blockers_are_in_the_way(line: DomainView) -> None:
     """Everybody who is named as a blocker conflicts, and holds or came earlier; nobody is named twice."""
     for waiter in line.waiters:
         found = blockers(waiter, line)
         assert all(conflicts(other.lock, waiter.lock) for other in found)
-        assert all(other in line.holders or other.place < waiter.place for other in found)
+        assert all(other in line.holders or other.position < waiter.position for other in found)
         assert len({other.uid for other in found}) == len(found)
 
 
 @given(line=lines())
-def test_everybody_in_the_way_is_counted(line: Line) -> None:
+def test_everybody_in_the_way_is_counted(line: DomainView) -> None:
     """The number is that of all holders and earlier waiters by the contract; the first of them are shown, holders before waiters."""
     failed = [holder for holder in line.holders if holder.phase is Phase.FAILED]
     for me in line.waiters:
-        earlier = [waiter for waiter in line.waiters if waiter.place < me.place and truth(waiter.lock, me.lock)]
+        earlier = [waiter for waiter in line.waiters if waiter.position < me.position and truth(waiter.lock, me.lock)]
         keeping = [waiter for waiter in earlier if not any(truth(holder.lock, waiter.lock) for holder in failed)]
         everybody = [*(holder for holder in line.holders if truth(holder.lock, me.lock)), *keeping]
         found = in_the_way(me, line)
@@ -124,7 +124,7 @@ def test_everybody_in_the_way_is_counted(line: Line) -> None:
 
 
 @given(line=lines(), late=LOCKS)
-def test_who_comes_later_changes_nothing(line: Line, late: LockKey) -> None:
+def test_who_comes_later_changes_nothing(line: DomainView, late: LockKey) -> None:
     """A newcomer is in nobody's way."""
     longer = form_line(line.holders, (*line.waiters, contender("zzzz", late, 9)))
 
@@ -133,7 +133,7 @@ def test_who_comes_later_changes_nothing(line: Line, late: LockKey) -> None:
 
 
 @given(line=lines(), data=st.data())
-def test_order_of_arrival_at_the_operator_does_not_matter(line: Line, data: st.DataObject) -> None:
+def test_order_of_arrival_at_the_operator_does_not_matter(line: DomainView, data: st.DataObject) -> None:
     """Lost, late and repeated watch events change nothing: only creation time and name count."""
     shuffled = form_line(line.holders, data.draw(st.permutations([*line.holders, *line.waiters])))
 
@@ -141,7 +141,7 @@ def test_order_of_arrival_at_the_operator_does_not_matter(line: Line, data: st.D
 
 
 @given(line=lines())
-def test_first_in_line_waits_for_holders_only(line: Line) -> None:
+def test_first_in_line_waits_for_holders_only(line: DomainView) -> None:
     """Whoever is first is blocked by nobody but holders."""
     for first in line.waiters[:1]:
         assert set(blockers(first, line)) <= set(line.holders)
@@ -158,7 +158,7 @@ class DomainLife(RuleBasedStateMachine):
         self.second = 0
 
     @property
-    def line(self) -> Line:
+    def line(self) -> DomainView:
         """The line."""
         return form_line(self.holders, self.waiters)
 
@@ -180,7 +180,7 @@ class DomainLife(RuleBasedStateMachine):
         one = data.draw(st.sampled_from(next_in_line(line)))
         assert not [holder for holder in self.holders if conflicts(holder.lock, one.lock)]
         failed = [holder for holder in self.holders if holder.phase is Phase.FAILED]
-        for passed in (waiter for waiter in line.waiters if waiter.place < one.place and conflicts(waiter.lock, one.lock)):
+        for passed in (waiter for waiter in line.waiters if waiter.position < one.position and conflicts(waiter.lock, one.lock)):
             assert any(conflicts(holder.lock, passed.lock) for holder in failed), f"{one.name} passed {passed.name}"
         self.waiters.remove(one)
         self.holders.append(self._in(one, Phase.RUNNING))

@@ -22,9 +22,9 @@ from obtask.rules.decision import Finish, Record, Rest, TakeLock, VerifyLock
 from obtask.rules.observation import Hindered
 
 STRANGER = "stranger/uid-of-stranger"
-# What the task gets after something has happened: turns until it rests, one turn, one in which the operator dies, or none yet.
-Follows = Literal["rest", "turn"] | Crash | None
-FOLLOWS: st.SearchStrategy[Follows] = st.sampled_from(["rest", "rest", "rest", "turn", *Crash, None])
+# What the task gets after something has happened: reconciles until it rests, one reconcile, one in which the operator dies, or none yet.
+Follows = Literal["rest", "reconcile"] | Crash | None
+FOLLOWS: st.SearchStrategy[Follows] = st.sampled_from(["rest", "rest", "rest", "reconcile", *Crash, None])
 EVENTS = [
     "a moment passes",
     "an hour passes",
@@ -70,7 +70,7 @@ class TaskLife(RuleBasedStateMachine):
         return not self.there or (self.world.phase.finished and names.FINALIZER not in self.world.task.metadata.finalizers)
 
     def _then(self, follows: Follows) -> None:
-        """Give the task its turns after something has happened."""
+        """Give the task its reconciles after something has happened."""
         self.world.writes_in_a_row = 0
         if not self.there:
             return
@@ -78,10 +78,10 @@ class TaskLife(RuleBasedStateMachine):
             case "rest":
                 last = self.world.run()
                 assert not self.there or not isinstance(last, Rest) or self.world.decide() == last
-            case "turn":
-                self.world.turn()
+            case "reconcile":
+                self.world.reconcile()
             case Crash():
-                self.world.turn(follows)
+                self.world.reconcile(follows)
             case None:
                 return
 
@@ -211,7 +211,7 @@ class TaskLife(RuleBasedStateMachine):
         if not hasattr(self, "world") or not self.there or self.world.task.metadata.deletion_timestamp is None:
             return
         if self.world.executors.running or not isinstance(self.world.decide(), Rest):
-            return  # it has not had its turns yet
+            return  # it has not had its reconciles yet
         self.world.run()
         assert self.world.phase.finished
         assert not self.world.holds_lease

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obtask.rules.retention import Cause, Finished, Retention, surplus
+from obtask.rules.retention import DeletionCause, Finished, Retention, surplus
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 LIMITS = st.none() | st.integers(0, 8)
@@ -38,9 +38,9 @@ def test_what_stays_is_what_was_asked_for(tasks: list[Finished], ttl: int | None
     for task in tasks:
         seconds = task.own_ttl if task.own_ttl is not None else None if task.spared else ttl
         too_old = seconds is not None and (NOW - task.finished_at).total_seconds() >= seconds
-        assert too_old == (gone.get(task) is Cause.AGE)
+        assert too_old == (gone.get(task) is DeletionCause.AGE)
     for task, cause in gone.items():
-        if cause is Cause.NUMBER:
+        if cause is DeletionCause.NUMBER:
             assert not task.spared
             newer = [other for other in tasks if other.namespace == task.namespace and other.finished_at >= task.finished_at]
             assert limit is not None
@@ -51,7 +51,7 @@ def test_what_stays_is_what_was_asked_for(tasks: list[Finished], ttl: int | None
 def test_the_oldest_go_first(tasks: list[Finished], limit: int | None) -> None:
     """By the limit alone, no task goes while an older one of its namespace stays; the order of deletion is that of finishing."""
     found = surplus(tasks, Retention(history_limit=limit), NOW)
-    gone = [task for task, cause in found if cause is Cause.NUMBER]
+    gone = [task for task, cause in found if cause is DeletionCause.NUMBER]
 
     assert [task.finished_at for task, _ in found] == sorted(task.finished_at for task, _ in found)
     for stays in {task for task in tasks if not task.spared} - {task for task, _ in found}:

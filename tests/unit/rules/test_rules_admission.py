@@ -258,5 +258,5 @@ def test_nothing_happens_before_the_expressions_are_known_to_compile() -> None:
     """No lock is taken and nothing is written while they are asked about."""
     world = World(a_task().step("s", sql=SELECT | {"expect": "true"}))
 
-    assert isinstance(world.turn(), Check)
+    assert isinstance(world.reconcile(), Check)
     assert (world.stored, world.lease.token) == ([], 0)

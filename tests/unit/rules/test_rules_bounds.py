@@ -28,7 +28,7 @@ def world(bounds: Bounds, *steps: dict[str, Any], **spec: Any) -> World:
 
 
 def refusal(of: World) -> str:
-    """Let the task have its turns; return why it was refused."""
+    """Let the task have its reconciles; return why it was refused."""
     of.run()
     assert (of.status.phase, of.status.reason) == (Phase.REJECTED, Reason.INVALID_SPEC)
     assert (of.status.lock, of.executors.started) == (None, [])

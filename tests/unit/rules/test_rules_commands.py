@@ -143,7 +143,7 @@ def test_times_of_a_command() -> None:
     """The field requestedAt is when the annotation was seen, handledAt when the command was answered."""
     world = failed_one()
     world.api.annotate(action="retry")
-    assert isinstance(world.turn(), TakeCommand)
+    assert isinstance(world.reconcile(), TakeCommand)
     world.later(7)
 
     world.run()
@@ -162,21 +162,21 @@ def test_long_reason_is_cut() -> None:
 
 
 @pytest.mark.parametrize("crash", [None, Crash.BEFORE_WRITE, Crash.AFTER_WRITE])
-@pytest.mark.parametrize("turn", [0, 1])
-def test_command_is_carried_out_exactly_once(turn: int, crash: Crash | None) -> None:
+@pytest.mark.parametrize("reconcile", [0, 1])
+def test_command_is_carried_out_exactly_once(reconcile: int, crash: Crash | None) -> None:
     """Whenever the operator dies, while it takes the annotation or while it records the answer, the command is carried out once."""
     world = failed_one()
     world.api.annotate(action="retry")
-    for _ in range(turn):
-        world.turn()
+    for _ in range(reconcile):
+        world.reconcile()
 
-    world.turn(crash)
+    world.reconcile(crash)
     world.run()
 
     # An attempt that was recorded but perhaps not started counts: nobody knows of it.
     assert world.subtask("check").attempts == 2
     assert [status.last_action.result for status in world.stored if status.last_action is not None] == (
-        [ActionResult.ACCEPTED, ActionResult.ACCEPTED] if (turn, crash) == (1, Crash.AFTER_WRITE) else [ActionResult.ACCEPTED]
+        [ActionResult.ACCEPTED, ActionResult.ACCEPTED] if (reconcile, crash) == (1, Crash.AFTER_WRITE) else [ActionResult.ACCEPTED]
     )
     assert not {names.ACTION_ANNOTATION, names.GROUP_ACTION_ANNOTATION} & set(world.annotations)
 
@@ -186,7 +186,7 @@ def test_annotation_is_taken_and_noted_in_one_write() -> None:
     world = failed_one()
     world.api.annotate(action="skip", _action_reason="later")
 
-    world.turn()
+    world.reconcile()
 
     note = json.loads(world.annotations[names.ACCEPTED_COMMAND_ANNOTATION])
     assert set(world.annotations) == {names.ACCEPTED_COMMAND_ANNOTATION}
@@ -197,7 +197,7 @@ def test_second_command_waits_for_the_first() -> None:
     """A command that is given while another is at hand is handled after it, and both are answered."""
     world = failed_one()
     world.api.annotate(action="retry")
-    world.turn()
+    world.reconcile()
     world.api.annotate(action="cancel")
 
     world.run()
@@ -260,7 +260,7 @@ def test_command_comes_before_what_has_happened() -> None:
     world = World(a_mended_task())
     world.run()
     world.api.annotate(action="cancel")
-    world.turn()
+    world.reconcile()
 
     world.succeed("check")
 
@@ -270,12 +270,12 @@ def test_command_comes_before_what_has_happened() -> None:
 def test_refused_command_costs_one_status_write() -> None:
     """Nobody can keep the API server busy with nonsense: one annotation, one patch, one answer."""
     world = failed_one()
-    stored, turns = len(world.stored), len(world.intents)
+    stored, reconciles = len(world.stored), len(world.intents)
 
     world.command("nonsense")
 
     assert len(world.stored) == stored + 1
-    assert [type(intent) for intent in world.intents[turns:]] == [TakeCommand, Record, Rest]
+    assert [type(intent) for intent in world.intents[reconciles:]] == [TakeCommand, Record, Rest]
 
 
 def test_history_tells_every_command_and_what_became_of_it() -> None:

@@ -11,20 +11,20 @@ from tests.support.world import World
 from obtask.model.answered import ActionResult
 from obtask.model.attempt import Succeeded
 from obtask.model.status import FailureReason, Phase, Reason, SubtaskPhase
-from obtask.rules.decision import Delete, Finish, LetGo, Record, Rest, Stop
+from obtask.rules.decision import Delete, Finish, Record, RemoveFinalizer, Rest, Stop
 
 
 def pending() -> World:
     """Return a task that nobody has looked at but to put the finalizer on."""
     world = World(a_task())
-    world.turn()
+    world.reconcile()
     return world
 
 
 def waiting() -> World:
     """Return a task that somebody got ahead of when it was about to take its lock."""
     world = World(a_task())
-    world.turn()
+    world.reconcile()
     world.in_the_way = (a_blocker("freeze"),)
     world.run()
     return world
@@ -50,7 +50,7 @@ def ended() -> World:
     world = World(a_task())
     world.run()
     world.executors.end("only", Succeeded())
-    world.turn()
+    world.reconcile()
     return world
 
 
@@ -114,7 +114,7 @@ def test_stop_then_finish() -> None:
 
     world.run()
 
-    assert [type(intent) for intent in world.intents[-2:]] == [Stop, LetGo]
+    assert [type(intent) for intent in world.intents[-2:]] == [Stop, RemoveFinalizer]
 
 
 def test_deletion_after_a_crash() -> None:
@@ -202,7 +202,7 @@ def test_what_an_operator_that_died_left_behind_is_ended() -> None:
     """An older one took its finalizer off and nothing else: the lock was held for ever."""
     world = hold(broken())
     world.delete()
-    world.api.touch(LetGo(), world.now)
+    world.api.touch(RemoveFinalizer(), world.now)
 
     world.run()
 

@@ -9,7 +9,7 @@ from tests.support.lines import form_line
 
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
-from obtask.rules.exclusion import Contender, Line, as_blockers, conflicts, double_holds, in_the_way, next_in_line
+from obtask.rules.exclusion import Contender, DomainView, as_blockers, conflicts, double_holds, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey
 
 CLUSTER = Domain("prod", TaskType.CLUSTER, "obdemo")
@@ -36,7 +36,7 @@ def contender(name: str, lock: LockKey, second: int = 0, phase: Phase = Phase.WA
     return Contender(name, f"uid-of-{name}", lock, phase, START + timedelta(seconds=second))
 
 
-def blockers(me: Contender, line: Line) -> list[Contender]:
+def blockers(me: Contender, line: DomainView) -> list[Contender]:
     """Return the first of those who stand in a waiter's way."""
     return list(in_the_way(me, line).first)
 

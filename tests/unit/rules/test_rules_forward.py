@@ -9,7 +9,7 @@ from tests.support.world import World
 from obtask import names
 from obtask.model.status import Direction, Phase, Reason, SubtaskPhase
 from obtask.rules.attempts import PROGRESS_SHOWN_AFTER, PROGRESS_SHOWN_EVERY
-from obtask.rules.decision import Adopt, Finish, Record, Rest, TakeLock
+from obtask.rules.decision import Finish, MarkTask, Record, Rest, TakeLock
 from obtask.rules.validation import unchecked
 
 
@@ -24,7 +24,7 @@ def test_first_turns_put_the_finalizer_on_then_take_the_lock_then_start() -> Non
 
     world.run()
 
-    assert [type(intent) for intent in world.intents[:3]] == [Adopt, TakeLock, Record]
+    assert [type(intent) for intent in world.intents[:3]] == [MarkTask, TakeLock, Record]
     assert names.FINALIZER in world.task.metadata.finalizers
     assert world.holds_lease
 

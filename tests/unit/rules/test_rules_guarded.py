@@ -8,7 +8,7 @@ from tests.support.world import World
 
 from obtask import names
 from obtask.model.status import Phase
-from obtask.rules.decision import Adopt, Finish
+from obtask.rules.decision import Finish, MarkTask
 
 WAIT: dict[str, Any] = {"wait": {"seconds": 60}}
 JOB: dict[str, Any] = {"job": {"image": "x"}}
@@ -41,7 +41,7 @@ def test_a_task_of_which_nothing_is_left_bears_no_finalizer(step: dict[str, Any]
 
     assert (running, world.phase) == ((), Phase.SUCCEEDED)
     assert len(world.stored) == 2
-    assert not any(isinstance(intent, Finish) or (isinstance(intent, Adopt) and intent.guard) for intent in world.intents)
+    assert not any(isinstance(intent, Finish) or (isinstance(intent, MarkTask) and intent.guard) for intent in world.intents)
 
 
 def test_such_a_task_is_gone_as_soon_as_it_is_deleted() -> None:

@@ -98,7 +98,7 @@ def test_crash_around_the_record_of_an_attempt(crash: Crash, phase: Phase) -> No
     world.run()
     world.executors.end("a", Succeeded())
 
-    world.turn(crash)
+    world.reconcile(crash)
     world.run()
 
     # After a crash before the write, it is the first step's attempt that nobody knows of.

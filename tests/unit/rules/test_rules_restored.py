@@ -70,7 +70,7 @@ def test_a_copy_runs_on_purpose_and_its_own_copy_does_not(which: str) -> None:
 def test_what_the_operator_writes_itself_is_no_sign() -> None:
     """Killed after its first write, it goes on with the same object."""
     world = World(a_task())
-    world.turn(Crash.AFTER_WRITE)
+    world.reconcile(Crash.AFTER_WRITE)
     assert world.task.metadata.annotations == {names.ADOPTED_ANNOTATION: world.task.metadata.uid}
 
     assert isinstance(world.decide(), TakeLock)
@@ -82,7 +82,7 @@ def test_a_command_to_a_new_task_is_no_sign() -> None:
     """The note of a command notes the object, too."""
     world = World(a_task())
     world.api.annotate(action="cancel")
-    world.turn(Crash.AFTER_WRITE)
+    world.reconcile(Crash.AFTER_WRITE)
 
     world.run()
 

@@ -93,7 +93,7 @@ def test_subtask_without_rollback_is_recorded_as_having_nothing_to_undo() -> Non
 
 
 def test_steps_without_rollback_are_passed_in_the_same_write() -> None:
-    """Steps with nothing to undo cost no turn: rolling back a task without rollbacks is one write."""
+    """Steps with nothing to undo cost no reconcile: rolling back a task without rollbacks is one write."""
     world = World(a_task().step("a").step("b").step("c"))
     world.run()
     world.succeed("a", "b")

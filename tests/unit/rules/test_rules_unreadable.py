@@ -9,7 +9,7 @@ from tests.support.builders import START as NOW
 from obtask import names
 from obtask.model.status import TaskStatus
 from obtask.model.task import Unreadable, read_object
-from obtask.rules.decision import LetGo, Rest, TakeCommand
+from obtask.rules.decision import RemoveFinalizer, Rest, TakeCommand
 from obtask.rules.unreadable import Amend, care
 
 NOTE = '{"id":"7","verb":"%s","requestedAt":"2026-01-01T00:00:00Z"}'
@@ -87,7 +87,7 @@ def test_what_is_over_is_let_go(body: tuple[dict[str, Any], dict[str, Any]]) -> 
     """A finished or deleted task keeps no finalizer; without one there is nothing to do."""
     status, metadata = body
 
-    assert care(unreadable(status, finalizers=[names.FINALIZER], **metadata), NOW) == LetGo()
+    assert care(unreadable(status, finalizers=[names.FINALIZER], **metadata), NOW) == RemoveFinalizer()
     assert care(unreadable(status, **metadata), NOW) == Rest()
 
 
@@ -102,7 +102,7 @@ def test_a_deleted_one_that_others_hold_is_ended_and_then_let_go() -> None:
     assert (intent.change["phase"], intent.change["lock"]) == ("Skipped", None)
     assert "x/y" in intent.change["message"]
     assert "lastAction" not in intent.change
-    assert care(unreadable(STRANGE | {"phase": "Skipped", "progress": 1}, **HELD), NOW) == LetGo()
+    assert care(unreadable(STRANGE | {"phase": "Skipped", "progress": 1}, **HELD), NOW) == RemoveFinalizer()
 
 
 @pytest.mark.parametrize("verb", ["skip", "retry"])

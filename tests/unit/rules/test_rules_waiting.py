@@ -12,7 +12,7 @@ from obtask.rules.decision import Record, Rest, TakeLock
 
 
 def blocked(*names_: str, phase: Phase = Phase.RUNNING) -> World:
-    """Return a task with others in the way, after its first turns."""
+    """Return a task with others in the way, after its first reconciles."""
     world = World(a_task())
     world.in_the_way = tuple(a_blocker(name, phase) for name in names_)
     world.run()
@@ -134,8 +134,8 @@ def test_rival_that_shows_up_while_the_lock_is_taken() -> None:
     world = World(a_task())
     world.rivals = (a_blocker("quicker"),)
 
-    world.turn()
-    assert isinstance(world.turn(), TakeLock)
+    world.reconcile()
+    assert isinstance(world.reconcile(), TakeLock)
 
     assert isinstance(world.intents[-1], Record)
     assert (world.phase, world.lease.holder, world.status.lock_attempts) == (Phase.WAITING, "", 1)
@@ -150,7 +150,7 @@ def test_every_refused_try_changes_the_status() -> None:
 
     for _ in range(3):
         world.in_the_way = ()
-        world.turn()
+        world.reconcile()
         tries.append(world.status)
 
     assert [status.lock_attempts for status in tries] == [0, 1, 2]
@@ -159,8 +159,8 @@ def test_every_refused_try_changes_the_status() -> None:
 def test_lock_that_was_claimed_before_a_crash_is_taken_again() -> None:
     """A Lease that already names the task, without a record of it, is the task's own: it starts."""
     world = World(a_task())
-    world.turn()
-    world.turn(Crash.BEFORE_WRITE)
+    world.reconcile()
+    world.reconcile(Crash.BEFORE_WRITE)
     assert (world.holds_lease, world.phase) == (True, Phase.PENDING)
 
     world.run()

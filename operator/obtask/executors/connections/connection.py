@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from obtask.hosts import Entry, listed, literal_of
+from obtask.hosts import HostEntry, listed, literal_of
 from obtask.model.attempt import Failed
 
 
@@ -33,7 +33,7 @@ class Connection:
     ca_cert: str | None = field(default=None, repr=False)
     tls: Tls = Tls.PREFERRED
     server_public_key: str | None = field(default=None, repr=False)
-    others_allowed: tuple[Entry, ...] = field(default=(), repr=False)
+    others_allowed: tuple[HostEntry, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class AgentConnection:
     public_key: str | None = field(default=None, repr=False)
     client_cert: str | None = field(default=None, repr=False)
     client_key: str | None = field(default=None, repr=False)
-    others_allowed: tuple[Entry, ...] = field(default=(), repr=False)
+    others_allowed: tuple[HostEntry, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class HttpSecret:
     """The values of a Secret for HTTP headers and bodies, and the hosts that they may be sent to."""
 
     values: Mapping[str, str] = field(repr=False)
-    hosts: tuple[Entry, ...] = ()
+    hosts: tuple[HostEntry, ...] = ()
 
     def may_go(self, host: str, port: int | None) -> bool:
         """Return whether the values may be sent to this host and port."""

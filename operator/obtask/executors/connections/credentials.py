@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from obtask.executors.connections.connection import AgentConnection, Connection, HttpSecret, Tls
 from obtask.executors.connections.public_key import read_public_key
-from obtask.hosts import Entry, InvalidEntry, listed, read_entry, same_host
+from obtask.hosts import HostEntry, InvalidEntry, listed, read_entry, same_host
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -171,14 +171,14 @@ def secret_value(name: str, data: Data, key: str, to: Sequence[str]) -> str | Fa
     if fault is not None:
         return fault
     for host in to if own or urls or others else ():
-        if not any(same_host(place, host) for place in own) and listed(others, host, None) is None:
+        if not any(same_host(endpoint, host) for endpoint in own) and listed(others, host, None) is None:
             owner = f'nothing was sent: Secret "{name}" is for hosts of its own, and {host} is none of them'
             text = f'{owner}; if the value may go there, its owner adds the host to the key "{HOSTS_KEY}"'
             return Failed(FailureReason.FORBIDDEN, one_line(text), untouched=True)
     return value or Failed(FailureReason.NOT_FOUND, one_line(f'Secret "{name}" has no key "{key}", or an empty one'))
 
 
-def _hosts(keys: _Keys) -> tuple[Entry, ...]:
+def _hosts(keys: _Keys) -> tuple[HostEntry, ...]:
     entries = [part for text in _BETWEEN.split(keys.raw(HOSTS_KEY, LONGEST_HOSTS)) if (part := text.strip())]
     if len(entries) > MOST_HOSTS:
         keys.wrong(HOSTS_KEY, f"has more than {MOST_HOSTS} entries")

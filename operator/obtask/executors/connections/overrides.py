@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from obtask.executors.connections.connection import AgentConnection, Connection
 from obtask.executors.connections.credentials import AGENT_URL, HOSTS_KEY
-from obtask.hosts import Entry, listed, same_host, usual_form
+from obtask.hosts import HostEntry, listed, same_host, usual_form
 from obtask.model.actions import AgentRef, ConnectionRef
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
@@ -19,7 +19,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Endpoint:
     """Where a password may be sent; an IPv6 address has no brackets, and SQL no scheme."""
 
     host: str
@@ -35,60 +35,60 @@ def sql_target(ref: ConnectionRef, secret: Connection) -> Connection | Failed:
     target = replace(secret, user=ref.user or secret.user, database=ref.database or secret.database)
     if ref.host is None and ref.port is None:
         return target
-    places = _allowed(ref, [_Place(host, secret.port) for host in secret.host.split(",")], secret.others_allowed)
-    if isinstance(places, Failed):
-        return places
-    return replace(target, host=",".join(place.host for place in places), port=places[0].port)
+    endpoints = _allowed(ref, [_Endpoint(host, secret.port) for host in secret.host.split(",")], secret.others_allowed)
+    if isinstance(endpoints, Failed):
+        return endpoints
+    return replace(target, host=",".join(endpoint.host for endpoint in endpoints), port=endpoints[0].port)
 
 
 def agent_target(ref: AgentRef, secret: AgentConnection) -> AgentConnection | Failed:
     """Return the Secret's agents as the task wants them; Forbidden if its owner has not allowed that host and port."""
     if ref.host is None and ref.port is None:
         return secret
-    places = _allowed(ref, [_place_of(url) for url in (secret.url, *secret.others)], secret.others_allowed)
-    if isinstance(places, Failed):
-        return places
-    url, *others = (f"{place.scheme}://{place}" for place in places)
+    endpoints = _allowed(ref, [_endpoint_of(url) for url in (secret.url, *secret.others)], secret.others_allowed)
+    if isinstance(endpoints, Failed):
+        return endpoints
+    url, *others = (f"{endpoint.scheme}://{endpoint}" for endpoint in endpoints)
     return replace(secret, url=url, others=tuple(others))
 
 
 def hosts_of(agents: AgentConnection) -> tuple[str, ...]:
     """Return the hosts of the agents."""
-    return tuple(_place_of(url).host for url in (agents.url, *agents.others))
+    return tuple(_endpoint_of(url).host for url in (agents.url, *agents.others))
 
 
-def _place_of(url: str) -> _Place:
+def _endpoint_of(url: str) -> _Endpoint:
     form = AGENT_URL.fullmatch(url)
     if form is None:
         raise ValueError("not the URL of an agent")  # one that no Secret gets past credentials.py
-    return _Place(form["host"].strip("[]"), int(form["port"] or _PORTS[form["scheme"]]), form["scheme"])
+    return _Endpoint(form["host"].strip("[]"), int(form["port"] or _PORTS[form["scheme"]]), form["scheme"])
 
 
-def _allowed(ref: AgentRef, own: Sequence[_Place], entries: tuple[Entry, ...]) -> list[_Place] | Failed:
+def _allowed(ref: AgentRef, own: Sequence[_Endpoint], entries: tuple[HostEntry, ...]) -> list[_Endpoint] | Failed:
     """Return the places that the task means, at least one, each as the Secret's owner wrote it."""
     if ref.host is None:
         known = list(own)
     else:
         host = ref.host.strip("[]")
         # The owner has not said which scheme and port this host has: take those of the first encrypted one, or else of the first.
-        model = next((place for place in own if place.scheme == "https"), own[0])
-        known = [place for place in own if same_host(place.host, host)] or [replace(model, host=usual_form(host))]
-    wanted = [replace(place, port=ref.port or place.port) for place in known]
-    exact = [place for place in wanted if place in own]
+        model = next((endpoint for endpoint in own if endpoint.scheme == "https"), own[0])
+        known = [endpoint for endpoint in own if same_host(endpoint.host, host)] or [replace(model, host=usual_form(host))]
+    wanted = [replace(endpoint, port=ref.port or endpoint.port) for endpoint in known]
+    exact = [endpoint for endpoint in wanted if endpoint in own]
     if exact:
         return exact
     found = []
-    for place in wanted:
-        there = listed(entries, place.host, place.port)
+    for endpoint in wanted:
+        there = listed(entries, endpoint.host, endpoint.port)
         if there is None:
-            return _refused(ref.secret_name, place)
-        found.append(replace(place, host=there))
+            return _refused(ref.secret_name, endpoint)
+        found.append(replace(endpoint, host=there))
     return found
 
 
-def _refused(secret_name: str, place: _Place) -> Failed:
+def _refused(secret_name: str, endpoint: _Endpoint) -> Failed:
     text = (
-        f'nothing was sent: the key "{HOSTS_KEY}" of Secret "{secret_name}" does not list {place}; '
+        f'nothing was sent: the key "{HOSTS_KEY}" of Secret "{secret_name}" does not list {endpoint}; '
         "if its owner wants the password to go there, it must be added to that key"
     )
     return Failed(FailureReason.FORBIDDEN, one_line(text))

@@ -17,7 +17,7 @@ from obtask.model.actions import expressions as texts_of
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, FaultKind, Gives, Question, Vocabulary, question_about
+from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Gives, Question, Vocabulary, question_about
 from obtask.shares import Slots
 
 Variables = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
@@ -55,8 +55,8 @@ COMMAND = (sys.executable, "-I", "-m", "obtask.executors.evaluation.process")
 
 SHOWN_EXPRESSION = 160
 # An expression that goes on for ever uses its CPU: this process got none.
-NO_TIME = ExpressionFault(f"cannot be evaluated now: no answer within {WALL_SECONDS:g} s", FaultKind.UNAVAILABLE)
-NO_ANSWER = ExpressionFault("has no answer", FaultKind.TYPE)
+NO_TIME = ExpressionFault(f"cannot be evaluated now: no answer within {WALL_SECONDS:g} s", ExpressionFaultKind.UNAVAILABLE)
+NO_ANSWER = ExpressionFault("has no answer", ExpressionFaultKind.TYPE)
 KILLED = frozenset({-signal.SIGKILL, -signal.SIGTERM})  # by the kernel, short of memory, or by a person: not what an expression does
 
 _Answer = bool | str | ExpressionFault | None
@@ -79,7 +79,7 @@ class Evaluator:
     async def fault(self, namespace: str, question: Question) -> ExpressionFault | None:
         """Return why the expression does not compile, or None: too much time or memory, too. Raises OSError when nobody can tell now."""
         answer = await self._asked(namespace, (question.vocabulary, question.gives, question.text))
-        if isinstance(answer, ExpressionFault) and answer.kind is FaultKind.UNAVAILABLE:
+        if isinstance(answer, ExpressionFault) and answer.kind is ExpressionFaultKind.UNAVAILABLE:
             raise OSError(answer.message)
         return answer if isinstance(answer, ExpressionFault) else None
 
@@ -99,7 +99,7 @@ class Evaluator:
         except RecursionError:
             return TOO_DEEP
         except OSError as error:
-            return ExpressionFault(f"cannot be evaluated now: {error}", FaultKind.UNAVAILABLE)
+            return ExpressionFault(f"cannot be evaluated now: {error}", ExpressionFaultKind.UNAVAILABLE)
 
     async def close(self) -> None:
         """End the processes."""
@@ -139,8 +139,10 @@ def _blamed(code: int) -> ExpressionFault:
     if code in (OUT_OF_MEMORY, -signal.SIGABRT):
         return TOO_LARGE
     if code in KILLED:
-        return ExpressionFault(f"cannot be evaluated now: the evaluation was ended by somebody (signal {-code})", FaultKind.UNAVAILABLE)
-    return ExpressionFault(f"the evaluation ended with code {code}", FaultKind.EXCEEDED)
+        return ExpressionFault(
+            f"cannot be evaluated now: the evaluation was ended by somebody (signal {-code})", ExpressionFaultKind.UNAVAILABLE
+        )
+    return ExpressionFault(f"the evaluation ended with code {code}", ExpressionFaultKind.EXCEEDED)
 
 
 async def _started() -> Process:
@@ -155,7 +157,7 @@ async def _ask(process: Process, question: bytes) -> _Answer:
     await process.stdin.drain()
     size = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))[0]
     said = json.loads(await process.stdout.readexactly(size))
-    return ExpressionFault(said[0], FaultKind(said[1])) if isinstance(said, list) else said
+    return ExpressionFault(said[0], ExpressionFaultKind(said[1])) if isinstance(said, list) else said
 
 
 async def _end(process: Process) -> None:

@@ -18,7 +18,7 @@ from cel_expr_python.ext.ext_strings import ExtStrings
 
 from obtask.executors.evaluation.functions import extension
 from obtask.executors.evaluation.pipe import ELEMENTS
-from obtask.rules.expressions import ExpressionFault, FaultKind, Gives, Vocabulary
+from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Gives, Vocabulary
 
 # A program takes up to 0.5 MiB. A condition that is waited for is compiled once; a few tasks at once are waited for.
 PROGRAMS = 32
@@ -73,7 +73,9 @@ def holds(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> bo
     found = _value(vocabulary, Gives.CONDITION, text, variables)
     if isinstance(found, bool | ExpressionFault):
         return found
-    return ExpressionFault(f"must be true or false, not {type(found).__name__}", FaultKind.MISSING if found is None else FaultKind.TYPE)
+    return ExpressionFault(
+        f"must be true or false, not {type(found).__name__}", ExpressionFaultKind.MISSING if found is None else ExpressionFaultKind.TYPE
+    )
 
 
 def shown(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> str | ExpressionFault:
@@ -87,23 +89,23 @@ def shown(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> st
         case int() | float():
             return str(found)
         case _:
-            kind = FaultKind.MISSING if found is None else FaultKind.TYPE
+            kind = ExpressionFaultKind.MISSING if found is None else ExpressionFaultKind.TYPE
             return ExpressionFault(f"must be a text or a number, not {type(found).__name__}", kind)
 
 
 def _value(vocabulary: Vocabulary, gives: Gives, text: str, variables: Mapping[str, Any]) -> Any:
     """Return what the expression gives, or an ExpressionFault."""
     found = _evaluated(vocabulary, gives, text, variables)
-    if isinstance(found, ExpressionFault) and found.kind is FaultKind.MISSING and vocabulary is Vocabulary.SQL:
-        return replace(found, kind=FaultKind.TYPE) if _lacks_column(found, text, variables.get("rows", ())) else found
-    if not isinstance(found, ExpressionFault) or found.kind is not FaultKind.TYPE or not _NAMES_NO_TYPE.search(found.message):
+    if isinstance(found, ExpressionFault) and found.kind is ExpressionFaultKind.MISSING and vocabulary is Vocabulary.SQL:
+        return replace(found, kind=ExpressionFaultKind.TYPE) if _lacks_column(found, text, variables.get("rows", ())) else found
+    if not isinstance(found, ExpressionFault) or found.kind is not ExpressionFaultKind.TYPE or not _NAMES_NO_TYPE.search(found.message):
         return found
     # The library does not say what it could not use. If that was null, something else in its place leads further.
     stand_ins: tuple[Any, ...] = ({}, False, [])
     for stand_in in stand_ins:
         changed = {name: _with(stand_in, value) for name, value in variables.items()}
         if changed != variables and _evaluated(vocabulary, gives, text, changed) != found:
-            return ExpressionFault("a value is null", FaultKind.MISSING)
+            return ExpressionFault("a value is null", ExpressionFaultKind.MISSING)
     return replace(found, message="a field is asked for of what is no map") if _SELECT in found.message else found
 
 
@@ -159,11 +161,11 @@ _BUDGET = "Iteration budget exceeded"
 def _fault_of(message: str) -> ExpressionFault:
     """Return a fault at run time with its kind."""
     if _BUDGET in message:
-        return ExpressionFault(TOO_MANY_ELEMENTS, FaultKind.EXCEEDED)
-    for form, kind in ((_MISSING, FaultKind.MISSING), (_VALUE, FaultKind.VALUE)):
+        return ExpressionFault(TOO_MANY_ELEMENTS, ExpressionFaultKind.EXCEEDED)
+    for form, kind in ((_MISSING, ExpressionFaultKind.MISSING), (_VALUE, ExpressionFaultKind.VALUE)):
         if form.match(message):
             return ExpressionFault(message, kind)
-    return ExpressionFault(message, FaultKind.TYPE)
+    return ExpressionFault(message, ExpressionFaultKind.TYPE)
 
 
 def _one_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ A module of its own because the operator's side must not import CEL, which the p
 
 import struct
 
-from obtask.rules.expressions import ExpressionFault, FaultKind
+from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind
 
 # An expression that people write takes milliseconds, and a few times the memory of what it looks at.
 MEBIBYTES = 128
@@ -21,6 +21,6 @@ LONGEST_TEXT = 4096  # characters of a text for people
 LENGTH = struct.Struct(">I")
 OUT_OF_MEMORY = 3
 
-TOO_LONG = ExpressionFault(f"takes more than {CPU_SECONDS} s of CPU", FaultKind.EXCEEDED)
-TOO_LARGE = ExpressionFault(f"takes more than {MEBIBYTES} MiB of memory", FaultKind.EXCEEDED)
-TOO_DEEP = ExpressionFault("what it looks at is nested too deeply", FaultKind.EXCEEDED)
+TOO_LONG = ExpressionFault(f"takes more than {CPU_SECONDS} s of CPU", ExpressionFaultKind.EXCEEDED)
+TOO_LARGE = ExpressionFault(f"takes more than {MEBIBYTES} MiB of memory", ExpressionFaultKind.EXCEEDED)
+TOO_DEEP = ExpressionFault("what it looks at is nested too deeply", ExpressionFaultKind.EXCEEDED)

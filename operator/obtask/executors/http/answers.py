@@ -15,7 +15,7 @@ _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What a server answered; ``stopped`` says why a redirect was not followed, ``cut`` that there was more than is kept."""
 
     status: int
@@ -52,19 +52,19 @@ class Unreached:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class HttpRefused:
     """The administrator does not let tasks go there."""
 
     message: str
 
 
-def variables(answer: Answer) -> dict[str, Any]:
+def variables(answer: HttpAnswer) -> dict[str, Any]:
     """Return the variables of an expression over the answer."""
     headers = {name: _text(value) for name, value in answer.named().items()}
     return {"status": answer.status, "headers": headers, "body": _body(answer)}
 
 
-def _body(answer: Answer) -> Any:
+def _body(answer: HttpAnswer) -> Any:
     """Return JSON as values where the server says so, or where it can be nothing else; otherwise the text."""
     kind, start = answer.content_type, answer.text.lstrip()[:1]
     if not answer.cut and (kind.endswith(("/json", "+json", "-json")) or start in ("{", "[")):

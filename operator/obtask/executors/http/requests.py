@@ -15,7 +15,7 @@ from obtask.executors.connections.body import SecretBody, secret_body
 from obtask.executors.connections.connection import HttpSecret, HttpSecretSource
 from obtask.executors.identity import identity
 from obtask.hosts import HostPolicy, literal_of
-from obtask.masking.http import place
+from obtask.masking.http import without_query
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
@@ -55,14 +55,14 @@ class SecretHeaders:
         return None
 
     def _places(self, url: URL) -> list[tuple[str | None, int | None]]:
-        places: list[tuple[str | None, int | None]] = [(url.host, url.port)]
+        endpoints: list[tuple[str | None, int | None]] = [(url.host, url.port)]
         for header in self.host_headers:
             try:
                 named = URL.build(scheme=url.scheme, authority=header.strip())
-                places.append((named.host, named.port))
+                endpoints.append((named.host, named.port))
             except ValueError:
-                places.append((None, None))
-        return places
+                endpoints.append((None, None))
+        return endpoints
 
 
 async def secret_headers(action: HttpAction, namespace: str, source: HttpSecretSource, urls: Iterable[URL]) -> SecretHeaders | Failed:
@@ -162,7 +162,7 @@ def redirected(sent: Request, status: int, location: str | None) -> Request | st
         return "it redirects to something that is no URL"
     refused = _refused(sent, target, status)
     if refused is not None:
-        return f"it redirects to {place(target)}, which is not followed: {refused}"
+        return f"it redirects to {without_query(target)}, which is not followed: {refused}"
     if status == SEE_OTHER and not sent.safe:
         kept = tuple((name, value) for name, value in sent.headers if not name.lower().startswith("content-"))
         return Request("GET", target, kept, secret=sent.secret)

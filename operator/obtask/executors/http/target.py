@@ -7,7 +7,7 @@ from datetime import datetime
 import aiohttp
 
 from obtask.executors.base import Log
-from obtask.executors.http.answers import KEPT_BYTES, Answer, Refused, Unreached
+from obtask.executors.http.answers import KEPT_BYTES, HttpAnswer, HttpRefused, Unreached
 from obtask.executors.http.decoding import decoded, unpacked
 from obtask.executors.http.requests import Request, redirected
 from obtask.executors.http.words import status_line, why_no_answer
@@ -16,7 +16,7 @@ from obtask.executors.network.large_answers import SMALL_BYTES, Share
 from obtask.executors.network.lookup import HostRefused
 from obtask.executors.network.sessions import Disconnected
 from obtask.masking.body import without_json_secrets
-from obtask.masking.http import place, shown_headers, shown_url
+from obtask.masking.http import shown_headers, shown_url, without_query
 from obtask.masking.secrets import Secrets, masked, without_end
 from obtask.model.limits import one_line
 
@@ -75,7 +75,7 @@ class Conversation:
         """Release the last answer: the memory that it occupies may be given to others."""
         self._share.leave()
 
-    async def ask(self, first: Request, *, quiet: bool = False) -> Answer | Unreached | Refused:
+    async def ask(self, first: Request, *, quiet: bool = False) -> HttpAnswer | Unreached | HttpRefused:
         """Send the request and return the last answer; a quiet one, asked again and again, is neither logged nor reported."""
         self._sent = False
         self.forget()
@@ -83,19 +83,19 @@ class Conversation:
         try:
             return await self._follow(first, line, quiet=quiet)
         except HostRefused as refused:
-            return Refused(str(refused))
+            return HttpRefused(str(refused))
         except asyncio.CancelledError:
             if self._sent and not quiet:
                 self._log.write(f"{line}: stopped waiting for the answer and closed the connection: outcome unknown")
             raise
         except (aiohttp.ClientError, Disconnected, OSError, ValueError) as error:
             outcome = "outcome unknown" if self._sent else "nothing was sent"
-            failed = Unreached(self.clean(f"{why_no_answer(error, place(first.url))}: {outcome}"), self._sent)
+            failed = Unreached(self.clean(f"{why_no_answer(error, without_query(first.url))}: {outcome}"), self._sent)
             if not quiet:
                 self._log.write(f"{line}: {failed.message}")
             return failed
 
-    async def _follow(self, request: Request, line: str, *, quiet: bool) -> Answer:
+    async def _follow(self, request: Request, line: str, *, quiet: bool) -> HttpAnswer:
         for hop in range(MOST_REDIRECTS + 1):
             answer = await self._once(request, line if hop == 0 else self.clean(f"{request.method} {shown_url(request.url)}"), quiet=quiet)
             following = redirected(request, answer.status, answer.named().get("location"))
@@ -104,9 +104,9 @@ class Conversation:
             if isinstance(following, str):
                 return _stopped(answer, following)
             request = following
-        return _stopped(answer, f"more than {MOST_REDIRECTS} redirects, the last one to {place(request.url)}")
+        return _stopped(answer, f"more than {MOST_REDIRECTS} redirects, the last one to {without_query(request.url)}")
 
-    async def _once(self, request: Request, line: str, *, quiet: bool) -> Answer:
+    async def _once(self, request: Request, line: str, *, quiet: bool) -> HttpAnswer:
         short = one_line(line, SHOWN_LINE)
         refused = request.secret.refusal(request.url)
         if refused is not None:
@@ -144,7 +144,7 @@ class Conversation:
             self._tell(answer, (self._clock() - began).total_seconds())
         return answer
 
-    def _tell(self, answer: Answer, seconds: float) -> None:
+    def _tell(self, answer: HttpAnswer, seconds: float) -> None:
         cut = ", cut at 1 MiB" if answer.cut else ""
         self._log.write(f"{status_line(answer.status)}, {seconds * 1000:.0f} ms, {answer.size} bytes{cut}")
         self._log.write(self.clean(f"answer headers: {shown_headers(answer.headers)}"))
@@ -154,7 +154,7 @@ class Conversation:
             self._log.write(text[:LOGGED_BODY] + more)
 
 
-async def _read(response: aiohttp.ClientResponse, share: Share) -> Answer:
+async def _read(response: aiohttp.ClientResponse, share: Share) -> HttpAnswer:
     kept = bytearray()
     while len(kept) <= KEPT_BYTES:
         if len(kept) > SMALL_BYTES:
@@ -170,8 +170,8 @@ async def _read(response: aiohttp.ClientResponse, share: Share) -> Answer:
     del kept[KEPT_BYTES:]
     headers = tuple(response.headers.items())
     text = decoded(bytes(kept), response.headers.get("Content-Type", ""), cut=cut)
-    return Answer(response.status, headers, text, len(kept), cut)
+    return HttpAnswer(response.status, headers, text, len(kept), cut)
 
 
-def _stopped(answer: Answer, why: str) -> Answer:
-    return Answer(answer.status, answer.headers, answer.text, answer.size, answer.cut, stopped=why)
+def _stopped(answer: HttpAnswer, why: str) -> HttpAnswer:
+    return HttpAnswer(answer.status, answer.headers, answer.text, answer.size, answer.cut, stopped=why)

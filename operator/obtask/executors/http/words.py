@@ -7,14 +7,14 @@ from http import HTTPStatus
 
 import aiohttp
 
-from obtask.executors.http.answers import Answer
+from obtask.executors.http.answers import HttpAnswer
 from obtask.executors.network.sessions import CONNECT_SECONDS, Disconnected
 
 SHOWN_BODY = 200
 _ENCODING = re.compile(r"content-encoding: ?([-\w ()]{1,40})", re.IGNORECASE)
 
 
-def shown(answer: Answer, beginning: Callable[[str], str]) -> str:
+def shown(answer: HttpAnswer, beginning: Callable[[str], str]) -> str:
     """Return a short form of the answer: ``HTTP 200 OK: {"state": "done"}``.
 
     ``beginning`` returns the beginning of a text with secrets masked; half a secret at the end of a cut text would not be recognised.

@@ -13,7 +13,7 @@ from obtask.executors.base import Executor, Log
 from obtask.executors.connections.connection import HttpSecretSource
 from obtask.executors.dependencies import Dependencies
 from obtask.executors.evaluation.evaluator import Expressions, first_fault
-from obtask.executors.http.answers import Answer, Refused, Unreached, variables
+from obtask.executors.http.answers import HttpAnswer, HttpRefused, Unreached, variables
 from obtask.executors.http.requests import (
     OWN_HEADERS,
     PLAIN_WARNING,
@@ -161,7 +161,7 @@ class _Run:
 
     async def carry_out(self, first: Request, poll: Request) -> Outcome:
         answer = await self._conversation.ask(first)
-        if isinstance(answer, Refused):
+        if isinstance(answer, HttpRefused):
             return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
         if isinstance(answer, Unreached):
             # The server may have acted on it: it is not repeated without a person.
@@ -176,7 +176,7 @@ class _Run:
             return await self._until(self._action.until, poll, done)
         return Succeeded(done)
 
-    async def _unmet(self, answer: Answer) -> Failed | None:
+    async def _unmet(self, answer: HttpAnswer) -> Failed | None:
         """Return why the answer is not what was expected."""
         code, expression = str(answer.status), self._action.expect
         if expression is None:
@@ -194,8 +194,8 @@ class _Run:
         return Failed(reason, message, code, permanent=final)
 
     async def _until(self, until: HttpUntil, poll: Request, done: str) -> Outcome:
-        place = self._conversation.clean(redaction.shown_url(poll.url))
-        self._log.write(f"waiting until {until.expect}: asking every {until.interval_seconds} s: GET {place}")
+        polled = self._conversation.clean(redaction.shown_url(poll.url))
+        self._log.write(f"waiting until {until.expect}: asking every {until.interval_seconds} s: GET {polled}")
         before = ""
         for pause in pauses(until.interval_seconds, until.max_interval_seconds):
             looked = await self._look(until, poll)
@@ -219,7 +219,7 @@ class _Run:
                 answer = await self._conversation.ask(poll, quiet=True)
         except TimeoutError:
             return f"no answer within {self._poll_seconds:g} s", None
-        if isinstance(answer, Refused):
+        if isinstance(answer, HttpRefused):
             return Failed(FailureReason.FORBIDDEN, self._clean(answer.message))
         if isinstance(answer, Unreached):
             return self._clean(answer.message), None
@@ -232,7 +232,7 @@ class _Run:
         # The resource may not exist yet: no reason to give up on a request that was carried out.
         return self._clean(f"{seen} ({found.note})") if found.note and answer.ok else seen, found.text
 
-    def _shown(self, answer: Answer) -> str:
+    def _shown(self, answer: HttpAnswer) -> str:
         return self._clean(shown(answer, self._conversation.beginning))
 
     def _clean(self, text: str) -> str:

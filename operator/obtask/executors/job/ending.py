@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from obtask import names
-from obtask.kube.api import Refusal
-from obtask.kube.refusals import Cause, explained, finding
+from obtask.kube.api import ApiError
+from obtask.kube.errors import ErrorCause, explained, finding
 from obtask.model.attempt import Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -107,13 +107,13 @@ def foreign(name: str) -> str:
     return f"there is a Job {name} already, and it does not belong to this attempt: somebody else made it, and it is left alone"
 
 
-def creation_refused(refusal: Refusal) -> Failed | None:
+def creation_refused(refusal: ApiError) -> Failed | None:
     """Return what it means that the API server does not take the Job; None: try again later."""
     found = finding(refusal)
     # A namespace that ends takes the task with it.
-    if found.passes or found.cause is Cause.ENDING or refusal.conflict or refusal.missing:
+    if found.passes or found.cause is ErrorCause.ENDING or refusal.conflict or refusal.missing:
         return None
-    if found.cause is Cause.OTHER:
+    if found.cause is ErrorCause.OTHER:
         return Failed(FailureReason.POD_FAILED, f"the Job is not valid: {refusal.message}", untouched=True)
     return Failed(FailureReason.FORBIDDEN, one_line(f"the Job is refused: {explained(refusal)}"), untouched=True)
 

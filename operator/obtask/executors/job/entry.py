@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Entry:
+class JobEntry:
     """An attempt, its Job as it was last seen, and what was done about it."""
 
     attempt: Attempt
@@ -47,7 +47,7 @@ class Entry:
         return job_name(self.attempt.task, self.attempt.id)
 
     @property
-    def place(self) -> tuple[str, str]:
+    def key(self) -> tuple[str, str]:
         """Namespace and name of the Job."""
         return self.attempt.namespace, self.name
 

@@ -7,18 +7,18 @@ from datetime import timedelta
 from obtask.executors.base import Executor, Handler, Log
 from obtask.executors.dependencies import Dependencies
 from obtask.executors.job.ending import creation_refused, foreign, is_finished, outcome, stopped
-from obtask.executors.job.entry import Entry
+from obtask.executors.job.entry import JobEntry
 from obtask.executors.job.following import Following
 from obtask.executors.job.manifest import is_of, is_pod_of, job_manifest
 from obtask.executors.job.once import told_end
 from obtask.executors.job.podlog import PodLog
 from obtask.executors.job.target import Leftovers, PodSecrets, Reading
-from obtask.executors.job.work import POD_PAUSE, SOON, JobWork, Tools
+from obtask.executors.job.work import POD_PAUSE, SOON, JobTools, JobWork
 from obtask.kube.access import Purpose, rights
-from obtask.kube.api import Denied, Json, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable, Json
+from obtask.kube.errors import explained
 from obtask.kube.jobs import JOB_NAME_LABEL, Jobs
-from obtask.kube.refusals import explained
-from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
+from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Outcome, Running
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 
@@ -38,18 +38,18 @@ PURPOSES = (
 class JobExecutor:
     """Carries out job actions. Implements ``Executor`` and ``Watching``.
 
-    Raises kube.api.Unavailable or Denied when the Job cannot be read.
+    Raises kube.api.ApiUnavailable or ApiForbidden when the Job cannot be read.
     """
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: JobTools) -> None:
         self._tools = tools
         self._clock = tools.clock
         self._read = Reading(tools.jobs, tools.clock)
         self._logs = Following(PodLog(tools.jobs), most_of_a_namespace=tools.followed_logs)
         self._work = JobWork(tools, self._read, self._logs)
         self._leftovers = Leftovers(tools.jobs, tools.confirmed)
-        self._entries: dict[AttemptId, Entry] = {}
-        self._places: dict[tuple[str, str], Entry] = {}
+        self._entries: dict[AttemptId, JobEntry] = {}
+        self._by_key: dict[tuple[str, str], JobEntry] = {}
 
     async def start(self, attempt: Attempt, log: Log) -> None:
         """Create the Job, unless it exists. If the API server does not answer, a later ``observe`` tries again."""
@@ -59,10 +59,10 @@ class JobExecutor:
         entry.asked = True
         try:
             await self._create(entry)
-        except Unavailable as error:
-            logger.warning("Job %s/%s may not be there yet: %s", *entry.place, error)
+        except ApiUnavailable as error:
+            logger.warning("Job %s/%s may not be there yet: %s", *entry.key, error)
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:
         """Return what the Job and its pod say."""
         entry = self._entry(attempt, log)
         if entry.end is None and (rests := entry.rests(self._clock())) is not None:
@@ -73,7 +73,7 @@ class JobExecutor:
             if not isinstance(seen, Running):
                 entry.end = seen
                 await self._leftovers.give_up(attempt)
-        except (Unavailable, Denied):
+        except (ApiUnavailable, ApiForbidden):
             entry.changed = True
             raise
         entry.last = seen if isinstance(seen, Running) else None
@@ -95,12 +95,12 @@ class JobExecutor:
     def forget(self, attempt: AttemptId) -> None:
         """Drop what is remembered of the attempt."""
         if (entry := self._entries.pop(attempt, None)) is not None:
-            self._places.pop(entry.place, None)
+            self._by_key.pop(entry.key, None)
             self._logs.drop(entry)
 
     def see(self, change: str, job: Json) -> AttemptId | None:
         """Handle a change of a Job; return the running attempt that it concerns, if there is one."""
-        entry = self._places.get((job["metadata"]["namespace"], job["metadata"]["name"]))
+        entry = self._by_key.get((job["metadata"]["namespace"], job["metadata"]["name"]))
         if entry is None:
             return None
         if change == "DELETED" or not entry.owns(job):
@@ -113,7 +113,7 @@ class JobExecutor:
     def see_pod(self, _: str, pod: Json) -> AttemptId | None:
         """Handle a change of a pod; return the running attempt that it concerns, if there is one."""
         meta = pod["metadata"]
-        entry = self._places.get((meta["namespace"], str((meta.get("labels") or {}).get(JOB_NAME_LABEL))))
+        entry = self._by_key.get((meta["namespace"], str((meta.get("labels") or {}).get(JOB_NAME_LABEL))))
         return entry.attempt.id if entry is not None and is_pod_of(pod, entry.attempt, entry.uid) and entry.update_pod(pod) else None
 
     @property
@@ -133,26 +133,26 @@ class JobExecutor:
         """Stop reading logs."""
         await self._logs.close()
 
-    def _entry(self, attempt: Attempt, log: Log) -> Entry:
+    def _entry(self, attempt: Attempt, log: Log) -> JobEntry:
         entry = self._entries.get(attempt.id)
         if entry is None:
-            entry = self._entries[attempt.id] = Entry(attempt, log)
-            self._places[entry.place] = entry
+            entry = self._entries[attempt.id] = JobEntry(attempt, log)
+            self._by_key[entry.key] = entry
         entry.attempt = attempt
         return entry
 
-    def _is_provable(self, entry: Entry) -> bool:
+    def _is_provable(self, entry: JobEntry) -> bool:
         """Return whether a Job created now could later be proven to be the attempt's."""
         digests = entry.attempt.nonce_digests
         return not digests or self._tools.nonces.digest(entry.attempt.id) in digests
 
-    async def _create(self, entry: Entry) -> Seen:
+    async def _create(self, entry: JobEntry) -> AttemptState:
         now = self._clock()
         manifest = job_manifest(entry.attempt, now, self._tools.nonces.of(entry.attempt.id) if entry.attempt.nonce_digests else None)
         await self._work.hide(entry, manifest)
         await self._tools.confirmed()
         answer = await self._tools.jobs.create(manifest)
-        if not isinstance(answer, Refusal):
+        if not isinstance(answer, ApiError):
             entry.update(answer, now)
             entry.witnessed = True
             entry.log.write(f"Job {entry.name} created")
@@ -164,7 +164,7 @@ class JobExecutor:
             entry.say(f"the Job cannot be made yet: {explained(answer)}")
         return refused or Running(one_line(entry.said) or None, wake_at=now + (SOON if answer.conflict else POD_PAUSE))
 
-    async def _missing(self, entry: Entry) -> Seen:
+    async def _missing(self, entry: JobEntry) -> AttemptState:
         """Return what a missing Job means: it was not created yet, or it was deleted."""
         attempt, now = entry.attempt, self._clock()
         pods = await self._read.pods_left(entry)
@@ -187,7 +187,7 @@ class JobExecutor:
         return await self._create(entry)
 
     @staticmethod
-    def _deleted(entry: Entry, pods: list[Json], events: list[Json]) -> Outcome:
+    def _deleted(entry: JobEntry, pods: list[Json], events: list[Json]) -> Outcome:
         """Return how the attempt ended whose Job is gone: as the Job said, or its Events, if it had finished before."""
         if entry.job is not None and (own := stopped(entry.job)) is not None:
             return own
@@ -196,7 +196,7 @@ class JobExecutor:
         told = None if entry.witnessed else told_end(entry.name, events)
         return told or Failed(FailureReason.NOT_FOUND, f"Job {entry.name} was deleted, not by the operator")
 
-    async def _found(self, entry: Entry, job: Json | None) -> Seen:
+    async def _found(self, entry: JobEntry, job: Json | None) -> AttemptState:
         if job is None:
             return await self._missing(entry)
         if entry.owns(job):
@@ -213,7 +213,7 @@ class JobExecutor:
 def build(of: Dependencies) -> Executor:
     """Return the executor of job actions."""
     operator, settings = of.operator, of.operator.settings
-    tools = Tools(
+    tools = JobTools(
         Jobs(operator.api),
         PodSecrets(operator.objects),
         operator.clock,

@@ -4,9 +4,9 @@ import asyncio
 import logging
 
 from obtask.executors.job.cursor import Cursor
-from obtask.executors.job.entry import Entry, Json
+from obtask.executors.job.entry import JobEntry, Json
 from obtask.executors.job.podlog import Copy, PodLog, prefix_of, started_containers
-from obtask.kube.api import Denied, Unavailable
+from obtask.kube.api import ApiForbidden, ApiUnavailable
 from obtask.shares import Pace, Slot, Slots
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Following:
         self._pace = Pace(POLLS_PER_SECOND, burst=POLLS_PER_SECOND)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def watch(self, entry: Entry, pod: Json) -> list[Copy]:
+    def watch(self, entry: JobEntry, pod: Json) -> list[Copy]:
         """Read the logs of the containers that have started for as long as they run; return these logs."""
         copies = [self._copy(entry, pod, name) for name in started_containers(pod)]
         for copy in copies:
@@ -42,7 +42,7 @@ class Following:
                 self._begin(copy)
         return copies
 
-    async def follow(self, entry: Entry, pod: Json) -> None:
+    async def follow(self, entry: JobEntry, pod: Json) -> None:
         """Open the log and read it to its end, which may come at any moment from now on.
 
         When too many logs are open already, it is read as far as it goes now.
@@ -59,7 +59,7 @@ class Following:
         except TimeoutError:
             entry.say(f"the log of pod {pod['metadata']['name']} cannot be opened")
 
-    async def collect(self, entry: Entry, pods: list[Json]) -> None:
+    async def collect(self, entry: JobEntry, pods: list[Json]) -> None:
         """Have all of the log of pods that have ended."""
         for copy in entry.copies.values():
             copy.final = True
@@ -76,7 +76,7 @@ class Following:
         if not pods and not any(copy.opened for copy in entry.copies.values()):
             entry.say("the pod is gone, and its log with it")
 
-    def drop(self, entry: Entry) -> None:
+    def drop(self, entry: JobEntry) -> None:
         """Stop reading for an attempt that has ended, or is no longer ours."""
         for copy in entry.copies.values():
             copy.final = True
@@ -90,13 +90,13 @@ class Following:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _copy(self, entry: Entry, pod: Json, name: str) -> Copy:
-        place = (str(pod["metadata"]["uid"]), name)
-        copy = entry.copies.get(place)
+    def _copy(self, entry: JobEntry, pod: Json, name: str) -> Copy:
+        key = (str(pod["metadata"]["uid"]), name)
+        copy = entry.copies.get(key)
         if copy is None:
             prefix = prefix_of(pod, name)
             # Another operator may have shown some of it: it is in the log already.
-            copy = entry.copies[place] = Copy(pod, name, prefix, entry.log, Cursor(entry.log.seam(prefix)))
+            copy = entry.copies[key] = Copy(pod, name, prefix, entry.log, Cursor(entry.log.seam(prefix)))
         return copy
 
     def _begin(self, copy: Copy) -> None:
@@ -114,7 +114,7 @@ class Following:
             before = copy.size
             try:
                 await self._read_once(copy)
-            except (Unavailable, Denied) as error:
+            except (ApiUnavailable, ApiForbidden) as error:
                 logger.debug("log of container %s: %s", copy.name, error)
             if copy.final:
                 return

@@ -76,7 +76,7 @@ def second_run(begun: str, job: Json, pods: Sequence[Json]) -> Failed | None:
 def _counts_one(status: Json) -> bool:
     """Return whether the Job controller has taken note of the end of a pod, so that the Job will be finished soon."""
     uncounted = status.get("uncountedTerminatedPods") or {}
-    return any(place.get(end) for place in (status, uncounted) for end in ("succeeded", "failed"))
+    return any(counts.get(end) for counts in (status, uncounted) for end in ("succeeded", "failed"))
 
 
 def _lost(message: str) -> Failed:

@@ -15,9 +15,9 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from obtask.executors.base import Log
 from obtask.executors.job.cursor import Cursor
 from obtask.executors.job.ending import container_statuses
-from obtask.kube.api import Denied, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable
+from obtask.kube.errors import explained
 from obtask.kube.jobs import LOG_BYTES, Jobs
-from obtask.kube.refusals import explained
 from obtask.model.utf8 import unfinished
 from obtask.shares import Amount, Pace
 
@@ -113,11 +113,11 @@ class PodLog:
         self._jobs = jobs
         self._restraint = restraint or Restraint()
 
-    async def follow(self, copy: Copy) -> Refusal | None:
-        """Copy what is new until the container ends; return why that is not possible. Raises kube.api.Unavailable, also in between."""
+    async def follow(self, copy: Copy) -> ApiError | None:
+        """Copy what is new until the container ends; return why that is not possible. Raises kube.api.ApiUnavailable, also in between."""
         async with self._jobs.log(copy.pod, copy.name, follow=True, seconds=FOLLOW_SECONDS, since=copy.cursor.since) as answer:
             copy.fresh.set()
-            if isinstance(answer, Refusal):
+            if isinstance(answer, ApiError):
                 return answer
             copy.streaming = copy.opened = True
             copy.ended = False
@@ -129,24 +129,24 @@ class PodLog:
                 copy.fresh.clear()
         return None
 
-    async def poll(self, copy: Copy, *, whole: bool = False) -> Refusal | None:
-        """Copy some of what is new until now; return why that is not possible. Raises kube.api.Unavailable, also in between."""
+    async def poll(self, copy: Copy, *, whole: bool = False) -> ApiError | None:
+        """Copy some of what is new until now; return why that is not possible. Raises kube.api.ApiUnavailable, also in between."""
         limit = LOG_BYTES if whole else POLL_BYTES
         async with self._jobs.log(copy.pod, copy.name, follow=False, seconds=READ_SECONDS, since=copy.cursor.since, limit=limit) as answer:
-            if not isinstance(answer, Refusal):
+            if not isinstance(answer, ApiError):
                 copy.opened = True
                 await self._copy(answer, copy, whole=whole)
             copy.fresh.set()
-            return answer if isinstance(answer, Refusal) else None
+            return answer if isinstance(answer, ApiError) else None
 
     async def finish(self, copy: Copy) -> None:
         """Copy the rest of the log of a container that has ended; it never fails, it says in the log what could not be had."""
         copy.final = True
-        failing = retry_if_exception_type((Unavailable, Denied))
+        failing = retry_if_exception_type((ApiUnavailable, ApiForbidden))
         asking = AsyncRetrying(retry=failing, wait=wait_fixed(PAUSE_SECONDS), stop=stop_after_attempt(TRIES), reraise=True)
         try:
             await asking(self._rest, copy)
-        except (Unavailable, Denied) as error:
+        except (ApiUnavailable, ApiForbidden) as error:
             if not copy.ended:
                 copy.say(f"breaks off: {error}")
 
@@ -158,7 +158,7 @@ class PodLog:
         if copy.read - before >= LOG_BYTES:
             await self._end(copy)
 
-    def _without_end(self, copy: Copy, refused: Refusal) -> None:
+    def _without_end(self, copy: Copy, refused: ApiError) -> None:
         if copy.cut is not None:
             copy.log.write(*copy.cut)
         if not copy.ended:
@@ -168,9 +168,9 @@ class PodLog:
         copy.say(f"is longer than {LOG_BYTES} bytes: its last lines follow")
         try:
             async with self._jobs.log_end(copy.pod, copy.name, seconds=READ_SECONDS) as answer:
-                if not isinstance(answer, Refusal):
+                if not isinstance(answer, ApiError):
                     await self._copy(answer, copy, whole=True)
-        except Unavailable as error:
+        except ApiUnavailable as error:
             copy.say(f"breaks off: {error}")
 
     async def _copy(self, pieces: AsyncIterator[bytes], copy: Copy, *, whole: bool = False) -> None:

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 from obtask.executors.base import Log
 from obtask.executors.job.ending import is_finished
-from obtask.executors.job.entry import Entry, Json
+from obtask.executors.job.entry import JobEntry, Json
 from obtask.executors.job.manifest import is_adopted, is_left_of, is_of, is_pod_of
-from obtask.kube.api import Denied, Refusal
+from obtask.kube.api import ApiError, ApiForbidden
+from obtask.kube.errors import explained
 from obtask.kube.jobs import Jobs
 from obtask.kube.objects import Objects
-from obtask.kube.refusals import explained
 from obtask.model.attempt import Attempt, AttemptId
 from obtask.rules.job_names import job_name
 
@@ -27,70 +27,70 @@ logger = logging.getLogger(__name__)
 
 
 class Reading:
-    """Reads what the API server has of attempts. Raises kube.api.Unavailable or Denied when that is not possible."""
+    """Reads what the API server has of attempts. Raises kube.api.ApiUnavailable or ApiForbidden when that is not possible."""
 
     def __init__(self, jobs: Jobs, clock: Callable[[], datetime]) -> None:
         self._jobs = jobs
         self._clock = clock
 
-    async def job(self, entry: Entry) -> Json | None:
+    async def job(self, entry: JobEntry) -> Json | None:
         """Return the Job with the attempt's name, even if somebody else created it; None if there is none."""
         now = self._clock()
         if entry.job is not None and entry.fresh and entry.read_at is not None and now - entry.read_at < RELOOK:
             return entry.job
-        answer = await self._jobs.get(*entry.place)
-        if not isinstance(answer, Refusal):
+        answer = await self._jobs.get(*entry.key)
+        if not isinstance(answer, ApiError):
             if not entry.owns(answer):
                 return answer
             entry.update(answer, now)
             return entry.job
         if not answer.missing:
-            raise Denied(f"cannot read Job {entry.name}: {explained(answer)}")
+            raise ApiForbidden(f"cannot read Job {entry.name}: {explained(answer)}")
         entry.fresh = False
         return None
 
-    async def pods(self, entry: Entry) -> list[Json]:
+    async def pods(self, entry: JobEntry) -> list[Json]:
         """Return the pods of the attempt's Job."""
         return [pod for pod in await self._named(entry) if is_pod_of(pod, entry.attempt, entry.uid)]
 
-    async def pods_left(self, entry: Entry) -> list[Json]:
+    async def pods_left(self, entry: JobEntry) -> list[Json]:
         """Return the pods of a Job that is gone: the garbage collector may have taken their owner off them."""
         return [pod for pod in await self._named(entry) if is_pod_of(pod, entry.attempt, entry.uid) or is_left_of(pod, entry.attempt)]
 
-    async def adopted_pods(self, entry: Entry) -> list[Json]:
+    async def adopted_pods(self, entry: JobEntry) -> list[Json]:
         """Return pods that the attempt's Job has adopted, although somebody else created them."""
-        return [pod for pod in _told(entry, await self._jobs.pods(*entry.place, entry.uid)) if is_adopted(pod, entry.attempt, entry.uid)]
+        return [pod for pod in _told(entry, await self._jobs.pods(*entry.key, entry.uid)) if is_adopted(pod, entry.attempt, entry.uid)]
 
-    async def pods_of(self, entry: Entry, uid: str) -> list[Json]:
+    async def pods_of(self, entry: JobEntry, uid: str) -> list[Json]:
         """Return the pods of another Job of the attempt's name, made from the same template."""
-        found = _told(entry, await self._jobs.pods(*entry.place, uid, entry.attempt.id.uid))
+        found = _told(entry, await self._jobs.pods(*entry.key, uid, entry.attempt.id.uid))
         return [pod for pod in found if is_pod_of(pod, entry.attempt, uid)]
 
-    async def events_of_name(self, entry: Entry) -> list[Json]:
+    async def events_of_name(self, entry: JobEntry) -> list[Json]:
         """Return the Events about any Job of the attempt's name, the newest last; none if the operator may not read them."""
-        answer = await self._jobs.events(*entry.place, None)
-        return [] if isinstance(answer, Refusal) else answer
+        answer = await self._jobs.events(*entry.key, None)
+        return [] if isinstance(answer, ApiError) else answer
 
-    async def has_begun(self, entry: Entry, pod: str, *, unknown: bool) -> bool:
+    async def has_begun(self, entry: JobEntry, pod: str, *, unknown: bool) -> bool:
         """Return whether a pod that is gone has begun, ``unknown`` if its Events do not tell."""
         answer = await self._jobs.pod_events(entry.attempt.namespace, pod)
-        told = [] if isinstance(answer, Refusal) else answer
+        told = [] if isinstance(answer, ApiError) else answer
         return any(event.get("reason") in BEGUN for event in told) or (unknown and not told)
 
-    async def events(self, entry: Entry) -> list[Json]:
+    async def events(self, entry: JobEntry) -> list[Json]:
         """Return the Events about the Job, the newest last."""
-        answer = await self._jobs.events(*entry.place, entry.uid)
-        if isinstance(answer, Refusal):
-            raise Denied(f"cannot list the Events of Job {entry.name}: {explained(answer)}")
+        answer = await self._jobs.events(*entry.key, entry.uid)
+        if isinstance(answer, ApiError):
+            raise ApiForbidden(f"cannot list the Events of Job {entry.name}: {explained(answer)}")
         return answer
 
-    async def _named(self, entry: Entry) -> list[Json]:
-        return _told(entry, await self._jobs.pods(*entry.place, entry.uid, entry.attempt.id.uid))
+    async def _named(self, entry: JobEntry) -> list[Json]:
+        return _told(entry, await self._jobs.pods(*entry.key, entry.uid, entry.attempt.id.uid))
 
 
-def _told(entry: Entry, answer: list[Json] | Refusal) -> list[Json]:
-    if isinstance(answer, Refusal):
-        raise Denied(f"cannot list the pods of Job {entry.name}: {explained(answer)}")
+def _told(entry: JobEntry, answer: list[Json] | ApiError) -> list[Json]:
+    if isinstance(answer, ApiError):
+        raise ApiForbidden(f"cannot list the pods of Job {entry.name}: {explained(answer)}")
     return answer
 
 
@@ -111,20 +111,20 @@ class Leftovers:
         """Let one Job go at the end of each attempt from the fourth on.
 
         An attempt is recorded only after the end of those before it: the end of that Job's attempt is in the status, its log is kept or
-        given up. Whatever has no end yet is not touched. Raises kube.api.Unavailable.
+        given up. Whatever has no end yet is not touched. Raises kube.api.ApiUnavailable.
         """
         earlier = surplus(attempt.id)
         if earlier is None:
             return
         job = await self._jobs.get(attempt.namespace, job_name(attempt.task, earlier))
         # The status no longer has proofs of ended attempts. Anybody who can forge these annotations may delete that Job anyway.
-        if isinstance(job, Refusal) or not is_of(job, replace(attempt, id=earlier, nonce_digests=())) or not is_finished(job):
+        if isinstance(job, ApiError) or not is_of(job, replace(attempt, id=earlier, nonce_digests=())) or not is_finished(job):
             return
         if job["spec"].get("ttlSecondsAfterFinished") is not None or job["metadata"].get("deletionTimestamp"):
             return
         await self._confirmed()
         answer = await self._jobs.let_expire(job)
-        if isinstance(answer, Refusal) and not (answer.missing or answer.conflict):
+        if isinstance(answer, ApiError) and not (answer.missing or answer.conflict):
             logger.warning("Job %s/%s cannot be given up: %s", attempt.namespace, job["metadata"]["name"], answer.message)
 
 
@@ -171,7 +171,7 @@ class PodSecrets:
         """Have the log mask every value that the Job's containers get from Secrets."""
         for name, keys in secrets_of(job).items():
             answer = await self._objects.secret(namespace, name)
-            if not isinstance(answer, Refusal):
+            if not isinstance(answer, ApiError):
                 data = answer.get("data") or {}
                 for key in data if keys is None else keys & data.keys():
                     log.hide(_decoded(data[key]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from obtask.executors.job.ending import container_statuses, main_state
-from obtask.kube.refusals import Cause, finding_of, with_advice
+from obtask.kube.errors import ErrorCause, finding_of, with_advice
 from obtask.model.status import FailureReason
 
 Json = Mapping[str, Any]
@@ -69,5 +69,5 @@ def no_pod_hold(events: Sequence[Json]) -> Hold | None:
         return None
     words = str(refused[-1].get("message"))
     found = finding_of(words)
-    lasts = found.passes or found.cause is Cause.ENDING
+    lasts = found.passes or found.cause is ErrorCause.ENDING
     return Hold(f"no pod can be made: {with_advice(words, found)}", None if lasts else FailureReason.FORBIDDEN)

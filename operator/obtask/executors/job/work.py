@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from obtask.executors.job.ending import cut_short, is_alive, is_done, is_finished, is_leaving, outcome, stopped, undeserved
-from obtask.executors.job.entry import Entry
+from obtask.executors.job.entry import JobEntry
 from obtask.executors.job.following import MOST_OF_A_NAMESPACE, Following
 from obtask.executors.job.manifest import job_manifest
 from obtask.executors.job.once import created_pods, second_run
 from obtask.executors.job.podlog import started_containers
 from obtask.executors.job.target import RELOOK, PodSecrets, Reading
 from obtask.executors.job.words import Hold, has_run_main, lingering, no_pod_hold, pod_hold
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
+from obtask.kube.errors import explained
 from obtask.kube.jobs import Jobs
-from obtask.kube.refusals import explained
-from obtask.model.attempt import Failed, Outcome, Running, Seen, Succeeded
+from obtask.model.attempt import AttemptState, Failed, Outcome, Running, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.rules.nonces import Nonces
@@ -27,7 +27,7 @@ FOLLOW_LEAD = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class JobTools:
     """What the executor works with."""
 
     jobs: Jobs
@@ -40,21 +40,21 @@ class Tools:
 
 
 class JobWork:
-    """Follows Jobs. Raises kube.api.Unavailable or Denied when they cannot be read."""
+    """Follows Jobs. Raises kube.api.ApiUnavailable or ApiForbidden when they cannot be read."""
 
-    def __init__(self, tools: Tools, read: Reading, logs: Following) -> None:
+    def __init__(self, tools: JobTools, read: Reading, logs: Following) -> None:
         self._tools = tools
         self._read = read
         self._logs = logs
         self._clock = tools.clock
 
-    async def hide(self, entry: Entry, job: Json, *, again: bool = False) -> None:
+    async def hide(self, entry: JobEntry, job: Json, *, again: bool = False) -> None:
         """Have the log mask what the Job's containers get from Secrets."""
         if again or not entry.hidden:
             await self._tools.secrets.hide(entry.attempt.namespace, job, entry.log)
             entry.hidden = True
 
-    async def present(self, entry: Entry, job: Json) -> Seen:
+    async def present(self, entry: JobEntry, job: Json) -> AttemptState:
         """Return how far the attempt's own Job is."""
         await self.hide(entry, job)
         if is_finished(job):
@@ -70,7 +70,7 @@ class JobWork:
             return await self.over(entry, pods, own)
         return await self._until_stopped(entry, pods)
 
-    async def copied(self, entry: Entry, copy: Json, end: Failed) -> Seen:
+    async def copied(self, entry: JobEntry, copy: Json, end: Failed) -> AttemptState:
         """Stop a Job that somebody recreated with the attempt's own proofs; return the end once none of its pods runs."""
         pods = [*await self._read.pods(entry), *await self._read.pods_of(entry, str(copy["metadata"]["uid"]))]
         if is_finished(copy) or (stopped(copy) is not None and not any(is_alive(pod) for pod in pods)):
@@ -78,11 +78,11 @@ class JobWork:
         if stopped(copy) is None:
             await self._tools.confirmed()
             answer = await self._tools.jobs.stop(copy, end.reason.value, one_line(end.message))
-            if isinstance(answer, Refusal):
+            if isinstance(answer, ApiError):
                 entry.say(f"Job {entry.name} cannot be stopped: {explained(answer)}")
         return Running("stopping", self._clock() + SOON)
 
-    async def over(self, entry: Entry, pods: list[Json], end: Outcome) -> Seen:
+    async def over(self, entry: JobEntry, pods: list[Json], end: Outcome) -> AttemptState:
         """Return the end, once no container runs and the log is complete."""
         if any(is_alive(pod) for pod in pods):
             return await self._until_stopped(entry, pods)
@@ -93,7 +93,7 @@ class JobWork:
         entry.log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return replace(end, untouched=entry.untouched) if isinstance(end, Failed) else end
 
-    async def stop(self, entry: Entry, job: Json, why: Failed) -> Running:
+    async def stop(self, entry: JobEntry, job: Json, why: Failed) -> Running:
         """Have the Job end for good, for this reason."""
         pods = await self._read.pods(entry)
         await self.hide(entry, job, again=True)
@@ -101,7 +101,7 @@ class JobWork:
             await self._logs.follow(entry, pod)
         await self._tools.confirmed()
         answer = await self._tools.jobs.stop(job, why.reason.value, one_line(why.message))
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             entry.mark_stale()
             if not (answer.missing or answer.conflict):
                 entry.say(f"Job {entry.name} cannot be stopped: {explained(answer)}")
@@ -111,7 +111,7 @@ class JobWork:
             entry.log.write(f"stopping Job {entry.name}: {why.message}")
         return Running("stopping", self._clock() + SOON)
 
-    async def _end(self, entry: Entry, job: Json, pods: list[Json]) -> Outcome:
+    async def _end(self, entry: JobEntry, job: Json, pods: list[Json]) -> Outcome:
         end = outcome(job, pods or entry.last_pods)
         if isinstance(end, Failed) and end.reason is FailureReason.TIMEOUT and stopped(job) is None:
             return Failed(FailureReason.TIMEOUT, entry.too_long)
@@ -123,14 +123,14 @@ class JobWork:
         await self._witness(entry, pods, await self._created(entry), sure=True)
         return cut_short(done["metadata"]["name"], entry.cut) or (second_run(entry.begun, job, pods) if entry.begun else None) or end
 
-    async def _until_stopped(self, entry: Entry, pods: list[Json]) -> Running:
+    async def _until_stopped(self, entry: JobEntry, pods: list[Json]) -> Running:
         alive = [pod for pod in pods if is_alive(pod)]
         for pod in alive:
             await self._logs.follow(entry, pod)
         names = ", ".join(pod["metadata"]["name"] for pod in alive)
         return Running(f"waiting for the end of pod {names}" if names else "stopping", self._clock() + SOON)
 
-    async def _going(self, entry: Entry, job: Json) -> Seen:
+    async def _going(self, entry: JobEntry, job: Json) -> AttemptState:
         created = await self._created(entry)  # before the pods: what was created and is not listed is gone
         pods = await self._read.pods(entry)
         await self._witness(entry, pods, created)
@@ -149,10 +149,10 @@ class JobWork:
             return await self._held(entry, job, no_pod_hold(await self._read.events(entry)))
         return await self._with_pod(entry, job, pods[-1])
 
-    async def _created(self, entry: Entry) -> list[str]:
+    async def _created(self, entry: JobEntry) -> list[str]:
         return [] if entry.witnessed else created_pods(await self._read.events_of_name(entry))
 
-    async def _witness(self, entry: Entry, pods: list[Json], created: list[str], *, sure: bool = False) -> None:
+    async def _witness(self, entry: JobEntry, pods: list[Json], created: list[str], *, sure: bool = False) -> None:
         """Note which pod was the first to begin, even if that was not watched.
 
         A pod that is gone and has no Events is assumed to have begun if another operator created the Job, unless ``sure``.
@@ -166,7 +166,7 @@ class JobWork:
                 entry.begun = name
         entry.witnessed = True
 
-    async def _with_pod(self, entry: Entry, job: Json, pod: Json) -> Seen:
+    async def _with_pod(self, entry: JobEntry, job: Json, pod: Json) -> AttemptState:
         if not is_alive(pod):
             return self._wait(entry, None, SOON)  # the Job says so soon
         if started_containers(pod):
@@ -185,7 +185,7 @@ class JobWork:
         entry.waits_for = waits
         return self._wait(entry, one_line(waits) or None, SOON if is_leaving(pod) else RELOOK)
 
-    async def _follow(self, entry: Entry, job: Json, pod: Json) -> None:
+    async def _follow(self, entry: JobEntry, job: Json, pod: Json) -> None:
         if not entry.started:
             # What the pod really got: the Secrets may have been made or changed since the Job was.
             await self.hide(entry, job, again=True)
@@ -193,10 +193,10 @@ class JobWork:
             entry.log.write(f"pod {pod['metadata']['name']} runs on node {pod['spec'].get('nodeName')}")
         self._logs.watch(entry, pod)
 
-    def _closing(self, entry: Entry) -> bool:
+    def _closing(self, entry: JobEntry) -> bool:
         return entry.attempt.deadline is not None and self._clock() >= entry.attempt.deadline - FOLLOW_LEAD
 
-    async def _held(self, entry: Entry, job: Json, hold: Hold | None) -> Seen:
+    async def _held(self, entry: JobEntry, job: Json, hold: Hold | None) -> AttemptState:
         now, pause = self._clock(), SOON if self._closing(entry) else POD_PAUSE
         entry.waits_for = hold.message if hold is not None else entry.waits_for
         if hold is None or hold.becomes is None:
@@ -214,7 +214,7 @@ class JobWork:
         left = timedelta(seconds=self._tools.pod_start_seconds - waited)
         return self._wait(entry, hold.message, min(pause, left))
 
-    def _wait(self, entry: Entry, message: str | None, pause: timedelta) -> Running:
+    def _wait(self, entry: JobEntry, message: str | None, pause: timedelta) -> Running:
         now, deadline = self._clock(), entry.attempt.deadline
         ends = () if deadline is None else (deadline - FOLLOW_LEAD, deadline)
         return Running(message, min([now + pause, *(moment for moment in ends if moment > now)]))

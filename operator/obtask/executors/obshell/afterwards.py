@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from obtask.executors.base import Log
 from obtask.executors.obshell.answers import Miss
 from obtask.executors.obshell.context import LOOK_SECONDS, Context, context_of
-from obtask.executors.obshell.dag import Dag, Operator, State
+from obtask.executors.obshell.dag import Dag, DagOperator, State
 from obtask.executors.obshell.marks import is_same, mark_of
-from obtask.executors.obshell.target import Tools
+from obtask.executors.obshell.target import ObshellTools
 from obtask.model.attempt import Attempt, AttemptId, Failed
 
 PAUSES_SECONDS = (5.0, 10.0, 20.0, 40.0, 60.0)
@@ -62,7 +62,7 @@ class _Remembered:
 class Afterwards:
     """Answers at once with what the last look has brought, and looks again now and then, as long as it is asked."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: ObshellTools) -> None:
         self._tools = tools
         self._entries: dict[AttemptId, _Remembered] = {}
         self._tidy_at = 0.0
@@ -117,9 +117,9 @@ def _told(context: Context, dag: Dag) -> str:
     if not context.purpose.takes_up:
         return _NOTHING
     match dag.state, dag.operator:
-        case State.SUCCEED, Operator.ROLLBACK:
+        case State.SUCCEED, DagOperator.ROLLBACK:
             return f"{dag.title} was rolled back in obshell: action=retry starts the operation again"
-        case State.SUCCEED, Operator.PASS:
+        case State.SUCCEED, DagOperator.PASS:
             return (
                 f"{dag.title} was passed in obshell: action=skip-step goes on with the next step, action=retry starts the operation again"
             )
@@ -127,15 +127,15 @@ def _told(context: Context, dag: Dag) -> str:
             return f"{dag.title} has succeeded in obshell: action=retry takes that over and starts nothing"
         case State.FAILED, _ if not mark or mark_of(dag) == mark:
             return _NOTHING
-        case State.FAILED, Operator.ROLLBACK:
+        case State.FAILED, DagOperator.ROLLBACK:
             return f"{dag.title} could not be rolled back in obshell, at {dag.position}"
-        case State.FAILED, Operator.CANCEL:
+        case State.FAILED, DagOperator.CANCEL:
             return f"{dag.title} was cancelled in obshell at {dag.position}: action=retry lets obshell retry it"
         case State.FAILED, _:
             return f"{dag.title} has ended as failed in obshell, at {dag.position}: action=retry lets obshell retry it"
-        case _, Operator.ROLLBACK:
+        case _, DagOperator.ROLLBACK:
             return f"{dag.title} is being rolled back in obshell"
-        case _, Operator.CANCEL:
+        case _, DagOperator.CANCEL:
             return f"{dag.title} is being cancelled in obshell"
         case _:
             return f"{dag.title} is at work in obshell: action=retry follows it, and starts nothing"

@@ -33,7 +33,7 @@ _LOGS_END = re.compile(rb'"\s*\]')
 SHOWN_BYTES = 600
 
 
-class FaultKind(Enum):
+class AgentFaultKind(Enum):
     """What went wrong: the host is not allowed, nothing was sent, the outcome is unknown, or the answer is too long."""
 
     FORBIDDEN = "forbidden"
@@ -43,16 +43,16 @@ class FaultKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class AgentFault:
     """Why there is no answer, in one line. ``end`` is what came last of an answer that was too long."""
 
-    kind: FaultKind
+    kind: AgentFaultKind
     message: str
     end: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AgentAnswer:
     """What an agent said. ``error`` is its error code, such as Agent.UnderMaintenance, if it refused."""
 
     status: int
@@ -108,29 +108,33 @@ def _taken(octets: bytes) -> int:
     return len(octets) + BYTES_OF_A_CONTAINER * opened + BYTES_OF_A_VALUE * separated
 
 
-def read_answer(status: int, octets: bytes) -> Answer | Fault:
+def read_answer(status: int, octets: bytes) -> AgentAnswer | AgentFault:
     """Return what the answer says; an accepted request may have an empty one."""
     if not octets.strip():
-        return Answer(status)
+        return AgentAnswer(status)
     if _taken(octets) > MOST_TAKEN:
-        return Fault(
-            FaultKind.TOO_LONG, f"the answer has so many values that they would take more than {MOST_TAKEN // 1024**2} MiB of memory"
+        return AgentFault(
+            AgentFaultKind.TOO_LONG, f"the answer has so many values that they would take more than {MOST_TAKEN // 1024**2} MiB of memory"
         )
     try:
         body = json.loads(octets)
     except (ValueError, RecursionError):
         body = None
     if status not in OK and _PLAIN_TO_TLS in octets[:LONGEST_HINT]:
-        return Answer(status, message="it speaks TLS only: its url begins with https://")
+        return AgentAnswer(status, message="it speaks TLS only: its url begins with https://")
     if not isinstance(body, dict):
-        return Answer(status) if status not in OK else Fault(FaultKind.UNKNOWN, f"HTTP {status}, but the answer is not that of obshell")
+        return (
+            AgentAnswer(status)
+            if status not in OK
+            else AgentFault(AgentFaultKind.UNKNOWN, f"HTTP {status}, but the answer is not that of obshell")
+        )
     error = body.get("error")
     if isinstance(error, dict):
         code = error.get("errCode") or error.get("code") or "error"
-        return Answer(status, error=told(code, SHOWN_CODE), message=told(error.get("message") or "", SHOWN_MESSAGE))
+        return AgentAnswer(status, error=told(code, SHOWN_CODE), message=told(error.get("message") or "", SHOWN_MESSAGE))
     if status in OK and body.get("successful") is False:
-        return Answer(status, error="not successful")
-    return Answer(status, body.get("data"))
+        return AgentAnswer(status, error="not successful")
+    return AgentAnswer(status, body.get("data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class NotDone:
 
     message: str
     disallowed: bool = False
-    busy: Answer | None = None
+    busy: AgentAnswer | None = None
     uncertain: bool = False
     refused: bool = False
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 from dataclasses import dataclass, replace
 
-from obtask.executors.obshell.answers import Answer, Miss
+from obtask.executors.obshell.answers import AgentAnswer, Miss
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, Node, State, moment
 from obtask.model.actions import WhenBusy
@@ -17,7 +17,7 @@ _IDS = re.compile(r"[0-9]{2,56}")
 
 
 @dataclass(frozen=True, slots=True)
-class InTheWay:
+class DagInTheWay:
     """The obshell tasks that are in the way, as far as obshell names them."""
 
     dags: tuple[Dag, ...] = ()
@@ -35,7 +35,7 @@ class InTheWay:
         return "; ".join(map(_told, self.dags[:SHOWN])) + more
 
 
-def _concerns(dag: Dag, refusal: Answer) -> bool:
+def _concerns(dag: Dag, refusal: AgentAnswer) -> bool:
     """Return whether a task can be what the refusal is about: one of a tenant keeps only that tenant."""
     about_tenant = "Tenant" in (refusal.error or "")
     return not about_tenant or not dag.maintenance_key or dag.maintenance_key in (refusal.message or "")
@@ -63,12 +63,12 @@ class Busy:
         """True if the action wants to wait."""
         return self._context.action.when_busy is not WhenBusy.FAIL
 
-    def is_own(self, found: InTheWay) -> bool:
+    def is_own(self, found: DagInTheWay) -> bool:
         """Return whether all that is in the way is what an earlier attempt of this subtask has left."""
         own = self._context.attempt.previous_external
         return bool(found.dags) and all(dag.id == own and dag.state is State.FAILED for dag in found.dags)
 
-    async def look(self, refusal: Answer) -> InTheWay:
+    async def look(self, refusal: AgentAnswer) -> DagInTheWay:
         """Return what is in the way, by the refusal and by what obshell has under way."""
         seconds = self._context.time.within(LOOK_SECONDS)
         found = await self._context.conversation.dags("dag/unfinish", seconds)
@@ -79,7 +79,7 @@ class Busy:
         keeping = [dag for dag in found if dag.id in named] or [dag for dag in found if dag.keeps_others_out and _concerns(dag, refusal)]
         working = [dag for dag in keeping if not dag.ended]
         first, *rest = sorted(working or keeping, key=lambda dag: dag.id) or (None,)
-        return InTheWay((await self._with_nodes(first, seconds), *filter(None, rest))) if first is not None else InTheWay()
+        return DagInTheWay((await self._with_nodes(first, seconds), *filter(None, rest))) if first is not None else DagInTheWay()
 
     async def _with_nodes(self, dag: Dag, seconds: float) -> Dag:
         """Return a task of a list with the names of its stages, which lists do not have."""
@@ -89,7 +89,7 @@ class Busy:
             self._nodes = {dag.id: tuple(replace(node, subtasks=()) for node in seen.nodes) if isinstance(seen, Dag) else ()}
         return replace(dag, nodes=self._nodes[dag.id])
 
-    async def wait(self, what: str, refusal: Answer, found: InTheWay) -> None:
+    async def wait(self, what: str, refusal: AgentAnswer, found: DagInTheWay) -> None:
         """Wait until it is worth asking again, or until the attempt's time is over, without holding a slot."""
         self._context.conversation.slot.give_back()
         poll, loop = self._context.tools.poll_seconds, asyncio.get_running_loop()

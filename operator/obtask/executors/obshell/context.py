@@ -13,8 +13,8 @@ from obtask.executors.obshell.dag import Dag
 from obtask.executors.obshell.deadline import Deadline
 from obtask.executors.obshell.login import passwords_in
 from obtask.executors.obshell.marks import mark_of
-from obtask.executors.obshell.purpose import Purpose, purpose_of
-from obtask.executors.obshell.target import Conversation, Tools, shortened
+from obtask.executors.obshell.purpose import DagPurpose, purpose_of
+from obtask.executors.obshell.target import Conversation, ObshellTools, shortened
 from obtask.executors.obshell.words import Transcript
 from obtask.masking.body import masked, secrets_of
 from obtask.masking.words import is_obshell_secret_name
@@ -46,8 +46,8 @@ class Context:
 
     attempt: Attempt
     action: ObshellAction
-    purpose: Purpose
-    tools: Tools
+    purpose: DagPurpose
+    tools: ObshellTools
     log: Log
     watcher: Watcher
     conversation: Conversation
@@ -110,7 +110,7 @@ class Context:
         return Failed(reason, message, code, untouched=untouched, refused=refused, left=left)
 
 
-def context_of(attempt: Attempt, log: Log, watcher: Watcher, tools: Tools) -> Context | Failed:
+def context_of(attempt: Attempt, log: Log, watcher: Watcher, tools: ObshellTools) -> Context | Failed:
     """Return what an attempt has to do and its means, or why it can do nothing."""
     action = attempt.action
     if not isinstance(action, ObshellAction):

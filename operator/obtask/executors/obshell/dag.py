@@ -42,7 +42,7 @@ class State(StrEnum):
     SUCCEED = "SUCCEED"
 
 
-class Operator(StrEnum):
+class DagOperator(StrEnum):
     """What was last asked of it. Only together with the state does it say how a DAG ended."""
 
     RUN = "RUN"
@@ -53,7 +53,7 @@ class Operator(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Subtask:
+class DagSubtask:
     """What one agent does in a node."""
 
     id: str
@@ -61,7 +61,7 @@ class Subtask:
     state: str
     agent: str
     logs: tuple[str, ...]
-    place: int = 0  # among all of its DAG
+    position: int = 0  # among all of its DAG
     times: int = 0  # how often it was executed: a run or a rollback each
 
 
@@ -71,8 +71,8 @@ class Node:
 
     name: str
     state: str
-    subtasks: tuple[Subtask, ...]
-    operator: str = Operator.RUN.value
+    subtasks: tuple[DagSubtask, ...]
+    operator: str = DagOperator.RUN.value
     id: str = ""
 
 
@@ -87,7 +87,7 @@ class Dag:
     id: str
     name: str
     state: State
-    operator: Operator
+    operator: DagOperator
     stage: int
     max_stage: int
     nodes: tuple[Node, ...]
@@ -129,10 +129,10 @@ class Dag:
     @property
     def progress(self) -> str:
         """What it is doing, in one line."""
-        doing = {Operator.ROLLBACK: "is being rolled back", Operator.CANCEL: "is being cancelled"}.get(self.operator, "is running")
+        doing = {DagOperator.ROLLBACK: "is being rolled back", DagOperator.CANCEL: "is being cancelled"}.get(self.operator, "is running")
         return f"{self.title} {doing}: {self.position}"
 
-    def subtasks(self) -> Iterator[Subtask]:
+    def subtasks(self) -> Iterator[DagSubtask]:
         """Return its subtasks in their order; the failed ones of a node last, so that a log ends with what went wrong."""
         for node in self.nodes:
             yield from sorted(node.subtasks, key=lambda sub: sub.state == State.FAILED)
@@ -142,7 +142,9 @@ class Dag:
 
         ``shown`` masks secrets in a log line, before it is cut.
         """
-        how = {Operator.ROLLBACK: "could not be rolled back", Operator.CANCEL: "was cancelled in obshell"}.get(self.operator, "failed")
+        how = {DagOperator.ROLLBACK: "could not be rolled back", DagOperator.CANCEL: "was cancelled in obshell"}.get(
+            self.operator, "failed"
+        )
         text = f"{self.title} {how} at {self.position}"
         failed = [sub for sub in self.subtasks() if sub.state == State.FAILED]
         if not failed:
@@ -163,14 +165,14 @@ def read_dag(data: Any) -> Dag | None:
 def _dag(data: Any, room: "_Room") -> Dag | None:
     if not isinstance(data, dict) or not isinstance(data.get("id"), str) or not _ID.fullmatch(data["id"]):
         return None
-    if data.get("state") not in set(State) or data.get("operator") not in set(Operator) or "stage" not in data:
+    if data.get("state") not in set(State) or data.get("operator") not in set(DagOperator) or "stage" not in data:
         return None
     nodes = tuple(_node(node, room) for node in _parts(data.get("nodes"), room))
     return Dag(
         id=data["id"],
         name=_name(data),
         state=State(data["state"]),
-        operator=Operator(data["operator"]),
+        operator=DagOperator(data["operator"]),
         stage=_number(data["stage"]),
         max_stage=_number(data.get("max_stage")),
         nodes=nodes,
@@ -219,13 +221,13 @@ def _node(data: dict[str, Any], room: _Room) -> Node:
     return Node(_name(data), told(data.get("state"), LONGEST_ID), subtasks, operator, own_id)
 
 
-def _subtask(data: dict[str, Any], room: _Room) -> Subtask:
+def _subtask(data: dict[str, Any], room: _Room) -> DagSubtask:
     agent, logs = data.get("execute_agent"), data.get("task_logs")
     where = f"{told(agent.get('ip'), LONGEST_ID)}:{told(agent.get('port'), LONGEST_ID)}" if isinstance(agent, dict) else "?"
     lines = tuple(told(line, LONGEST_LINE) for line in logs[: room.lines]) if isinstance(logs, list) else ()
     room.lines -= len(lines)
     room.cut = room.cut or (isinstance(logs, list) and len(lines) < len(logs))
-    return Subtask(
+    return DagSubtask(
         told(data.get("id"), LONGEST_ID),
         _name(data),
         told(data.get("state"), LONGEST_ID),

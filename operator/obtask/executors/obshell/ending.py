@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from obtask.executors.obshell.context import Context
-from obtask.executors.obshell.dag import MOST_SUB_DAGS, Dag, Operator, State, agent_of
+from obtask.executors.obshell.dag import MOST_SUB_DAGS, Dag, DagOperator, State, agent_of
 from obtask.executors.obshell.marks import is_same
 from obtask.executors.obshell.words import Transcript
 from obtask.model.attempt import Failed, Outcome
@@ -23,13 +23,13 @@ MORE_SECONDS = 6.0  # for all that is asked about a failure, when the end itself
 LOCAL_TASKS = ("2", "3")
 
 _SUCCESS = {
-    Operator.ROLLBACK: "is rolled back",
-    Operator.CANCEL: "is cancelled",
-    Operator.PASS: "is passed: what was left of it was not executed",
+    DagOperator.ROLLBACK: "is rolled back",
+    DagOperator.CANCEL: "is cancelled",
+    DagOperator.PASS: "is passed: what was left of it was not executed",
 }
 _OTHERWISE = {
-    Operator.ROLLBACK: "was rolled back in obshell",
-    Operator.PASS: "was passed in obshell: what was left of it was not executed",
+    DagOperator.ROLLBACK: "was rolled back in obshell",
+    DagOperator.PASS: "was passed in obshell: what was left of it was not executed",
 }
 STOP_LOOK_SECONDS = 2.5
 CANCEL_SECONDS = 4.0
@@ -113,7 +113,7 @@ async def give_up(context: Context, dag: str, why: FailureReason, seen: str, mar
         seen = found.progress
     if not context.purpose.may_cancel:
         return context.failed(why, f"{cause}: {seen}; the obshell task goes on: this step does not cancel it")
-    refused = await context.conversation.operate(dag, Operator.CANCEL, context.time.stopping(CANCEL_SECONDS))
+    refused = await context.conversation.operate(dag, DagOperator.CANCEL, context.time.stopping(CANCEL_SECONDS))
     while True:
         found = await context.conversation.look(dag, context.time.stopping(STOP_LOOK_SECONDS))
         if isinstance(found, Dag):
@@ -130,7 +130,7 @@ async def give_up(context: Context, dag: str, why: FailureReason, seen: str, mar
 
 async def _ended(context: Context, dag: Dag, why: FailureReason) -> Outcome:
     context.note_end(dag)
-    if (dag.state, dag.operator) != (State.FAILED, Operator.CANCEL):
+    if (dag.state, dag.operator) != (State.FAILED, DagOperator.CANCEL):
         return await verdict(context, dag)
     elsewhere = await look_elsewhere(context, ids_elsewhere(dag), context.time.stopping(STOP_LOOK_SECONDS))
     write_elsewhere(context, elsewhere)

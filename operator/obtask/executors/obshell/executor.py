@@ -11,10 +11,10 @@ from obtask.executors.obshell.afterwards import Afterwards
 from obtask.executors.obshell.context import context_of
 from obtask.executors.obshell.dag import Dag
 from obtask.executors.obshell.marks import is_same
-from obtask.executors.obshell.target import Tools
+from obtask.executors.obshell.target import ObshellTools
 from obtask.executors.obshell.wire import Client
 from obtask.executors.obshell.work import Run
-from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running, Seen
+from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Outcome, Running
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Obshell:
     Any operator can continue an attempt whose obshell task is recorded; otherwise the agent is asked what it has started.
     """
 
-    def __init__(self, tools: Tools, *, on_news: Callable[[AttemptId], None]) -> None:
+    def __init__(self, tools: ObshellTools, *, on_news: Callable[[AttemptId], None]) -> None:
         self._tools = tools
         self._on_news = on_news
         self._entries: dict[AttemptId, _Entry] = {}
@@ -72,7 +72,7 @@ class Obshell:
         if attempt.id not in self._entries and not self._stopping:
             self._launch(attempt, log)
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:
         """Return what became of the attempt; take it up if another operator has left it."""
         entry = self._entries.get(attempt.id)
         if entry is None:
@@ -158,5 +158,5 @@ def build(of: Dependencies) -> Executor:
     """Return the executor of obshell actions."""
     operator = of.operator
     client = Client(clock=operator.clock, hosts=of.hosts, large=of.large)
-    tools = Tools(of.secrets, client, operator.clock, operator.confirmed, of.own_slots(), of.pace, of.expressions)
+    tools = ObshellTools(of.secrets, client, operator.clock, operator.confirmed, of.own_slots(), of.pace, of.expressions)
     return Obshell(tools, on_news=operator.on_news)

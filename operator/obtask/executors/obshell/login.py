@@ -43,7 +43,7 @@ AES_BITS = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class AgentLogin:
     """What must be known of an agent before it is asked: its key, and whose password it wants.
 
     ``others`` are tried where the first one is refused.
@@ -69,13 +69,13 @@ class Login:
         return tuple(dict.fromkeys((self.password_for(path), *self.others)))[:MOST_PASSWORDS]
 
 
-def login_for(target: AgentConnection, key: RSAPublicKey, info: Mapping[str, Any], set_by_body: tuple[str, ...] = ()) -> Login:
+def login_for(target: AgentConnection, key: RSAPublicKey, info: Mapping[str, Any], set_by_body: tuple[str, ...] = ()) -> AgentLogin:
     """Return how to speak with an agent that says this of itself."""
     identity, protected = info.get("identity"), info.get("security") is True
     if identity == _SINGLE and not protected:
-        return Login(target, key, "")
+        return AgentLogin(target, key, "")
     unset = ("",) if identity in _BEFORE_THE_FIRST and not protected else ()
-    return Login(target, key, target.password, protected and identity != _CLUSTER, (*unset, *set_by_body))
+    return AgentLogin(target, key, target.password, protected and identity != _CLUSTER, (*unset, *set_by_body))
 
 
 def passwords_in(body: Any) -> Iterator[str]:

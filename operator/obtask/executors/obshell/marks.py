@@ -3,7 +3,7 @@
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from obtask.executors.obshell.dag import Dag, Operator, State
+from obtask.executors.obshell.dag import Dag, DagOperator, State
 
 # A new one tells when it was made; it tells another time once it is started, which may take some passes of obshell's scheduler.
 STARTED_WITHIN = timedelta(minutes=5)
@@ -12,7 +12,7 @@ NAME_DIGITS = 8
 MOST_DIGITS = 15
 NOT_STARTED = "~"
 
-_OPERATED = frozenset(Operator) - {Operator.RUN}
+_OPERATED = frozenset(DagOperator) - {DagOperator.RUN}
 
 
 def mark_of(dag: Dag) -> str:
@@ -42,7 +42,7 @@ def is_same(mark: str | None, dag: Dag) -> bool:
 
 
 def _was_operated(dag: Dag) -> bool:
-    if dag.operator is not Operator.RUN or not dag.nodes:
+    if dag.operator is not DagOperator.RUN or not dag.nodes:
         return True
     operated = any(node.operator in _OPERATED for node in dag.nodes)
     return operated or any(sub.times > 1 for node in dag.nodes for sub in node.subtasks)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from obtask.executors.obshell.answers import Miss, NotDone
-from obtask.executors.obshell.busy import Busy, InTheWay
+from obtask.executors.obshell.busy import Busy, DagInTheWay
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
-from obtask.executors.obshell.dag import Dag, Operator, State
+from obtask.executors.obshell.dag import Dag, DagOperator, State
 from obtask.executors.obshell.ending import what_is_left
 from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.wire import ASK_SECONDS
@@ -26,7 +26,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class TakeUpAgain:
     """Why the operation has to be started anew."""
 
     why: str
@@ -39,28 +39,28 @@ class TakeUp:
         self._context = context
         self._busy = busy
 
-    async def retry(self, before: str) -> Outcome | Begun | Again:
-        """Have obshell retry the DAG; ``Again`` if the operation has to be started anew instead."""
+    async def retry(self, before: str) -> Outcome | Begun | TakeUpAgain:
+        """Have obshell retry the DAG; ``TakeUpAgain`` if the operation has to be started anew instead."""
         found = await self._rest(before)
         if isinstance(found, Failed):
             return found
         if isinstance(found, Miss):
-            return Again(found.message)
+            return TakeUpAgain(found.message)
         match found.state, found.operator:
-            case State.SUCCEED, Operator.ROLLBACK:
-                return Again(f"{found.title} was rolled back")
-            case State.SUCCEED, Operator.PASS:
-                return Again(f"{found.title} was passed in obshell")
-            case State.FAILED, Operator.ROLLBACK:
+            case State.SUCCEED, DagOperator.ROLLBACK:
+                return TakeUpAgain(f"{found.title} was rolled back")
+            case State.SUCCEED, DagOperator.PASS:
+                return TakeUpAgain(f"{found.title} was passed in obshell")
+            case State.FAILED, DagOperator.ROLLBACK:
                 shown = found.failure(self._context.script.shown)
                 text = f"{shown}; a retry there would leave out what is undone: finish that rollback in obshell first"
                 return self._context.failed(FailureReason.OBSHELL_TASK_FAILED, text)
             case State.FAILED, _:
                 if await self._in_vain(found):
-                    return Again(f"{found.title} was retried before, and failed again")
-                refused = await self._operate(found, Operator.RETRY)
+                    return TakeUpAgain(f"{found.title} was retried before, and failed again")
+                refused = await self._operate(found, DagOperator.RETRY)
                 if isinstance(refused, NotDone) and refused.disallowed:
-                    return Again(refused.message)
+                    return TakeUpAgain(refused.message)
                 return self._failed(found, refused) if isinstance(refused, NotDone) else refused
             case ((State.PENDING | State.READY | State.RUNNING | State.SUCCEED), _):
                 return Begun(before, mark_of(found))
@@ -68,7 +68,7 @@ class TakeUp:
     async def _in_vain(self, dag: Dag) -> bool:
         """Return whether an undo has to be started anew: some RETRYs never succeed, and nobody can ask for a fresh start of an undo."""
         undoing = self._context.attempt.id.direction is Direction.ROLLBACK
-        retried = any(node.operator == Operator.RETRY for node in dag.nodes)
+        retried = any(node.operator == DagOperator.RETRY for node in dag.nodes)
         return undoing and retried and await what_is_left(self._context, dag) is Left.RELEASED
 
     async def undo(self, before: str | None) -> Outcome | Begun:
@@ -84,12 +84,12 @@ class TakeUp:
             return found
         if isinstance(found, Miss):
             return context.failed(FailureReason.NOT_FOUND, f"{found.message}: nothing was changed", refused=True)
-        if found.state is State.SUCCEED and found.operator is Operator.ROLLBACK:
+        if found.state is State.SUCCEED and found.operator is DagOperator.ROLLBACK:
             return context.succeeded(f"{found.title} is rolled back already")
         if found.state is State.SUCCEED:
             text = f"{found.title} has succeeded: obshell rolls back only what failed; nothing was changed"
             return context.failed(FailureReason.OBSHELL_TASK_FAILED, text, refused=True)
-        refused = await self._operate(found, Operator.ROLLBACK)
+        refused = await self._operate(found, DagOperator.ROLLBACK)
         return self._failed(found, refused) if isinstance(refused, NotDone) else refused
 
     def _failed(self, dag: Dag, refused: NotDone) -> Failed:
@@ -97,7 +97,7 @@ class TakeUp:
         text = f"{dag.title}: {refused.message}{unchanged}"
         return self._context.failed(FailureReason.OBSHELL_TASK_FAILED, text, refused=refused.refused)
 
-    async def _operate(self, dag: Dag, operator: Operator) -> Begun | NotDone | Failed:
+    async def _operate(self, dag: Dag, operator: DagOperator) -> Begun | NotDone | Failed:
         """Command a DAG that is at rest, once obshell is not busy with another one; return why it was not done, if it was not."""
         context = self._context
         context.script.news(dag, silently=True)
@@ -112,13 +112,13 @@ class TakeUp:
                 return await self._has_begun(dag, refused)
             if refused.busy is None:
                 return refused
-            found = await context.time.unless_over(self._busy.look(refused.busy)) or InTheWay()
+            found = await context.time.unless_over(self._busy.look(refused.busy)) or DagInTheWay()
             if not self._busy.waits:
                 return NotDone(f"{refused.message}; in the way: {found.told()}")
             await self._busy.wait(str(operator), refused.busy, found)
         return context.failed(why, f"{context.time.cause(why)}: {operator} of {dag.title} was not sent or not accepted")
 
-    async def _try(self, dag: Dag, operator: Operator) -> tuple[NotDone | None]:
+    async def _try(self, dag: Dag, operator: DagOperator) -> tuple[NotDone | None]:
         return (await self._context.conversation.operate(dag.id, operator, self._context.time.within(ASK_SECONDS)),)
 
     async def _has_begun(self, before: Dag, refused: NotDone) -> Begun | NotDone:
@@ -138,7 +138,7 @@ class TakeUp:
             if isinstance(found, Dag):
                 if not is_same(context.attempt.previous_mark, found):
                     return Miss(f"the obshell task {dag} of the attempt before is gone: its id is that of {found.title} now", gone=True)
-                forward = found.operator in {Operator.RUN, Operator.RETRY} and context.action.operator is None
+                forward = found.operator in {DagOperator.RUN, DagOperator.RETRY} and context.action.operator is None
                 if found.ended or forward:
                     return found
                 context.tell(found)

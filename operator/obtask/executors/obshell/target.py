@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from obtask.executors.connections.connection import AgentConnection, AgentSource
 from obtask.executors.connections.overrides import agent_target, hosts_of
 from obtask.executors.evaluation.evaluator import Expressions
-from obtask.executors.obshell.answers import NO_SLOT, Answer, Fault, FaultKind, Miss, NotDone, last_words
-from obtask.executors.obshell.dag import Dag, Operator, read_dag, read_dags, short_line
-from obtask.executors.obshell.login import Login
+from obtask.executors.obshell.answers import NO_SLOT, AgentAnswer, AgentFault, AgentFaultKind, Miss, NotDone, last_words
+from obtask.executors.obshell.dag import Dag, DagOperator, read_dag, read_dags, short_line
+from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.wire import ASK_SECONDS, Client
 from obtask.executors.obshell.words import Transcript
 from obtask.model.actions import AgentRef, HttpMethod
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ObshellTools:
     """What every attempt needs. ``confirmed`` is awaited before every change: it returns while no other operator can have taken over."""
 
     source: AgentSource
@@ -51,7 +51,7 @@ class Conversation:
     No call takes longer than the seconds it is given, however an agent behaves.
     """
 
-    def __init__(self, attempt: Attempt, ref: AgentRef, tools: Tools, script: Transcript, set_by_body: tuple[str, ...] = ()) -> None:
+    def __init__(self, attempt: Attempt, ref: AgentRef, tools: ObshellTools, script: Transcript, set_by_body: tuple[str, ...] = ()) -> None:
         self._attempt = attempt
         self._ref = ref
         self._tools = tools
@@ -59,7 +59,7 @@ class Conversation:
         self._script = script
         self.set_by_body = set_by_body
         self.slot = Slot(tools.slots, attempt.namespace)
-        self._login: Login | None = None
+        self._login: AgentLogin | None = None
         self._details = True
         self._sent_to: str | None = None  # where the attempt's own request went
         self._only: str | None = None
@@ -87,7 +87,7 @@ class Conversation:
         if not self.slot.held:
             await self.slot.take()
 
-    async def open(self) -> Failed | Fault | Login:
+    async def open(self) -> Failed | AgentFault | AgentLogin:
         """Read the Secret and ask the agent for its key, in a slot."""
         held = self.slot.held
         await self.take_slot()
@@ -106,23 +106,23 @@ class Conversation:
         found = await self._tools.source.agent(self._attempt.namespace, self._ref.secret_name)
         return found if isinstance(found, Failed) else agent_target(self._ref, found)
 
-    async def _open(self) -> Failed | Fault | Login:
+    async def _open(self) -> Failed | AgentFault | AgentLogin:
         target = await self._target()
         if isinstance(target, Failed):
             return target
         self._script.hide(target.password, target.agent_password, target.client_key)
         if self._only is not None:
             if self._only not in (target.url, *target.others):
-                return Fault(FaultKind.NOT_SENT, f"the Secret does not name {self._only} any more")
+                return AgentFault(AgentFaultKind.NOT_SENT, f"the Secret does not name {self._only} any more")
             target = replace(target, url=self._only, others=())
         opened = await self._client.open(target, self.set_by_body)
-        if isinstance(opened, Login):
+        if isinstance(opened, AgentLogin):
             self._login = opened
             if opened.target.url.startswith("http:") and target.public_key is None:
                 self._script.once(KEY_WARNING)
         return opened
 
-    async def request(self, login: Login, method: HttpMethod, path: str, body: Any, seconds: float) -> Fault | Answer:
+    async def request(self, login: AgentLogin, method: HttpMethod, path: str, body: Any, seconds: float) -> AgentFault | AgentAnswer:
         """Send the attempt's own request, once."""
         self._sent_to = login.target.url
         return self._without_secrets(await self._client.send(login, method.value, path, body=body, seconds=seconds))
@@ -136,13 +136,13 @@ class Conversation:
         finally:
             self._only = None
 
-    def _without_secrets(self, answer: Answer | Fault) -> Answer | Fault:
+    def _without_secrets(self, answer: AgentAnswer | AgentFault) -> AgentAnswer | AgentFault:
         """Return the answer with secrets masked. It has to be done before the text is cut: half a secret is not recognised."""
-        if isinstance(answer, Fault) or not answer.message:
+        if isinstance(answer, AgentFault) or not answer.message:
             return answer
         return replace(answer, message=self._script.shown(answer.message))
 
-    async def operate(self, dag: str, operator: Operator, seconds: float = ASK_SECONDS) -> NotDone | None:
+    async def operate(self, dag: str, operator: DagOperator, seconds: float = ASK_SECONDS) -> NotDone | None:
         """Send an operator (RETRY, ROLLBACK, CANCEL) for a DAG, once; return why it was not accepted, or None if it was."""
         sending = False
 
@@ -150,7 +150,7 @@ class Conversation:
             nonlocal sending
             await self.take_slot()
             login = await self.open()
-            if not isinstance(login, Login):
+            if not isinstance(login, AgentLogin):
                 return NotDone(f"{operator} was not sent: {login.message}")
             await self._tools.confirmed()
             self._script.write(f"obshell task {dag}: sending {operator}")
@@ -171,9 +171,9 @@ class Conversation:
             self._script.write(refused.message)
         return refused
 
-    def _done(self, operator: Operator, answer: Answer | Fault) -> NotDone | None:
-        if isinstance(answer, Fault):
-            unsent = answer.kind is FaultKind.NOT_SENT
+    def _done(self, operator: DagOperator, answer: AgentAnswer | AgentFault) -> NotDone | None:
+        if isinstance(answer, AgentFault):
+            unsent = answer.kind is AgentFaultKind.NOT_SENT
             sent = "was not sent" if unsent else "may or may not have arrived"
             return NotDone(f"{operator} {sent}: {answer.message}", uncertain=not unsent)
         if answer.accepted:
@@ -182,7 +182,7 @@ class Conversation:
             return NotDone(f"obshell is busy and did not accept {operator}: {answer.refusal}", busy=answer)
         return NotDone(f"obshell does not allow {operator}: {answer.refusal}", disallowed=_for_good(answer), refused=not _may_pass(answer))
 
-    async def ask(self, path: str, query: Mapping[str, str], seconds: float = ASK_SECONDS) -> Answer | Fault | Miss:
+    async def ask(self, path: str, query: Mapping[str, str], seconds: float = ASK_SECONDS) -> AgentAnswer | AgentFault | Miss:
         """Return the answer to a GET. After a fault the next call reads the Secret and the agent's key again."""
         if not self.stopping():
             await self._tools.pace.turn(self._attempt.namespace)
@@ -190,7 +190,7 @@ class Conversation:
             async with asyncio.timeout(seconds):
                 await self.take_slot()
                 login = self._login or await self.open()
-                if not isinstance(login, Login):
+                if not isinstance(login, AgentLogin):
                     return Miss(login.message)
                 answer = await self._client.send(login, "GET", path, query=dict(query), seconds=seconds)
         except TimeoutError:
@@ -198,7 +198,7 @@ class Conversation:
             return Miss(f"the agent did not answer within {seconds:.3g} s" if self.slot.held else NO_SLOT)
         finally:
             self.slot.give_back()
-        if not isinstance(answer, Answer) or not answer.accepted:
+        if not isinstance(answer, AgentAnswer) or not answer.accepted:
             self._login = None
         return self._without_secrets(answer)
 
@@ -207,20 +207,20 @@ class Conversation:
         answer = await self.ask(path_of(dag), {"show_details": str(self._details)}, seconds)
         if isinstance(answer, Miss):
             return answer
-        if isinstance(answer, Answer) and answer.accepted:
+        if isinstance(answer, AgentAnswer) and answer.accepted:
             found = read_dag(answer.data)
             self.last_data = answer.data if self.keeps_data and found is not None and found.ended else None
             if self.last_data is None:
                 self._client.forget()
             return found if found is not None and found.id == dag else Miss("the answer does not describe that task")
-        if isinstance(answer, Answer):
+        if isinstance(answer, AgentAnswer):
             return await self._missed(dag, answer, seconds)
-        if answer.kind is FaultKind.TOO_LONG and self._details:
+        if answer.kind is AgentFaultKind.TOO_LONG and self._details:
             self._details = False
             self._script.write(f"{answer.message}: going on without the logs of its subtasks")
         return Miss(answer.message)
 
-    async def _missed(self, dag: str, answer: Answer, seconds: float) -> Miss:
+    async def _missed(self, dag: str, answer: AgentAnswer, seconds: float) -> Miss:
         gone = answer.unknown_task
         if gone and dag.startswith(CLUSTER_TASK):
             # Tasks of the cluster are kept in OceanBase: an agent whose database is away knows none of them.
@@ -234,15 +234,15 @@ class Conversation:
         if self._details:
             return None
         answer = await self.ask(path_of(dag), {"show_details": "True"}, seconds)
-        found = last_words(answer.end) if isinstance(answer, Fault) else None
+        found = last_words(answer.end) if isinstance(answer, AgentFault) else None
         return short_line(self._script.shown(found)) if found else None
 
     async def dags(self, path: str, seconds: float = ASK_SECONDS) -> list[Dag] | Miss:
         """Return the DAGs of a list of obshell, without their details."""
         answer = await self.ask(f"/api/v1/task/{path}", {"show_details": "False"}, seconds)
-        if isinstance(answer, Answer) and answer.accepted:
+        if isinstance(answer, AgentAnswer) and answer.accepted:
             return await self._read(partial(read_dags, answer.data))
-        if isinstance(answer, Answer):
+        if isinstance(answer, AgentAnswer):
             return Miss(answer.refusal, answered=True)
         return answer if isinstance(answer, Miss) else Miss(answer.message)
 
@@ -256,8 +256,8 @@ class Conversation:
     async def owner_of(self, node: str, seconds: float = ASK_SECONDS) -> Dag | Miss:
         """Return the unfinished task that has this node."""
         answer = await self.ask("/api/v1/task/dag/unfinish", {"show_details": "True"}, seconds)
-        if not isinstance(answer, Answer) or not answer.accepted:
-            return answer if isinstance(answer, Miss) else Miss(answer.refusal if isinstance(answer, Answer) else answer.message)
+        if not isinstance(answer, AgentAnswer) or not answer.accepted:
+            return answer if isinstance(answer, Miss) else Miss(answer.refusal if isinstance(answer, AgentAnswer) else answer.message)
         dags = await self._read(partial(read_dags, answer.data))
         owners = [dag for dag in dags if any(one.id == node for one in dag.nodes)]
         more = ", as far as they are looked at: there are too many" if any(dag.cut for dag in dags) else ""
@@ -266,7 +266,7 @@ class Conversation:
     async def last_maintenance(self, seconds: float = ASK_SECONDS) -> Dag | None:
         """Return the last task that the agent was under maintenance for, if it tells."""
         answer = await self.ask("/api/v1/task/dag/maintain/agent", {"show_details": "False"}, seconds)
-        return await self._read(partial(read_dag, answer.data)) if isinstance(answer, Answer) and answer.accepted else None
+        return await self._read(partial(read_dag, answer.data)) if isinstance(answer, AgentAnswer) and answer.accepted else None
 
     async def under_maintenance(self, seconds: float = ASK_SECONDS) -> bool | None:
         """Return whether the agent says that it is under maintenance, if it tells."""
@@ -276,15 +276,15 @@ class Conversation:
     async def _status(self, seconds: float) -> dict[str, Any]:
         answer = await self.ask("/api/v1/status", {}, seconds)
         self._client.forget()
-        return answer.data if isinstance(answer, Answer) and isinstance(answer.data, dict) else {}
+        return answer.data if isinstance(answer, AgentAnswer) and isinstance(answer.data, dict) else {}
 
 
-def _for_good(answer: Answer) -> bool:
+def _for_good(answer: AgentAnswer) -> bool:
     # Refusals of operators have status 400; one means only that the task is not in the state for it just now.
     return answer.error == "Task.Expired" or (answer.status == BAD_REQUEST and not _may_pass(answer))
 
 
-def _may_pass(answer: Answer) -> bool:
+def _may_pass(answer: AgentAnswer) -> bool:
     return answer.status != BAD_REQUEST or (answer.error or "").endswith("NotFailedDag")
 
 

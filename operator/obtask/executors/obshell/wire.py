@@ -20,8 +20,8 @@ from obtask.executors.connections.public_key import read_public_key
 from obtask.executors.network.large_answers import SMALL_BYTES, LargeAnswers
 from obtask.executors.network.lookup import ANYWHERE, HostPolicy, HostRefused, share_of
 from obtask.executors.network.sessions import Disconnected, open_session
-from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer, told
-from obtask.executors.obshell.login import Login, login_for, seal
+from obtask.executors.obshell.answers import AgentAnswer, AgentFault, AgentFaultKind, read_answer, told
+from obtask.executors.obshell.login import AgentLogin, login_for, seal
 
 LIFETIME_SECONDS = 60  # for how long a header is good, as the SDK has it
 CONNECT_SECONDS = 10.0
@@ -67,57 +67,59 @@ class Client:
         """Release the last answer: the memory that it occupies may be given to others."""
         self._share.leave()
 
-    async def open(self, target: AgentConnection, set_by_body: tuple[str, ...] = ()) -> Login | Fault:
+    async def open(self, target: AgentConnection, set_by_body: tuple[str, ...] = ()) -> AgentLogin | AgentFault:
         """Ask the agent who it is and for its key; of several, the first that answers. ``set_by_body``: passwords that it may have now."""
         faults = []
         for url in (target.url, *target.others):
             opened = await self._open(replace(target, url=url, others=()), set_by_body)
-            if isinstance(opened, Login) or opened.kind is FaultKind.FORBIDDEN or not target.others:
+            if isinstance(opened, AgentLogin) or opened.kind is AgentFaultKind.FORBIDDEN or not target.others:
                 return opened
             faults.append(opened.message)
-        return Fault(FaultKind.NOT_SENT, f"none of {len(faults)} agents answers: {'; '.join(faults)}")
+        return AgentFault(AgentFaultKind.NOT_SENT, f"none of {len(faults)} agents answers: {'; '.join(faults)}")
 
-    async def _open(self, target: AgentConnection, set_by_body: tuple[str, ...]) -> Login | Fault:
+    async def _open(self, target: AgentConnection, set_by_body: tuple[str, ...]) -> AgentLogin | AgentFault:
         info = await self._ask(target, "/api/v1/info")
-        if isinstance(info, Fault):
+        if isinstance(info, AgentFault):
             return info
         given = target.public_key
         if given is None:
             secret = await self._ask(target, "/api/v1/secret")
-            if isinstance(secret, Fault):
+            if isinstance(secret, AgentFault):
                 return secret
             given = secret.get("public_key")
         key = read_public_key(given)
         if key is None:
-            return Fault(FaultKind.NOT_SENT, f"{target.url} gives out no usable key: is it an obshell agent?")
+            return AgentFault(AgentFaultKind.NOT_SENT, f"{target.url} gives out no usable key: is it an obshell agent?")
         methods = info.get("supportedAuth")
         if isinstance(methods, list) and methods and "v2" not in methods:
-            return Fault(FaultKind.NOT_SENT, f"{target.url} is obshell {told(info.get('version'), 40)}: 4.2.3 or later is needed")
+            return AgentFault(AgentFaultKind.NOT_SENT, f"{target.url} is obshell {told(info.get('version'), 40)}: 4.2.3 or later is needed")
         return login_for(target, key, info, set_by_body)
 
     async def send(
         self,
-        login: Login,
+        login: AgentLogin,
         method: str,
         path: str,
         *,
         query: dict[str, str] | None = None,
         body: Any = None,
         seconds: float = ASK_SECONDS,
-    ) -> Answer | Fault:
+    ) -> AgentAnswer | AgentFault:
         """Send one encrypted request and return its answer; one whose password is refused was not carried out, and is sent with another."""
         uri = quote(path) + (f"?{urlencode(query)}" if query else "")
         passwords = login.passwords_for(path)
-        first: Answer | None = None
+        first: AgentAnswer | None = None
         for password in sorted(passwords, key=lambda one: one != self._worked):
             answer = await self._sealed(login, method, path, uri, password=password, body=body, seconds=seconds)
-            if not isinstance(answer, Answer) or not answer.wrong_password:
+            if not isinstance(answer, AgentAnswer) or not answer.wrong_password:
                 self._worked = password
                 return answer
             first = first or answer
-        return first or Fault(FaultKind.NOT_SENT, "there is no password to ask with")
+        return first or AgentFault(AgentFaultKind.NOT_SENT, "there is no password to ask with")
 
-    async def _sealed(self, login: Login, method: str, path: str, uri: str, *, password: str, body: Any, seconds: float) -> Answer | Fault:
+    async def _sealed(
+        self, login: AgentLogin, method: str, path: str, uri: str, *, password: str, body: Any, seconds: float
+    ) -> AgentAnswer | AgentFault:
         sealed = seal(
             login.key,
             password=password,
@@ -129,34 +131,36 @@ class Client:
         headers = {login.header_name(path): sealed.header}
         return await self._request(login.target, method, uri, headers=headers, body=sealed.body, seconds=seconds)
 
-    async def _ask(self, target: AgentConnection, uri: str) -> dict[str, Any] | Fault:
+    async def _ask(self, target: AgentConnection, uri: str) -> dict[str, Any] | AgentFault:
         answer = await self._request(target, "GET", uri, headers={}, body=None, seconds=ASK_SECONDS)
-        if isinstance(answer, Fault):
-            return answer if answer.kind is FaultKind.FORBIDDEN else Fault(FaultKind.NOT_SENT, answer.message)
+        if isinstance(answer, AgentFault):
+            return answer if answer.kind is AgentFaultKind.FORBIDDEN else AgentFault(AgentFaultKind.NOT_SENT, answer.message)
         if not answer.accepted:
-            return Fault(FaultKind.NOT_SENT, f"{target.url}{uri}: {answer.refusal}")
+            return AgentFault(AgentFaultKind.NOT_SENT, f"{target.url}{uri}: {answer.refusal}")
         return answer.data if isinstance(answer.data, dict) else {}
 
     async def _request(
         self, target: AgentConnection, method: str, uri: str, *, headers: dict[str, str], body: bytes | None, seconds: float
-    ) -> Answer | Fault:
+    ) -> AgentAnswer | AgentFault:
         """Send a request; unless the answer was accepted, the memory reserved for it is released."""
-        answer: Answer | Fault | None = None
+        answer: AgentAnswer | AgentFault | None = None
         try:
             answer = await self._exchange(target, method, uri, headers=headers, body=body, seconds=seconds)
             return answer
         finally:
-            if not isinstance(answer, Answer) or not answer.accepted:
+            if not isinstance(answer, AgentAnswer) or not answer.accepted:
                 self._share.leave()
 
     async def _exchange(
         self, target: AgentConnection, method: str, uri: str, *, headers: dict[str, str], body: bytes | None, seconds: float
-    ) -> Answer | Fault:
+    ) -> AgentAnswer | AgentFault:
         """Send the request: the only place that opens the Secret's URL."""
         try:
             tls = _tls(target) or self._tls
         except (ssl.SSLError, ValueError, OSError):
-            return Fault(FaultKind.NOT_SENT, f"{'ca.crt' if target.client_cert is None else 'ca.crt, tls.crt or tls.key'} cannot be read")
+            return AgentFault(
+                AgentFaultKind.NOT_SENT, f"{'ca.crt' if target.client_cert is None else 'ca.crt, tls.crt or tls.key'} cannot be read"
+            )
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         sent = False
         try:
@@ -171,22 +175,26 @@ class Client:
                 self._compare_clocks(response.headers.get("Date"))
                 octets, whole = await self._read(response)
         except HostRefused as refused:
-            return Fault(FaultKind.FORBIDDEN, str(refused))
+            return AgentFault(AgentFaultKind.FORBIDDEN, str(refused))
         except Disconnected as lost:
-            return Fault(FaultKind.UNKNOWN, f"{target.url} gave no answer: {lost}")
+            return AgentFault(AgentFaultKind.UNKNOWN, f"{target.url} gave no answer: {lost}")
         except aiohttp.ClientConnectorError as error:
-            return Fault(FaultKind.NOT_SENT, f"{target.url} cannot be reached: {_why(error)}")
+            return AgentFault(AgentFaultKind.NOT_SENT, f"{target.url} cannot be reached: {_why(error)}")
         except aiohttp.InvalidURL:
-            return Fault(FaultKind.NOT_SENT, "the url of the Secret is none")
+            return AgentFault(AgentFaultKind.NOT_SENT, "the url of the Secret is none")
         except TimeoutError as error:
-            kind = FaultKind.NOT_SENT if isinstance(error, aiohttp.ConnectionTimeoutError) else FaultKind.UNKNOWN
-            return Fault(kind, f"{target.url} did not answer within {seconds:g} s")
+            kind = AgentFaultKind.NOT_SENT if isinstance(error, aiohttp.ConnectionTimeoutError) else AgentFaultKind.UNKNOWN
+            return AgentFault(kind, f"{target.url} did not answer within {seconds:g} s")
         except ValueError as error:
-            return Fault(FaultKind.UNKNOWN if sent else FaultKind.NOT_SENT, f"the url of the Secret is none ({type(error).__name__})")
+            return AgentFault(
+                AgentFaultKind.UNKNOWN if sent else AgentFaultKind.NOT_SENT, f"the url of the Secret is none ({type(error).__name__})"
+            )
         except (aiohttp.ClientError, OSError) as error:
-            return Fault(FaultKind.UNKNOWN, f"{target.url} {'broke off its answer' if sent else 'gave no answer'} ({type(error).__name__})")
+            return AgentFault(
+                AgentFaultKind.UNKNOWN, f"{target.url} {'broke off its answer' if sent else 'gave no answer'} ({type(error).__name__})"
+            )
         if not whole:
-            return Fault(FaultKind.TOO_LONG, f"{target.url}: the answer is longer than {LONGEST_ANSWER // 1024} KiB", octets)
+            return AgentFault(AgentFaultKind.TOO_LONG, f"{target.url}: the answer is longer than {LONGEST_ANSWER // 1024} KiB", octets)
         return await self.reading(partial(read_answer, response.status, octets))
 
     async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:

@@ -48,10 +48,10 @@ class Transcript:
             self.once(f"obshell tells more than is looked at: of up to {MOST_SUBTASKS} subtasks, {MOST_LINES} lines")
         for sub in dag.subtasks():
             who = f"{sub.id} {sub.name} {sub.agent}"
-            before, known = self._written.get(sub.place, (who, 0))
+            before, known = self._written.get(sub.position, (who, 0))
             if before != who:
                 known = 0
-            self._written[sub.place] = who, max(known, len(sub.logs))
+            self._written[sub.position] = who, max(known, len(sub.logs))
             for line in () if silently else sub.logs[known:]:
                 self._log.write(f"{sub.name} ({sub.agent}): {shown_line(line)}")
 
@@ -67,7 +67,7 @@ def table(dag: Dag) -> Iterator[str]:
     rows = [
         (f'{stage}/{dag.max_stage} "{node.name}"', sub.agent, sub.state, _times(sub.times), f'"{sub.name}"')
         for stage, node in enumerate(dag.nodes, 1)
-        for sub in sorted(node.subtasks, key=lambda sub: (sub.agent, sub.place))
+        for sub in sorted(node.subtasks, key=lambda sub: (sub.agent, sub.position))
         if sub.state != State.PENDING
     ]
     if not rows:

@@ -6,16 +6,16 @@ from datetime import datetime
 
 from obtask.executors.connections.body import SecretBody
 from obtask.executors.evaluation.evaluator import first_fault
-from obtask.executors.obshell.answers import Answer, Fault, FaultKind, Miss
-from obtask.executors.obshell.busy import Busy, InTheWay
+from obtask.executors.obshell.answers import AgentAnswer, AgentFault, AgentFaultKind, Miss
+from obtask.executors.obshell.busy import Busy, DagInTheWay
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
-from obtask.executors.obshell.dag import Dag, Operator, State, read_dag
+from obtask.executors.obshell.dag import Dag, DagOperator, State, read_dag
 from obtask.executors.obshell.deadline import LONGEST_POST_SECONDS
 from obtask.executors.obshell.ending import give_up, ids_elsewhere, look_elsewhere, succeeded, told_elsewhere, verdict
-from obtask.executors.obshell.login import Login
+from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.search import EARLIER, Found, started_since
-from obtask.executors.obshell.takeup import GONE_AFTER, Again, Begun, TakeUp
+from obtask.executors.obshell.takeup import GONE_AFTER, Begun, TakeUp, TakeUpAgain
 from obtask.executors.obshell.target import shortened
 from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
@@ -28,7 +28,7 @@ SLOWER_AFTER = 60  # looks
 SLOWER = 5
 SLOWEST = 30
 REFUSALS = range(400, 500)
-_BY_A_PERSON = frozenset({Operator.ROLLBACK, Operator.PASS})
+_BY_A_PERSON = frozenset({DagOperator.ROLLBACK, DagOperator.PASS})
 
 
 class Run:
@@ -113,7 +113,7 @@ class Run:
             return await taking_up.undo(attempt.previous_external)
         if purpose.takes_up and attempt.previous_external is not None and not attempt.fresh:
             taken = await taking_up.retry(attempt.previous_external)
-            if not isinstance(taken, Again):
+            if not isinstance(taken, TakeUpAgain):
                 return taken
             self._context.log.write(f"{taken.why}: starting the operation again")
         elif attempt.fresh and attempt.previous_external is not None:
@@ -139,7 +139,7 @@ class Run:
             return unknown
         while True:
             login = await self._ready()
-            if not isinstance(login, Login):
+            if not isinstance(login, AgentLogin):
                 return self._not_sent(request, login)
             context.watcher.tell(f"waiting for the answer to {request}")
             sent_at = context.tools.clock()
@@ -147,12 +147,12 @@ class Run:
                 login, action.method, action.path or "/", made.body, context.time.within(LONGEST_POST_SECONDS)
             )
             answer = await context.time.unless_over(sending, ANSWER_GRACE_SECONDS)
-            if not isinstance(answer, Answer):
+            if not isinstance(answer, AgentAnswer):
                 return await self._unanswered(request, answer, sent_at)
             if not answer.busy:
                 return await self._answered(request, answer)
             self._refused = True
-            found = await context.time.unless_over(self._busy.look(answer)) or InTheWay()
+            found = await context.time.unless_over(self._busy.look(answer)) or DagInTheWay()
             if not self._busy.waits or self._busy.is_own(found):
                 text = f"{request}: obshell refused: {answer.refusal}; in the way: {found.told()}"
                 return context.failed(FailureReason.HTTP_STATUS, text, str(answer.status))
@@ -176,7 +176,7 @@ class Run:
         why = context.time.over or FailureReason.NOT_FOUND
         return context.failed(why, f"nothing was sent: the task of node {node} is not known: {told}", untouched=True)
 
-    async def _answered(self, request: str, answer: Answer) -> Outcome | Begun:
+    async def _answered(self, request: str, answer: AgentAnswer) -> Outcome | Begun:
         context = self._context
         if not answer.accepted:
             text = f"{request}: obshell refused: {answer.refusal}"
@@ -197,22 +197,22 @@ class Run:
             context.log.write(f"HTTP {answer.status}: {context.shown_data(answer.data)}")
         return await succeeded(context, f"accepted with HTTP {answer.status}; no obshell task was started", answer.data)
 
-    async def _ready(self) -> Login | Fault | Failed | None:
+    async def _ready(self) -> AgentLogin | AgentFault | Failed | None:
         """Connect, and make sure that no other operator has taken over; None if there was no time for it."""
 
-        async def ready() -> Login | Fault | Failed:
+        async def ready() -> AgentLogin | AgentFault | Failed:
             self._awaits_slot = True
             await self._context.conversation.take_slot()
             self._awaits_slot = False
             login = await self._context.conversation.open()
-            if not only_looks(self._context.action) and isinstance(login, Login):
+            if not only_looks(self._context.action) and isinstance(login, AgentLogin):
                 await self._context.tools.confirmed()
             return login
 
         login = await self._context.time.unless_over(ready())
         return login if self._context.time.over is None else None
 
-    def _not_sent(self, request: str, why_not: Fault | Failed | None) -> Failed:
+    def _not_sent(self, request: str, why_not: AgentFault | Failed | None) -> Failed:
         context = self._context
         why = context.time.over
         if why is not None:
@@ -220,13 +220,13 @@ class Run:
             return context.failed(why, f"{context.time.cause(why)}: {request} was not sent{waited}", untouched=not self._refused)
         if isinstance(why_not, Failed):
             return context.failed(why_not.reason, why_not.message, why_not.code, untouched=not self._refused)
-        forbidden = why_not is not None and why_not.kind is FaultKind.FORBIDDEN
+        forbidden = why_not is not None and why_not.kind is AgentFaultKind.FORBIDDEN
         reason = FailureReason.FORBIDDEN if forbidden else FailureReason.CONNECTION_FAILED
         told = why_not.message if why_not else "no connection"
         return context.failed(reason, f"{request} was not sent: {told}", untouched=not self._refused)
 
-    async def _unanswered(self, request: str, fault: Fault | None, sent_at: datetime) -> Outcome | Begun:
-        if fault is not None and fault.kind in {FaultKind.FORBIDDEN, FaultKind.NOT_SENT}:
+    async def _unanswered(self, request: str, fault: AgentFault | None, sent_at: datetime) -> Outcome | Begun:
+        if fault is not None and fault.kind in {AgentFaultKind.FORBIDDEN, AgentFaultKind.NOT_SENT}:
             return self._not_sent(request, fault)
         context = self._context
         if only_looks(context.action) and fault is not None:

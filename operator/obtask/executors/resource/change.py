@@ -9,9 +9,9 @@ from obtask.executors.resource.objects import Target, field_manager, identity_of
 from obtask.executors.resource.target import Conversation
 from obtask.executors.resource.until import until_gone
 from obtask.executors.resource.words import version_of
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
 from obtask.kube.client import MERGE_PATCH
-from obtask.kube.impersonation import APPLY, Answer
+from obtask.kube.impersonation import APPLY, ApiAnswer
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed
 from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import FailureReason
@@ -32,9 +32,9 @@ async def change(conversation: Conversation, keeping: Keeping, attempt: Attempt,
 
 
 async def _changed(
-    conversation: Conversation, keeping: Keeping, attempt: Attempt, action: ResourceAction, target: Target, *, before: Json | Refusal
+    conversation: Conversation, keeping: Keeping, attempt: Attempt, action: ResourceAction, target: Target, *, before: Json | ApiError
 ) -> str | Failed:
-    if isinstance(before, Refusal) and conversation.kind_is_gone:
+    if isinstance(before, ApiError) and conversation.kind_is_gone:
         return conversation.failed(before, target)
     undo = attempt.counterpart
     if isinstance(undo, ResourceAction) and undo.restore:
@@ -46,7 +46,7 @@ async def _changed(
     verb = "applying" if action.apply is not None else "patching"
     conversation.log.write(f"{verb} {target} ({target.served.api_version}) as {conversation.account.user}")
     answer = await _send(conversation, attempt, action, target)
-    if isinstance(answer, Refusal):
+    if isinstance(answer, ApiError):
         return conversation.failed(answer, target)
     if target.served.with_status and action.apply is not None and "status" in action.apply:
         conversation.log.write("status: left out by the API server, as kinds like this have it changed apart; a patch can do that")
@@ -58,22 +58,22 @@ async def _changed(
     return did
 
 
-async def _send(conversation: Conversation, attempt: Attempt, action: ResourceAction, target: Target) -> Answer | Refusal:
+async def _send(conversation: Conversation, attempt: Attempt, action: ResourceAction, target: Target) -> ApiAnswer | ApiError:
     query = {"fieldManager": field_manager(attempt), "fieldValidation": "Strict"}
     if action.apply is not None:
         return await _insist(conversation, target.path, query | {"force": "true"}, _placed(action.apply, target), APPLY)
     *first, last = _parts(action, target)
     for path, body in first:
         answer = await _insist(conversation, path, query, body, MERGE_PATCH)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ApiError):
             return answer
     return await _insist(conversation, last[0], query, last[1], MERGE_PATCH)
 
 
-async def _insist(conversation: Conversation, path: str, query: Mapping[str, str], body: Json, content_type: str) -> Answer | Refusal:
+async def _insist(conversation: Conversation, path: str, query: Mapping[str, str], body: Json, content_type: str) -> ApiAnswer | ApiError:
     answer = await conversation.write("PATCH", path, query=query, body=body, content_type=content_type)
     for _ in range(WRITE_TRIES - 1):
-        if not isinstance(answer, Refusal) or not answer.conflict or _asks_for_version(body):
+        if not isinstance(answer, ApiError) or not answer.conflict or _asks_for_version(body):
             break
         answer = await conversation.write("PATCH", path, query=query, body=body, content_type=content_type)
     return answer
@@ -107,10 +107,10 @@ def _asks_for_version(body: Json) -> bool:
     return isinstance(meta, dict) and meta.get("resourceVersion") is not None
 
 
-def _effect(before: Json | Refusal, answer: Answer) -> str:
+def _effect(before: Json | ApiError, answer: ApiAnswer) -> str:
     if answer.created:
         return "created"
-    same = not isinstance(before, Refusal) and _content(before) == _content(answer.body)
+    same = not isinstance(before, ApiError) and _content(before) == _content(answer.body)
     return UNCHANGED if same else "changed"
 
 
@@ -141,7 +141,7 @@ async def restore(conversation: Conversation, keeping: Keeping, attempt: Attempt
 async def _nothing_kept(conversation: Conversation, attempt: Attempt, target: Target) -> str | Failed:
     """Keeping comes first: without it the step changed nothing, unless the object itself says otherwise."""
     live = await conversation.read(target)
-    if not isinstance(live, Refusal) and _changed_by(live, attempt):
+    if not isinstance(live, ApiError) and _changed_by(live, attempt):
         return Failed(FailureReason.NOT_FOUND, f"{lost(name_of(attempt, attempt.kept), target)}: put it back by hand")
     return "nothing to put back: the step changed nothing"
 
@@ -149,19 +149,19 @@ async def _nothing_kept(conversation: Conversation, attempt: Attempt, target: Ta
 async def _put_back(conversation: Conversation, attempt: Attempt, target: Target, before: Kept) -> str | Failed:
     """Try once, against the object as it is now; ExpectationNotMet says that it changed meanwhile."""
     live = await conversation.read(target)
-    if isinstance(live, Refusal) and not live.missing:
+    if isinstance(live, ApiError) and not live.missing:
         return conversation.failed(live, target)
-    if not isinstance(live, Refusal) and not _changed_by(live, attempt):
+    if not isinstance(live, ApiError) and not _changed_by(live, attempt):
         return f"{target} was not changed by this step: left as it is"
     if before.body is None:
-        return f"{target} is gone, as before" if isinstance(live, Refusal) else await _delete(conversation, target, live)
+        return f"{target} is gone, as before" if isinstance(live, ApiError) else await _delete(conversation, target, live)
     query = {"fieldManager": field_manager(attempt)}
     conversation.log.write(f"putting back {target} as {conversation.account.user}")
-    if isinstance(live, Refusal):
+    if isinstance(live, ApiError):
         answer = await conversation.write("POST", target.collection, query=query, body=before.body)
     else:
         answer = await conversation.write("PUT", target.path, query=query, body=_over(live, before.body))
-    if isinstance(answer, Refusal):
+    if isinstance(answer, ApiError):
         return conversation.failed(answer, target)
     conversation.log.write(f"{target} put back, {version_of(answer.body)}")
     return f"{target} put back"
@@ -182,7 +182,7 @@ async def _delete(conversation: Conversation, target: Target, live: Json) -> str
     conversation.log.write(f"deleting {target}, which was not there before, as {conversation.account.user}")
     options = {"propagationPolicy": "Background", "preconditions": {"uid": live["metadata"]["uid"]}}
     answer = await conversation.write("DELETE", target.path, body={"apiVersion": "v1", "kind": "DeleteOptions", **options})
-    if isinstance(answer, Refusal) and not answer.missing:
+    if isinstance(answer, ApiError) and not answer.missing:
         return conversation.failed(answer, target)
     trouble = await until_gone(conversation, target)
     if trouble is not None:

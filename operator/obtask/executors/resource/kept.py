@@ -14,9 +14,9 @@ from functools import partial
 from obtask import names
 from obtask.executors.resource.objects import Target, identity_of
 from obtask.executors.resource.target import Conversation
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
+from obtask.kube.errors import explained, finding
 from obtask.kube.objects import Objects
-from obtask.kube.refusals import explained, finding
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -108,7 +108,7 @@ class Keeping:
         self._objects = objects
         self._record = record
 
-    async def keep(self, conversation: Conversation, attempt: Attempt, target: Target, before: Json | Refusal) -> Failed | None:
+    async def keep(self, conversation: Conversation, attempt: Attempt, target: Target, before: Json | ApiError) -> Failed | None:
         """Keep the object as it is, unless an earlier attempt did; return why that cannot be, and then nothing is to be changed."""
         trouble = _unkeepable(conversation, target, before)
         if trouble is not None:
@@ -119,7 +119,7 @@ class Keeping:
             older = await self.find(conversation, attempt, target)
             if older is not None:
                 return older if isinstance(older, Failed) else await self._recorded(conversation, attempt, target, text_of(older.body))
-        text = text_of(None if isinstance(before, Refusal) else own_fields(before))
+        text = text_of(None if isinstance(before, ApiError) else own_fields(before))
         size = len(text.encode())
         if size > attempt.kept_room:
             message = f"{target} takes {size // KIB} KiB, more than the {attempt.kept_room // KIB} KiB that can be kept for restore"
@@ -133,10 +133,10 @@ class Keeping:
         foreign = None
         for name in dict.fromkeys((name_of(attempt, attempt.kept), name_of(attempt))):
             stored = await conversation.persist(partial(self._objects.config_map, attempt.namespace, name))
-            if isinstance(stored, Refusal) and not stored.missing:
+            if isinstance(stored, ApiError) and not stored.missing:
                 message = one_line(f"the operator cannot read what was kept in ConfigMap {name}: {explained(stored)}")
                 return Failed(FailureReason.FORBIDDEN, message, str(stored.status))
-            if isinstance(stored, Refusal):
+            if isinstance(stored, ApiError):
                 continue
             text = stored_text(stored, attempt)
             found = read(text) if text is not None and attempt.kept in {None, digest_of(text, target)} else None
@@ -159,10 +159,10 @@ class Keeping:
         digest = digest_of(text, target)
         name = name_of(attempt, digest)
         made = await conversation.persist(lambda: self._objects.create_config_map(manifest(attempt, text, digest)))
-        if isinstance(made, Refusal) and not made.conflict:
+        if isinstance(made, ApiError) and not made.conflict:
             message = one_line(f"what is there now cannot be kept for restore, so {UNCHANGED}: {explained(made)}")
             return Failed(FailureReason.FORBIDDEN, message, str(made.status), passing=finding(made).passes)
-        if isinstance(made, Refusal):
+        if isinstance(made, ApiError):
             # By this operator before it was killed, or by somebody who knew what would be kept.
             found = await self.find(conversation, replace(attempt, kept=digest), target)
             if not isinstance(found, Kept):
@@ -186,12 +186,12 @@ def _foreign(name: str) -> Failed:
     return Failed(FailureReason.FORBIDDEN, text)
 
 
-def _unkeepable(conversation: Conversation, target: Target, before: Json | Refusal) -> Failed | None:
-    if isinstance(before, Refusal) and not before.missing:
+def _unkeepable(conversation: Conversation, target: Target, before: Json | ApiError) -> Failed | None:
+    if isinstance(before, ApiError) and not before.missing:
         return conversation.failed(before, target)
     # What came back counts, too: names have led elsewhere before.
-    if target.is_secret or (not isinstance(before, Refusal) and before.get("kind") == "Secret"):
+    if target.is_secret or (not isinstance(before, ApiError) and before.get("kind") == "Secret"):
         return Failed(FailureReason.FORBIDDEN, f"a Secret is not kept for restore; {UNCHANGED}")
-    if not isinstance(before, Refusal) and identity_of(before) != target.identity:
+    if not isinstance(before, ApiError) and identity_of(before) != target.identity:
         return Failed(FailureReason.FORBIDDEN, f"the API server answered with another object than {target}; {UNCHANGED}")
     return None

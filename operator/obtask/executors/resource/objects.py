@@ -58,8 +58,8 @@ class Target:
         return (self.served.api_version, self.served.kind) == ("v1", "Secret")
 
     def __str__(self) -> str:
-        place = f' in namespace "{self.namespace}"' if self.namespace else ""
-        return f'{self.served.kind} "{self.name}"{place}'
+        where = f' in namespace "{self.namespace}"' if self.namespace else ""
+        return f'{self.served.kind} "{self.name}"{where}'
 
 
 def identity_of(body: Json) -> tuple[object, object, object, object]:
@@ -85,8 +85,8 @@ def field_manager(attempt: Attempt) -> str:
     step applied to the same object stays.
     """
     of = attempt.id
-    place = of.step if of.step == of.subtask else f"{of.step}/{of.subtask}"
-    full = f"obtask/{attempt.namespace}/{attempt.task}/{place}"
+    where = of.step if of.step == of.subtask else f"{of.step}/{of.subtask}"
+    full = f"obtask/{attempt.namespace}/{attempt.task}/{where}"
     return full if len(full) <= LONGEST_MANAGER else f"obtask/{hashlib.sha256(full.encode()).hexdigest()}"
 
 

@@ -8,7 +8,7 @@ from obtask.executors.resource.objects import Target
 from obtask.executors.resource.target import Conversation
 from obtask.executors.resource.words import shown, version_of
 from obtask.executors.until import Arrived, Judge, short, tell
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
 from obtask.model.attempt import Failed
 from obtask.model.kubernetes_actions import ResourceUntil
 from obtask.model.limits import one_line
@@ -21,7 +21,7 @@ async def until_holds(conversation: Conversation, target: Target, until: Resourc
     before = ""
     async with aclosing(conversation.follow(target, until.max_interval_seconds)) as states:
         async for live in states:
-            if isinstance(live, Refusal):
+            if isinstance(live, ApiError):
                 return conversation.failed(live, target)
             seen = version_of(live) if target.is_secret else shown(live, until.expect)
             found = await judge.look(until, {"object": live}, seen)
@@ -54,7 +54,7 @@ async def until_gone(conversation: Conversation, target: Target) -> Failed | Non
     """Return when the object is gone, or why that cannot be told."""
     async with aclosing(conversation.follow(target)) as states:
         async for live in states:
-            if isinstance(live, Refusal):
+            if isinstance(live, ApiError):
                 return None if live.missing else conversation.failed(live, target)
             held = ", ".join(live["metadata"].get("finalizers") or ["nothing that it names"])
             conversation.report(f"waiting until {target} is gone; held by {held}")

@@ -4,8 +4,8 @@ import json
 import re
 from typing import Any
 
-from obtask.kube.api import Json, Refusal
-from obtask.kube.refusals import Cause, finding, with_advice
+from obtask.kube.api import ApiError, Json
+from obtask.kube.errors import ErrorCause, finding, with_advice
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
@@ -21,15 +21,15 @@ SHOWN = 300
 _PATH = re.compile(r"(?<![\w.])object((?:\.[A-Za-z_]\w*)+)(\()?")
 
 
-def failed(refusal: Refusal, *, about_secret: bool = False) -> Failed:
+def failed(error: ApiError, *, about_secret: bool = False) -> Failed:
     """Return a refusal as the end of an attempt. The API server may quote the whole live object: of a Secret that is not shown."""
-    found = finding(refusal)
-    by_policy = found.cause is Cause.POLICY and not found.passes
-    reason = FailureReason.FORBIDDEN if by_policy else _REASONS.get(refusal.status, FailureReason.HTTP_STATUS)
-    words = _QUOTED.sub("Invalid value (long, not shown)", refusal.message)
-    if about_secret and refusal.status not in _PLAIN:
-        words = f"{refusal.reason}: the words of the API server are not shown, because they may quote the Secret"
-    return Failed(reason, with_advice(words, found), str(refusal.status), passing=found.passes)
+    found = finding(error)
+    by_policy = found.cause is ErrorCause.POLICY and not found.passes
+    reason = FailureReason.FORBIDDEN if by_policy else _REASONS.get(error.status, FailureReason.HTTP_STATUS)
+    words = _QUOTED.sub("Invalid value (long, not shown)", error.message)
+    if about_secret and error.status not in _PLAIN:
+        words = f"{error.reason}: the words of the API server are not shown, because they may quote the Secret"
+    return Failed(reason, with_advice(words, found), str(error.status), passing=found.passes)
 
 
 def shown(live: Json, expression: str) -> str:

@@ -19,7 +19,7 @@ _SAME_ALL_YEAR = re.compile(r"[+-]\d{1,2}:\d{2}|UTC|GMT")
 QUARTER_MINUTES = 15  # clocks change on the quarter of an hour
 
 
-class FaultKind(Enum):
+class SqlFaultKind(Enum):
     """What went wrong: the host is not allowed, no connection, the statement's outcome is unknown, or the statement failed."""
 
     FORBIDDEN = "forbidden"
@@ -29,10 +29,10 @@ class FaultKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SqlFault:
     """Why there is no session or no result; ``code`` is the MySQL error number, if there is one."""
 
-    kind: FaultKind
+    kind: SqlFaultKind
     message: str
     code: str | None = None
 
@@ -59,7 +59,7 @@ class Zone:
         return self.others.get(_quarter(value), self.now)
 
 
-async def zone_of(result: Result, ask: Callable[[str], Awaitable[Result | Fault]]) -> Zone:
+async def zone_of(result: Result, ask: Callable[[str], Awaitable[Result | SqlFault]]) -> Zone:
     """Return the offsets of the times in a result; the server is asked for them only if there are any."""
     times = sorted({_quarter(value) for row in result.rows for value in row if isinstance(value, datetime)})
     if not times:
@@ -81,7 +81,7 @@ def _questions(times: list[datetime]) -> Iterator[str]:
         yield f"TIMESTAMPDIFF(SECOND, CONVERT_TZ({literal}, @@session.time_zone, '+00:00'), {literal}) AS c{number}"
 
 
-async def _row(ask: Callable[[str], Awaitable[Result | Fault]], query: str, columns: int) -> tuple[object, ...]:
+async def _row(ask: Callable[[str], Awaitable[Result | SqlFault]], query: str, columns: int) -> tuple[object, ...]:
     """Return the row of an answer; of a server that does not give it, one of that many None."""
     answer = await ask(query)
     if isinstance(answer, Result) and len(answer.rows) == 1 and len(answer.rows[0]) == columns:

@@ -13,7 +13,7 @@ from pymysql.constants import CR
 from obtask.executors.connections.connection import Connection, Tls
 from obtask.executors.network.large_answers import LargeAnswers, Share
 from obtask.executors.network.lookup import ANYWHERE, HostPolicy, HostRefused, reachable
-from obtask.executors.sql.answers import Fault, FaultKind, Result
+from obtask.executors.sql.answers import Result, SqlFault, SqlFaultKind
 from obtask.executors.sql.bounded import TooLong
 from obtask.executors.sql.login import NotGiven
 from obtask.executors.sql.statements import literal_text
@@ -27,7 +27,7 @@ TOO_LONG = str(CR.CR_NET_PACKET_TOO_LARGE)
 LAST_WORDS = frozenset({1053, 1927, 3169, 4031, 5066})
 
 
-class Session:
+class SqlSession:
     """One connection to a server. No method lets an exception of the server escape."""
 
     def __init__(self, wire: Wire, target: Connection, tell: Callable[[str], None], hosts: HostPolicy, share: Share) -> None:
@@ -70,7 +70,7 @@ class Session:
             return repr(value)  # exact, as it is written; the driver would make a double of it
         return str(self._wire.escape(value))
 
-    async def execute(self, sql: str) -> Result | Fault:
+    async def execute(self, sql: str) -> Result | SqlFault:
         """Run the statement. If the caller is cancelled, it is stopped on the server first."""
         running = asyncio.ensure_future(self.run(sql))
         try:
@@ -99,22 +99,22 @@ class Session:
         """Release the last result."""
         self._share.leave()
 
-    async def run(self, sql: str) -> Result | Fault:
+    async def run(self, sql: str) -> Result | SqlFault:
         """Run the statement. If the caller is cancelled, the connection is closed and nothing else is done."""
         try:
             return await self._wire.run(sql)
         except TooLong as error:
             self._wire.close()  # the protocol has no way to leave the rest unread
-            return Fault(FaultKind.STATEMENT, f"{error}; the connection was closed", TOO_LONG)
+            return SqlFault(SqlFaultKind.STATEMENT, f"{error}; the connection was closed", TOO_LONG)
         except err.Error as error:
             code, message = _code(error), _message(error)
             lost = self.closed or code is None or int(code) in CLIENT_ERRORS or int(code) in LAST_WORDS
-            return Fault(FaultKind.LOST if lost else FaultKind.STATEMENT, message, code)
+            return SqlFault(SqlFaultKind.LOST if lost else SqlFaultKind.STATEMENT, message, code)
         except Exception as error:  # noqa: BLE001 - the driver raises anything on malformed answers
             self._wire.close()  # what the server sends next would be taken for the answer to another statement
-            return Fault(FaultKind.LOST, f"cannot read the server's answer ({type(error).__name__})")
+            return SqlFault(SqlFaultKind.LOST, f"cannot read the server's answer ({type(error).__name__})")
 
-    async def _stop(self, running: asyncio.Future[Result | Fault], sql: str) -> None:
+    async def _stop(self, running: asyncio.Future[Result | SqlFault], sql: str) -> None:
         """Stop the statement within a bounded time, as well as possible: the connection is closed afterwards in any case."""
         try:
             async with asyncio.timeout(STOP_SECONDS):
@@ -135,14 +135,14 @@ class Session:
         Behind a load balancer the second connection may reach another server or proxy, where the same number is someone else's session.
         """
         other = await connect(self._target, self._tell, hosts=self._hosts, share=self._share.another())
-        if isinstance(other, Fault):
+        if isinstance(other, SqlFault):
             return other.message
         try:
             seen = await other.run(f"SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = {self.number}")  # noqa: S608 - a number
-            if isinstance(seen, Fault) or not seen.rows or not _same(seen.rows[0][0], sql):
+            if isinstance(seen, SqlFault) or not seen.rows or not _same(seen.rows[0][0], sql):
                 return "the server does not show it as running"
             killed = await other.run(f"KILL QUERY {self.number}")
-            return killed.message if isinstance(killed, Fault) else None
+            return killed.message if isinstance(killed, SqlFault) else None
         finally:
             other.forget()
             await other.close()
@@ -157,13 +157,13 @@ async def connect(
     seconds: float = CONNECT_SECONDS,
     hosts: HostPolicy = ANYWHERE,
     share: Share | None = None,
-) -> Session | Fault:
+) -> SqlSession | SqlFault:
     """Return a session in autocommit mode. ``tell`` is called about TLS, and about statements that are stopped."""
     part = share or LargeAnswers().of("")
     try:
         context = _tls(target)
     except (ssl.SSLError, ValueError) as error:
-        return Fault(FaultKind.CONNECT, f"ca.crt cannot be read: {type(error).__name__}")
+        return SqlFault(SqlFaultKind.CONNECT, f"ca.crt cannot be read: {type(error).__name__}")
 
     def wires(to: Connection, tls: ssl.SSLContext | None) -> list[Wire]:
         return [Wire(address, to, tls, part, db=database, program_name=program[:128]) for address in addresses]
@@ -178,25 +178,25 @@ async def connect(
                 wire = await _opened(wires(replace(target, tls=Tls.DISABLED), None))
     except Exception as error:  # noqa: BLE001 - the driver raises anything on malformed answers
         return _no_session(error, target, seconds)
-    return Session(wire, target, tell, hosts, part)
+    return SqlSession(wire, target, tell, hosts, part)
 
 
-def _no_session(error: Exception, target: Connection, seconds: float) -> Fault:
+def _no_session(error: Exception, target: Connection, seconds: float) -> SqlFault:
     """Return why there is no session."""
     match error:
         case HostRefused():
-            return Fault(FaultKind.FORBIDDEN, str(error))
+            return SqlFault(SqlFaultKind.FORBIDDEN, str(error))
         case NotGiven() | TooLong():
-            return Fault(FaultKind.CONNECT, f"cannot connect to {_where(target)}: {error}")
+            return SqlFault(SqlFaultKind.CONNECT, f"cannot connect to {_where(target)}: {error}")
         case TimeoutError():
-            return Fault(FaultKind.CONNECT, f"{_where(target)} did not let us in within {seconds:g} s")
+            return SqlFault(SqlFaultKind.CONNECT, f"{_where(target)} did not let us in within {seconds:g} s")
         case OSError():
             why = (error.strerror or type(error).__name__).lower()
-            return Fault(FaultKind.CONNECT, f"cannot connect to {_where(target)}: {why}", str(CR.CR_CONN_HOST_ERROR))
+            return SqlFault(SqlFaultKind.CONNECT, f"cannot connect to {_where(target)}: {why}", str(CR.CR_CONN_HOST_ERROR))
         case err.Error():
-            return Fault(FaultKind.CONNECT, _refusal(error, target), _code(error))
+            return SqlFault(SqlFaultKind.CONNECT, _refusal(error, target), _code(error))
         case _:
-            return Fault(FaultKind.CONNECT, f"{_where(target)} does not speak the MySQL protocol ({type(error).__name__})")
+            return SqlFault(SqlFaultKind.CONNECT, f"{_where(target)} does not speak the MySQL protocol ({type(error).__name__})")
 
 
 async def _opened(wires: list[Wire]) -> Wire:

@@ -12,8 +12,8 @@ from obtask.executors.evaluation.evaluator import Variables
 from obtask.executors.network.large_answers import Share
 from obtask.executors.network.lookup import HostPolicy
 from obtask.executors.sql import words
-from obtask.executors.sql.answers import Fault, FaultKind, Result, Zone, variables, zone_of
-from obtask.executors.sql.session import TOO_LONG, Session, connect
+from obtask.executors.sql.answers import Result, SqlFault, SqlFaultKind, Zone, variables, zone_of
+from obtask.executors.sql.session import TOO_LONG, SqlSession, connect
 from obtask.executors.sql.statements import bind, identify, literal_text, program
 from obtask.executors.sql.wire import CONNECT_SECONDS
 from obtask.masking import sql as redaction
@@ -60,7 +60,7 @@ class Conversation:
         self._confirmed = confirmed
         self._hosts = hosts
         self._share = share
-        self._session: Session | None = None
+        self._session: SqlSession | None = None
         self._args: Mapping[str, Scalar] = {**action.args, **secret_args}
         asked = {name for text in _texts(action) for name in placeholders(text)}
         self.discreet = not asked.isdisjoint(secret_args)
@@ -94,7 +94,7 @@ class Conversation:
         database = self._action.database or target.database
         name = program(self._attempt)
         found = await dial(target, self._log.write, database=database, program=name, hosts=self._hosts, share=self._share)
-        if isinstance(found, Fault):
+        if isinstance(found, SqlFault):
             return self._refused(found)
         self._session = found
         self._log.write(f"connected to {found.host}:{target.port} as {target.user}{found.security}, session {found.number}")
@@ -111,10 +111,10 @@ class Conversation:
         """Release the last result: the memory that it occupies may be given to others."""
         self._share.leave()
 
-    async def ask(self, label: str, statement: str, *, quiet: bool = False) -> Result | Fault:
+    async def ask(self, label: str, statement: str, *, quiet: bool = False) -> Result | SqlFault:
         """Run a statement with the action's args. It is logged with its duration, unless ``quiet``: for polling."""
         if self._session is None:
-            return Fault(FaultKind.LOST, "no connection")
+            return SqlFault(SqlFaultKind.LOST, "no connection")
         self.forget()
         if not quiet:
             self._log.write(f"{label}: {redaction.masked_statement(statement)}")
@@ -122,7 +122,7 @@ class Conversation:
         began = self._clock()
         answer = await self._session.execute(bind(statement, self._args, self._session.escape))
         took = f"{(self._clock() - began).total_seconds() * 1000:.0f} ms"
-        if isinstance(answer, Fault):
+        if isinstance(answer, SqlFault):
             answer = self._cleaned(answer, statement)
             self._log.write(f"{label}: failed after {took}: {_numbered(answer)}")
         elif not quiet:
@@ -143,43 +143,43 @@ class Conversation:
         shown = self._parts.mask(masked(redaction.masked_statement(text[:LONGEST_TEXT]), self._secrets))
         return one_line(shown if len(text) <= LONGEST_TEXT else without_end(shown, self._secrets))
 
-    def failed(self, label: str, fault: Fault, *, asking: bool = False) -> Failed:
+    def failed(self, label: str, fault: SqlFault, *, asking: bool = False) -> Failed:
         """Return the attempt's failure for a fault. ``asking``: the statement changes nothing, so that a retry is safe."""
-        if fault.kind is FaultKind.STATEMENT:
+        if fault.kind is SqlFaultKind.STATEMENT:
             hopeless = fault.code in HOPELESS
             return Failed(FailureReason.SQL_ERROR, self.clean(f"{label}: {_numbered(fault)}"), fault.code, permanent=hopeless)
         text = f"connection lost during {label}: its outcome is unknown ({fault.message})"
         return Failed(FailureReason.CONNECTION_FAILED, self.clean(text), fault.code, permanent=not asking)
 
-    async def _introduce(self, found: Session) -> Failed | None:
+    async def _introduce(self, found: SqlSession) -> Failed | None:
         answer = await found.execute(identify(self._attempt, found.escape))
-        if isinstance(answer, Fault):
+        if isinstance(answer, SqlFault):
             return self._refused(answer)
         # OceanBase stops every statement after 10 s, and every transaction (a statement is one, too) after 100 s in some versions, unless
         # told otherwise; other servers do not know the variables, and may say so.
         limit = self._seconds_left() * 1_000_000
         answer = await found.execute(f"SET ob_query_timeout = {limit}, ob_trx_timeout = {limit}")
-        return self._refused(answer) if isinstance(answer, Fault) and answer.kind is not FaultKind.STATEMENT else None
+        return self._refused(answer) if isinstance(answer, SqlFault) and answer.kind is not SqlFaultKind.STATEMENT else None
 
     def _seconds_left(self) -> int:
         if self._attempt.deadline is None:
             return LONGEST_SECONDS
         return max(1, int((self._attempt.deadline - self._clock()).total_seconds())) + GRACE_SECONDS
 
-    def _refused(self, fault: Fault) -> Failed:
-        reason = FailureReason.FORBIDDEN if fault.kind is FaultKind.FORBIDDEN else FailureReason.CONNECTION_FAILED
+    def _refused(self, fault: SqlFault) -> Failed:
+        reason = FailureReason.FORBIDDEN if fault.kind is SqlFaultKind.FORBIDDEN else FailureReason.CONNECTION_FAILED
         failed = Failed(reason, self.clean(fault.message), fault.code, permanent=fault.code in HOPELESS)
         self._log.write(failed.message)
         return failed
 
-    def _cleaned(self, fault: Fault, statement: str) -> Fault:
+    def _cleaned(self, fault: SqlFault, statement: str) -> SqlFault:
         """Mask the fault's message: a syntax error quotes an arbitrary part of the statement, and half a secret is not recognised."""
         message = fault.message
-        if self.discreet and fault.kind is FaultKind.STATEMENT:
+        if self.discreet and fault.kind is SqlFaultKind.STATEMENT:
             message = redaction.without_quoted(message)
         elif self.discreet or redaction.secrets_in(statement, self._args):
             message = redaction.without_echo(message)
-        return Fault(fault.kind, self.clean(message), fault.code)
+        return SqlFault(fault.kind, self.clean(message), fault.code)
 
     def _hide(self, *secrets: str) -> None:
         for secret in secrets:
@@ -192,7 +192,7 @@ def _texts(action: SqlAction) -> list[str]:
     return [*action.statements, *(query.query for query in (action.unless, action.until) if query)]
 
 
-def _numbered(fault: Fault) -> str:
+def _numbered(fault: SqlFault) -> str:
     return f"error {fault.code}: {fault.message}" if fault.code else fault.message
 
 
@@ -209,22 +209,22 @@ def hosts_of(target: Connection) -> list[str]:
 
 async def dial(
     target: Connection, tell: Callable[[str], None], *, database: str | None, program: str, hosts: HostPolicy, share: Share
-) -> Session | Fault:
+) -> SqlSession | SqlFault:
     """Return a session with the first host that accepts the login, or why none did. ``tell`` is called for each one that did not."""
     names = hosts_of(target)
     seconds = CONNECT_SECONDS if len(names) == 1 else SECONDS_PER_HOST
-    faults: list[Fault] = []
+    faults: list[SqlFault] = []
     for name in names:
         at_host = replace(target, host=name)
         found = await connect(at_host, tell, database=database, program=program, seconds=seconds, hosts=hosts, share=share)
-        if isinstance(found, Session):
+        if isinstance(found, SqlSession):
             return found
-        if len(names) == 1 or found.kind is FaultKind.FORBIDDEN or found.code in REFUSALS:
+        if len(names) == 1 or found.kind is SqlFaultKind.FORBIDDEN or found.code in REFUSALS:
             return found
         tell(found.message)
         faults.append(found)
-    return Fault(
-        FaultKind.CONNECT, f"none of {len(names)} hosts let us in: {'; '.join(fault.message for fault in faults)}", faults[-1].code
+    return SqlFault(
+        SqlFaultKind.CONNECT, f"none of {len(names)} hosts let us in: {'; '.join(fault.message for fault in faults)}", faults[-1].code
     )
 
 

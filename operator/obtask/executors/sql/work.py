@@ -13,7 +13,7 @@ from obtask.executors.inprocess import Reporter
 from obtask.executors.network.large_answers import LargeAnswers
 from obtask.executors.network.lookup import ANYWHERE, HostPolicy, share_of
 from obtask.executors.sql import words
-from obtask.executors.sql.answers import Fault, FaultKind, Result
+from obtask.executors.sql.answers import Result, SqlFault, SqlFaultKind
 from obtask.executors.sql.target import Conversation, secret_args
 from obtask.executors.until import Arrived, Judge, NotYet, pauses, short, tell, untold
 from obtask.masking.sql import masked_statement
@@ -145,7 +145,7 @@ class _Run:
 
     async def _unless(self, unless: SqlUnless) -> Outcome | None:
         answer = await self._ask("the query of unless", unless.query)
-        if isinstance(answer, Fault):
+        if isinstance(answer, SqlFault):
             return self._conversation.failed("the query of unless", answer, asking=True)
         done = await self._holds("unless.expect", unless.expect, answer)
         if isinstance(done, Failed):
@@ -163,17 +163,17 @@ class _Run:
             label = f"statement {position} of {number}"
             self._tell.touched = True
             answer = await self._ask(label, statement)
-            if isinstance(answer, Fault) and not self._is_ignored(answer):
+            if isinstance(answer, SqlFault) and not self._is_ignored(answer):
                 return words.of_failure(statement, self._conversation.failed(label, answer))
-            if isinstance(answer, Fault):
+            if isinstance(answer, SqlFault):
                 self._ignored.append(f"error {answer.code} of {label} counts as success")
                 self._log.write(f"{self._ignored[-1]}: it is in ignoreErrors")
                 answer = Result((), (), 0, 0)
             last = answer
         return Failed(FailureReason.SQL_ERROR, UNCOMMITTED, permanent=True) if self._conversation.in_transaction else last
 
-    def _is_ignored(self, fault: Fault) -> bool:
-        return fault.kind is FaultKind.STATEMENT and not self._conversation.lost and int(fault.code or 0) in self._action.ignore_errors
+    def _is_ignored(self, fault: SqlFault) -> bool:
+        return fault.kind is SqlFaultKind.STATEMENT and not self._conversation.lost and int(fault.code or 0) in self._action.ignore_errors
 
     async def _expect(self, expression: str, last: Result) -> Failed | None:
         met = await self._holds("expect", expression, last)
@@ -201,16 +201,16 @@ class _Run:
 
     async def _look(self, until: SqlUntil) -> Outcome | tuple[str, str | None]:
         """Poll once; return the end of the attempt, or what was seen and the task's own message about it."""
-        answer: Result | Fault | Failed = await self._ask_here(until.query)
-        if isinstance(answer, Fault) and answer.kind is FaultKind.LOST:
+        answer: Result | SqlFault | Failed = await self._ask_here(until.query)
+        if isinstance(answer, SqlFault) and answer.kind is SqlFaultKind.LOST:
             lacking = session_state(self._action)
             if lacking is not None:
                 return self._stranded(answer, lacking)
             answer = await self._conversation.open() or await self._ask_here(until.query)
         if isinstance(answer, Failed):
             return answer if answer.reason is FailureReason.FORBIDDEN else (answer.message, None)
-        if isinstance(answer, Fault):
-            if answer.kind is FaultKind.LOST:
+        if isinstance(answer, SqlFault):
+            if answer.kind is SqlFaultKind.LOST:
                 return self._conversation.clean(answer.message), None
             return self._conversation.failed("the query of until", answer, asking=True)
         seen = self._conversation.clean(self._conversation.shown(answer))
@@ -227,17 +227,17 @@ class _Run:
                 notes = "; ".join(filter(None, (note if answer.total else None, hint)))
                 return self._conversation.clean(f"{seen} ({notes})" if notes else seen), told
 
-    async def _ask_here(self, query: str) -> Result | Fault:
+    async def _ask_here(self, query: str) -> Result | SqlFault:
         """Poll over the existing connection, which may have been idle for long."""
         if self._conversation.lost:
-            return Fault(FaultKind.LOST, "it was closed")
+            return SqlFault(SqlFaultKind.LOST, "it was closed")
         return await self._conversation.ask("the query of until", query, quiet=True)
 
-    def _stranded(self, fault: Fault, lacking: str) -> Failed:
+    def _stranded(self, fault: SqlFault, lacking: str) -> Failed:
         text = f"connection lost while waiting, after {self._done()} ran: a new one would lack {lacking} ({fault.message})"
         return Failed(FailureReason.CONNECTION_FAILED, self._conversation.clean(text), fault.code)
 
-    async def _ask(self, label: str, statement: str) -> Result | Fault:
+    async def _ask(self, label: str, statement: str) -> Result | SqlFault:
         self._report(f"{label} is running: {one_line(masked_statement(statement), SHOWN_STATEMENT)}")
         return await self._conversation.ask(label, statement)
 

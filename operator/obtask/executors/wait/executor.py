@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from obtask.executors.base import Executor, Log
 from obtask.executors.dependencies import Dependencies
 from obtask.model.actions import WaitAction
-from obtask.model.attempt import Attempt, AttemptId, Failed, Running, Seen, Succeeded
+from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Running, Succeeded
 from obtask.model.status import FailureReason
 
 
@@ -25,7 +25,7 @@ class Wait:
             self._started.add(attempt.id)
             log.write(f"waiting {_seconds(attempt)} s, until {_text(_end(attempt))}")
 
-    async def observe(self, attempt: Attempt, log: Log) -> Seen:
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:
         """Return the state of the attempt by the clock; its end is logged."""
         seen = self._look(attempt)
         if isinstance(seen, Succeeded | Failed) and attempt.id not in self._ended:
@@ -50,7 +50,7 @@ class Wait:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _look(self, attempt: Attempt) -> Seen:
+    def _look(self, attempt: Attempt) -> AttemptState:
         now, end = self._clock(), _end(attempt)
         if attempt.id in self._cancelled:
             return Failed(FailureReason.CANCELLED, "cancelled while waiting")

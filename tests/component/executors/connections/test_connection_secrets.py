@@ -7,7 +7,7 @@ import pytest
 
 from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.secret_connections import SecretConnections
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
@@ -21,7 +21,7 @@ class OneSecret:
     def __init__(self, kind: str, data: Mapping[str, str]) -> None:
         self._body = {"type": kind, "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}}
 
-    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Return it."""
         assert (method, path, body, query) == ("GET", "/api/v1/namespaces/prod/secrets/agent", None, {})
         return self._body

@@ -23,8 +23,8 @@ from obtask.executors.connections.connection import AgentConnection, Connection
 from obtask.executors.connections.credentials import agent_connection, http_secret, sql_connection
 from obtask.executors.connections.overrides import agent_target, sql_target
 from obtask.executors.network.lookup import HostPolicy
-from obtask.executors.obshell.login import Login
-from obtask.executors.obshell.target import Conversation, Tools
+from obtask.executors.obshell.login import AgentLogin
+from obtask.executors.obshell.target import Conversation, ObshellTools
 from obtask.executors.obshell.wire import Client
 from obtask.executors.obshell.words import Transcript
 from obtask.executors.sql.work import SqlWork
@@ -368,7 +368,7 @@ async def test_tls_verifies_the_host_that_the_task_names(tmp_path: Path) -> None
         assert target.url == f"https://127.0.0.1:{port}"
         opened = await Client(clock=wall_clock, hosts=LOCAL).open(target)
 
-    assert isinstance(opened, Login), opened
+    assert isinstance(opened, AgentLogin), opened
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -378,7 +378,7 @@ async def test_an_agent_elsewhere_is_not_asked(scheme: str) -> None:
         secret = agent_connection("prod", data(url=f"{scheme}://10.0.0.5:2886", hosts="*.prod,10.0.0.0/8", password=PASSWORD))
         assert isinstance(secret, AgentConnection)
         log, port = PlainLog(), int(stranger.url.rpartition(":")[2])
-        tools = Tools(
+        tools = ObshellTools(
             OneAgent(secret),
             Client(clock=wall_clock, hosts=LOCAL),
             wall_clock,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from obtask.executors.connections.connection import Connection
 from obtask.executors.secret_connections import TRIES, SecretConnections
-from obtask.kube.api import Json, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiUnavailable, Json
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
@@ -20,11 +20,11 @@ class AwayForAWhile:
     unanswered: int
     pauses: list[float] = field(default_factory=list)
 
-    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | ApiError:
         """Answer, or not."""
         if self.unanswered:
             self.unanswered -= 1
-            raise Unavailable(f"{method} {path} {query} {body is None}")
+            raise ApiUnavailable(f"{method} {path} {query} {body is None}")
         return SECRET
 
     async def sleep(self, seconds: float) -> None:

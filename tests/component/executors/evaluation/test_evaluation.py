@@ -16,8 +16,8 @@ from tests.support.attempts import until
 from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.executors.evaluation.language import holds
 from obtask.executors.evaluation.pipe import TOO_DEEP, TOO_LARGE, TOO_LONG
-from obtask.executors.http.answers import Answer, variables
-from obtask.rules.expressions import ExpressionFault, FaultKind, Question, Vocabulary
+from obtask.executors.http.answers import HttpAnswer, variables
+from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Question, Vocabulary
 
 HERE, THERE = "team-a", "team-b"
 LONG = {"rows": [{"x": "a" * 100_000} for _ in range(90)], "affected": 0}
@@ -106,7 +106,7 @@ async def test_what_somebody_ends_is_not_blamed_on_the_expression(evaluator: Eva
 
     found = await asked
     assert isinstance(found, ExpressionFault)
-    assert found.kind is FaultKind.UNAVAILABLE
+    assert found.kind is ExpressionFaultKind.UNAVAILABLE
 
 
 async def test_nobody_is_told_that_an_expression_is_wrong_when_its_check_was_ended(evaluator: Evaluator) -> None:
@@ -128,7 +128,7 @@ async def test_a_process_that_crashes_is_the_end(evaluator: Evaluator) -> None:
     found = await evaluator.holds(HERE, Vocabulary.HTTP, "[1].indexOf(optional.of(body)) == 0", {"status": 200, "headers": {}, "body": 1})
 
     assert isinstance(found, ExpressionFault)
-    assert found.kind is FaultKind.EXCEEDED
+    assert found.kind is ExpressionFaultKind.EXCEEDED
 
 
 async def test_an_answer_that_is_nested_too_deeply(evaluator: Evaluator) -> None:
@@ -204,6 +204,6 @@ async def test_many_long_expressions_do_not_use_up_the_memory_of_the_next(evalua
 async def test_an_answer_is_parsed_in_the_process_apart(evaluator: Evaluator) -> None:
     """What a server sent is taken apart within the limits, not in the operator; 10,000 lists in each other are a text to look at."""
     octets = "[" * 10_000 + "]" * 10_000
-    answer = Answer(200, (("Content-Type", "application/json"),), octets, len(octets), cut=False)
+    answer = HttpAnswer(200, (("Content-Type", "application/json"),), octets, len(octets), cut=False)
 
     assert await evaluator.holds(HERE, Vocabulary.HTTP, "body == '' || status == 200", partial(variables, answer)) is True

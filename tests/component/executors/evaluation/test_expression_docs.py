@@ -7,7 +7,7 @@ import pytest
 
 from obtask.executors.evaluation import functions, pipe
 from obtask.executors.evaluation.language import holds
-from obtask.rules.expressions import ExpressionFault, FaultKind, Vocabulary
+from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary
 
 TEXT = (Path(__file__).parents[4] / "docs" / "expressions.md").read_text()
 EXAMPLES = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", TEXT.partition("## Functions")[2], re.MULTILINE)
@@ -36,7 +36,7 @@ def test_what_is_said_not_to_be_there(name: str) -> None:
     found = holds(Vocabulary.SQL, f"{name}('a') == 'a' || 'a'.{name}('a') == 'a'", NOTHING)
 
     assert isinstance(found, ExpressionFault)
-    assert found.kind is FaultKind.INVALID
+    assert found.kind is ExpressionFaultKind.INVALID
 
 
 def test_the_limit_of_elements() -> None:
@@ -46,6 +46,6 @@ def test_the_limit_of_elements() -> None:
 
     assert under is True
     assert isinstance(over, ExpressionFault)
-    assert over.kind is FaultKind.EXCEEDED
+    assert over.kind is ExpressionFaultKind.EXCEEDED
     assert over.message.startswith("goes through more than 10,000 elements")
     assert f"{pipe.ELEMENTS:,} elements" in TEXT

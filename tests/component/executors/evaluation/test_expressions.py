@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from obtask.executors.evaluation.language import fault, holds, shown
-from obtask.rules.expressions import ExpressionFault, FaultKind, Gives, Vocabulary
+from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Gives, Vocabulary
 
 WHEN = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -82,61 +82,61 @@ BODY = {"n": 1, "s": "abc", "nil": None, "l": [1, 2], "o": {"nil": None}, "e": [
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("body.n + 'a' == 'a'", FaultKind.TYPE),
-        ("body.n.x == 1", FaultKind.TYPE),
-        ("body.s.x == 1", FaultKind.TYPE),
-        ("has(body.s.x)", FaultKind.TYPE),
-        ("body.l['a'] == 1", FaultKind.TYPE),
-        ("body.n", FaultKind.TYPE),
-        ("!body.n", FaultKind.TYPE),
-        ("body.n && true", FaultKind.TYPE),
-        ("body.n || false", FaultKind.TYPE),
-        ("body.n ? true : false", FaultKind.TYPE),
-        ("1 in body.n", FaultKind.TYPE),
-        ("body.s.sum() == 1", FaultKind.TYPE),
-        ("['a'].sum() == 1", FaultKind.TYPE),
-        ("'a'.matches(body.s + '(')", FaultKind.TYPE),
-        ("body.l.exists(x, x.y == 1)", FaultKind.TYPE),
-        ("body.x == 1", FaultKind.MISSING),
-        ("body.o.x == 1", FaultKind.MISSING),
-        ("body.l.exists(x, body.x == x)", FaultKind.MISSING),
-        ("body.nil", FaultKind.MISSING),
-        ("body.nil.x == 1", FaultKind.MISSING),
-        ("has(body.nil.x)", FaultKind.MISSING),
-        ("body.o.nil.x == 1", FaultKind.MISSING),
-        ("body.nil[0] == 1", FaultKind.MISSING),
-        ("body.nil > 1", FaultKind.MISSING),
-        ("body.nil.size() == 0", FaultKind.MISSING),
-        ("!body.nil", FaultKind.MISSING),
-        ("body.nil && true", FaultKind.MISSING),
-        ("body.nil || false", FaultKind.MISSING),
-        ("body.nil ? true : false", FaultKind.MISSING),
-        ("1 in body.nil", FaultKind.MISSING),
-        ("[1, body.nil].sum() == 1", FaultKind.MISSING),
-        ("body.l[5] == 1", FaultKind.MISSING),
-        ("body.e[body.e.size() - 1] == 1", FaultKind.MISSING),
-        ("optional.none().value() == 1", FaultKind.MISSING),
-        ("headers['x'] == 'a'", FaultKind.MISSING),
-        ("1 / body.zero == 1", FaultKind.VALUE),
-        ("1 % body.zero == 1", FaultKind.VALUE),
-        ("int(body.s) == 1", FaultKind.VALUE),
-        ("double(body.s) == 1.0", FaultKind.VALUE),
-        ("timestamp(body.s) > timestamp('2026-01-01T00:00:00Z')", FaultKind.VALUE),
-        ("duration(body.s) > duration('1s')", FaultKind.VALUE),
-        ("9223372036854775807 + body.n > 0", FaultKind.VALUE),
-        ("uint(body.n - 2) == 1u", FaultKind.VALUE),
-        ("body.s.substring(9) == 'a'", FaultKind.VALUE),
-        ("body.s.charAt(9) == 'a'", FaultKind.VALUE),
-        ("body.e.max() > 1", FaultKind.VALUE),
-        ("quantity(body.s).asInteger() == 1", FaultKind.VALUE),
-        ("base64.decode('*') == b'a'", FaultKind.VALUE),
-        ("[9223372036854775807, 1].sum() == 1", FaultKind.VALUE),
-        ("body.n +", FaultKind.INVALID),
-        ("nobody == 1", FaultKind.INVALID),
-        ("optional.of(true)", FaultKind.INVALID),
+        ("body.n + 'a' == 'a'", ExpressionFaultKind.TYPE),
+        ("body.n.x == 1", ExpressionFaultKind.TYPE),
+        ("body.s.x == 1", ExpressionFaultKind.TYPE),
+        ("has(body.s.x)", ExpressionFaultKind.TYPE),
+        ("body.l['a'] == 1", ExpressionFaultKind.TYPE),
+        ("body.n", ExpressionFaultKind.TYPE),
+        ("!body.n", ExpressionFaultKind.TYPE),
+        ("body.n && true", ExpressionFaultKind.TYPE),
+        ("body.n || false", ExpressionFaultKind.TYPE),
+        ("body.n ? true : false", ExpressionFaultKind.TYPE),
+        ("1 in body.n", ExpressionFaultKind.TYPE),
+        ("body.s.sum() == 1", ExpressionFaultKind.TYPE),
+        ("['a'].sum() == 1", ExpressionFaultKind.TYPE),
+        ("'a'.matches(body.s + '(')", ExpressionFaultKind.TYPE),
+        ("body.l.exists(x, x.y == 1)", ExpressionFaultKind.TYPE),
+        ("body.x == 1", ExpressionFaultKind.MISSING),
+        ("body.o.x == 1", ExpressionFaultKind.MISSING),
+        ("body.l.exists(x, body.x == x)", ExpressionFaultKind.MISSING),
+        ("body.nil", ExpressionFaultKind.MISSING),
+        ("body.nil.x == 1", ExpressionFaultKind.MISSING),
+        ("has(body.nil.x)", ExpressionFaultKind.MISSING),
+        ("body.o.nil.x == 1", ExpressionFaultKind.MISSING),
+        ("body.nil[0] == 1", ExpressionFaultKind.MISSING),
+        ("body.nil > 1", ExpressionFaultKind.MISSING),
+        ("body.nil.size() == 0", ExpressionFaultKind.MISSING),
+        ("!body.nil", ExpressionFaultKind.MISSING),
+        ("body.nil && true", ExpressionFaultKind.MISSING),
+        ("body.nil || false", ExpressionFaultKind.MISSING),
+        ("body.nil ? true : false", ExpressionFaultKind.MISSING),
+        ("1 in body.nil", ExpressionFaultKind.MISSING),
+        ("[1, body.nil].sum() == 1", ExpressionFaultKind.MISSING),
+        ("body.l[5] == 1", ExpressionFaultKind.MISSING),
+        ("body.e[body.e.size() - 1] == 1", ExpressionFaultKind.MISSING),
+        ("optional.none().value() == 1", ExpressionFaultKind.MISSING),
+        ("headers['x'] == 'a'", ExpressionFaultKind.MISSING),
+        ("1 / body.zero == 1", ExpressionFaultKind.VALUE),
+        ("1 % body.zero == 1", ExpressionFaultKind.VALUE),
+        ("int(body.s) == 1", ExpressionFaultKind.VALUE),
+        ("double(body.s) == 1.0", ExpressionFaultKind.VALUE),
+        ("timestamp(body.s) > timestamp('2026-01-01T00:00:00Z')", ExpressionFaultKind.VALUE),
+        ("duration(body.s) > duration('1s')", ExpressionFaultKind.VALUE),
+        ("9223372036854775807 + body.n > 0", ExpressionFaultKind.VALUE),
+        ("uint(body.n - 2) == 1u", ExpressionFaultKind.VALUE),
+        ("body.s.substring(9) == 'a'", ExpressionFaultKind.VALUE),
+        ("body.s.charAt(9) == 'a'", ExpressionFaultKind.VALUE),
+        ("body.e.max() > 1", ExpressionFaultKind.VALUE),
+        ("quantity(body.s).asInteger() == 1", ExpressionFaultKind.VALUE),
+        ("base64.decode('*') == b'a'", ExpressionFaultKind.VALUE),
+        ("[9223372036854775807, 1].sum() == 1", ExpressionFaultKind.VALUE),
+        ("body.n +", ExpressionFaultKind.INVALID),
+        ("nobody == 1", ExpressionFaultKind.INVALID),
+        ("optional.of(true)", ExpressionFaultKind.INVALID),
     ],
 )
-def test_kind_of_a_fault(text: str, kind: FaultKind) -> None:
+def test_kind_of_a_fault(text: str, kind: ExpressionFaultKind) -> None:
     """A fault of each kind is known as such: it decides whether it is waited for. null is what may come, not a wrong type."""
     found = holds(Vocabulary.HTTP, text, {"status": 200, "headers": {}, "body": BODY})
 
@@ -148,10 +148,10 @@ def test_a_column_that_the_query_does_not_have() -> None:
     """The same query has the same columns the next time; without rows nobody knows them."""
     found = judged("rows[0].stat == 1", [{"status": 1}])
 
-    assert found == ExpressionFault('NOT_FOUND: Key not found in map : "stat"', FaultKind.TYPE)
+    assert found == ExpressionFault('NOT_FOUND: Key not found in map : "stat"', ExpressionFaultKind.TYPE)
     missing = judged("rows[0].stat == 1", [])
     assert isinstance(missing, ExpressionFault)
-    assert missing.kind is FaultKind.MISSING
+    assert missing.kind is ExpressionFaultKind.MISSING
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,10 @@ def test_text_for_people(text: str, words: str) -> None:
     assert shown(Vocabulary.SQL, text, {"rows": [{"n": 3, "at": WHEN}], "affected": 0}) == words
 
 
-@pytest.mark.parametrize(("text", "kind"), [("rows", None), ("rows[0].l", FaultKind.TYPE), ("rows[0].nil", FaultKind.MISSING)])
-def test_what_is_no_text(text: str, kind: FaultKind | None) -> None:
+@pytest.mark.parametrize(
+    ("text", "kind"), [("rows", None), ("rows[0].l", ExpressionFaultKind.TYPE), ("rows[0].nil", ExpressionFaultKind.MISSING)]
+)
+def test_what_is_no_text(text: str, kind: ExpressionFaultKind | None) -> None:
     """A list is none; null is not there yet. What is known before anything runs is refused then."""
     if kind is None:
         assert fault(Vocabulary.SQL, text, Gives.TEXT) is not None

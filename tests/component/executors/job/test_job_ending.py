@@ -6,7 +6,7 @@ import pytest
 
 from obtask.executors.job.ending import creation_refused, outcome
 from obtask.executors.job.words import no_pod_hold, pod_hold
-from obtask.kube.api import Refusal
+from obtask.kube.api import ApiError
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
 
@@ -100,15 +100,15 @@ def test_what_a_pod_waits_for() -> None:
 @pytest.mark.parametrize(
     ("refusal", "reason"),
     [
-        (Refusal(403, "Forbidden", "exceeded quota: compute"), None),
-        (Refusal(422, "Invalid", "spec.template: bad"), FailureReason.POD_FAILED),
-        (Refusal(400, "BadRequest", 'unknown field "x"'), FailureReason.POD_FAILED),
-        (Refusal(403, "Forbidden", "namespace x is being terminated"), None),
-        (Refusal(409, "AlreadyExists", "there"), None),
-        (Refusal(404, "NotFound", "namespace not found"), None),
+        (ApiError(403, "Forbidden", "exceeded quota: compute"), None),
+        (ApiError(422, "Invalid", "spec.template: bad"), FailureReason.POD_FAILED),
+        (ApiError(400, "BadRequest", 'unknown field "x"'), FailureReason.POD_FAILED),
+        (ApiError(403, "Forbidden", "namespace x is being terminated"), None),
+        (ApiError(409, "AlreadyExists", "there"), None),
+        (ApiError(404, "NotFound", "namespace not found"), None),
     ],
 )
-def test_a_refused_job(refusal: Refusal, reason: FailureReason | None) -> None:
+def test_a_refused_job(refusal: ApiError, reason: FailureReason | None) -> None:
     """What will not be different later is a failure in the server's words."""
     end = creation_refused(refusal)
 

@@ -222,7 +222,7 @@ async def test_deleted_while_no_operator_lived(tasks: TaskClient, make: Make, ap
     await make().start(one, log)
     name = job_name("owner", one.id)
     async with asyncio.timeout(30):
-        while not await Jobs(api).events(tasks.namespace, name, None):  # noqa: ASYNC110 - the API server does not ring
+        while not await Jobs(api).events(tasks.namespace, name, None):  # noqa: ASYNC110 - the API server tells nobody
             await asyncio.sleep(0.1)
     tasks.kubectl("delete", "job", name)
 
@@ -293,7 +293,7 @@ async def test_the_jobs_of_the_first_and_the_last_two_attempts_stay(tasks: TaskC
 
         left = {job_name("owner", numbered(first, number).id) for number in (1, 4, 5)} | {job_name("owner", numbered(undo, 2).id)}
         async with asyncio.timeout(20):
-            while set(jobs(tasks)) != left:  # noqa: ASYNC110 - the TTL controller does not ring
+            while set(jobs(tasks)) != left:  # noqa: ASYNC110 - the TTL controller tells nobody
                 await asyncio.sleep(0.1)
 
 

@@ -17,7 +17,7 @@ from tests.support.attempts import PlainLog, until
 from obtask.executors.job.cursor import Cursor
 from obtask.executors.job.podlog import LONGEST_LINE, Copy, PodLog, Restraint, weight
 from obtask.executors.job.target import secrets_of
-from obtask.kube.api import Json, Refusal, Unavailable
+from obtask.kube.api import ApiError, ApiUnavailable, Json
 from obtask.kube.jobs import Jobs
 from obtask.logs.text import AttemptLog
 
@@ -37,7 +37,7 @@ class Stream:
         self._pieces = pieces
         self.gone = False
 
-    async def send(self, *_: object, **__: object) -> Json | Refusal:
+    async def send(self, *_: object, **__: object) -> Json | ApiError:
         """Nothing else is asked for."""
         raise NotImplementedError
 
@@ -48,14 +48,14 @@ class Stream:
         *,
         query: Mapping[str, str] = MappingProxyType({}),  # noqa: ARG002
         seconds: float | None = 0,  # noqa: ARG002
-    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+    ) -> AsyncIterator[AsyncIterator[bytes] | ApiError]:
         """Give out the log."""
 
         async def pieces() -> AsyncIterator[bytes]:
             for piece in self._pieces:
                 yield piece
 
-        yield Refusal(404, "NotFound", "pods p not found") if self.gone else pieces()
+        yield ApiError(404, "NotFound", "pods p not found") if self.gone else pieces()
 
 
 async def copied(*pieces: bytes) -> list[str]:
@@ -74,14 +74,14 @@ class Kubelet:
         self.there = 0
         self.breaks = True
 
-    async def send(self, *_: object, **__: object) -> Json | Refusal:
+    async def send(self, *_: object, **__: object) -> Json | ApiError:
         """Nothing else is asked for."""
         raise NotImplementedError
 
     @asynccontextmanager
     async def streaming(
         self, path: str, *, query: Mapping[str, str] = MappingProxyType({}), seconds: float | None = 0
-    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+    ) -> AsyncIterator[AsyncIterator[bytes] | ApiError]:
         """Give out some of the log."""
         assert path.endswith("/log")
         assert seconds
@@ -98,7 +98,7 @@ class Kubelet:
             for start in range(0, end, size):
                 yield text[start : min(end, start + size)]
             if self._chance.random() < 0.5 and self.breaks:
-                raise Unavailable("cut")
+                raise ApiUnavailable("cut")
 
         yield pieces()
 
@@ -128,7 +128,7 @@ async def test_a_log_that_is_cut_again_and_again_is_copied_once(seed: int) -> No
     for _ in range(30):
         try:
             await (logs.follow(copy) if chance.random() < 0.5 else logs.poll(copy))
-        except Unavailable:
+        except ApiUnavailable:
             continue
     kubelet.breaks = False
     await logs.finish(copy)
@@ -160,7 +160,7 @@ async def test_another_operator_goes_on_where_the_log_ends(seed: int) -> None:
 class Chatterbox:
     """Writes short lines without end, a container that keeps a kubelet busy. Implements what ``Jobs`` needs."""
 
-    async def send(self, *_: object, **__: object) -> Json | Refusal:
+    async def send(self, *_: object, **__: object) -> Json | ApiError:
         """Nothing else is asked for."""
         raise NotImplementedError
 
@@ -171,7 +171,7 @@ class Chatterbox:
         *,
         query: Mapping[str, str] = MappingProxyType({}),  # noqa: ARG002
         seconds: float | None = 0,  # noqa: ARG002
-    ) -> AsyncIterator[AsyncIterator[bytes] | Refusal]:
+    ) -> AsyncIterator[AsyncIterator[bytes] | ApiError]:
         """Give out a log without end."""
 
         async def pieces() -> AsyncIterator[bytes]:

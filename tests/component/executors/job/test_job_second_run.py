@@ -45,7 +45,7 @@ async def made(api: Api, tasks: TaskClient, one: Attempt) -> list[str]:
 async def settled(tasks: TaskClient, one: Attempt) -> None:
     """Wait until the Job has finished for good."""
     async with asyncio.timeout(20):
-        while not any(  # noqa: ASYNC110 - the Job controller does not ring
+        while not any(  # noqa: ASYNC110 - the Job controller tells nobody
             condition["type"] == "Failed" for condition in tasks.api.get(path_of(tasks, one))["status"].get("conditions", [])
         ):
             await asyncio.sleep(0.1)

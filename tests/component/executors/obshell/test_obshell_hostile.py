@@ -13,7 +13,7 @@ from tests.support.strain import strain
 from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.obshell.dag import MOST_LINES, MOST_SUBTASKS, read_dag
 from obtask.executors.obshell.executor import Obshell
-from obtask.executors.obshell.target import Tools
+from obtask.executors.obshell.target import ObshellTools
 from obtask.executors.obshell.wire import Client
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Failed, Running
@@ -57,7 +57,7 @@ async def test_fifty_looks_at_every_one_of_them(name: str, ports: dict[str, int]
     """However often it is looked at, what is remembered stays small, and the loop is held for milliseconds."""
     rung = asyncio.Event()
     client, pace = Client(clock=wall_clock, hosts=LOCAL), Pace(1000, burst=1000)
-    tools = Tools(OneAgent(ports[name]), client, wall_clock, alone, Slots(8), pace, evaluated, poll_seconds=0.01, stop_seconds=1)
+    tools = ObshellTools(OneAgent(ports[name]), client, wall_clock, alone, Slots(8), pace, evaluated, poll_seconds=0.01, stop_seconds=1)
     executor, log = Obshell(tools, on_news=lambda _: rung.set()), ShortLog()
     one = attempt(ObshellAction(path="/api/v1/ob/start"), seconds=3)
 
@@ -87,7 +87,7 @@ def test_a_dag_is_read_up_to_a_size() -> None:
     assert (wide.cut, long.cut) == (True, True)
     assert sum(1 for _ in wide.subtasks()) <= MOST_SUBTASKS
     assert sum(len(sub.logs) for sub in long.subtasks()) == MOST_LINES
-    assert len({sub.place for sub in wide.subtasks()}) == sum(1 for _ in wide.subtasks())
+    assert len({sub.position for sub in wide.subtasks()}) == sum(1 for _ in wide.subtasks())
 
 
 @pytest.mark.parametrize("value", [None, True, 1e308, 10**4000, "x" * 10**6, [], {}, [[]] * 1000])

@@ -14,11 +14,11 @@ from tests.support.agent.dags import Step
 from tests.support.attempts import attempt, evaluated, until
 
 from obtask.executors.obshell import takeup, work
-from obtask.executors.obshell.answers import Answer
+from obtask.executors.obshell.answers import AgentAnswer
 from obtask.executors.obshell.context import Context, context_of
 from obtask.executors.obshell.dag import MOST_SUBTASKS
 from obtask.executors.obshell.executor import _Entry
-from obtask.executors.obshell.login import Login
+from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.target import Conversation
 from obtask.executors.obshell.wire import Client
 from obtask.model.attempt import Failed, Running, Succeeded
@@ -198,7 +198,7 @@ async def test_waiting_for_a_turn_is_no_silence_of_the_agent(agent: FakeAgent) -
     await looks.open()
     await looks.ask("/api/v1/status", {}, 0.9)
 
-    assert isinstance(await looks.ask("/api/v1/status", {}, 0.9), Answer)
+    assert isinstance(await looks.ask("/api/v1/status", {}, 0.9), AgentAnswer)
 
 
 async def test_whoever_stops_waits_for_no_turn(agent: FakeAgent) -> None:
@@ -209,7 +209,7 @@ async def test_whoever_stops_waits_for_no_turn(agent: FakeAgent) -> None:
     conversation = speech_of(on, stopping=True)
 
     async with within(10):
-        assert isinstance(await conversation.ask("/api/v1/status", {}, 5), Answer)
+        assert isinstance(await conversation.ask("/api/v1/status", {}, 5), AgentAnswer)
 
 
 @pytest.mark.parametrize("path", [STOP, "/api/v1/task/node/1190"])
@@ -245,7 +245,7 @@ async def test_a_long_list_is_read_beside_the_event_loop(agent: FakeAgent) -> No
     dag = {"id": "11", "state": "READY", "operator": "RUN", "stage": 0, "nodes": [{"sub_tasks": [{}] * 9}]}
     agent.faults.append(("GET", f"{DAG_PATH}unfinish", Answered(data=[dag] * 5_000)))
     conversation, loop_of = speech_of(bench_for(agent)), threading.get_ident()
-    assert isinstance(await conversation.open(), Login)
+    assert isinstance(await conversation.open(), AgentLogin)
     conversation._client = Spied(conversation._client)  # type: ignore[assignment] # it is one but for what is spied on
 
     found = await conversation.dags("dag/unfinish")

@@ -8,7 +8,7 @@ from tests.support.agent.agent import FakeAgent
 from tests.support.agent.dags import Step
 from tests.support.attempts import attempt, until
 
-from obtask.executors.obshell.answers import Answer
+from obtask.executors.obshell.answers import AgentAnswer
 from obtask.model.attempt import Failed, Running, Succeeded
 
 AWAY = "dial tcp 10.0.0.1:2881: connect: connection refused"
@@ -104,7 +104,7 @@ async def test_a_task_of_the_agent_itself_needs_no_database(agent: FakeAgent) ->
 )
 def test_which_answers_mean_that_a_task_is_unknown(message: str, unknown: bool) -> None:
     """Not found means what it says, unless the database is the reason."""
-    assert Answer(404, error="Task.NotFound", message=message).unknown_task is unknown
+    assert AgentAnswer(404, error="Task.NotFound", message=message).unknown_task is unknown
 
 
 async def test_an_outage_that_outlasts_the_step_is_a_timeout(agent: FakeAgent) -> None:

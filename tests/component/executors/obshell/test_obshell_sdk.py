@@ -16,9 +16,9 @@ from tests.support.attempts import wall_clock
 from tests.support.local import LOCAL
 
 from obtask.executors.connections.connection import AgentConnection
-from obtask.executors.obshell.answers import Answer
+from obtask.executors.obshell.answers import AgentAnswer
 from obtask.executors.obshell.dag import Dag, State, read_dag
-from obtask.executors.obshell.login import Login
+from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.wire import Client
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the SDK and what it needs are not written for warnings as errors
@@ -105,13 +105,13 @@ def test_our_reading_of_a_dag_is_the_sdks(sdk: ModuleType, agent: FakeAgent) -> 
     ]
 
 
-async def send(agent: FakeAgent, method: str, path: str, **more: Any) -> Answer:
+async def send(agent: FakeAgent, method: str, path: str, **more: Any) -> AgentAnswer:
     """Send one request with our client."""
     ours = Client(clock=wall_clock, hosts=LOCAL)
     session = await ours.open(AgentConnection(agent.url, PASSWORD))
-    assert isinstance(session, Login), session
+    assert isinstance(session, AgentLogin), session
     answer = await ours.send(session, method, path, **more)
-    assert isinstance(answer, Answer), answer
+    assert isinstance(answer, AgentAnswer), answer
     return answer
 
 

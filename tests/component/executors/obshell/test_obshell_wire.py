@@ -21,9 +21,9 @@ from devcluster.certificates import Authority
 from devcluster.ports import free_port
 from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.connections.public_key import read_public_key
-from obtask.executors.obshell.answers import Answer, Fault, FaultKind, read_answer
+from obtask.executors.obshell.answers import AgentAnswer, AgentFault, AgentFaultKind, read_answer
 from obtask.executors.obshell.dag import read_dag
-from obtask.executors.obshell.login import Login
+from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.wire import LONGEST_ANSWER, Client
 from obtask.masking.body import masked, secrets_of
 from obtask.model.attempt import Failed, Succeeded
@@ -90,8 +90,8 @@ async def test_an_old_agent_is_named(agent: FakeAgent) -> None:
     with served(Old) as port:
         opened = await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(f"http://127.0.0.1:{port}", "p"))
 
-    assert isinstance(opened, Fault)
-    assert opened.kind is FaultKind.NOT_SENT
+    assert isinstance(opened, AgentFault)
+    assert opened.kind is AgentFaultKind.NOT_SENT
     assert opened.message.endswith("gives out no usable key: is it an obshell agent?")
     assert agent.asked == []
 
@@ -118,26 +118,26 @@ async def test_tls_is_verified(tmp_path: Path) -> None:
     with FakeAgent(tls=tls).running() as agent:
         opened, *refused = [await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(agent.url, "p", ca)) for ca in certificates]
 
-    assert isinstance(opened, Login), opened
+    assert isinstance(opened, AgentLogin), opened
     assert refused == [
-        Fault(FaultKind.NOT_SENT, f"{agent.url} cannot be reached: its certificate is not trusted"),
-        Fault(FaultKind.NOT_SENT, "ca.crt cannot be read"),
+        AgentFault(AgentFaultKind.NOT_SENT, f"{agent.url} cannot be reached: its certificate is not trusted"),
+        AgentFault(AgentFaultKind.NOT_SENT, "ca.crt cannot be read"),
     ]
 
 
 @pytest.mark.parametrize(
     ("status", "octets", "answer"),
     [
-        (200, b'{"successful": true, "data": {"a": 1}}', Answer(200, {"a": 1})),
-        (200, b'{"successful": false}', Answer(200, error="not successful")),
-        (204, b"", Answer(204)),
-        (500, b"Internal Server Error", Answer(500)),
-        (400, b'{"error": {"errCode": "Task.X", "message": "no"}}', Answer(400, error="Task.X", message="no")),
-        (401, b'{"error": {"code": 10008, "message": null}}', Answer(401, error="10008", message="")),
-        (400, b"[" * 100000, Answer(400)),
+        (200, b'{"successful": true, "data": {"a": 1}}', AgentAnswer(200, {"a": 1})),
+        (200, b'{"successful": false}', AgentAnswer(200, error="not successful")),
+        (204, b"", AgentAnswer(204)),
+        (500, b"Internal Server Error", AgentAnswer(500)),
+        (400, b'{"error": {"errCode": "Task.X", "message": "no"}}', AgentAnswer(400, error="Task.X", message="no")),
+        (401, b'{"error": {"code": 10008, "message": null}}', AgentAnswer(401, error="10008", message="")),
+        (400, b"[" * 100000, AgentAnswer(400)),
     ],
 )
-def test_reading_an_answer(status: int, octets: bytes, answer: Answer) -> None:
+def test_reading_an_answer(status: int, octets: bytes, answer: AgentAnswer) -> None:
     """Whatever comes is a value."""
     assert read_answer(status, octets) == answer
 
@@ -181,9 +181,9 @@ async def test_of_several_urls_the_first_that_answers_is_used(agent: FakeAgent) 
     opened = await client.open(AgentConnection(nobody, "p", others=(agent.url,)))
     failed = await client.open(AgentConnection(nobody, "p", others=(nobody,)))
 
-    assert isinstance(opened, Login)
+    assert isinstance(opened, AgentLogin)
     assert opened.target.url == agent.url
-    assert isinstance(failed, Fault)
+    assert isinstance(failed, AgentFault)
     assert failed.message.startswith("none of 2 agents answers: ")
 
 
@@ -195,15 +195,15 @@ async def test_a_pinned_key_is_the_only_one(agent: FakeAgent) -> None:
 
     opened = await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(agent.url, "p", public_key=pinned))
 
-    assert isinstance(opened, Login)
+    assert isinstance(opened, AgentLogin)
     assert opened.key == read_public_key(pinned)
 
 
 def test_the_password_of_the_agent_is_for_its_own_paths() -> None:
     """What concerns OBProxy takes agent-password, the rest that of root@sys; without one there is one password for all."""
     key = generate_private_key(65537, 2048).public_key()
-    two = Login(AgentConnection("http://a", "root", agent_password="agent"), key, "root")  # noqa: S106 - of a test
-    one = Login(AgentConnection("http://a", "root"), key, "root")
+    two = AgentLogin(AgentConnection("http://a", "root", agent_password="agent"), key, "root")  # noqa: S106 - of a test
+    one = AgentLogin(AgentConnection("http://a", "root"), key, "root")
 
     assert (two.password_for("/api/v1/ob/stop"), two.password_for("/api/v1/obproxy/stop")) == ("root", "agent")
     assert (one.password_for("/api/v1/ob/stop"), one.password_for("/api/v1/obproxy/stop")) == ("root", "root")
@@ -224,5 +224,5 @@ async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
         opened = await Client(clock=wall_clock, hosts=LOCAL).open(shown)
         refused = await Client(clock=wall_clock, hosts=LOCAL).open(AgentConnection(guarded.url, "p", ca_cert))
 
-    assert isinstance(opened, Login)
-    assert isinstance(refused, Fault)
+    assert isinstance(opened, AgentLogin)
+    assert isinstance(refused, AgentFault)

@@ -9,9 +9,9 @@ from tests.support.attempts import alone, bench, evaluated
 from tests.support.rights import grant
 
 from obtask.executors.resource.work import ResourceWork
-from obtask.kube.api import Busy, Json, Refusal, Unavailable
+from obtask.kube.api import ApiBusy, ApiError, ApiUnavailable, Json
 from obtask.kube.discovery import Discovery, Served
-from obtask.kube.impersonation import Answer, Impersonation, ServiceAccount
+from obtask.kube.impersonation import ApiAnswer, Impersonation, ServiceAccount
 from obtask.kube.objects import Objects
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Failed, Succeeded
@@ -94,14 +94,14 @@ class Lossy(Impersonation):
         query: Mapping[str, str] = {},
         body: Json | None = None,
         content_type: str | None = None,
-    ) -> Answer | Refusal:
+    ) -> ApiAnswer | ApiError:
         """Send it."""
         self.changes += method == "PATCH"
         if method == "PATCH" and self.changes > 1:
-            return Refusal(403, "Forbidden", "not any more")
+            return ApiError(403, "Forbidden", "not any more")
         answer = await super().send(account, method, path, query=query, body=body, content_type=content_type)
         if method == "PATCH":
-            raise Unavailable("cut")
+            raise ApiUnavailable("cut")
         return answer
 
 
@@ -128,12 +128,12 @@ class Crowded(Impersonation):
         query: Mapping[str, str] = {},
         body: Json | None = None,
         content_type: str | None = None,
-    ) -> Answer | Refusal:
+    ) -> ApiAnswer | ApiError:
         """Send it the second time."""
         self.asked += method == "PATCH"
         if self.asked == 1:
             self.asked += 1
-            raise Busy("PATCH /a: HTTP 429: Too many requests, please try again later.")
+            raise ApiBusy("PATCH /a: HTTP 429: Too many requests, please try again later.")
         return await super().send(account, method, path, query=query, body=body, content_type=content_type)
 
 
@@ -189,12 +189,12 @@ async def test_a_kind_that_comes_later_is_found(workplace: Workplace) -> None:
     workplace.kubectl("create", "-f", "-", manifest=manifest)
     try:
         async with asyncio.timeout(20):
-            while isinstance(found := await discovery.find(f"{group}/v1", kind), Refusal):  # noqa: ASYNC110 - nothing tells when
+            while isinstance(found := await discovery.find(f"{group}/v1", kind), ApiError):  # noqa: ASYNC110 - nothing tells when
                 await asyncio.sleep(0.05)
     finally:
         workplace.kubectl("delete", "crd", name, "--wait=false")
 
-    assert isinstance(before, Refusal)
+    assert isinstance(before, ApiError)
     assert before.missing
     assert found == Served(f"{group}/v1", kind, plural, namespaced=False)
     assert found.collection(None) == f"/apis/{group}/v1/{plural}"

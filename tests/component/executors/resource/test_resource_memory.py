@@ -20,7 +20,7 @@ from obtask.executors.resource.target import Conversation
 from obtask.executors.resource.until import until_holds
 from obtask.executors.until import Judge
 from obtask.kube.discovery import Served
-from obtask.kube.impersonation import Answer, Change, ServiceAccount
+from obtask.kube.impersonation import ApiAnswer, Change, ServiceAccount
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Failed
 from obtask.model.kubernetes_actions import ResourceUntil
@@ -44,9 +44,9 @@ class Server:
         self.given.append(weakref.ref(made))
         return made
 
-    async def send(self, *_: object, **__: object) -> Answer:
+    async def send(self, *_: object, **__: object) -> ApiAnswer:
         """Return the object."""
-        return Answer(self._object(), created=False, warnings=())
+        return ApiAnswer(self._object(), created=False, warnings=())
 
     async def watch(self, *_: object, **__: object) -> AsyncGenerator[Change]:
         """Tell of one change."""
@@ -150,7 +150,7 @@ class Slow:
     most: int = 0
     enough: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def send(self, _account: object, method: str, _path: str, **_: object) -> Answer:
+    async def send(self, _account: object, method: str, _path: str, **_: object) -> ApiAnswer:
         """Answer a GET at once, and a change when enough of them have come."""
         if method == "PATCH":
             self.changing += 1
@@ -159,7 +159,7 @@ class Slow:
                 self.enough.set()
             await self.enough.wait()
             self.changing -= 1
-        return Answer({"kind": "ConfigMap", "metadata": {"resourceVersion": "1"}}, octets=self.octets)
+        return ApiAnswer({"kind": "ConfigMap", "metadata": {"resourceVersion": "1"}}, octets=self.octets)
 
 
 @pytest.mark.parametrize(("octets", "together"), [(SMALL_BYTES, 40), (SMALL_BYTES + 1, 4)])

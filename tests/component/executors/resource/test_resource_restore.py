@@ -58,7 +58,7 @@ async def test_what_was_not_there_is_deleted(workplace: Workplace) -> None:
     one = workplace.backward(action)
     await on.executor.start(one, on.log)
     async with asyncio.timeout(20):
-        while "held by example.com/hold" not in await on.progress(one):  # noqa: ASYNC110 - progress rings no bell
+        while "held by example.com/hold" not in await on.progress(one):  # noqa: ASYNC110 - progress enqueues nothing
             await asyncio.sleep(0.01)
 
     workplace.change("settings", {"metadata": {"finalizers": None}})

@@ -23,7 +23,7 @@ async def never(seconds: float) -> None:
 async def waiting(on: Bench, one: Attempt) -> str:
     """Wait until an attempt waits in its until; return its progress."""
     async with asyncio.timeout(20):
-        while "last saw" not in (told := await on.progress(one)):  # noqa: ASYNC110 - progress rings no bell
+        while "last saw" not in (told := await on.progress(one)):  # noqa: ASYNC110 - progress enqueues nothing
             await asyncio.sleep(0.01)
     return told
 

@@ -11,7 +11,7 @@ from tests.support.attempts import attempt
 from obtask.executors.resource.kept import Kept, own_fields, read, text_of
 from obtask.executors.resource.objects import Named, field_manager, named, secrets_in
 from obtask.executors.resource.words import failed, shown
-from obtask.kube.api import Refusal
+from obtask.kube.api import ApiError
 from obtask.kube.impersonation import ServiceAccount
 from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.status import FailureReason
@@ -103,7 +103,7 @@ def test_secrets_are_the_values_of_a_secret_only() -> None:
 )
 def test_a_refusal_has_a_reason_and_its_status_as_code(status: int, reason: FailureReason) -> None:
     """People find the server's words, machines the code."""
-    end = failed(Refusal(status, "Any", "the server's words"))
+    end = failed(ApiError(status, "Any", "the server's words"))
 
     assert (end.reason, end.code, end.message) == (reason, str(status), "the server's words")
 
@@ -113,6 +113,6 @@ def test_an_operator_that_may_not_impersonate_says_so() -> None:
     lacks = 'User "op" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "prod"'
     words = f'serviceaccounts "runner" is forbidden: {lacks}'
 
-    end = failed(Refusal(403, "Forbidden", words))
+    end = failed(ApiError(403, "Forbidden", words))
 
     assert end.message == f"{words}; the operator may not act as this service account: grant it the verb impersonate on serviceaccounts"

@@ -11,7 +11,7 @@ from tests.support.local import LOCAL
 
 from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Result
-from obtask.executors.sql.session import Session
+from obtask.executors.sql.session import SqlSession
 from obtask.executors.sql.work import SqlWork
 from obtask.model.actions import SqlAction
 from obtask.model.attempt import Failed, Succeeded
@@ -47,7 +47,7 @@ async def test_the_log_tells_statements_counts_and_times(database: Connection) -
     assert lines[0].startswith(f"connected to 127.0.0.1:{database.port} as root@sys, session ")
 
 
-async def test_the_first_error_ends_the_attempt(database: Connection, admin: Session) -> None:
+async def test_the_first_error_ends_the_attempt(database: Connection, admin: SqlSession) -> None:
     """A refused statement gives its error number, says which one it was, and nothing after it runs."""
     action = sql("create table t (a int primary key)", "insert into t values (1), (1)", "insert into t values (2)")
 
@@ -133,7 +133,7 @@ INSERT = "insert into t values (1)"
         ["begin; insert into t values (1); select 1"],
     ],
 )
-async def test_a_transaction_that_is_left_open_is_no_success(database: Connection, admin: Session, statements: list[str]) -> None:
+async def test_a_transaction_that_is_left_open_is_no_success(database: Connection, admin: SqlSession, statements: list[str]) -> None:
     """What nobody commits is gone when the connection is closed: the attempt fails and says what to add."""
     assert isinstance(await admin.run("create table t (a int)"), Result)
     on = sql_bench(database)
@@ -158,7 +158,7 @@ async def test_a_transaction_that_is_left_open_is_no_success(database: Connectio
         [INSERT],
     ],
 )
-async def test_a_transaction_that_is_committed_counts(database: Connection, admin: Session, statements: list[str]) -> None:
+async def test_a_transaction_that_is_committed_counts(database: Connection, admin: SqlSession, statements: list[str]) -> None:
     """By COMMIT or by a statement that implies it; a query that opens another one has nothing to lose."""
     assert isinstance(await admin.run("create table t (a int)"), Result)
 
@@ -175,7 +175,7 @@ async def test_without_args_a_statement_is_sent_as_it_is(database: Connection) -
     assert await sql_bench(database).run(attempt(action)) == Succeeded("1 statement")
 
 
-async def test_an_unknown_arg_is_found_before_anything_runs(database: Connection, admin: Session) -> None:
+async def test_an_unknown_arg_is_found_before_anything_runs(database: Connection, admin: SqlSession) -> None:
     """A placeholder without a value stops the attempt before the first statement, and the message names it."""
     action = sql("create table t (a int)", "insert into t values (%(b)s)", args={"a": 1})
 
@@ -236,7 +236,7 @@ async def test_an_expression_that_cannot_be_evaluated_is_not_a_false_one(databas
     assert end.message.startswith(f'{field}: NOT_FOUND: Key not found in map : "nothing": rows[0].nothing == 1; saw 1 row: a=1')
 
 
-async def test_an_expression_that_does_not_compile_is_found_before_anything_runs(database: Connection, admin: Session) -> None:
+async def test_an_expression_that_does_not_compile_is_found_before_anything_runs(database: Connection, admin: SqlSession) -> None:
     """A syntax error in until is told before the first statement."""
     action = sql("create table t (a int)", until={"query": "select 1", "expect": "rows["})
 
@@ -297,7 +297,7 @@ async def test_several_statements_in_one_text_all_count(database: Connection) ->
     assert end.code == "1146"
 
 
-async def test_passwords_in_statements_show_nowhere(database: Connection, admin: Session) -> None:
+async def test_passwords_in_statements_show_nowhere(database: Connection, admin: SqlSession) -> None:
     """What is after IDENTIFIED BY is masked in the log, in progress and in messages, given as text or as an arg."""
     on = sql_bench(database)
     user = f"u{database.database}"
@@ -330,7 +330,7 @@ async def test_the_password_is_masked_in_what_is_shown_of_rows(database: Connect
     assert end.message == "expect does not hold: false; saw 1 row: p=<******>"
 
 
-async def test_a_password_outside_of_ascii_is_sent_as_utf8(database: Connection, admin: Session) -> None:
+async def test_a_password_outside_of_ascii_is_sent_as_utf8(database: Connection, admin: SqlSession) -> None:
     """A password of any characters lets the user in."""
     user = f"u{database.database}"
     await admin.run(f"create user {user} identified by 'pässwörd密码'")

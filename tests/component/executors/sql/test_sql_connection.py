@@ -14,7 +14,7 @@ from tests.support.local import LOCAL
 from devcluster.certificates import Authority
 from devcluster.ports import free_port
 from obtask.executors.connections.connection import Connection
-from obtask.executors.sql.answers import Fault, FaultKind
+from obtask.executors.sql.answers import SqlFault, SqlFaultKind
 from obtask.executors.sql.session import connect
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
 from obtask.model.status import FailureReason
@@ -85,7 +85,7 @@ async def test_a_mute_server_costs_no_more_than_the_time_to_connect() -> None:
     async with listening(mute) as port:
         found = await connect(replace(NOWHERE, port=port), lambda _: None, seconds=0.1, hosts=LOCAL)
 
-    assert found == Fault(FaultKind.CONNECT, f"127.0.0.1:{port} did not let us in within 0.1 s")
+    assert found == SqlFault(SqlFaultKind.CONNECT, f"127.0.0.1:{port} did not let us in within 0.1 s")
 
 
 @pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x01\0\0\0\x0a", b"", b"\0" * 64, b"\xff" * 64])

@@ -8,8 +8,8 @@ from tests.component.executors.seekdb import ask, sql_bench
 from tests.support.attempts import attempt, sql
 
 from obtask.executors.connections.connection import Connection
-from obtask.executors.sql.answers import Fault, FaultKind, Result
-from obtask.executors.sql.session import Session
+from obtask.executors.sql.answers import Result, SqlFault, SqlFaultKind
+from obtask.executors.sql.session import SqlSession
 from obtask.executors.sql.statements import bind
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.constraints import Scalar
@@ -67,14 +67,14 @@ def values(dice: random.Random) -> Iterator[str]:
 
 
 @pytest.fixture
-async def victim(database: Connection, admin: Session) -> str:
+async def victim(database: Connection, admin: SqlSession) -> str:
     """Return the name of a table that values try to drop."""
     assert isinstance(await admin.run("create table victim (a int)"), Result)
     return f"{database.database}.victim"
 
 
 @pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES"])
-async def test_values_are_read_back(admin: Session, victim: str, mode: str) -> None:
+async def test_values_are_read_back(admin: SqlSession, victim: str, mode: str) -> None:
     """1,000 statements in each mode: every value comes back as it went in, wherever it stands among texts and comments."""
     dice, changed = random.Random(4), f"set sql_mode = '{mode}'"  # noqa: S311 - no secret
     some = values(dice)
@@ -120,7 +120,7 @@ async def test_values_arrive_as_they_are_written(database: Connection, value: Sc
 
 
 @pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES"])
-async def test_no_splinters_let_a_value_out(admin: Session, victim: str, mode: str) -> None:
+async def test_no_splinters_let_a_value_out(admin: SqlSession, victim: str, mode: str) -> None:
     """Random texts of quotes and comments: what is let through is refused by the server or bound, and never runs a value."""
     dice = random.Random(5)  # noqa: S311 - no secret
     some, sent = values(dice), 0
@@ -131,7 +131,7 @@ async def test_no_splinters_let_a_value_out(admin: Session, victim: str, mode: s
             continue
         sent += 1
         answer = await admin.run(bind(statement, {"a": next(some)}, admin.escape))
-        assert not isinstance(answer, Fault) or answer.kind is FaultKind.STATEMENT, answer
+        assert not isinstance(answer, SqlFault) or answer.kind is SqlFaultKind.STATEMENT, answer
     assert await ask(admin, f"select count(*) from {victim}") == ((0,),)
 
 
@@ -144,7 +144,7 @@ async def test_no_splinters_let_a_value_out(admin: Session, victim: str, mode: s
         {"until": {"query": "select 'it\\'s', %(n)s", "expect": "true"}},
     ],
 )
-async def test_a_misplaced_value_runs_nothing(database: Connection, victim: str, admin: Session, fields: dict[str, object]) -> None:
+async def test_a_misplaced_value_runs_nothing(database: Connection, victim: str, admin: SqlSession, fields: dict[str, object]) -> None:
     """An attempt that began under an older operator is refused before it connects, and says what to write instead."""
     on = sql_bench(database)
 

@@ -20,8 +20,8 @@ from tests.support.local import LOCAL
 
 from devcluster.certificates import Authority
 from obtask.executors.connections.connection import Connection, Tls
-from obtask.executors.sql.answers import Fault
-from obtask.executors.sql.session import Session, connect
+from obtask.executors.sql.answers import SqlFault
+from obtask.executors.sql.session import SqlSession, connect
 
 PASSWORD = "S3cret-of-root!"  # noqa: S105 - of a test
 OTHER_SALT = b"ABCDEFGHIJKLMNOPQRST"
@@ -112,11 +112,11 @@ def forms(password: str) -> list[bytes]:
     return [raw, raw[::-1], raw.hex().encode(), base64.b64encode(raw), raw.decode().upper().encode(), *mixed]
 
 
-async def asked(asker: Asker, target: Connection = TARGET) -> Fault | Session:
+async def asked(asker: Asker, target: Connection = TARGET) -> SqlFault | SqlSession:
     """Connect to the server, and leave."""
     async with asker.listening() as port:
         found = await connect(replace(target, port=port), lambda _: None, seconds=5, hosts=LOCAL)
-        if isinstance(found, Session):
+        if isinstance(found, SqlSession):
             await found.close()
         return found
 
@@ -187,7 +187,7 @@ async def test_no_other_plugin_is_answered(plugin: str, trust: Trust) -> None:
             asker = Asker("mysql_native_password" if says else plugin, *says, OK, OK, tls=tls)
             found = await asked(asker, target)
 
-            assert isinstance(found, Fault)
+            assert isinstance(found, SqlFault)
             assert PASSWORD not in found.message
             assert "\x1b" not in found.message
             assert len(found.message) < 400
@@ -201,7 +201,7 @@ async def test_the_old_way_of_switching_is_not_followed(says: bytes) -> None:
     """Before MySQL 4.1 passwords were hashed in a way that is easily undone."""
     asker = Asker("mysql_native_password", says, OK, OK)
 
-    assert isinstance(await asked(asker), Fault)
+    assert isinstance(await asked(asker), SqlFault)
     assert len(asker.proofs) == 1
     assert_kept(asker)
 
@@ -228,8 +228,8 @@ async def test_a_hash_with_a_salt_of_the_servers_choice(plugin: str, salt: bytes
     found = await asked(asker)
 
     assert_kept(asker)
-    assert isinstance(found, Session) is (len(salt) >= 20)
-    if isinstance(found, Session):
+    assert isinstance(found, SqlSession) is (len(salt) >= 20)
+    if isinstance(found, SqlSession):
         assert asker.proofs[1] == hashed(plugin, salt[:20])
 
 
@@ -255,7 +255,7 @@ async def test_the_key_of_a_stranger_is_not_used(plugin: str, by_greeting: bool,
 
         found = await asked(asker)
 
-        assert isinstance(found, Fault)
+        assert isinstance(found, SqlFault)
         assert "whole password" in found.message
         assert len(asker.proofs) <= 2
         assert not any(len(proof) >= 256 for proof in asker.proofs)
@@ -273,7 +273,7 @@ async def test_a_pinned_key_is_the_only_one(plugin: str, by_greeting: bool, stra
 
     found = await asked(asker, replace(TARGET, server_public_key=pem(ours).decode()))
 
-    assert isinstance(found, Session)
+    assert isinstance(found, SqlSession)
     secret = next(proof for proof in asker.proofs if len(proof) >= 256)
     sent = secret if len(secret) == 256 else secret[secret.index(b"\xfc\x00\x01") + 3 :][:256]
     assert opened(ours, sent, SALT if by_greeting else OTHER_SALT) == PASSWORD.encode() + b"\0"
@@ -288,7 +288,7 @@ async def test_a_pinned_key_does_not_help_inside_tls_that_is_not_verified(strang
 
     found = await asked(asker, replace(TARGET, server_public_key=pem(stranger).decode()))
 
-    assert isinstance(found, Fault)
+    assert isinstance(found, SqlFault)
     assert_kept(asker)
 
 
@@ -298,7 +298,7 @@ async def test_the_whole_password_goes_to_a_verified_server_only(trust: Trust) -
 
     found = await asked(asker, replace(TARGET, ca_cert=trust.ca_cert))
 
-    assert isinstance(found, Session)
+    assert isinstance(found, SqlSession)
     assert asker.proofs[1] == PASSWORD.encode() + b"\0"
 
 
@@ -308,7 +308,7 @@ async def test_a_hash_that_is_enough() -> None:
 
     found = await asked(asker)
 
-    assert isinstance(found, Session)
+    assert isinstance(found, SqlSession)
     assert len(asker.proofs) == 1
     assert hashed("caching_sha2_password", SALT) in asker.proofs[0]
     assert_kept(asker)
@@ -321,7 +321,7 @@ async def test_tls_is_used_where_it_is_offered(preference: Tls, trust: Trust) ->
 
     found = await asked(asker, replace(TARGET, tls=preference))
 
-    assert isinstance(found, Session)
+    assert isinstance(found, SqlSession)
     assert found.security == " over TLS, not verified"
     assert asker.secure
 
@@ -332,7 +332,7 @@ async def test_tls_that_is_required_and_not_offered() -> None:
 
     found = await asked(asker, replace(TARGET, tls=Tls.REQUIRED))
 
-    assert isinstance(found, Fault)
+    assert isinstance(found, SqlFault)
     assert "tls is required, but the server offers no TLS" in found.message
     assert asker.heard == b""
 
@@ -349,5 +349,5 @@ async def test_tls_that_is_preferred_and_broken(trust: Trust) -> None:
 
     assert len(told) == 1
     assert "going on without TLS" in told[0]
-    assert isinstance(required, Fault)
+    assert isinstance(required, SqlFault)
     assert_kept(asker)

@@ -6,7 +6,7 @@ from tests.component.executors.seekdb import ask, busy_with, running_statements,
 from tests.support.attempts import attempt, sql
 
 from obtask.executors.connections.connection import Connection
-from obtask.executors.sql.session import Session
+from obtask.executors.sql.session import SqlSession
 from obtask.model.attempt import Failed, Running, Succeeded
 from obtask.model.status import FailureReason
 
@@ -21,7 +21,7 @@ async def test_a_timeout_tells_what_was_last_seen(database: Connection) -> None:
     assert end == Failed(FailureReason.TIMEOUT, message)
 
 
-async def test_a_timeout_stops_the_statement_on_the_server(database: Connection, admin: Session) -> None:
+async def test_a_timeout_stops_the_statement_on_the_server(database: Connection, admin: SqlSession) -> None:
     """After the deadline the server is not busy with the statement any more."""
     on = sql_bench(database)
 
@@ -37,7 +37,7 @@ async def test_a_timeout_stops_the_statement_on_the_server(database: Connection,
     ]
 
 
-async def test_cancel_stops_the_statement_on_the_server(database: Connection, admin: Session) -> None:
+async def test_cancel_stops_the_statement_on_the_server(database: Connection, admin: SqlSession) -> None:
     """Cancelling is real: the server stops, and what came before stays done."""
     on = sql_bench(database)
     one = attempt(sql("create table t (a int)", "select sleep(100), 'cancel-marker'", "insert into t values (1)"))
@@ -56,7 +56,7 @@ async def test_cancel_stops_the_statement_on_the_server(database: Connection, ad
     assert await ask(admin, "select count(*) from t") == ((0,),)
 
 
-async def test_a_text_of_several_statements_is_stopped_too(database: Connection, admin: Session) -> None:
+async def test_a_text_of_several_statements_is_stopped_too(database: Connection, admin: SqlSession) -> None:
     """The server may show the part that runs; nothing after it runs."""
     on = sql_bench(database)
     one = attempt(sql("create table t (a int)", "select 1; select sleep(100), 'several-marker'; insert into t values (1)"))
@@ -78,7 +78,7 @@ async def test_a_statement_may_run_as_long_as_the_attempt(database: Connection) 
     assert await sql_bench(database).run(attempt(action, seconds=120)) == Succeeded("1 statement")
 
 
-async def test_a_connection_lost_in_the_middle_leaves_the_outcome_unknown(database: Connection, admin: Session) -> None:
+async def test_a_connection_lost_in_the_middle_leaves_the_outcome_unknown(database: Connection, admin: SqlSession) -> None:
     """A killed session fails the attempt as ConnectionFailed and says that nobody knows what became of the statement."""
     on = sql_bench(database)
     one = attempt(sql("select 1", "select sleep(100), 'lost-marker'"))
@@ -95,7 +95,7 @@ async def test_a_connection_lost_in_the_middle_leaves_the_outcome_unknown(databa
     assert end.message.startswith("connection lost during statement 2 of 2: its outcome is unknown")
 
 
-async def test_a_running_attempt_says_so(database: Connection, admin: Session) -> None:
+async def test_a_running_attempt_says_so(database: Connection, admin: SqlSession) -> None:
     """What is seen of an attempt in the middle of a statement is Running, with the statement."""
     on = sql_bench(database)
     one = attempt(sql("select sleep(100), 'busy-marker'"))

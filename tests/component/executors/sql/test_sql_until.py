@@ -9,12 +9,12 @@ from tests.support.attempts import attempt, sql, until
 
 from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Result
-from obtask.executors.sql.session import Session
+from obtask.executors.sql.session import SqlSession
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
 
 
-async def test_until_asks_again_until_it_holds(database: Connection, admin: Session) -> None:
+async def test_until_asks_again_until_it_holds(database: Connection, admin: SqlSession) -> None:
     """Progress tells what was last seen; the attempt ends when the expression holds."""
     pauses: list[float] = []
     next_look = asyncio.Event()
@@ -43,7 +43,7 @@ async def test_until_asks_again_until_it_holds(database: Connection, admin: Sess
     assert pauses == [3]
 
 
-async def test_until_waits_for_a_row_that_is_not_there_yet(database: Connection, admin: Session) -> None:
+async def test_until_waits_for_a_row_that_is_not_there_yet(database: Connection, admin: SqlSession) -> None:
     """rows[0] of no rows is not a mistake while waiting."""
     pauses: list[float] = []
 
@@ -66,7 +66,7 @@ async def test_until_fails_on_an_sql_error(database: Connection) -> None:
     assert end.message.startswith("the query of until: error 1146: Table ")
 
 
-async def test_until_goes_on_after_its_connection_was_killed(database: Connection, admin: Session) -> None:
+async def test_until_goes_on_after_its_connection_was_killed(database: Connection, admin: SqlSession) -> None:
     """A lost connection is opened again, and the session tells again whose it is."""
     seen: list[int] = []
 
@@ -96,7 +96,7 @@ async def test_until_goes_on_after_its_connection_was_killed(database: Connectio
     ],
 )
 async def test_until_ends_when_state_of_the_session_is_lost(
-    database: Connection, admin: Session, statements: list[str], words: str
+    database: Connection, admin: SqlSession, statements: list[str], words: str
 ) -> None:
     """What the statements left in the session is no more: neither a wrong success nor a wait without end."""
     assert isinstance(await admin.run("create table t (a int)"), Result)
@@ -120,7 +120,7 @@ async def test_until_ends_when_state_of_the_session_is_lost(
     assert on.log.text.count(", session ") == 1
 
 
-async def test_until_ends_when_it_asks_for_what_the_lost_session_knew(database: Connection, admin: Session) -> None:
+async def test_until_ends_when_it_asks_for_what_the_lost_session_knew(database: Connection, admin: SqlSession) -> None:
     """The last id of a new connection is another one."""
     assert isinstance(await admin.run("create table t (a int)"), Result)
 

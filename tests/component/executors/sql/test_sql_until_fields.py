@@ -7,7 +7,7 @@ from tests.component.executors.seekdb import ask, sql_bench
 from tests.support.attempts import attempt, sql
 
 from obtask.executors.connections.connection import Connection
-from obtask.executors.sql.session import Session
+from obtask.executors.sql.session import SqlSession
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import FailureReason
 
@@ -22,7 +22,7 @@ def until(**fields: object) -> dict[str, object]:
     return {"query": LOOK, "expect": "rows[0].state == 'DONE'", "intervalSeconds": 1, **fields}
 
 
-async def test_fail_when_ends_the_attempt_at_once(database: Connection, admin: Session) -> None:
+async def test_fail_when_ends_the_attempt_at_once(database: Connection, admin: SqlSession) -> None:
     """What has failed for good is not waited for; the failure says what was seen, in the task's own words first."""
     pauses: list[float] = []
 
@@ -46,7 +46,7 @@ async def test_fail_when_is_asked_before_expect(database: Connection) -> None:
     assert end.reason is FailureReason.EXPECTATION_NOT_MET
 
 
-async def test_message_is_the_progress(database: Connection, admin: Session) -> None:
+async def test_message_is_the_progress(database: Connection, admin: SqlSession) -> None:
     """The task's own words stand for what was seen, as long as they can be told; the log has both what was seen and why they cannot."""
     told: list[str] = []
 
@@ -76,7 +76,7 @@ async def test_a_message_may_be_a_number(database: Connection) -> None:
     await on.run(one)
 
 
-async def test_pauses_grow(database: Connection, admin: Session) -> None:
+async def test_pauses_grow(database: Connection, admin: SqlSession) -> None:
     """Each pause is twice the one before, up to the longest."""
     pauses: list[float] = []
 
@@ -125,7 +125,7 @@ async def test_what_cannot_become_true_is_not_waited_for(database: Connection, f
         ("update t set state = ''", "int(rows[0].state) == 100"),
     ],
 )
-async def test_what_may_become_true_is_waited_for(database: Connection, admin: Session, before: str, expect: str) -> None:
+async def test_what_may_become_true_is_waited_for(database: Connection, admin: SqlSession, before: str, expect: str) -> None:
     """A row that is not there, NULL, a zero and an empty text may be something else the next time."""
 
     async def sleep(_: float) -> None:
@@ -137,7 +137,7 @@ async def test_what_may_become_true_is_waited_for(database: Connection, admin: S
     assert isinstance(end, Succeeded), end
 
 
-async def test_ignored_errors_count_as_success(database: Connection, admin: Session) -> None:
+async def test_ignored_errors_count_as_success(database: Connection, admin: SqlSession) -> None:
     """The statement's error is told in the log and in the message, its result is empty, and what follows is run."""
     on = sql_bench(database)
     statements = ("create table t (a int)", "drop table missing", "insert into t values (1)", "kill 999999999")
@@ -160,7 +160,7 @@ async def test_other_errors_are_not_ignored(database: Connection) -> None:
         assert end.code == "1146"
 
 
-async def test_args_from_a_secret_are_bound_and_shown_nowhere(database: Connection, admin: Session) -> None:
+async def test_args_from_a_secret_are_bound_and_shown_nowhere(database: Connection, admin: SqlSession) -> None:
     """The value arrives as it is in the Secret; the log, progress, message and what the server says of it have none of it."""
     on = sql_bench(database, values={("new-root", "password"): TEXT})
     ref = {"pw": {"secretKeyRef": {"name": "new-root", "key": "password"}}}
@@ -268,7 +268,7 @@ async def test_what_a_server_says_of_what_sql_made_of_a_secret(database: Connect
     assert WORD.encode().hex().upper()[:6] not in on.log.text + end.message
 
 
-async def test_a_secret_that_cannot_be_read_runs_nothing(database: Connection, admin: Session) -> None:
+async def test_a_secret_that_cannot_be_read_runs_nothing(database: Connection, admin: SqlSession) -> None:
     """Without the value nothing is connected to."""
     on = sql_bench(database)
     one = attempt(sql("create table t (a int)", argsFrom={"pw": {"secretKeyRef": {"name": "nothing", "key": "k"}}}))

@@ -11,8 +11,8 @@ from tests.support.attempts import Bench, attempt, sql, wall_clock
 from tests.support.scripted_server import Answer, Script, scripted_server
 
 from obtask.executors.connections.connection import Connection
-from obtask.executors.sql.answers import Fault, Result, Zone, variables, zone_of
-from obtask.executors.sql.session import Session
+from obtask.executors.sql.answers import Result, SqlFault, Zone, variables, zone_of
+from obtask.executors.sql.session import SqlSession
 from obtask.executors.sql.words import counted, shown
 from obtask.model.attempt import Succeeded
 
@@ -95,12 +95,12 @@ async def test_times_have_the_offset_of_their_own_date() -> None:
         assert await on.run(attempt(sql("select t from history", expect=expect))) == Succeeded("1 statement")
 
 
-async def test_the_server_is_asked_for_the_offset_of_each_date(admin: Session) -> None:
+async def test_the_server_is_asked_for_the_offset_of_each_date(admin: SqlSession) -> None:
     """A real server understands the question, for any time that it has, in a zone that it does not call by an offset."""
     times = [(datetime(2026, 1, 1) + timedelta(minutes=37 * number),) for number in range(1000)] + [(datetime.min,), (datetime.max,)]  # noqa: DTZ001, DTZ901
     asked: list[str] = []
 
-    async def ask(query: str) -> Result | Fault:
+    async def ask(query: str) -> Result | SqlFault:
         asked.append(query)
         answer = await admin.run(query)
         assert isinstance(answer, Result), answer

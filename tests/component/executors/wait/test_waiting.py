@@ -11,7 +11,7 @@ from obtask.executors.until import Arrived, Judge, NotYet, pauses, tell
 from obtask.model.attempt import Failed
 from obtask.model.status import FailureReason
 from obtask.model.until import Until
-from obtask.rules.expressions import ExpressionFault, FaultKind, Vocabulary
+from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary
 from obtask.shares import Slot, Slots
 
 SEEN = {"status": 200, "headers": {}, "body": {"state": "busy", "done": 40}}
@@ -25,7 +25,7 @@ def until(expect: str = "body.state == 'done'", **more: Any) -> Until:
 class Broken(Evaluated):
     """Has one and the same fault for every expression."""
 
-    def __init__(self, kind: FaultKind) -> None:
+    def __init__(self, kind: ExpressionFaultKind) -> None:
         self._fault = ExpressionFault("secret words", kind)
 
     async def holds(self, *_: object) -> ExpressionFault:
@@ -62,14 +62,14 @@ async def test_an_answer_is_judged(fields: dict[str, str], end: NotYet | type) -
     assert end in (found, found.__class__)
 
 
-@pytest.mark.parametrize("kind", FaultKind)
+@pytest.mark.parametrize("kind", ExpressionFaultKind)
 @pytest.mark.parametrize("field", ["expect", "failWhen"])
-async def test_which_faults_are_waited_for(kind: FaultKind, field: str) -> None:
+async def test_which_faults_are_waited_for(kind: ExpressionFaultKind, field: str) -> None:
     """What can be otherwise with the next answer is "not yet", everything else ends the attempt, without a retry by itself."""
     fields = {"expect": "x"} if field == "expect" else {"expect": "x", "failWhen": "x"}
     found = await judge(Broken(kind)).look(until(**fields), SEEN, "busy")
 
-    if kind in {FaultKind.MISSING, FaultKind.VALUE, FaultKind.UNAVAILABLE}:
+    if kind in {ExpressionFaultKind.MISSING, ExpressionFaultKind.VALUE, ExpressionFaultKind.UNAVAILABLE}:
         assert found == NotYet(note="secret words")
     else:
         assert found == Failed(FailureReason.INVALID_EXPRESSION, f"until.{field}: secret words: x; saw busy", permanent=True)
@@ -82,7 +82,7 @@ async def test_an_error_of_the_other_side_says_nothing_of_types() -> None:
     found = await judge().look(until(), page, "502", as_expected=False)
 
     assert isinstance(found, NotYet)
-    assert isinstance(await judge(Broken(FaultKind.EXCEEDED)).look(until(), page, "502", as_expected=False), Failed)
+    assert isinstance(await judge(Broken(ExpressionFaultKind.EXCEEDED)).look(until(), page, "502", as_expected=False), Failed)
 
 
 async def test_a_message_without_an_answer_ends_nothing() -> None:
@@ -94,8 +94,8 @@ async def test_a_message_without_an_answer_ends_nothing() -> None:
     assert (found.note or "").startswith("until.message: ")
 
 
-@pytest.mark.parametrize("kind", FaultKind)
-async def test_nothing_of_a_secret_is_told(kind: FaultKind) -> None:
+@pytest.mark.parametrize("kind", ExpressionFaultKind)
+async def test_nothing_of_a_secret_is_told(kind: ExpressionFaultKind) -> None:
     """Of what nobody may see neither the task's words nor the fault's are shown."""
     found = await judge(Broken(kind), discreet=True).look(until(message="x", failWhen="x"), SEEN, "busy")
 

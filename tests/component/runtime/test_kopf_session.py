@@ -13,7 +13,7 @@ from aiohttp import web
 
 from obtask.kube.foreign import DEEPEST
 from obtask.runtime.evidence import Evidence
-from obtask.runtime.session import LISTED, TEXT, Ears, Session
+from obtask.runtime.kopf_session import LISTED, TEXT, Ears, KopfSession
 
 LIMIT = aiohttp.ClientTimeout(total=0.5)
 PIECES = 8
@@ -39,7 +39,7 @@ async def listed(pieces: Callable[[], AsyncIterator[bytes]], kind: str = "jobs",
 
     async with _served(answer) as url, aiohttp.ClientSession() as plain:
         ears = Ears(lambda *what: told.append(what), lambda: True, Evidence([], told.clear))
-        session = Session(Plain(plain), url, ears, {"jobs", "obtasks"})
+        session = KopfSession(Plain(plain), url, ears, {"jobs", "obtasks"})
         async with await session.request(method="get", url=f"{url}/{kind}?limit=200", timeout=limit) as found:
             return await found.json(), told
 

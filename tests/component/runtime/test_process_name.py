@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from obtask.runtime.identity import PROC, is_alive, own_name
+from obtask.runtime.process_name import PROC, is_alive, own_name
 
-NAMED = "from obtask.runtime.identity import PROC, own_name; print(own_name('host', PROC), flush=True); input()"
+NAMED = "from obtask.runtime.process_name import PROC, own_name; print(own_name('host', PROC), flush=True); input()"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from tests.exploration.operators import Operator, Parts
 
-from obtask.kube.api import Json, Refusal
+from obtask.kube.api import ApiError, Json
 from obtask.kube.tasks import Tasks
 from obtask.model.task import Key
 
@@ -28,13 +28,13 @@ class Server:
     on_delete: Callable[[], None] = nothing
     methods: list[str] = field(default_factory=list)
 
-    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | Refusal:
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | ApiError:
         """Delete the task; it is not found after that."""
         self.methods.append(method)
         if method == "DELETE":
             self.on_delete()
             return {}
-        return Refusal(404, "NotFound", f"{path} {query} {body}")
+        return ApiError(404, "NotFound", f"{path} {query} {body}")
 
 
 @pytest.mark.parametrize("early", [False, True])
@@ -43,7 +43,7 @@ async def test_a_task_that_is_deleted_at_its_end_leaves_nothing(*, early: bool) 
     engine = Operator("me", Parts()).engine
     cache = engine.cache
     server = Server(lambda: cache.forget(KEY, "u", deleted=True)) if early else Server()
-    engine = replace(engine, tasks=Tasks(server), longest_turn=2)
+    engine = replace(engine, tasks=Tasks(server), longest_reconcile=2)
     cache.update(TASK)
 
     await engine.reconcile(KEY)

@@ -28,7 +28,7 @@ TEXT = "text"
 PIECE_BYTES = 64 * 1024
 PAUSE_SECONDS = 0.02
 LISTED = ""  # stands for the type of change where an object comes from a list
-Seen = Callable[[str, str, dict[str, Any]], None]
+OnObject = Callable[[str, str, dict[str, Any]], None]
 EVENTS = (b'{"type":"ADDED","object":', b'{"type":"MODIFIED","object":', b'{"type":"DELETED","object":')
 
 
@@ -76,12 +76,12 @@ class Opens(Protocol):
 class Ears:
     """Callbacks of the session: objects that arrived, whether there is room for more, and evidence that anything arrived at all."""
 
-    seen: Seen
+    seen: OnObject
     room: Callable[[], bool]
     evidence: Evidence
 
 
-class Session:
+class KopfSession:
     """Stands in for an aiohttp session with this server. Listed objects of these ``kinds`` are handed over here, not by kopf."""
 
     def __init__(self, requests: Opens, server: str, ears: Ears, kinds: Container[str]) -> None:
@@ -105,13 +105,13 @@ class Session:
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
         headers: Mapping[str, str] | None = None,
         json: None = None,  # noqa: ARG002 - kopf only reads here
-    ) -> "Answer":
+    ) -> "KopfResponse":
         """Send a request; return the response before its body."""
         answer = await self._requests.open(method, url, headers=headers or {}, limit=patient(url, timeout))
-        return Answer(answer, self._ears, path=url.removeprefix(self._server).partition("?")[0], tells=self._kinds)
+        return KopfResponse(answer, self._ears, path=url.removeprefix(self._server).partition("?")[0], tells=self._kinds)
 
 
-class Answer:
+class KopfResponse:
     """Stands in for an aiohttp response."""
 
     def __init__(self, response: aiohttp.ClientResponse, ears: Ears, *, path: str, tells: Container[str]) -> None:
@@ -196,4 +196,4 @@ class Answer:
 
 def with_envelopes(api: Api, ears: Ears, kinds: Container[str]) -> kopf.AiohttpSession:
     """Return a login for kopf that sends its requests through this client, which belongs to kopf's event loop."""
-    return kopf.AiohttpSession(server=api.server, aiohttp_session=cast("aiohttp.ClientSession", Session(api, api.server, ears, kinds)))
+    return kopf.AiohttpSession(server=api.server, aiohttp_session=cast("aiohttp.ClientSession", KopfSession(api, api.server, ears, kinds)))

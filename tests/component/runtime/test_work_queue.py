@@ -1,4 +1,4 @@
-"""Which tasks are due for a turn."""
+"""Which tasks are due."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ A, B, C = (Key("ns", name) for name in "abc")
 
 
 async def test_rings_before_a_turn_are_one_turn() -> None:
-    """However often a task is rung, it gets one turn."""
+    """However often a task is enqueued, it is reconciled once."""
     queue = WorkQueue()
     for _ in range(3):
         queue.enqueue(A)
@@ -21,7 +21,7 @@ async def test_rings_before_a_turn_are_one_turn() -> None:
 
 
 async def test_a_ring_during_the_turn_leads_to_one_more() -> None:
-    """What happens during a turn is looked at afterwards, never at the same time."""
+    """What happens during a reconcile is looked at afterwards, never at the same time."""
     queue = WorkQueue()
     queue.enqueue(A)
     await queue.next()
@@ -72,7 +72,7 @@ async def test_quiet_means_that_nothing_is_due_and_nobody_has_a_turn() -> None:
 
 
 async def test_a_task_that_was_rung_during_its_turn_is_not_quiet() -> None:
-    """An operator that stops waits for the end of a second attempt, which came during the turn of the first."""
+    """An operator that stops waits for the end of a second attempt, which came during the reconcile of the first."""
     queue = WorkQueue()
     queue.enqueue(A)
     await queue.next()
@@ -170,7 +170,7 @@ async def test_a_namespace_has_a_quarter_while_others_come_too() -> None:
 
 
 async def test_a_ring_wakes_one_worker() -> None:
-    """Of 256 idle workers one looks at one task; a cancelled one passes its ring on."""
+    """Of 256 idle workers one looks at one task; a cancelled one passes its key on."""
     queue = WorkQueue()
     looks = 0
     take = queue._take
@@ -207,6 +207,6 @@ async def test_alarms_that_are_replaced_take_no_room() -> None:
         queue.enqueue_after(A, 604_800)
         queue.enqueue_after(B, 604_800)
 
-    assert len(queue._alarms) < 200
+    assert len(queue._timers) < 200
     queue.enqueue_after(B, 0)
     assert await asyncio.wait_for(queue.next(), 5) == B

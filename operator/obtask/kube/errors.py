@@ -1,4 +1,4 @@
-"""Owns what a refusal of the API server is about: a right, a quota, a policy, a namespace that ends. Whether it passes, what to do. Pure.
+"""Owns what an error of the API server is about: a right, a quota, a policy, a namespace that ends. Whether it passes, what to do. Pure.
 
 The API server gives no more than a status and a sentence; the sentences are those of its admission plugins and authorizers.
 """
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from obtask.kube.api import Refusal
+from obtask.kube.api import ApiError
 from obtask.model.limits import MESSAGE_CHARACTERS, one_line
 
 LONGEST_READ = 4096  # what a webhook says may be long
@@ -15,7 +15,7 @@ LONGEST_HINT = 200
 SEAM = "; "
 
 
-class Cause(Enum):
+class ErrorCause(Enum):
     """What is in the way. ``OTHER``: what was sent, or what is there."""
 
     RIGHTS = auto()
@@ -29,7 +29,7 @@ class Cause(Enum):
 class Finding:
     """What a refusal is about. ``passes``: it may be different later although nobody changes what was sent. ``advice``: what to do."""
 
-    cause: Cause
+    cause: ErrorCause
     passes: bool = False
     advice: str = ""
 
@@ -47,9 +47,9 @@ _ENDING = "being terminated"
 FORBIDDEN = 403
 
 
-def finding(refusal: Refusal) -> Finding:
+def finding(error: ApiError) -> Finding:
     """Return what a refusal is about."""
-    return finding_of(refusal.message, forbidden=refusal.status == FORBIDDEN)
+    return finding_of(error.message, forbidden=error.status == FORBIDDEN)
 
 
 def finding_of(words: str, *, forbidden: bool = True) -> Finding:
@@ -60,15 +60,15 @@ def finding_of(words: str, *, forbidden: bool = True) -> Finding:
     text = words[:LONGEST_READ]
     found = _by_policy(text)
     if found is not None or not forbidden:
-        return found or Finding(Cause.OTHER)
+        return found or Finding(ErrorCause.OTHER)
     if _ENDING in text:
-        return Finding(Cause.ENDING, advice="the namespace is being deleted, with all that is in it")
-    return _by_quota(text) or _by_rights(text) or Finding(Cause.POLICY)
+        return Finding(ErrorCause.ENDING, advice="the namespace is being deleted, with all that is in it")
+    return _by_quota(text) or _by_rights(text) or Finding(ErrorCause.POLICY)
 
 
-def explained(refusal: Refusal) -> str:
+def explained(error: ApiError) -> str:
     """Return what the API server says, on one line, and what to do about it."""
-    return with_advice(refusal.message, finding(refusal))
+    return with_advice(error.message, finding(error))
 
 
 def with_advice(words: str, found: Finding) -> str:
@@ -79,25 +79,29 @@ def with_advice(words: str, found: Finding) -> str:
 
 def _by_policy(text: str) -> Finding | None:
     if (found := _POLICY.search(text)) is not None:
-        return Finding(Cause.POLICY, advice=_hint(f'refused by policy: change what the task asks for, or the {found[1]} "{found[2]}"'))
+        return Finding(ErrorCause.POLICY, advice=_hint(f'refused by policy: change what the task asks for, or the {found[1]} "{found[2]}"'))
     if (found := _WEBHOOK.search(text)) is not None:
-        return Finding(Cause.POLICY, advice=_hint(f'refused by policy: change what the task asks for, or what webhook "{found[1]}" allows'))
+        return Finding(
+            ErrorCause.POLICY, advice=_hint(f'refused by policy: change what the task asks for, or what webhook "{found[1]}" allows')
+        )
     if (found := _WEBHOOK_DOWN.search(text)) is not None:
-        return Finding(Cause.POLICY, passes=True, advice=_hint(f'webhook "{found[1]}" does not answer: its owner has to mend that'))
+        return Finding(ErrorCause.POLICY, passes=True, advice=_hint(f'webhook "{found[1]}" does not answer: its owner has to mend that'))
     if (found := _BUILT_IN.search(text)) is not None:
         what = f'the Pod Security level "{found[1]}" of the namespace' if found[1] else "the LimitRange of the namespace"
-        return Finding(Cause.POLICY, advice=_hint(f"refused by policy: change what the task asks for, or {what}"))
+        return Finding(ErrorCause.POLICY, advice=_hint(f"refused by policy: change what the task asks for, or {what}"))
     return None
 
 
 def _by_quota(text: str) -> Finding | None:
     if (found := _USED_UP.search(text)) is not None:
-        return Finding(Cause.QUOTA, passes=True, advice=_hint(f'a quota is used up: free some of ResourceQuota "{found[1]}", or raise it'))
+        return Finding(
+            ErrorCause.QUOTA, passes=True, advice=_hint(f'a quota is used up: free some of ResourceQuota "{found[1]}", or raise it')
+        )
     if (found := _NOT_COUNTED.search(text)) is not None:
-        return Finding(Cause.QUOTA, passes=True, advice=_hint(f'ResourceQuota "{found[1]}" is not counted yet: that takes a moment'))
+        return Finding(ErrorCause.QUOTA, passes=True, advice=_hint(f'ResourceQuota "{found[1]}" is not counted yet: that takes a moment'))
     if (found := _MISFIT.search(text)) is not None:
         quota = f'ResourceQuota "{found[1]}"' if found[1] else "a ResourceQuota for it"
-        return Finding(Cause.QUOTA, advice=_hint(f"a quota is in the way: say in the task what it needs, or change {quota}"))
+        return Finding(ErrorCause.QUOTA, advice=_hint(f"a quota is in the way: say in the task what it needs, or change {quota}"))
     return None
 
 
@@ -108,12 +112,12 @@ def _by_rights(text: str) -> Finding | None:
     user, verb, resource, group, namespace = lacks.groups()
     if verb == "impersonate":
         text = "the operator may not act as this service account: grant it the verb impersonate on serviceaccounts"
-        return Finding(Cause.RIGHTS, advice=text)
+        return Finding(ErrorCause.RIGHTS, advice=text)
     where = f'in namespace "{namespace}"' if namespace else "in the whole cluster"
     what = f"{resource}.{group}" if group else resource
     account = _ACCOUNT.fullmatch(user)
     whom = f'service account "{account[2]}" of namespace "{account[1]}"' if account else f'user "{user}"'
-    return Finding(Cause.RIGHTS, advice=_hint(f"grant {verb} on {what} {where} to {whom}"))
+    return Finding(ErrorCause.RIGHTS, advice=_hint(f"grant {verb} on {what} {where} to {whom}"))
 
 
 def _hint(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Tasks that wait cost little, however large they are: a large spec is kept packed, and read again for a turn. API.md section 2.2."""
+"""Tasks that wait cost little, however large they are: a large spec is kept packed, and read again for a reconcile. API.md section 2.2."""
 
 import json
 import tracemalloc
