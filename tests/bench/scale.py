@@ -14,7 +14,7 @@ from tests.support.apiserver import api_server
 
 from devcluster.controlplane import ControlPlane
 
-YEARS = 2_000_000_000
+YEARS = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
