@@ -32,7 +32,7 @@ QUIET_SECONDS = 90.0
 DEADLY_SHARE = 0.5  # of the rounds kill the operator; in the others nothing may be Interrupted
 FRESH_SHARE = 0.5  # of the rounds that kill end with an operator that was started after the last fault
 LOG_LINES = 60
-SAYS_BROKEN = ("turn failed", "cannot read", "a part of the operator ended", "never retrieved")
+SAYS_BROKEN = ("reconcile failed", "cannot read", "a part of the operator ended", "never retrieved")
 
 
 @dataclass(frozen=True, slots=True)

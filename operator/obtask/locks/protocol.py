@@ -18,13 +18,13 @@ from obtask.rules.exclusion import Contender, conflicts
 from obtask.rules.fencing import first_token, next_token
 from obtask.rules.lock_keys import LockKey, holder_identity, holder_name, holder_uid
 
-# A write that is outpaced so often has to wait: the worker is needed by others.
+# After losing so many races the task waits: others need the worker.
 TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The Lease names the task, by a write of ours, and no conflicting holder was there after that write."""
+    """The Lease names the task by our own write, and after that write there was no conflicting holder."""
 
     lock: LockStatus
 
@@ -108,7 +108,7 @@ class Locks:
         raise ApiForbidden(f"cannot free lease {lock.lease_name}: somebody else changes it all the time")
 
     async def verify(self, task: Task, lock: LockKey) -> StillHeld | Claimed | Stolen | Outpaced:
-        """Look at the Lease of a task that holds its lock by its status; mend it if it was deleted, emptied or unmarked by hand."""
+        """Check the Lease of a task that holds a lock by its status; restore it if it was deleted, emptied or unmarked by hand."""
         lease = await self._read(task, lock)
         if lease is not None and self._names(lease, task) and is_marked(lease, lock):
             return StillHeld()
@@ -173,7 +173,7 @@ class Locks:
             if self._names(lease, task):
                 continue
             theirs = key_of(lease)
-            # A Lease that cannot be read may stand for anything: better to wait for nothing than to run into somebody.
+            # An unreadable Lease may stand for anything: waiting in vain is better than a double hold.
             if theirs is None or conflicts(theirs, lock):
                 others.append(_stranger(lease, theirs or lock.whole))
         return others

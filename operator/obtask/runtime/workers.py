@@ -70,7 +70,7 @@ class Workers:
             # One task that cannot be handled must not stop the others.
             metrics.reconcile_errors.labels(type(error).__name__).inc()
             # The traceback is logged once: a fault that repeats, in many tasks, would fill the log.
-            logger.error("%s: turn failed: %s", key, type(error).__name__, exc_info=not self._failures(key))  # noqa: TRY400
+            logger.error("%s: reconcile failed: %s", key, type(error).__name__, exc_info=not self._failures(key))  # noqa: TRY400
             why = f"held up by a fault of the operator ({type(error).__name__}); its log says more"
         else:
             if (tracked := self._engine.cache.tasks.tracked(key)) is not None:
