@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -60,7 +61,7 @@ class OneAction(Value):
         """The actions that are given; a valid subtask has exactly one."""
         return [action for name in _KINDS if (action := getattr(self, name)) is not None]
 
-    @property
+    @cached_property
     def action(self) -> Action:
         """The one action; raises ValueError if there is not exactly one."""
         given = self.given
@@ -114,6 +115,12 @@ class Subtask(OneAction):
         _check_restore(self, self.rollback)
         return self
 
+    @property
+    def is_restored(self) -> bool:
+        """Whether its undo puts back an object that was kept."""
+        undo = self.rollback.action if self.rollback is not None else None
+        return isinstance(undo, ResourceAction) and undo.restore is True
+
 
 class Step(OneAction):
     """One step of a task: one action, or several subtasks at the same time."""
@@ -152,7 +159,7 @@ class Step(OneAction):
         description="Run the subtask's rollback before its next attempt, if earlier ones may have changed something. Default false.",
     )
 
-    @property
+    @cached_property
     def subtasks(self) -> tuple[Subtask, ...]:
         """The subtasks; a step without ``parallel`` has one, of the step's own name."""
         if self.parallel is not None:
@@ -215,9 +222,19 @@ class TaskSpec(Value):
             raise ValueError(broken)
         if twice := _duplicate(step.name for step in self.steps):
             raise ValueError(f'Duplicate value "{twice}": step names must be unique')
-        if sum(len(step.subtasks) for step in self.steps) > SUBTASKS:
+        if self.subtask_count > SUBTASKS:
             raise ValueError(f"a task has at most {SUBTASKS} subtasks in all")
         return self
+
+    @cached_property
+    def subtask_count(self) -> int:
+        """How many subtasks the task has in all."""
+        return sum(len(step.subtasks) for step in self.steps)
+
+    @cached_property
+    def restored_count(self) -> int:
+        """How many of its subtasks keep an object, to put it back when they are undone."""
+        return sum(subtask.is_restored for step in self.steps for subtask in step.subtasks)
 
 
 def _duplicate(values: Iterable[str]) -> str | None:

@@ -7,7 +7,7 @@ from obtask import names
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import NOTHING_KEPT, Attempt, AttemptId, AttemptState, Failed, Lost, Running, Succeeded
 from obtask.model.base import rfc3339
-from obtask.model.kubernetes_actions import JobAction, ResourceAction
+from obtask.model.kubernetes_actions import JobAction
 from obtask.model.limits import NONCE_DIGESTS, STAGE_CHARACTERS, kept_room, message_room, one_line
 from obtask.model.spec import Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
@@ -37,7 +37,7 @@ class SubtaskContext:
     @property
     def room(self) -> int:
         """How many bytes the subtask's message may take, so that the whole task stays storable."""
-        return message_room(sum(len(step.subtasks) for step in self.spec.steps))
+        return message_room(self.spec.subtask_count)
 
     def attempt_id(self, status: SubtaskStatus) -> AttemptId:
         """Return the name of the subtask's current attempt."""
@@ -75,7 +75,7 @@ class SubtaskContext:
             counterpart=counterpart,
             nonce_digests=status.nonce_digests,
             kept=status.kept,
-            kept_room=kept_room(sum(_is_restored(subtask) for step in self.spec.steps for subtask in step.subtasks)),
+            kept_room=kept_room(self.spec.restored_count),
         )
 
 
@@ -136,13 +136,8 @@ def _begin(context: SubtaskContext, status: SubtaskStatus, now: datetime, change
     attempt = context.attempt(begun)
     job = job_name(attempt.task, attempt.id) if isinstance(attempt.action, JobAction) else None
     digests = (context.nonces.digest(attempt.id),) if context.nonces is not None else ()
-    kept = NOTHING_KEPT if status.attempts == 0 and _is_restored(context.subtask) else status.kept
+    kept = NOTHING_KEPT if status.attempts == 0 and context.subtask.is_restored else status.kept
     return begun.model_copy(update={"job": job, "nonce_digests": digests, "kept": kept})
-
-
-def _is_restored(subtask: Subtask) -> bool:
-    undo = subtask.rollback.action if subtask.rollback is not None else None
-    return isinstance(undo, ResourceAction) and undo.restore is True
 
 
 def settle(

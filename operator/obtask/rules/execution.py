@@ -5,7 +5,7 @@ from datetime import datetime
 
 from obtask.model.actions import tells_progress, until_of
 from obtask.model.attempt import Attempt, Running
-from obtask.model.limits import last_lines, tail_room
+from obtask.model.limits import TAIL_BYTES, last_lines, tail_room
 from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import progress
@@ -109,6 +109,8 @@ def _settled(task: Task, observed: Observation, status: TaskStatus, *, undoing: 
 
 
 def _short_tails(subtasks: tuple[SubtaskStatus, ...], room: int) -> tuple[SubtaskStatus, ...]:
+    if room >= TAIL_BYTES:
+        return subtasks
     # status.failedSubtask shows the whole tail of the first one; 512 whole tails would not fit into the object.
     failed = sorted((sub for sub in subtasks if sub.phase is SubtaskPhase.FAILED), key=progress.end_time)
     spared = failed[0].name if failed else ""

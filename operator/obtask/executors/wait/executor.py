@@ -9,6 +9,8 @@ from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Running, Succeeded
 from obtask.model.status import FailureReason
 
+WORTH_TELLING_SECONDS = 5
+
 
 class Wait:
     """Lets time pass. Implements ``Executor``."""
@@ -20,9 +22,11 @@ class Wait:
         self._ended: set[AttemptId] = set()
 
     async def start(self, attempt: Attempt, log: Log) -> None:
-        """Log until when the attempt waits; there is nothing else to start."""
+        """Log until when the attempt waits, unless that is soon; there is nothing else to start."""
         if attempt.id not in self._started:
             self._started.add(attempt.id)
+            if _seconds(attempt) < WORTH_TELLING_SECONDS:
+                return  # nobody reads it in time, and to show it would cost three requests
             log.write(f"waiting {_seconds(attempt)} s, until {_text(_end(attempt))}")
 
     async def observe(self, attempt: Attempt, log: Log) -> AttemptState:
