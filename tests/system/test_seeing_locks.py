@@ -171,7 +171,10 @@ def test_names_of_any_characters_are_told_apart(tasks: TaskClient, tenant: str) 
 
 @pytest.mark.usefixtures("operator")
 def test_a_lease_full_of_garbage_blocks_until_somebody_clears_it(tasks: TaskClient) -> None:
-    """A Lease of ours that cannot be read may stand for anything: tasks wait for its holder, and go on once it is gone."""
+    """A Lease of ours that cannot be read may stand for anything: a Global task waits for its holder, and goes on once it is gone.
+
+    A Tenant task reads the Lease of the whole cluster and its own, by their names: whatever else is there does not stop it.
+    """
     tasks.create("first", cluster="c", maintenance="Global", steps=SHORT)
     tasks.wait_let_go("first", "Succeeded")
     [name] = tasks.leases()
@@ -179,7 +182,9 @@ def test_a_lease_full_of_garbage_blocks_until_somebody_clears_it(tasks: TaskClie
     garbage = {"metadata": {"name": "garbage", "labels": labels}, "spec": {"holderIdentity": "who/knows/what"}}
     tasks.api.send("POST", LEASES.format(tasks.namespace), garbage)
 
-    tasks.create("second", cluster="c", maintenance="Tenant", tenant="t", steps=SHORT)
+    tasks.create("tenant", cluster="c", maintenance="Tenant", tenant="t", steps=SHORT)
+    tasks.wait_let_go("tenant", "Succeeded")
+    tasks.create("second", cluster="c", maintenance="Global", steps=SHORT)
     waiting = tasks.wait_phase("second", "Waiting")
     assert "who/knows" in json.dumps(waiting["blockedBy"])
 
