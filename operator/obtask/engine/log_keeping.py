@@ -25,7 +25,7 @@ from obtask.model.limits import one_line, stored_bytes
 from obtask.model.status import FailureReason
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import ObservedAttempt
-from obtask.rules.ownership import is_made_for, is_owned
+from obtask.rules.owned import is_made_for, is_owned
 from obtask.shares import Slot, Slots, Threads
 
 T = TypeVar("T")

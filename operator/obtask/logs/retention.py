@@ -9,7 +9,7 @@ from obtask import names
 from obtask.logs.store import PREFIX
 from obtask.model.attempt import AttemptId
 from obtask.model.status import Direction
-from obtask.rules.ownership import is_owned
+from obtask.rules.owned import is_owned
 
 TASK_BYTES: Final = 16 * 1024 * 1024
 LAST: Final = 2

@@ -14,7 +14,7 @@ from obtask.model.attempt import Attempt, AttemptId
 from obtask.model.base import rfc3339
 from obtask.model.status import LogRef
 from obtask.rules.nonces import attempt_text
-from obtask.rules.ownership import attempt_annotations, owner_reference, task_labels
+from obtask.rules.owned import attempt_annotations, owner_reference, task_labels
 
 PREFIX = "obt-log-"
 GZIP = 31  # zlib's number for the format

@@ -13,9 +13,9 @@ from obtask.model.spec import Interrupted, Step, Subtask, TaskSpec
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import elsewhere
-from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import ObservedAttempt
+from obtask.rules.owned import job_name
 
 CREATOR_LENGTH = 512
 PROGRESS_SHOWN_AFTER = timedelta(seconds=5)

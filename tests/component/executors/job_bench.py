@@ -13,9 +13,8 @@ from tests.support.tasks import TaskClient, wait_step
 from obtask.executors.job.executor import JobExecutor
 from obtask.model.attempt import Attempt, AttemptState, Running
 from obtask.model.kubernetes_actions import JobAction
-from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
-from obtask.rules.ownership import attempt_annotations, owner_reference, task_labels
+from obtask.rules.owned import attempt_annotations, job_name, owner_reference, task_labels
 
 JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 PODS = "/api/v1/namespaces/{}/pods"

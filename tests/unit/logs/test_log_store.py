@@ -14,7 +14,7 @@ from obtask.logs.store import LARGEST_BYTES, End, log_config_map, log_name, log_
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId
 from obtask.model.status import Direction, LogRef
-from obtask.rules.labels import label_value
+from obtask.rules.owned import label_value
 
 ID = AttemptId("4f0c1f9e-0000-4000-8000-000000000000", "resize", "zone1", Direction.ROLLBACK, 3)
 ATTEMPT = Attempt(ID, "prod", "resize-orders", WaitAction(seconds=1), None, None, datetime(2026, 11, 23, tzinfo=UTC), None, None)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obtask.model.spec import Maintenance, TaskType
-from obtask.rules.labels import label_value
 from obtask.rules.lock_keys import Domain, LockKey
+from obtask.rules.owned import label_value
 
 # Whatever JSON can carry, with characters that are easily confused more often than others.
 NAMES = st.one_of(st.text("ab:1/", max_size=6), st.text(st.characters(codec="utf-8"), max_size=253))

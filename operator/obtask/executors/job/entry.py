@@ -10,7 +10,7 @@ from obtask.executors.job.manifest import is_of
 from obtask.executors.job.once import has_begun
 from obtask.executors.job.podlog import Copy, started_containers
 from obtask.model.attempt import Attempt, Lost, Outcome, Running
-from obtask.rules.job_names import job_name
+from obtask.rules.owned import job_name
 
 Json = dict[str, Any]
 

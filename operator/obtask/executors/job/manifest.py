@@ -10,8 +10,7 @@ from obtask import names
 from obtask.executors.identity import identity
 from obtask.model.attempt import Attempt
 from obtask.model.kubernetes_actions import JobAction
-from obtask.rules.job_names import job_name
-from obtask.rules.ownership import attempt_annotations, is_made_for, is_proven, owner_reference, task_labels
+from obtask.rules.owned import attempt_annotations, is_made_for, is_proven, job_name, owner_reference, task_labels
 
 Json = dict[str, Any]
 

@@ -16,7 +16,7 @@ from obtask.kube.errors import explained
 from obtask.kube.jobs import Jobs
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Attempt, AttemptId
-from obtask.rules.job_names import job_name
+from obtask.rules.owned import job_name
 
 RELOOK = timedelta(seconds=60)
 BEGUN = frozenset({"Started", "Killing"})  # what a kubelet says of containers that run, or ran

@@ -20,7 +20,7 @@ from obtask.kube.objects import Objects
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.ownership import is_owned, owner_reference, subtask_annotations, task_labels
+from obtask.rules.owned import is_owned, owner_reference, subtask_annotations, task_labels
 
 KEY = "object.json"
 

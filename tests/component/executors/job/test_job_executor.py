@@ -15,8 +15,8 @@ from obtask.kube.jobs import Jobs
 from obtask.model.attempt import Attempt, Failed, Running, Succeeded
 from obtask.model.kubernetes_actions import JobAction
 from obtask.model.status import Direction, FailureReason
-from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
+from obtask.rules.owned import job_name
 
 
 async def test_starting_twice_makes_one_job(tasks: TaskClient, make: Make) -> None:

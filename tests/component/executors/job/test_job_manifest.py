@@ -13,7 +13,7 @@ from obtask.executors.job.manifest import is_of, job_manifest
 from obtask.model.attempt import Attempt
 from obtask.model.kubernetes_actions import JobAction
 from obtask.model.status import Direction
-from obtask.rules.job_names import job_name
+from obtask.rules.owned import job_name
 
 Json = dict[str, Any]
 

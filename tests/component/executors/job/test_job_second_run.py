@@ -13,8 +13,8 @@ from obtask.kube.client import Api
 from obtask.kube.jobs import Jobs
 from obtask.model.attempt import Attempt, Failed, Running, Succeeded
 from obtask.model.status import FailureReason
-from obtask.rules.job_names import job_name
 from obtask.rules.nonces import Nonces
+from obtask.rules.owned import job_name
 
 NOT_ENDED = "sleep 60"
 

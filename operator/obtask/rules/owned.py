@@ -1,12 +1,39 @@
-"""Owns what every object bears that is made for a task: labels, annotations, its owner. Pure. API.md section 1."""
+"""Owns how what is made for a task is named and labelled, and whom it belongs to. Pure. API.md section 1."""
 
+import hashlib
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from obtask import names
-from obtask.model.attempt import Attempt
-from obtask.rules.labels import label_value
+from obtask.model.attempt import Attempt, AttemptId
 from obtask.rules.nonces import proves
+
+LONGEST: Final = 63  # of a label's value, and of a Job's name, which its pods have as a label
+_READABLE: Final = 40
+_HASH: Final = 16
+_NOT_IN_LABELS: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9-]+")
+_VALUE: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+def job_name(task: str, attempt: AttemptId) -> str:
+    """Return the name of the attempt's Job: what people recognise, and a hash of all that names the attempt."""
+    parts = (attempt.uid, attempt.step, attempt.subtask, attempt.direction.value, str(attempt.number))
+    readable = _NOT_IN_NAMES.sub("-", f"{task[: _READABLE // 2]}-{attempt.subtask}")[:_READABLE].strip("-")
+    return f"{readable}-{_digest('/'.join(parts))}"
+
+
+def label_value(name: str) -> str:
+    """Return the name as a label value; one that a label cannot hold becomes its beginning and a hash of the whole."""
+    if len(name) <= LONGEST and _VALUE.fullmatch(name):
+        return name
+    readable = _NOT_IN_LABELS.sub("-", name)[: LONGEST - _HASH - 1].strip("._-")
+    return f"{readable}-{_digest(name)}" if readable else _digest(name)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH]
 
 
 def task_labels(attempt: Attempt) -> dict[str, str]:

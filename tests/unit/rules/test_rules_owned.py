@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from obtask.rules.labels import label_value
+from obtask.rules.owned import label_value
 
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
