@@ -174,10 +174,11 @@ class Settings(BaseSettings):
         f"take tasks only in namespaces with the label `{names.ENABLED_LABEL}=true`; others stay `Pending` and say so",
         unset="false",
     )
-    marked_at_creation: Annotated[Literal[True, False], _from_text(_flag)] = _setting(
-        False,
-        "the API server has the chart's policy that marks new tasks when they are created, which saves the operator a write",
-        unset="false",
+    marked_at_creation: Annotated[Literal[True, False] | None, _from_text(_flag)] = _setting(
+        None,
+        "whether the API server has the chart's policy that marks new tasks when they are created: with `true` the operator saves a write "
+        "for each task, with `false` the mark shows a copy from elsewhere",
+        unset="not known: the operator writes a mark of its own",
     )
     history_limit: Whole | None = _setting(
         None, "keep this many finished tasks in each namespace, the newest", unit="tasks", unset="none: all", ge=0, le=1000000

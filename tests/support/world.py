@@ -65,7 +65,7 @@ class World:
         self.progress_at: datetime | None = None
         self.draining = False
         self.bounds, self.opted_in = NO_BOUNDS, True
-        self.marked_at_creation = False
+        self.marked_at_creation: bool | None = None
         self.verdicts: dict[Question, ExpressionFault | None] = {}
         self.remarks: dict[str, str | None] = {}
         self.intents: list[Intent] = []

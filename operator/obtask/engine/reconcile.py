@@ -76,7 +76,7 @@ class Engine:
     clock: Callable[[], datetime]
     longest_reconcile: int = LONGEST_RECONCILE
     opt_in: OptIn | None = None
-    marked_at_creation: bool = False
+    marked_at_creation: bool | None = None
 
     async def reconcile(self, key: Key) -> Outcome:
         """Move the task on as far as possible now; return whether and when to reconcile it again.

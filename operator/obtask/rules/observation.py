@@ -76,7 +76,7 @@ class Observation:
     them attempts are recorded without a proof, as older operators did. ``verdicts``: what is known of the expressions of a task that
     is Pending. ``remarks``: what has become elsewhere of what failed attempts have left, by subtask; None if that is not known yet.
     ``opted_in``: its namespace is open to tasks. ``progress_at``: when other progress may be shown than what is; None: now.
-    ``marked_at_creation``: a policy of the API server tells new tasks from copies.
+    ``marked_at_creation``: whether a policy of the API server tells new tasks from copies; None: not known.
     """
 
     now: datetime
@@ -92,7 +92,7 @@ class Observation:
     verdicts: Verdicts = field(default_factory=dict)
     bounds: Bounds = NO_BOUNDS
     opted_in: bool = True
-    marked_at_creation: bool = False
+    marked_at_creation: bool | None = None
     remarks: Mapping[str, str | None] = field(default_factory=dict)
 
     def report(self, attempt: AttemptId) -> ObservedAttempt:

@@ -25,11 +25,11 @@ class _Mark:
     word: str
 
 
-def fault(task: Task, *, holds_lock: bool, marked_at_creation: bool) -> str | None:
+def fault(task: Task, *, holds_lock: bool, marked_at_creation: bool | None) -> str | None:
     """Return why a task is taken for a copy that nobody wants to run, and how to run it on purpose; None if it is none.
 
-    ``holds_lock``: the Lease of the lock that it has by its status names this very object. ``marked_at_creation``: a policy of the
-    API server tells new tasks from copies.
+    ``holds_lock``: the Lease of the lock that it has by its status names this very object. ``marked_at_creation``: whether
+    a policy of the API server tells new tasks from copies; None: not known.
     """
     marks = _marks(task, marked_at_creation=marked_at_creation) if not _has_begun(task, holds_lock=holds_lock) else []
     if not marks or task.metadata.annotations.get(names.RUN_RESTORED_ANNOTATION) in {mark.word for mark in marks}:
@@ -41,13 +41,13 @@ def fault(task: Task, *, holds_lock: bool, marked_at_creation: bool) -> str | No
     )
 
 
-def is_noted(meta: Metadata, *, marked_at_creation: bool) -> bool:
+def is_noted(meta: Metadata, *, marked_at_creation: bool | None) -> bool:
     """Return whether the task says which object it is, so that a copy of it is known for one.
 
     A copy that runs on purpose has what its original had: only the uid tells it from its own copies.
     """
     stamp = meta.annotations.get(names.ADOPTED_ANNOTATION)
-    marked = marked_at_creation and stamp == names.MARKED_NEW and names.RUN_RESTORED_ANNOTATION not in meta.annotations
+    marked = marked_at_creation is True and stamp == names.MARKED_NEW and names.RUN_RESTORED_ANNOTATION not in meta.annotations
     return marked or stamp == meta.uid
 
 
@@ -64,14 +64,14 @@ def _has_begun(task: Task, *, holds_lock: bool) -> bool:
     return status.lock is None and status.started_at is not None and status.started_at >= task.metadata.creation_timestamp
 
 
-def _marks(task: Task, *, marked_at_creation: bool) -> list[_Mark]:
+def _marks(task: Task, *, marked_at_creation: bool | None) -> list[_Mark]:
     meta = task.metadata
     stamp = meta.annotations.get(names.ADOPTED_ANNOTATION)
     if stamp == meta.uid:
         return []
     seen_before = task.status.observed_generation > 0
     # Where no policy marks what is new any more, the mark has come with a copy, or the task was made before that.
-    new = stamp == names.MARKED_NEW and (marked_at_creation or seen_before)
+    new = stamp == names.MARKED_NEW and (marked_at_creation is not False or seen_before)
     found = []
     if stamp is not None and not new:
         word = one_line(stamp, LONGEST_SHOWN)

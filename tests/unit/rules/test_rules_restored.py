@@ -196,6 +196,7 @@ def test_a_copy_that_runs_on_purpose_under_such_a_policy_is_noted_by_its_uid() -
 def test_the_mark_is_a_sign_of_a_copy_where_no_policy_marks() -> None:
     """It was brought from elsewhere; what an operator has seen before is no copy, also if the policy went since then."""
     world = copy(annotations={names.ADOPTED_ANNOTATION: names.MARKED_NEW})
+    world.marked_at_creation = False
     waiting = marked(copy(annotations={names.ADOPTED_ANNOTATION: names.MARKED_NEW}, guarded=True))
     waiting.in_the_way = (a_blocker("a"),)
     waiting.run()
@@ -205,6 +206,15 @@ def test_the_mark_is_a_sign_of_a_copy_where_no_policy_marks() -> None:
     waiting.run()
 
     assert (world.phase, waiting.phase) == (Phase.REJECTED, Phase.RUNNING)
+
+
+def test_the_mark_says_nothing_to_an_operator_that_does_not_know_of_policies() -> None:
+    """It runs the task, and writes down itself which object it is."""
+    world = copy(annotations={names.ADOPTED_ANNOTATION: names.MARKED_NEW}, guarded=True)
+
+    world.run()
+
+    assert (world.phase, world.task.metadata.annotations[names.ADOPTED_ANNOTATION]) == (Phase.RUNNING, "second")
 
 
 def test_a_backup_tool_s_label_counts_beside_the_mark() -> None:
