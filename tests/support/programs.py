@@ -29,7 +29,7 @@ SLOW = (
     "component/executors/sql/test_sql_hostile.py",
     "component/executors/test_sums.py",
     "component/kube/test_kubeconfig_settings.py",
-    "component/runtime/test_watch_session.py",
+    "component/runtime/test_kopf_session.py",
     "component/test_command_line.py",
     "contract/test_additions.py",
     "documents/test_repository.py",
