@@ -17,7 +17,7 @@ export UV
 .PHONY: help demo up down status test test-fast e2e node-up node-down image dist check docs format explore chaos soak siege bench attack sbom supply-chain pins base-digest generate clean
 
 help:  ## List the commands
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(INSTALLED)  ## Show real tasks running, waiting, failing, being retried, rolled back and skipped
 	@$(RUN) -m devcluster.demo

@@ -1,4 +1,4 @@
-"""Decide what is owed to a task that is being deleted: its work is stopped, its end stored, its lock freed. API.md section 5. Pure.
+"""Owns what is owed to a task that is being deleted: its work is stopped, its end stored, its lock freed. API.md section 5. Pure.
 
 The API server keeps a deleted task for as long as it has finalizers, and they have no order: those of others (Argo CD's hooks, the
 garbage collector's foregroundDeletion) may stay for ever. What is owed does not wait for them. A task that nobody else holds is gone

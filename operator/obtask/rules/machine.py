@@ -1,4 +1,4 @@
-"""Decide what to do next with a task. Pure and total: the same task and the same observation give the same intent."""
+"""Owns the decision what to do next with a task. Pure and total: the same task and the same observation give the same intent."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Decide whether a task is a copy of an earlier one: restored from a backup, or created again from a dump. Pure. API.md section 4.
+"""Owns whether a task is a copy of an earlier one: restored from a backup, or created again from a dump. Pure. API.md section 4.
 
 What such a task says was done before, and would be done again. Nothing of a status is left in what is created anew; what is left are
 the marks of whoever restores, and ours: with its first write the operator notes in a task which object it is.

@@ -1,4 +1,4 @@
-"""Decide what to do with a task whose status this version cannot read: tell people, obey skip and deletion, and change nothing else. Pure.
+"""Owns what to do with a task whose status this version cannot read: tell people, obey skip and deletion, and change nothing else. Pure.
 
 A newer operator may have written it, and it may hold a lock: whatever it says stays, until a person gives the task up.
 """
