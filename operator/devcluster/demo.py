@@ -89,7 +89,7 @@ def skip(narrator: Narrator, folder: Path) -> None:
 
 def demonstrate(root: Path) -> None:
     """Start an environment of its own, tell the story, stop the environment."""
-    sys.stdout.write("Starting a Kubernetes control plane, a SQL server and the operator; the first time this builds for some minutes.\n")
+    sys.stdout.write("Starting a Kubernetes control plane, a SQL server and the operator; the first time this can take some minutes.\n")
     try:
         running = environment.up(root, operator=True, report=_tell)
         narrator = Narrator(Kubectl(running.kubectl, running.kubeconfig))
