@@ -102,7 +102,7 @@ async def test_another_status_than_2xx(site: Website) -> None:
     """Without an expectation the status decides; the message shows the answer on one line."""
     site.answers("/a", 503, text="no leader\nyet")
 
-    assert await run(f"{site.url}/a") == Failed(FailureReason.HTTP_STATUS, "HTTP 503 Service ApiUnavailable: no leader yet", "503")
+    assert await run(f"{site.url}/a") == Failed(FailureReason.HTTP_STATUS, "HTTP 503 Service Unavailable: no leader yet", "503")
 
 
 @pytest.mark.parametrize(

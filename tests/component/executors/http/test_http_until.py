@@ -74,7 +74,7 @@ async def test_until_it_has_arrived(site: Website) -> None:
     assert {heard.headers["X-Key"] for heard in site.heard} == {"k"}
     assert {heard.body for heard in site.heard[1:]} == {b""}
     seen = [line.removeprefix("not yet: ") for line in on.log.lines if line.startswith("not yet: ")]
-    assert seen[0] == "HTTP 503 Service ApiUnavailable: {}"
+    assert seen[0] == "HTTP 503 Service Unavailable: {}"
     assert seen[1] == f"{site.url}/state: the connection was lost: outcome unknown"
     assert seen[2] == "no answer within 0.3 s"
     assert "Key not found" in seen[3]
@@ -211,7 +211,7 @@ async def test_fail_when_and_message(site: Website) -> None:
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.EXPECTATION_NOT_MET
     assert end.message.startswith("60 %; until.failWhen holds: body.state == 'failed'; saw HTTP 200 OK: ")
-    assert told == ["waiting until body.state == 'done': last saw HTTP 503 Service ApiUnavailable: {}", "40 %"]
+    assert told == ["waiting until body.state == 'done': last saw HTTP 503 Service Unavailable: {}", "40 %"]
 
 
 async def test_pauses_grow(site: Website) -> None:
