@@ -1,5 +1,6 @@
 """Owns the demonstration: real tasks on a real API server and SQL server, told step by step."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -90,7 +91,7 @@ def skip(narrator: Narrator, folder: Path) -> None:
 def demonstrate(root: Path) -> None:
     """Start an environment of its own, tell the story, stop the environment."""
     sys.stdout.write("Starting a Kubernetes control plane, a SQL server and the operator; the first time this can take some minutes.\n")
-    try:
+    with environment.leashed(root):
         running = environment.up(root, operator=True, report=_tell)
         narrator = Narrator(Kubectl(running.kubectl, running.kubeconfig))
         folder = checkout() / "deploy" / "demo"
@@ -99,7 +100,6 @@ def demonstrate(root: Path) -> None:
         narrator.say("All of it, with the locks free again:")
         narrator.type("get", "obtasks")
         narrator.type("get", "leases", "-l", "task.oceanbase.com/lock")
-    finally:
         environment.down(root, report=_tell)
     sys.stdout.write("\nThat was the demo; nothing is left running. `make up` keeps such an environment for you to try.\n")
 
@@ -116,6 +116,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         demonstrate(Path(arguments[0]) if arguments else checkout() / ".dev" / "demo")
     except DevClusterError as error:
         sys.stderr.write(f"demo: {error}\n")
+        return 1
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
 

@@ -4,8 +4,8 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ from devcluster import controlplane, processes, sqlserver
 from devcluster.binaries import find_or_build
 from devcluster.controlplane import ControlPlane
 from devcluster.files import locked, write_private
+from devcluster.leash import leash
 from devcluster.processes import Command, Process
 from devcluster.progress import Report, reported, silent
 from devcluster.sqlserver import SqlServer
@@ -112,6 +113,18 @@ def down(root: Path, *, report: Report = silent) -> None:
             shutil.rmtree(folders.dev / folder, ignore_errors=True)
         for file in ("kubeconfig", "operator.kubeconfig", "bin/kubectl", "environment.json"):
             (folders.dev / file).unlink(missing_ok=True)
+
+
+@contextmanager
+def leashed(root: Path) -> Iterator[None]:
+    """Have everything of an environment stopped and removed when the block ends, and stopped when this process is killed in it."""
+    with ExitStack() as leashes:
+        for part in PARTS:
+            leashes.enter_context(leash(Folders(root).state(part) / "run"))
+        try:
+            yield
+        finally:
+            down(root)
 
 
 def connection_secret(database: SqlServer) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import signal
 import ssl
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -33,6 +34,28 @@ def folder() -> Iterator[Path]:
     """Return a folder that is gone after the test: pytest would keep the databases in its own for three runs."""
     with tempfile.TemporaryDirectory(prefix="obtask-devcluster-") as name:
         yield Path(name)
+
+
+STORY = """
+import os, signal, sys
+from pathlib import Path
+from devcluster import environment
+with environment.leashed(Path(sys.argv[1])):
+    environment.up(Path(sys.argv[1]), operator=False)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_demo_that_is_killed_leaves_nothing_running(folder: Path) -> None:
+    """Whoever is killed in the middle of the story has its servers stopped for it."""
+    run([sys.executable, "-c", STORY, str(folder)], env=dict(os.environ), timeout=100)
+
+    started = [process for part in environment.PARTS for process in processes.recorded(Folders(folder).state(part) / "run")]
+    assert started
+    deadline = time.monotonic() + 30
+    while any(processes.is_alive(process) for process in started):
+        assert time.monotonic() < deadline, "its servers still run"
+        time.sleep(0.1)
 
 
 async def test_a_control_plane_and_a_sql_server_for_tests(folder: Path) -> None:
