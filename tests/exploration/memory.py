@@ -19,7 +19,7 @@ from obtask.rules.observation import ObservedAttempt
 class Memory:
     """Everything that an operator remembers between two reconciles, with versions of objects by their numbers in the catalogue.
 
-    What follows from tasks and Leases is made again. ``flags``: the names of tasks that are stale, deleted, at rest, about to be forgotten.
+    What follows from tasks and Leases is made again. ``flags``: the names of tasks that are stale, at rest, about to be forgotten.
     What counts for a few seconds only is forgotten: when a waiting task was shown last, and whom it met at its Lease. So are
     attempts of tasks that are gone or finished as far as the operator knows: a reconcile looks at attempts only when it begins, and only
     at those that run by the status it knows; to start one later, it has to write a status, and the version it carries is refused.
@@ -31,7 +31,8 @@ class Memory:
     intended: tuple[AttemptId, ...] = ()
     reports: tuple[tuple[AttemptId, ObservedAttempt], ...] = ()
     begun: tuple[tuple[AttemptId, ...], ...] = ((), ())
-    flags: tuple[tuple[Key, ...], ...] = ((), (), (), ())
+    flags: tuple[tuple[Key, ...], ...] = ((), (), ())
+    deleted: tuple[tuple[Key, str], ...] = ()
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -63,14 +64,15 @@ def take_out(operator: Operator, catalogue: Catalogue) -> Memory:
         intended=_of(unfinished, attempts.intended),
         reports=tuple((name, attempts.ends[name]) for name in _of(unfinished, attempts.ends)),
         begun=tuple(_of(unfinished, executor.begun) for executor in operator.executors),
-        flags=(dump.stale, dump.deleted, dump.at_rest, dump.ending),
+        flags=(dump.stale, dump.at_rest, dump.ending),
+        deleted=dump.deleted,
     )
 
 
 def put_in(operator: Operator, memory: Memory, catalogue: Catalogue) -> None:
     """Have a fresh operator remember."""
     tasks = tuple(catalogue.task(number) for number in memory.known)
-    operator.cache.restore(ClusterDump(tasks, tuple(catalogue.lease(number) for number in memory.leases), *memory.flags))
+    operator.cache.restore(ClusterDump(tasks, tuple(catalogue.lease(number) for number in memory.leases), memory.deleted, *memory.flags))
     live = tuple(catalogue.attempts[name] for name in memory.live)
     operator.attempts.restore(AttemptsDump(live, memory.intended, dict(memory.reports)))
     for executor, begun in zip(operator.executors, memory.begun, strict=True):

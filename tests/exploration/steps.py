@@ -264,7 +264,7 @@ def _reconciles(run: _Run) -> tuple[Reconcile, ...]:
     operator = run.operator
     dump = operator.cache.dump()
     waiting = {task.metadata.name for task in operator.tasks() if not at_rest(run.body(task))}
-    waiting |= {key.name for key in (*dump.deleted, *dump.stale, *dump.at_rest)}
+    waiting |= {key.name for key in (*dump.stale, *dump.at_rest, *(key for key, _ in dump.deleted))}
     held = [lease.name for lease in dump.leases if lease.holder]
     reconciles = [Reconcile("reconcile", name) for name in sorted(waiting)] + [Reconcile("sweep", name) for name in sorted(held)]
     return tuple(reconcile for reconcile in reconciles if reconcile not in run.pending)

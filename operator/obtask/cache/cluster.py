@@ -24,8 +24,8 @@ class ClusterDump:
 
     tasks: tuple[Task | Unreadable, ...]
     leases: tuple[Lease, ...]
+    deleted: tuple[tuple[Key, str], ...]
     stale: tuple[Key, ...]
-    deleted: tuple[Key, ...]
     at_rest: tuple[Key, ...]
     ending: tuple[Key, ...]
 
@@ -91,9 +91,9 @@ class ClusterCache:
             tasks=tuple(task for key in sorted(tracked, key=str) if (task := self.tasks.get(key)) is not None),
             leases=tuple(sorted(self.locks.leases(), key=lambda lease: (lease.namespace, lease.name))),
             stale=_keys(tracked, lambda one: one.stale),
-            deleted=_keys(tracked, lambda one: one.deleted),
             at_rest=_keys(tracked, lambda one: one.at_rest),
             ending=_keys(tracked, lambda one: one.ending),
+            deleted=tuple((key, uid) for key in sorted(tracked, key=str) for uid in sorted(tracked[key].deleted)),
         )
 
     def restore(self, dump: ClusterDump) -> None:
@@ -104,8 +104,8 @@ class ClusterCache:
                 self.locks.update_task(task)
         for lease in dump.leases:
             self.locks.update_lease(lease)
-        for key in dump.deleted:
-            self.tasks.track(key).deleted = True
+        for key, uid in dump.deleted:
+            self.tasks.track(key).deleted |= {uid}
         for key in dump.stale:
             self.tasks.track(key).stale = True
         for key in dump.at_rest:

@@ -42,16 +42,16 @@ class Met:
 class Tracked:
     """What is remembered under the name of a task, besides its newest version.
 
-    ``stale``: the version may be wrong and is read again before it is used. ``deleted``: a task of this name is gone, and what it left
-    is to be cleaned up. ``at_rest``: the watch has told that the task needs nothing any more. ``ending``: the same by our own reads; the
-    watch has the last word. ``failures``: reconciles that failed in a row. ``told_at``, ``told``: what people were told last of that.
-    Of this very task: ``shown_at``: when its place in the line was stored; ``met``: who was met at its Lease; ``noted``: people were told
-    that nothing can be written to it.
+    ``stale``: the version may be wrong and is read again before it is used. ``deleted``: the uids of tasks of this name that are gone,
+    and left something that is still to be cleaned up. ``at_rest``: the watch has told that the task needs nothing any more. ``ending``:
+    the same by our own reads; the watch has the last word. ``failures``: reconciles that failed in a row. ``told_at``, ``told``: what
+    people were told last of that. Of this very task: ``shown_at``: when its place in the line was stored; ``met``: who was met at its
+    Lease; ``noted``: people were told that nothing can be written to it.
     """
 
     version: Task | _Large | Unreadable | None = None
     stale: bool = False
-    deleted: bool = False
+    deleted: frozenset[str] = frozenset()
     at_rest: bool = False
     ending: bool = False
     failures: int = 0
@@ -95,9 +95,12 @@ class TaskCache:
         return self._tracked.get(key)
 
     def update(self, body: Mapping[str, Any]) -> Task | Unreadable | None:
-        """Take note of a version; return the task if it is news, None if this or a newer version is known."""
+        """Take note of a version; return the task if it is news, None if this or a newer version is known, or that the task is deleted."""
         meta = body["metadata"]
         key = Key(meta["namespace"], meta["name"])
+        before = self._tracked.get(key)
+        if before is not None and meta["uid"] in before.deleted:
+            return None  # the answer to a request of ours that came after the news of the deletion
         cached = self.metadata(key)
         if cached is not None and int(cached.resource_version) >= int(meta["resourceVersion"]):
             return None
@@ -118,14 +121,14 @@ class TaskCache:
         tracked = self.track(key)
         if tracked.version is not None and tracked.version.metadata.uid == uid:
             tracked.next_task()
-        tracked.deleted |= deleted
+        tracked.deleted |= {uid} if deleted else set()
         self._tidy(key, tracked)
 
-    def cleaned_up(self, key: Key) -> None:
-        """Take note that nothing is left of deleted tasks of this name."""
+    def cleaned_up(self, key: Key, uids: frozenset[str]) -> None:
+        """Take note that nothing is left of these deleted tasks of this name; others may have been deleted meanwhile."""
         tracked = self._tracked.get(key)
         if tracked is not None:
-            tracked.deleted = False
+            tracked.deleted -= uids
             self._tidy(key, tracked)
 
     def _tidy(self, key: Key, tracked: Tracked) -> None:

@@ -159,13 +159,16 @@ class Attempts:
         entry = self._live.get(name)
         return Key(entry.attempt.namespace, entry.attempt.task) if entry else None
 
-    async def abandon(self, key: Key, successor: str | None) -> None:
-        """Stop and forget the attempts of deleted tasks of this name; ``successor`` is the uid of the one that exists."""
+    async def abandon(self, key: Key, successor: str | None, deleted: frozenset[str] = frozenset()) -> None:
+        """Stop and forget the attempts of deleted tasks of this name; ``successor`` is the uid of the one that exists.
+
+        Those of the ``deleted`` that were recorded, but never started, are forgotten, too.
+        """
         gone = [(name, self._live[name]) for name in self._live_of.get(key, ()) if name.uid != successor]
         for name, entry in gone:
             await self._executor(entry.attempt).cancel(entry.attempt)
             self._forget(name)
-        dead = {name.uid for name, _ in gone}
+        dead = {name.uid for name, _ in gone} | (deleted - {successor})
         self._intended = {name for name in self._intended if name.uid not in dead}
 
     async def wound_up(self, task: Task | Unreadable) -> bool:

@@ -193,11 +193,10 @@ class Engine:
 
     async def _refresh(self, key: Key) -> bool:
         """Read a task whose cached version may be wrong; return whether it still exists."""
-        cached = self.cache.tasks.get(key)
-        there = cached is None or await self.read_again(cached)
         if (tracked := self.cache.tasks.tracked(key)) is not None:
-            tracked.stale = False
-        return there
+            tracked.stale = False  # before the request: who marks it in between knows what the answer may not tell
+        cached = self.cache.tasks.get(key)
+        return cached is None or await self.read_again(cached)
 
     async def _observe(self, task: Task) -> Observation:
         # The attempts in the status of a copy belong to another object, and may run elsewhere.
@@ -248,6 +247,9 @@ class Engine:
         stored = replace(task, status=record.status)
         if claim is not None:
             await self.locking.give_back(claim)
+        if self._is_deleted(task):
+            self.attempts.refused(record.start, None)
+            return True
         await self.attempts.start(record.start)
         await self.attempts.cancel(record.cancel)
         self.attempts.settle(stored)
@@ -255,13 +257,18 @@ class Engine:
         self.announce(task, record)
         return True
 
+    def _is_deleted(self, task: Task) -> bool:
+        tracked = self.cache.tasks.tracked(task.key)
+        return tracked is not None and task.metadata.uid in tracked.deleted
+
     async def _clean_up(self, key: Key) -> None:
         """Stop the attempts of deleted tasks of this name, and free their Leases."""
-        cached = self.cache.tasks.metadata(key)
+        cached, tracked = self.cache.tasks.metadata(key), self.cache.tasks.tracked(key)
+        deleted = tracked.deleted if tracked is not None else frozenset()
         self.checks.forget(key)
-        await self.attempts.abandon(key, cached.uid if cached else None)
+        await self.attempts.abandon(key, cached.uid if cached else None, deleted)
         await self.locking.free_deleted(key)
-        self.cache.tasks.cleaned_up(key)
+        self.cache.tasks.cleaned_up(key, deleted)
 
     def announce(self, task: Task, record: Record) -> None:
         """Report a stored change by Events, log lines and metrics."""
