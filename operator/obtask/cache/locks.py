@@ -121,7 +121,7 @@ class LockCache:
             if cached.uid and holder not in domain.tasks:
                 self._strays.setdefault(name, cached)
             elif self._strays.pop(name, None) is not None:
-                cached.looks = 0
+                cached.suspected = cached.looked_up = False
 
     def uids(self) -> set[str]:
         """Return the unfinished tasks that have a lock or want one."""
@@ -154,10 +154,25 @@ class LockCache:
         return [pair for holders in domains if len(holders) > 1 for pair in double_holds(holders)]
 
     def strays_again(self) -> list[Lease]:
-        """Return, once each, the Leases whose holder was unknown at the last call, too: in between, the watches had time to tell."""
+        """Return the Leases whose holder was unknown at the last call, too, until they are ``looked_up``.
+
+        In between, the watches had time to tell of the holder.
+        """
+        again = [cached.lease for cached in self._strays.values() if cached.suspected and not cached.looked_up]
         for cached in self._strays.values():
-            cached.looks += 1
-        return [cached.lease for cached in self._strays.values() if cached.looks == 2]  # noqa: PLR2004 - the second time
+            cached.suspected = True
+        return again
+
+    def looked_up(self, lease: Lease) -> None:
+        """Take note that the API server has told who holds this version of a Lease."""
+        cached = self._leases.get((lease.namespace, lease.name))
+        if cached is not None and cached.lease.version == lease.version:
+            cached.looked_up = True
+
+    def suspect_strays(self) -> None:
+        """Have every Lease with an unknown holder returned once more."""
+        for cached in self._strays.values():
+            cached.looked_up = False
 
     def some_held(self, count: int) -> list[Lease]:
         """Return those of the held Leases that were not returned for the longest time."""

@@ -32,14 +32,16 @@ class LockTask:
 class CachedLease:
     """A Lease as last seen, what it stands for, and whether it bears all marks of that. ``uid``: of the task it names, if it names one.
 
-    ``looks``: how often in a row this version was found to name a task that is not known. ``undeletable``: the API server keeps it.
+    ``suspected``: this version was found to name a task that is not known. ``looked_up``: the API server was asked for that task since.
+    ``undeletable``: the API server keeps it.
     """
 
     lease: Lease
     lock: LockKey | None
     marked: bool
     uid: str
-    looks: int = 0
+    suspected: bool = False
+    looked_up: bool = False
     undeletable: bool = False
 
     @property

@@ -45,8 +45,10 @@ class Sweeper:
     async def sweep(self) -> int:
         """Look at some of the held Leases, at others at the next call; return how many were freed.
 
-        What the watches tell is believed: this finds what they have missed, which nobody has seen yet.
+        What the watches tell is believed: this finds what they have missed, which nobody has seen yet. Those of unknown holders are all
+        looked at by the next ``sweep_strays``: what was in the way of freeing them may be gone.
         """
+        self._cache.suspect_strays()
         return sum([await self._checked(lease) for lease in self._cache.some_held(LOOKED_AT_ONCE)])
 
     async def read(self, lease: Lease) -> Lease | ApiError:
@@ -75,20 +77,21 @@ class Sweeper:
         return not isinstance(answer, ApiError)
 
     async def sweep_strays(self) -> int:
-        """Check, once, each Lease whose holder was unknown at the last call, too: the watches have had time to report it."""
+        """Check each Lease whose holder was unknown at the last call, too, once as far as the API server answers."""
         return sum([await self._checked(lease) for lease in self._cache.strays_again()])
 
     async def _checked(self, lease: Lease) -> bool:
+        freed = False
         try:
-            return await self.check(lease)
+            freed = await self.check(lease)
         except ApiUnavailable:
             raise
         except ApiForbidden as error:
             logger.warning("lease %s/%s: %s", lease.namespace, lease.name, error)
-            return False
         except Exception:  # a fault with this one must not stop the others
             logger.exception("lease %s/%s not looked at", lease.namespace, lease.name)
-            return False
+        self._cache.looked_up(lease)
+        return freed
 
     async def check(self, lease: Lease) -> bool:
         """Empty the Lease if its holder is finished or gone; return whether that freed it."""

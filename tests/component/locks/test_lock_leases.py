@@ -11,7 +11,7 @@ from tests.support.kubectl import Kubectl
 from devcluster.controlplane import ControlPlane
 from obtask.cache.locks import LockCache
 from obtask.kube import client as api
-from obtask.kube.api import ApiError, ApiForbidden, Json
+from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable, Json
 from obtask.kube.client import Api
 from obtask.kube.leases import LARGEST_TOKEN, LARGEST_TRANSITIONS, Lease, Leases, micro_time
 from obtask.kube.tasks import Tasks
@@ -312,3 +312,57 @@ async def test_locks_that_may_not_be_deleted_are_in_nobodys_way() -> None:
 
     assert sum([await sweeper.collect() for _ in range(4)]) == 3
     assert api.refused == 2 * COLLECTED_AT_ONCE
+
+
+@dataclass
+class WithoutTasks:
+    """An API server that knows no task, frees every Lease, and gives no answer while it is ``down`` or, to changes, ``closed``."""
+
+    down: bool = True
+    closed: bool = False
+
+    async def send(self, method: str, path: str, *, query: object = None, body: Json | None = None) -> Json | ApiError:
+        """Answer one request."""
+        if self.down:
+            raise ApiUnavailable("restarting")
+        if method == "PUT" and body is not None:
+            if self.closed:
+                return ApiError(403, "Forbidden", "a policy")
+            return body | {"metadata": body["metadata"] | {"resourceVersion": "9", "creationTimestamp": "2026-01-01T00:00:00Z"}}
+        return ApiError(403, "Forbidden", "not shown") if "/leases/" in path else ApiError(404, "NotFound", f"{path} {query}")
+
+
+@pytest.fixture
+def strays() -> LockCache:
+    """Return the cache of an operator that knows thirty Leases with holders that are gone."""
+    cache = LockCache(lambda _: None)
+    for number in range(30):
+        lock = LockKey(Domain("prod", TaskType.CLUSTER, f"c-{number}"), Maintenance.GLOBAL)
+        lease = Lease("prod", lock.lease_name, f"gone-{number}/uid-{number}", 1, None, "1", lock.labels, lock.annotations)
+        cache.update_lease(lease)
+    return cache
+
+
+async def test_an_outage_does_not_have_a_lease_of_a_lost_holder_overlooked(strays: LockCache) -> None:
+    """Those that nobody could ask for are asked for when the API server is back."""
+    api = WithoutTasks()
+    sweeper = Sweeper(Leases(api), Tasks(api), strays, lambda: datetime.now(UTC))
+    assert await sweeper.sweep_strays() == 0
+    with pytest.raises(ApiUnavailable):
+        await sweeper.sweep_strays()
+
+    api.down = False
+    assert await sweeper.sweep_strays() == 30
+    assert strays.held() == {}
+
+
+async def test_a_lease_that_could_not_be_freed_is_freed_soon_after_it_can_be(strays: LockCache) -> None:
+    """It is not asked for all the time, and does not wait for all Leases of other holders to have their turn."""
+    api = WithoutTasks(down=False, closed=True)
+    sweeper = Sweeper(Leases(api), Tasks(api), strays, lambda: datetime.now(UTC))
+    assert [await sweeper.sweep_strays() for _ in range(3)] == [0, 0, 0]
+
+    api.closed = False
+    assert await sweeper.sweep_strays() == 0
+    freed = await sweeper.sweep()
+    assert freed + await sweeper.sweep_strays() == 30
