@@ -76,7 +76,10 @@ async def test_a_task_that_is_deleted_at_its_end_leaves_nothing(*, early: bool) 
 async def test_a_task_that_is_deleted_while_its_first_attempt_is_recorded_does_not_run_on(*, early: bool) -> None:
     """Without a finalizer nothing else will stop its attempts; the watch may tell of the deletion before the answer comes, or after."""
     operator = Operator("me", Parts())
-    deleted = lambda: operator.handlers.see(names.PLURAL, "DELETED", WITHOUT_LOCK)  # noqa: E731
+
+    def deleted() -> None:
+        operator.handlers.see(names.PLURAL, "DELETED", WITHOUT_LOCK)
+
     server = Server(on_status=deleted if early else nothing, task=WITHOUT_LOCK)
     engine = replace(operator.engine, tasks=Tasks(server))
     operator.cache.update(WITHOUT_LOCK)
@@ -101,11 +104,10 @@ async def test_a_task_that_is_deleted_while_its_forerunner_is_cleaned_up_does_no
     await replace(operator.engine, tasks=Tasks(Server(task=WITHOUT_LOCK))).reconcile(KEY)
     assert operator.started
 
-    deleted = lambda: operator.handlers.see(names.PLURAL, "DELETED", WITHOUT_LOCK)  # noqa: E731
     cache.forget(KEY, "forerunner", deleted=True)
     holder = {"name": "obt-lock", "namespace": "prod", "uid": "l", "resourceVersion": "3", "annotations": {}, "labels": {}}
     operator.handlers.see("leases", "ADDED", {"metadata": holder, "spec": {"holderIdentity": "x/forerunner", "leaseTransitions": 1}})
-    server = Server(on_read=deleted)
+    server = Server(on_read=lambda: operator.handlers.see(names.PLURAL, "DELETED", WITHOUT_LOCK))
     sweeper = Sweeper(Leases(server), Tasks(server), cache.locks, clock)
     locking = Locking(cache, Locks(Leases(server), cache.locks, clock), sweeper, float, "me")
     engine = replace(operator.engine, tasks=Tasks(server), locking=locking)

@@ -160,7 +160,7 @@ class Locking:
         """Return when to reconcile a resting unfinished task again, unless it is enqueued before."""
         latest = timedelta(seconds=RELOOK_SECONDS)
         if task.status.phase is Phase.WAITING:
-            latest = self._refresh_pause(task)
+            latest = self._relook_pause(task)
         latest *= 1 + self._jitter() / 4
         return min(wake_at - now, latest) if wake_at else latest
 
@@ -177,10 +177,16 @@ class Locking:
         return any([await self._sweeper.check(lease) for lease in leases if lease is not None])
 
     def _refresh_pause(self, task: Task) -> timedelta:
+        return refresh_pause(*self._place(task))
+
+    def _relook_pause(self, task: Task) -> timedelta:
+        position, length = self._place(task)
+        return min(refresh_pause(position, length), relook_pause(position))
+
+    def _place(self, task: Task) -> tuple[int, int]:
+        """Return how many wait in front of a task, and how many in all."""
         lock = task_lock_key(task)
-        if lock is None:
-            return timedelta(seconds=REFRESH_BASE_SECONDS)
-        return refresh_pause(self._cache.locks.position(task, lock), self._cache.locks.length(lock))
+        return (self._cache.locks.position(task, lock), self._cache.locks.length(lock)) if lock is not None else (0, 0)
 
     def _shown_at(self, task: Task, now: datetime) -> datetime:
         tracked = self._cache.tasks.track(task.key)
@@ -193,6 +199,11 @@ def refresh_pause(position: int, length: int) -> timedelta:
     if position < FRONT:
         return timedelta(seconds=REFRESH_BASE_SECONDS + position * REFRESH_PER_PLACE_SECONDS)
     return timedelta(seconds=max(REFRESH_BEHIND_SECONDS, length / WRITES_PER_SECOND_BEHIND))
+
+
+def relook_pause(position: int) -> timedelta:
+    """Return how soon a waiter at this position may be among the first, who show changes more often: it is reconciled by then."""
+    return timedelta(seconds=max(REFRESH_BEHIND_SECONDS, (position - FRONT) / WRITES_PER_SECOND_BEHIND))
 
 
 def _obstacle(rivals: InTheWay) -> Obstacle:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.builders import START, TaskBuilder
 
 from obtask.cache.locks import LockCache
-from obtask.engine.locking import FRONT, refresh_pause
+from obtask.engine.locking import FRONT, refresh_pause, relook_pause
 from obtask.kube.leases import Lease
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import LockStatus, Phase, TaskStatus
@@ -130,6 +130,15 @@ def test_a_line_costs_a_bounded_number_of_writes(length: int) -> None:
     assert rate < 20
     assert refresh_pause(0, length) == timedelta(seconds=3)
     assert refresh_pause(FRONT - 1, length) < timedelta(seconds=36)
+
+
+@pytest.mark.parametrize("length", [10, 1_000, 10_000, 100_000])
+def test_who_moves_up_in_a_long_line_is_reconciled_soon(length: int) -> None:
+    """Whoever sleeps far behind wakes about when it comes to the front; the whole line is still reconciled seldom enough."""
+    pauses = [min(refresh_pause(position, length), relook_pause(position)).total_seconds() for position in range(length)]
+
+    assert all(pause <= 60 for pause in pauses[: FRONT + 8 * 60])
+    assert sum(1 / pause for pause in pauses) < 100
 
 
 def test_a_question_about_a_tenant_does_not_look_at_other_tenants() -> None:
