@@ -1,6 +1,7 @@
 """Owns leadership: of several operators one works, the others stand by. It avoids double work; the safety of locks does not rest on it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -23,8 +24,17 @@ class LeadershipLost(Exception):  # noqa: N818 - what happened
 class Leadership:
     """Whether this operator is the one of several that works."""
 
-    def __init__(self, api: Requests, *, namespace: str, identity: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        api: Requests,
+        *,
+        namespace: str,
+        identity: str,
+        clock: Callable[[], datetime],
+        deadline_seconds: float = RENEW_DEADLINE_SECONDS,
+    ) -> None:
         self._identity = identity
+        self._deadline_seconds = deadline_seconds
         self._lease = ElectionLease(api, name=LEASE_NAME, namespace=namespace, identity=identity, seconds=LEASE_SECONDS, clock=clock)
         self._leading = asyncio.Event()
 
@@ -39,7 +49,7 @@ class Leadership:
 
     async def confirmed(self) -> None:
         """Return while nobody else can lead; after a long pause of the process, not before a renewal: the process may end first."""
-        await self._lease.renewed(RENEW_DEADLINE_SECONDS)
+        await self._lease.renewed(self._deadline_seconds)
 
     async def run(self) -> None:
         """Stand for election, and stay leader as long as possible. Raises LeadershipLost when that ends."""
@@ -48,12 +58,15 @@ class Leadership:
         logger.info("%s leads", self._identity)
         self._leading.set()
         try:
-            while self._lease.unrenewed_seconds < RENEW_DEADLINE_SECONDS:
-                await asyncio.sleep(RETRY_SECONDS)
-                await self._lease.take()
+            while (left := self._deadline_seconds - self._lease.unrenewed_seconds) > 0:
+                # A renewal that is not answered must not take the time in which nobody else can lead yet.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await asyncio.sleep(RETRY_SECONDS)
+                        await self._lease.take()
         finally:
             self._leading.clear()
-        raise LeadershipLost(f"{self._identity} could not renew the Lease {LEASE_NAME} in {RENEW_DEADLINE_SECONDS} s")
+        raise LeadershipLost(f"{self._identity} could not renew the Lease {LEASE_NAME} in {self._deadline_seconds:g} s")
 
     async def resign(self) -> None:
         """Hand leadership over without waiting for the Lease to expire."""
