@@ -128,3 +128,22 @@ async def test_doubt_that_comes_up_while_a_task_is_read_stays() -> None:
     await replace(operator.engine, tasks=Tasks(server)).reconcile(KEY)
 
     assert operator.cache.dump().stale == (KEY,)
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_a_finished_task_that_cannot_be_read_is_forgotten(*, early: bool) -> None:
+    """As any other: once the watch has told of its end, be that before our own request was answered or after."""
+    operator = Operator("me", Parts())
+    ended = TASK | {"status": {"phase": "Skipped", "steps": 7}}
+    before = ended | {"metadata": META | {"resourceVersion": "6"}, "status": {"phase": "New", "steps": 7}}
+    tell = operator.handlers.see
+    tell(names.PLURAL, "ADDED", before)
+    if early:
+        tell(names.PLURAL, "MODIFIED", ended)
+    operator.cache.update(ended)
+    server = Server(task=ended)
+    await replace(operator.engine, tasks=Tasks(server)).reconcile(KEY)
+    if not early:
+        tell(names.PLURAL, "MODIFIED", ended)
+
+    assert operator.cache.tasks.tracked(KEY) is None

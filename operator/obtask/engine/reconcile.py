@@ -20,7 +20,7 @@ from obtask.kube.tasks import Tasks
 from obtask.metrics import Metrics
 from obtask.model.attempt import Running
 from obtask.model.status import Phase
-from obtask.model.task import InvalidSpec, Key, Task, Unreadable
+from obtask.model.task import FINISHED, InvalidSpec, Key, Task, Unreadable
 from obtask.rules import machine, restored
 from obtask.rules.announcements import Announcement, announcements, left_elsewhere, released
 from obtask.rules.decision import (
@@ -168,21 +168,25 @@ class Engine:
         await self.locking.take_back(task)
         # Another operator may have finished the task.
         self.attempts.settle(task)
+        return Done() if self._is_over(task) else Again(ENDING_PAUSE)
+
+    def _is_over(self, task: Task | Unreadable) -> bool:
+        """Forget a finished task if the watch, which has the last word, told of its end; return whether nothing is left to forget."""
         tracked = self.cache.tasks.tracked(task.key)
         if tracked is None:
-            return Done()
-        # The watch event has the last word on a finished task; if it came before our answer, no other one will come.
+            return True
+        # If the event came before our answer, no other one will come.
         if tracked.at_rest or tracked.ending:
             self.cache.forget(task.key, task.metadata.uid, deleted=False)
-            return Done()
+            return True
         tracked.ending = True
-        return Again(ENDING_PAUSE)
+        return False
 
     async def _look_after(self, task: Unreadable) -> Outcome:
         """Do what can be done for a task with an unreadable status; return whether and when to reconcile it again."""
         answer = await Caretaker(self.tasks, self.attempts, self.events, self.clock, self.cache.tasks).look(task)
         if answer is None:
-            return Done()
+            return await self._rest_unreadable(task)
         if isinstance(answer, timedelta):
             return Again(answer)
         if isinstance(answer, RemoveFinalizer):
@@ -190,6 +194,13 @@ class Engine:
             await self.locking.free_deleted(task.key)
             answer = await self.tasks.remove_finalizer(task)
         return Again(timedelta()) if await self._updated(task, answer) else Done()
+
+    async def _rest_unreadable(self, task: Unreadable) -> Outcome:
+        if task.phase in FINISHED:
+            if not await self.attempts.wound_up(task):
+                return Again(STOPPING_PAUSE)
+            self._is_over(task)
+        return Done()
 
     async def _refresh(self, key: Key) -> bool:
         """Read a task whose cached version may be wrong; return whether it still exists."""
