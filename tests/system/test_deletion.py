@@ -4,7 +4,7 @@ import pytest
 from tests.support.apiserver import OBTASKS
 from tests.support.operators import operator_thread
 from tests.support.tasks import FAILING, TaskClient, sql_step, wait_step
-from tests.system.scene import Scene
+from tests.system.scene import Scene, happens
 
 HOOK = "argocd.argoproj.io/hook-finalizer"
 PATIENT = "select sleep(25)"
@@ -93,3 +93,25 @@ def test_what_was_deleted_while_no_operator_ran_is_ended(scene: Scene) -> None:
         scene.tasks.wait_phase("hook", "Skipped")
         scene.tasks.wait_free()
     release(scene.tasks, "hook")
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize("again", [False, True], ids=["alone", "with a namesake"])
+def test_a_task_without_a_finalizer_is_stopped_by_its_deletion(scene: Scene, *, again: bool) -> None:
+    """Without a lock it is gone at once; then its statement is stopped, and the next task of its name runs as a task of its own."""
+    statement = f"select sleep(290), '{scene.tasks.namespace}'"
+
+    def runs() -> bool:
+        return (statement,) in scene.journal.run("select info from information_schema.processlist")
+
+    scene.create("x", sql_step("s", statement), maintenance="None")
+    happens(runs, "the statement")
+    assert "finalizers" not in scene.tasks.get("x")["metadata"]
+
+    scene.tasks.delete("x")
+    if again:
+        scene.create("x", sql_step("s", scene.journal.note), maintenance="None")
+        scene.tasks.wait_phase("x", "Succeeded")
+        assert [entry.attempt for entry in scene.journal.entries("x")] == [1]
+
+    happens(lambda: not runs(), "the end of the statement")
