@@ -32,8 +32,6 @@ class Cleaner:
         self._retention = retention
         self._metrics = metrics
         self._clock = clock
-        # Tasks whose deletion was refused, by uid, and when to try again.
-        self._aside: dict[str, datetime] = {}
 
     async def clean(self) -> bool:
         """Delete one batch of tasks that are past their retention; return whether more are left. Raises kube.api.ApiUnavailable.
