@@ -2,8 +2,8 @@
 
 from itertools import combinations
 
-from tests.exploration.api_server import Store
 from tests.exploration.catalogue import Catalogue
+from tests.exploration.store import Store
 
 from obtask import names
 from obtask.kube.leases import Lease

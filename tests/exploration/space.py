@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
-from tests.exploration.api_server import Store
 from tests.exploration.cases import Act, Case
-from tests.exploration.operators import NOW
 from tests.exploration.states import Move, Sent, State, States
 from tests.exploration.steps import Began, Heard, Reconcile, Unheard
+from tests.exploration.store import Store
 
+from obtask import names
 from obtask.model.attempt import AttemptId
 
 Moves = Iterator[tuple[Move, State]]
@@ -136,10 +136,10 @@ class Space:
         server = self.states.server
         match act.verb:
             case "create":
-                known = store.find(f"task/{act.name}") is not None
+                known = store.find(f"{names.PLURAL}/{act.name}") is not None
                 return store if known or act.body is None else server.create_task(store, act.body)
             case "delete":
-                return server.delete_task(store, act.name, NOW.isoformat())
+                return server.delete_task(store, act.name)
             case "delete-lease":
                 return server.delete_lease(store, act.name)
             case verb:

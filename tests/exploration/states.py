@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from tests.exploration.api_server import ApiServer, Store
 from tests.exploration.catalogue import Catalogue
 from tests.exploration.operators import Parts
 from tests.exploration.promises import token_fault
 from tests.exploration.requests import Answer, Call, Refused, said, shown
 from tests.exploration.steps import Reconcile, Steps, Told
+from tests.exploration.store import ApiServer, Store
 
 from obtask.model.attempt import AttemptId
 
