@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from tests.support.apiserver import Body
 from tests.support.history import Change, History
 from tests.support.journal import Entry, Journal
+from tests.support.promises import attempts
 
 # An attempt: uid of its task, step, subtask, direction, number.
 Name = tuple[str, str, str, str, int]
@@ -21,8 +22,6 @@ def broken(history: History, journal: Journal, commands: Mapping[str, int]) -> l
     """Return every broken promise."""
     versions = _versions(history.changes())
     found = history.problems()
-    for bodies in versions.values():
-        found += _life(bodies)
     found += _executions(versions, journal)
     found += _commands(versions, commands)
     return found
@@ -37,34 +36,13 @@ def _versions(changes: list[Change]) -> dict[str, list[Body]]:
     return found
 
 
-def _life(bodies: list[Body]) -> Iterator[str]:
-    name, started = bodies[0]["metadata"]["name"], None
-    counts: dict[tuple[str, str, str], int] = {}
-    for body in bodies:
-        status = body.get("status", {})
-        if started is not None and status.get("startedAt") != started:
-            yield f"{name}: startedAt changed from {started} to {status.get('startedAt')}"
-        started = status.get("startedAt")
-        for key, count in _counts(status):
-            if count < counts.get(key, 0):
-                yield f"{name}: attempts of {key} fell from {counts[key]} to {count}"
-            counts[key] = count
-
-
-def _counts(status: Body) -> Iterator[tuple[tuple[str, str, str], int]]:
-    for step in status.get("steps", []):
-        for subtask in step.get("subtasks", []):
-            yield (step["name"], subtask["name"], "Forward"), subtask.get("attempts", 0)
-            yield (step["name"], subtask["name"], "Rollback"), subtask.get("rollbackAttempts", 0)
-
-
 def _executions(versions: Mapping[str, list[Body]], journal: Journal) -> Iterator[str]:
     """An attempt is executed at most once, only after it was recorded, and with the token of the lock under which it was recorded."""
     recorded: dict[Name, int | None] = {}
     for uid, bodies in versions.items():
         for body in bodies:
             status = body.get("status", {})
-            for (step, subtask, direction), count in _counts(status):
+            for (step, subtask, direction), count in attempts(status):
                 recorded.setdefault((uid, step, subtask, direction, count), status.get("lock", {}).get("token"))
     for twice in journal.twice():
         yield f"executed more than once: {twice}"
@@ -109,7 +87,7 @@ def _summary(body: Body) -> str:
         f"uid {meta['uid'][:8]}",
         status.get("phase", "Pending"),
         status.get("direction", ""),
-        " ".join(f"{step}/{subtask}/{direction}={count}" for (step, subtask, direction), count in _counts(status) if count),
+        " ".join(f"{step}/{subtask}/{direction}={count}" for (step, subtask, direction), count in attempts(status) if count),
         f"failed: {failed['reason']}, {failed['message']}" if failed else "",
         f"{answer['verb']} ({answer['id']}) {answer['result']}" if answer else "",
         f"annotated {command}" if (command := meta.get("annotations", {}).get("action")) else "",

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tests.exploration.catalogue import Catalogue
 from tests.exploration.operators import Parts
-from tests.exploration.promises import token_fault
+from tests.exploration.promises import change_fault
 from tests.exploration.requests import Answer, Call, Refused, said, shown
 from tests.exploration.steps import Reconcile, Steps, Told
 from tests.exploration.store import ApiServer, Store
@@ -117,17 +117,11 @@ class States:
         found = self._answers.get((store, call))
         if found is None:
             after, answer = self.server.answer(self._stores[store], call)
-            self._check_tokens(self._stores[store], after, call)
-            found = self._answers[store, call] = (self.number(after), answer)
-        return found
-
-    def _check_tokens(self, before: Store, after: Store, call: Call) -> None:
-        old = {lease.name: lease for number in before.leases() if (lease := self.catalogue.lease(number))}
-        for number in after.leases():
-            lease = self.catalogue.lease(number)
-            fault = token_fault(old[lease.name], lease) if lease.name in old else None
+            fault = change_fault(self._stores[store], after, self.catalogue)
             if fault is not None:
                 raise PromiseBroken(f"{shown(call)}: {fault}")
+            found = self._answers[store, call] = (self.number(after), answer)
+        return found
 
     def told(self, store: int) -> Told:
         """Return what the watches tell of a store."""

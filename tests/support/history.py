@@ -1,14 +1,14 @@
-"""Owns what a watcher saw of all tasks and Leases of a namespace, in the order of the API server, and what must hold in it at any time."""
+"""Owns what a watcher saw of all tasks and Leases of a namespace, in the order of the API server."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tests.support import promises
 from tests.support.apiserver import LEASES, OBTASKS, ApiServer, Body, Watch
 
-HOLDING = ("Running", "Failed", "RollingBack")
 WATCH_SECONDS = 300.0
 CATCH_UP_SECONDS = 10.0
 
@@ -85,15 +85,13 @@ class History:
         leases: dict[str, Body] = {}
         found: list[str] = []
         for change in self.changes():
-            known = tasks if change.kind == "obtask" else leases
-            before = known.pop(change.name, None)
-            if change.body is not None:
-                known[change.name] = change.body
             if change.kind == "obtask":
-                found += _changed_after_the_end(before, change.body)
-            elif whole_leases:
-                found += _token_fell(before, change.body)
-            found += [f"at version {change.version}: {text}" for text in _broken(tasks, leases, whole_leases=whole_leases)]
+                found += _changed(tasks, change, promises.task_changed)
+            else:
+                told = _changed(leases, change, promises.lease_changed)
+                found += told if whole_leases else []
+            faults = promises.broken(tasks.values(), leases if whole_leases else None)
+            found += [f"at version {change.version}: {text}" for text in faults]
         return list(dict.fromkeys(found))
 
     def _missing(self) -> list[str]:
@@ -110,55 +108,10 @@ class History:
                 self._changes[key] = Change(int(version), kind, key[1], None if change == "DELETED" else body)
 
 
-def conflict(one: Body, other: Body) -> bool:
-    """Return whether two tasks exclude each other, by the table of API.md section 4."""
-    mine, theirs = one["spec"], other["spec"]
-    target = "cluster" if mine["type"] == "Cluster" else "agent"
-    if mine["type"] != theirs["type"] or mine[target] != theirs[target]:
-        return False
-    scopes = {mine["maintenance"], theirs["maintenance"]}
-    if "None" in scopes or scopes == {"Global", "OBProxy"}:
-        return False
-    return scopes != {"Tenant"} or mine["tenant"] == theirs["tenant"]
-
-
-def _broken(tasks: dict[str, Body], leases: dict[str, Body], *, whole_leases: bool) -> Iterator[str]:
-    for name, task in tasks.items():
-        status = task.get("status", {})
-        if status.get("phase", "Pending") != "Pending" and not status.get("reason"):
-            yield f"{name} is {status['phase']} without a reason"
-    holding = [task for task in tasks.values() if _holds(task)]
-    for index, task in enumerate(holding):
-        name, uid = task["metadata"]["name"], task["metadata"]["uid"]
-        for other in holding[index + 1 :]:
-            if conflict(task, other):
-                yield f"{name} and {other['metadata']['name']} exclude each other and both hold"
-        lock = task["status"].get("lock")
-        if lock is None:
-            yield f"{name} is {task['status']['phase']} without a lock"
-        elif whole_leases and leases.get(lock["lease"], {}).get("spec", {}).get("holderIdentity") != f"{name}/{uid}":
-            yield f"{name} is {task['status']['phase']} and its Lease does not name it"
-
-
-def _holds(task: Body) -> bool:
-    status = task.get("status", {})
-    return task["spec"]["maintenance"] != "None" and status.get("phase") in HOLDING and status.get("reason") != "LockLost"
-
-
-def _changed_after_the_end(before: Body | None, after: Body | None) -> Iterator[str]:
-    if before is None or after is None or not before.get("status", {}).get("finishedAt"):
-        return
-    old, new = ({key: value for key, value in body["status"].items() if key not in {"lastAction", "history"}} for body in (before, after))
-    if old != new:
-        yield f"{before['metadata']['name']} changed after its end: {old} became {new}"
-
-
-def _token_fell(before: Body | None, after: Body | None) -> Iterator[str]:
-    if before is None or after is None:
-        return
-    old, new = (body["spec"].get("leaseTransitions", 0) for body in (before, after))
-    was, holds = (body["spec"].get("holderIdentity", "") for body in (before, after))
-    if new < old:
-        yield f"the token of {before['metadata']['name']} fell from {old} to {new}"
-    if holds and holds != was and new == old:
-        yield f"{before['metadata']['name']} has a new holder and the old token {old}"
+def _changed(known: dict[str, Body], change: Change, judge: Callable[[Body, Body], Iterator[str]]) -> list[str]:
+    """Put a change into what is known, and return what is wrong with it."""
+    before = known.pop(change.name, None)
+    if change.body is None:
+        return []
+    known[change.name] = change.body
+    return list(judge(before, change.body)) if before is not None else []

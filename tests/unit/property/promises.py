@@ -1,4 +1,7 @@
-"""What must hold of every status that is stored, and of every change from one to the next. API.md sections 3 to 5."""
+"""What must hold of every status that is stored, and of every change from one to the next, and can be told from the rules' own values.
+
+API.md sections 3 to 5. What the objects alone tell, in every suite, is in tests/support/promises.py.
+"""
 
 import re
 
@@ -131,9 +134,6 @@ def check_change(task: Task, record: Record) -> None:
     """Check what must hold of a change from what is stored to what is to be stored."""
     before, after = task.status, record.status
     assert after != before, "a write that changes nothing"
-    if before.phase.finished:
-        assert after.model_copy(update={"last_action": before.last_action, "history": before.history}) == before
-    assert before.started_at in {None, after.started_at}
     assert not (before.direction is Direction.ROLLBACK and after.direction is Direction.FORWARD)
     action = after.last_action
     if action is not None and action != before.last_action and action.verb == Verb.SKIP_STEP:
@@ -145,7 +145,6 @@ def check_change(task: Task, record: Record) -> None:
 def _check_attempts(task: Task, record: Record) -> None:
     before, after = task.status, record.status
     counts, new_counts = _counts(before.steps), _counts(after.steps)
-    assert all(new_counts[name][0] >= forward and new_counts[name][1] >= back for name, (forward, back) in counts.items())
     assert all(new_counts[name][0] - forward <= 1 and new_counts[name][1] - back <= 1 for name, (forward, back) in counts.items())
     had, has = _live(task, before), _live(task, after)
     started = {attempt.id for attempt in record.start}

@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.support.builders import START
+from tests.support.builders import START, Json
 from tests.support.lines import form_line
+from tests.support.promises import conflict
 
 from obtask.model.spec import Maintenance, TaskType
 from obtask.model.status import Phase
@@ -50,21 +52,16 @@ def blockers(me: Contender, line: DomainView) -> list[Contender]:
     return list(in_the_way(me, line).first)
 
 
+@cache
 def truth(one: LockKey, other: LockKey) -> bool:
-    """Return whether two locks conflict, read off the table of the contract."""
-    if one.domain != other.domain:
-        return False
-    table = {
-        (TaskType.CLUSTER, Maintenance.GLOBAL, Maintenance.GLOBAL): True,
-        (TaskType.CLUSTER, Maintenance.GLOBAL, Maintenance.TENANT): True,
-        (TaskType.CLUSTER, Maintenance.TENANT, Maintenance.GLOBAL): True,
-        (TaskType.CLUSTER, Maintenance.TENANT, Maintenance.TENANT): one.tenant == other.tenant,
-        (TaskType.LOCAL, Maintenance.GLOBAL, Maintenance.GLOBAL): True,
-        (TaskType.LOCAL, Maintenance.GLOBAL, Maintenance.OBPROXY): False,
-        (TaskType.LOCAL, Maintenance.OBPROXY, Maintenance.GLOBAL): False,
-        (TaskType.LOCAL, Maintenance.OBPROXY, Maintenance.OBPROXY): True,
-    }
-    return table[one.domain.type, one.scope, other.scope]
+    """Return whether two locks conflict, by the table of the contract as the other suites read it."""
+    return one.domain.namespace == other.domain.namespace and conflict(body(one), body(other))
+
+
+def body(lock: LockKey) -> Json:
+    """Return a task that has this lock."""
+    target = {lock.domain.type.target: lock.domain.target}
+    return {"spec": target | {"type": lock.domain.type.value, "maintenance": lock.scope.value, "tenant": lock.tenant}}
 
 
 def may_start(me: Contender, line: DomainView) -> bool:

@@ -1,5 +1,6 @@
 """A world that looks at every intent before it is carried out, and at every status once it is stored."""
 
+from tests.support import promises
 from tests.support.builders import TaskBuilder
 from tests.support.world import Crash, World
 from tests.unit.property.promises import WORKING, check_change, check_status
@@ -38,10 +39,12 @@ class WatchedWorld(World):
             check_status(self.task, intent.status)
             locked = self.task.plan.maintenance is not Maintenance.NONE
             assert not intent.start or (intent.status.phase in WORKING and self.holds_lease is locked and not self.draining)
-        before, stored = self.status, len(self.stored)
+        before, body, stored = self.status, self.api.body, len(self.stored)
         goes_on = super().perform(intent, crash)
         if isinstance(intent, Record) and len(self.stored) > stored:
             self.check_history(before)
+            assert list(promises.task_changed(body, self.api.body)) == []
+            assert list(promises.broken([self.api.body], None)) == []
         return goes_on
 
     def check_history(self, before: TaskStatus) -> None:
