@@ -84,7 +84,7 @@ def create(stored: S, resource: str, body: Json, now: str) -> tuple[S, Json | Ap
     place = f"{resource}/{body['metadata']['name']}"
     if stored.body(place) is not None:
         return stored, ApiError(409, "AlreadyExists", place)
-    return _written(stored, place, body | {"metadata": {"creationTimestamp": now} | body["metadata"]})
+    return new_version(stored, place, body | {"metadata": {"creationTimestamp": now} | body["metadata"]})
 
 
 def delete(stored: S, place: str, now: str) -> tuple[S, Json]:
@@ -92,12 +92,12 @@ def delete(stored: S, place: str, now: str) -> tuple[S, Json]:
     old = _there(stored, place)
     if old["metadata"].get("deletionTimestamp"):
         return stored, old
-    return _written(stored, place, old | {"metadata": old["metadata"] | {"deletionTimestamp": now}})
+    return new_version(stored, place, old | {"metadata": old["metadata"] | {"deletionTimestamp": now}})
 
 
 def write(stored: S, place: str, new: Json) -> tuple[S, Json]:
     """Return what is stored once an object is written, and the object: a write that changes nothing makes no new version."""
-    return (stored, new) if new == _there(stored, place) else _written(stored, place, new)
+    return (stored, new) if new == _there(stored, place) else new_version(stored, place, new)
 
 
 def _there(stored: Stored, place: str) -> Json:
@@ -107,7 +107,8 @@ def _there(stored: Stored, place: str) -> Json:
     return body
 
 
-def _written(stored: S, place: str, new: Json) -> tuple[S, Json]:
+def new_version(stored: S, place: str, new: Json) -> tuple[S, Json]:
+    """Return what is stored once an object has a new version, and the object: it is gone if it was deleted and nobody holds it any more."""
     version = stored.last(place) + 1
     new = new | {"metadata": new["metadata"] | {"resourceVersion": str(version)}}
     gone = bool(new["metadata"].get("deletionTimestamp")) and not new["metadata"].get("finalizers")

@@ -1,100 +1,89 @@
-"""What surrounds the rules in tests, in memory: the API server with one task, the executors, and the Lease."""
+"""What surrounds the rules in tests, in memory: the API server with one task and its Lease, and the executors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import assert_never
+from typing import Any, assert_never
 
 from tests.support.builders import Json, TaskBuilder, failed
+from tests.support.memory_api import MemoryApi, at_once, create, delete, merged, new_version
 
 from obtask import names
+from obtask.cache.locks import LockCache
+from obtask.kube.api import ApiError
+from obtask.kube.leases import Leases, read_lease
+from obtask.kube.tasks import Tasks
+from obtask.locks.protocol import Claimed, Contended, Locks, Outpaced, StillHeld, Stolen
 from obtask.model.attempt import Attempt, AttemptId, Lost, Outcome, Running
-from obtask.model.command import Command
-from obtask.model.status import Direction, FailureReason, LockStatus, LogRef, TaskStatus
+from obtask.model.status import Direction, FailureReason, LogRef, TaskStatus
 from obtask.model.task import Task, read_task
 from obtask.rules.attempts import running_attempts
 from obtask.rules.decision import Delete, Finish, MarkTask, RemoveFinalizer, TakeCommand
-from obtask.rules.lock_keys import holder_identity, task_lock_key
+from obtask.rules.lock_keys import LockKey, task_lock_key
 from obtask.rules.observation import ObservedAttempt
 
 
-class ApiServer:
-    """Holds one task as JSON, as long as it is there; every write gives it a new version."""
+class ApiServer(MemoryApi):
+    """The API server in memory with one task, which the operator writes through ``kube.tasks`` and a test edits by hand."""
 
-    def __init__(self, body: Json) -> None:
-        self._body: Json | None = body
-        self._task = read_task(body)
+    def __init__(self, body: Json, clock: Callable[[], datetime]) -> None:
+        super().__init__(clock)
+        self._place = f"{names.PLURAL}/{body['metadata']['name']}"
+        self._tasks = Tasks(self)
+        self.stored, _ = create(self.stored, names.PLURAL, body, self.now)
+        self._body, self._task = self.body, read_task(self.body)
 
     @property
     def gone(self) -> bool:
         """Whether the task is deleted and nobody holds it with a finalizer any more."""
-        return self._body is None
+        return self.stored.body(self._place) is None
+
+    @property
+    def body(self) -> Json:
+        """The task as JSON. What is edited in place counts as soon as there is a new version."""
+        body = self.stored.body(self._place)
+        assert body is not None, "the task is gone"
+        return body
 
     @property
     def task(self) -> Task:
         """The task."""
-        assert not self.gone, "the task is gone"
+        if self._body is not self.body:
+            self._body, self._task = self.body, read_task(self.body)
         return self._task
-
-    @property
-    def body(self) -> Json:
-        """The task as JSON."""
-        assert self._body is not None, "the task is gone"
-        return self._body
 
     def annotate(self, **annotations: str) -> None:
         """Put annotations on, as `TaskBuilder.annotated` names them."""
-        self._write(annotations=self.body["metadata"]["annotations"] | TaskBuilder().annotated(**annotations).metadata["annotations"])
+        change = {"metadata": {"annotations": TaskBuilder().annotated(**annotations).metadata["annotations"]}}
+        self.stored, _ = new_version(self.stored, self._place, merged(self.body, change))
 
-    def delete(self, now: datetime) -> None:
-        """Mark the task as deleted."""
-        self._write(deletionTimestamp=now.isoformat())
+    def delete(self) -> None:
+        """Delete the task: it is only marked as long as somebody holds it."""
+        self.stored, _ = delete(self.stored, self._place, self.now)
 
     def write_status(self, status: TaskStatus) -> None:
         """Store a status; it must read back as it was written."""
         written = status.model_dump_json(by_alias=True, exclude_none=True)
         assert TaskStatus.model_validate_json(written) == status
-        self.body["status"] = status.dump()
-        self._write()
+        self._write(self._tasks.write_status(self.task, status))
 
-    def touch(self, intent: MarkTask | TakeCommand | Finish | RemoveFinalizer | Delete, now: datetime) -> None:
-        """Change the metadata as the intent asks."""
-        finalizers, annotations = self.body["metadata"]["finalizers"], self.body["metadata"]["annotations"]
+    def touch(self, intent: MarkTask | TakeCommand | Finish | RemoveFinalizer | Delete) -> None:
+        """Change the metadata as the engine does for this intent."""
         match intent:
             case MarkTask(guard=guard):
-                guarded = dict.fromkeys([*finalizers, names.FINALIZER]) if guard else finalizers
-                self._write(finalizers=list(guarded), annotations=annotations | self._adopted())
+                self._write(self._tasks.adopt(self.task, guard=guard))
             case TakeCommand(command=command):
-                self._write(annotations=_taken(annotations, command) | self._adopted())
+                self._write(self._tasks.note_command(self.task, command))
             case Finish() | RemoveFinalizer():
-                kept = {key: value for key, value in annotations.items() if key != names.ACCEPTED_COMMAND_ANNOTATION}
-                self._write(finalizers=[other for other in finalizers if other != names.FINALIZER], annotations=kept)
+                self._write(self._tasks.remove_finalizer(self.task))
             case Delete():
-                self.delete(now)
+                self._write(self._tasks.delete(self.task.key, self.task.metadata.uid))
             case never:
                 assert_never(never)
 
-    def _adopted(self) -> Json:
-        return {names.ADOPTED_ANNOTATION: self.body["metadata"]["uid"]}
-
-    def _write(self, **metadata: object) -> None:
-        before = self.body["metadata"]
-        after = before | metadata | {"resourceVersion": str(int(before["resourceVersion"]) + 1)}
-        leaves = after.get("deletionTimestamp") and not after["finalizers"]
-        self._body = None if leaves else self.body | {"metadata": after}
-        self._task = read_task(self.body) if self._body else self._task
-
-
-def _taken(annotations: Json, command: Command) -> Json:
-    command_keys = {
-        names.ACTION_ANNOTATION,
-        names.GROUP_ACTION_ANNOTATION,
-        names.ACTION_REASON_ANNOTATION,
-        names.ACTION_OPTION_ANNOTATION,
-        names.REQUESTED_BY_ANNOTATION,
-    }
-    kept = {key: value for key, value in annotations.items() if key not in command_keys}
-    return kept | {names.ACCEPTED_COMMAND_ANNOTATION: command.model_dump_json(by_alias=True, exclude_none=True)}
+    def _write(self, writing: Coroutine[Any, Any, Json | ApiError]) -> None:
+        answer = at_once(writing)
+        assert not isinstance(answer, ApiError), answer
 
 
 @dataclass
@@ -179,21 +168,65 @@ def _live_by_status(task: Task) -> set[AttemptId]:
     return {attempt.id for attempt in running_attempts(task)}
 
 
-@dataclass
 class Lease:
-    """The Lease of the task's scope key."""
+    """The Lease of the task's lock, which the operator takes and frees by its lock protocol, and a test edits by hand."""
 
-    holder: str = ""
-    token: int = 0
+    def __init__(self, api: ApiServer, clock: Callable[[], datetime]) -> None:
+        lock = task_lock_key(api.task)
+        name = lock.lease_name if lock else "of-nobody"
+        self._api = api
+        self._cache = LockCache(lambda _: None)
+        self._locks = Locks(Leases(api), self._cache, clock)
+        self._place = f"leases/{name}"
+        # As if it had been there for ever: its first holder gets the token 1.
+        metadata = {"name": name, "namespace": api.task.metadata.namespace, "creationTimestamp": None}
+        api.stored, _ = create(api.stored, "leases", {"metadata": metadata, "spec": {}}, "")
 
-    def claim(self, task: Task, now: datetime) -> LockStatus:
-        """Make the task its holder."""
-        lock, me = task_lock_key(task), holder_identity(task)
-        assert lock is not None
-        self.token += self.holder != me
-        self.holder = me
-        return LockStatus(lease=lock.lease_name, scope=lock.scope.value, acquired_at=now, token=self.token)
+    @property
+    def _spec(self) -> Json:
+        spec: Json = (self._api.stored.body(self._place) or {})["spec"]
+        return spec
+
+    @property
+    def holder(self) -> str:
+        """Whom it names; empty if it is free."""
+        return str(self._spec.get("holderIdentity", ""))
+
+    @holder.setter
+    def holder(self, holder: str) -> None:
+        self._edit(holderIdentity=holder)
+
+    @property
+    def token(self) -> int:
+        """The fencing token."""
+        return int(self._spec.get("leaseTransitions", 0))
+
+    @token.setter
+    def token(self, token: int) -> None:
+        self._edit(leaseTransitions=token)
+
+    def _edit(self, **spec: object) -> None:
+        body = self._api.stored.body(self._place) or {}
+        self._api.stored, _ = new_version(self._api.stored, self._place, merged(body, {"spec": spec}))
+
+    def take(self, task: Task, lock: LockKey) -> Claimed | Contended | Outpaced:
+        """Try to take the lock for the task."""
+        self._hear()
+        return at_once(self._locks.take(task, lock))
+
+    def verify(self, task: Task, lock: LockKey) -> StillHeld | Claimed | Stolen | Outpaced:
+        """Look whether the task has the lock, and restore it if it can be."""
+        self._hear()
+        return at_once(self._locks.verify(task, lock))
 
     def release(self, task: Task) -> None:
         """Empty it, if it names the task."""
-        self.holder = "" if self.holder == holder_identity(task) else self.holder
+        lock = task_lock_key(task)
+        if lock is not None:
+            self._hear()
+            at_once(self._locks.release(task, lock))
+
+    def _hear(self) -> None:
+        body = self._api.stored.body(self._place)
+        assert body is not None
+        self._cache.update_lease(read_lease(body))

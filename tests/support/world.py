@@ -14,6 +14,7 @@ from tests.support.surroundings import ApiServer, Executors, Lease
 
 from obtask import names
 from obtask.executors.evaluation import language
+from obtask.locks.protocol import Claimed, Contended, Outpaced, StillHeld, Stolen
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.status import Blocker, LogRef, Phase, StepStatus, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
@@ -33,7 +34,7 @@ from obtask.rules.decision import (
     TakeLock,
     VerifyLock,
 )
-from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN
+from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN, as_blockers
 from obtask.rules.expressions import ExpressionFault, Question
 from obtask.rules.lock_keys import holder_identity, holder_name, task_lock_key
 from obtask.rules.nonces import Nonces
@@ -53,10 +54,10 @@ class World:
     """One task, and everything that the rules can see or touch."""
 
     def __init__(self, task: TaskBuilder) -> None:
-        self.api = ApiServer(task.body())
-        self.executors = Executors()
-        self.lease = Lease()
         self.now = START
+        self.api = ApiServer(task.body(), lambda: self.now)
+        self.executors = Executors()
+        self.lease = Lease(self.api, lambda: self.now)
         self.operators = 1
         # Who is in the way as far as the operator knows; and who shows up only when it reaches for the lock.
         self.in_the_way: tuple[Blocker, ...] = ()
@@ -129,7 +130,7 @@ class World:
 
     def delete(self) -> None:
         """Delete the task: it is gone once nobody holds it with a finalizer."""
-        self.api.delete(self.now)
+        self.api.delete()
 
     # What happens, and then the task has its reconciles.
 
@@ -237,7 +238,7 @@ class World:
         return False
 
     def _touch(self, intent: MarkTask | TakeCommand | Finish | RemoveFinalizer | Delete, crash: Crash | None) -> None:
-        self.api.touch(intent, self.now)
+        self.api.touch(intent)
         if crash:
             self.crash()
 
@@ -259,14 +260,17 @@ class World:
 
     def _take(self, crash: Crash | None) -> bool:
         task = self.task
-        if task_lock_key(task) is None:
+        lock = task_lock_key(task)
+        if lock is None:
             return self.perform(self.record_of(Granted(None)), crash)
-        if self._stranger():
-            return self.perform(self.record_of(Refused(obstacle(self._stranger()))), crash)
-        lock = self.lease.claim(task, self.now)
-        if not self.rivals:
-            return self.perform(self.record_of(Granted(lock)), crash)
-        self.in_the_way = self.rivals
+        answer = self.lease.take(task, lock)
+        match answer:
+            case Claimed(lock=held) if not self.rivals:
+                return self.perform(self.record_of(Granted(held)), crash)
+            case Contended(blockers=blockers):
+                return self.perform(self.record_of(Refused(obstacle(as_blockers(blockers)))), crash)
+            case Claimed() | Outpaced():
+                self.in_the_way = self.rivals
         again = self.perform(self.record_of(Refused(obstacle(self.rivals))), crash)
         if not crash:
             self.lease.release(task)
@@ -278,10 +282,15 @@ class World:
         return (Blocker(name=holder_name(self.lease.holder), uid="", phase=Phase.RUNNING, scope="Global"),)
 
     def _verify(self, crash: Crash | None) -> bool:
-        task = self.task
-        if self.lease.holder:
-            return self.perform(self.record_of(Taken(self.lease.holder)), crash)
-        return self.perform(self.record_of(Renewed(self.lease.claim(task, self.now))), crash)
+        lock = task_lock_key(self.task)
+        answer = self.lease.verify(self.task, lock) if lock is not None else None
+        match answer:
+            case Claimed(lock=held):
+                return self.perform(self.record_of(Renewed(held)), crash)
+            case Stolen(holder=holder):
+                return self.perform(self.record_of(Taken(holder)), crash)
+            case StillHeld() | Outpaced() | None:
+                return True
 
 
 def obstacle(blockers: Sequence[Blocker]) -> Obstacle:

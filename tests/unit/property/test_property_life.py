@@ -183,7 +183,7 @@ class TaskLife(RuleBasedStateMachine):
             case "no refresh":
                 world.refresh_due = not world.refresh_due
             case "finalizer taken off":
-                world.api.touch(Finish(), world.now)
+                world.api.touch(Finish())
             case _:
                 world.delete()
         self._then(follows)

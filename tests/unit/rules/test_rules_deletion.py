@@ -202,7 +202,7 @@ def test_what_an_operator_that_died_left_behind_is_ended() -> None:
     """An older one took its finalizer off and nothing else: the lock was held for ever."""
     world = hold(broken())
     world.delete()
-    world.api.touch(RemoveFinalizer(), world.now)
+    world.api.touch(RemoveFinalizer())
 
     world.run()
 
