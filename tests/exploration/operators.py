@@ -10,6 +10,7 @@ from tests.exploration.requests import SuspendedRequests
 from obtask.cache.cluster import ClusterCache
 from obtask.cache.events import EventHandlers
 from obtask.cache.finished import FinishedTasks
+from obtask.engine.announcing import Announcer
 from obtask.engine.attempts import Attempts
 from obtask.engine.checks import Checks
 from obtask.engine.locking import Locking
@@ -162,7 +163,8 @@ class Operator:
         self.locking = Locking(self.cache, parts.locks(leases, self.cache.locks, clock), self.sweeper, jitter, runner)
         events = EventRecorder(api, reporter=runner)
         checks = Checks(_compiles, queue)
-        self.engine = parts.engine(tasks, self.cache, self.attempts, self.locking, checks, events, METRICS, clock, longest_reconcile=1)
+        announcer = Announcer(events, METRICS, clock)
+        self.engine = parts.engine(tasks, self.cache, self.attempts, self.locking, checks, announcer, clock, longest_reconcile=1)
         self.handlers = EventHandlers(self.cache, {})
 
     def key(self, name: str) -> Key:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from obtask.cache.tasks import TaskCache
+from obtask.engine.announcing import Announcer
 from obtask.engine.attempts import STOPPING_PAUSE, Attempts
 from obtask.kube.api import ApiError, Json
-from obtask.kube.events import EventRecorder
 from obtask.kube.tasks import Tasks
 from obtask.model.task import Unreadable
 from obtask.rules.decision import RemoveFinalizer, Rest, TakeCommand
@@ -20,7 +20,7 @@ class Caretaker:
 
     tasks: Tasks
     attempts: Attempts
-    events: EventRecorder
+    announcer: Announcer
     clock: Callable[[], datetime]
     cache: TaskCache
 
@@ -50,13 +50,9 @@ class Caretaker:
         elif refused:  # any write would lose what is stored: report it by an Event, once
             tracked = self.cache.track(task.key)
             if not tracked.noted:
-                self._say(task, amend)
+                self.announcer.say(task, amend.said)
                 tracked.noted = True
             return None
         if not isinstance(answer, ApiError):
-            self._say(task, amend)
+            self.announcer.say(task, amend.said)
         return answer
-
-    def _say(self, task: Unreadable, amend: Amend) -> None:
-        said = amend.said
-        self.events.post(task, warning=said.warning, reason=said.reason, message=said.message, now=self.clock())

@@ -8,6 +8,7 @@ import logging
 from obtask.engine.reconcile import Engine
 from obtask.model.reasons import EventReason
 from obtask.model.task import Key
+from obtask.rules.announcements import Announcement
 from obtask.rules.exclusion import Contender
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class DoubleHolds:
     def look(self) -> None:
         """Tell of those that were not there at the last look."""
         pairs = {(one.uid, other.uid): (one, other) for one, other in self._engine.cache.locks.double_holds()}
-        self._engine.metrics.double_holds.set(len(pairs))
+        self._engine.announcer.metrics.double_holds.set(len(pairs))
         self._told &= pairs.keys()
         for pair in list(pairs.keys() - self._told)[:MOST_TOLD]:
             self._told.add(pair)
@@ -39,4 +40,4 @@ class DoubleHolds:
         text = f"holds its lock ({one.lock.scope.value}) although {whose} does, too: look at what both do, and skip one"
         logger.error("%s/%s %s", one.lock.domain.namespace, one.name, text)
         if task is not None and task.metadata.uid == one.uid:
-            self._engine.events.post(task, warning=True, reason=EventReason.DOUBLE_HOLD, message=text, now=self._engine.clock())
+            self._engine.announcer.say(task, Announcement(warning=True, reason=EventReason.DOUBLE_HOLD, message=text))

@@ -7,6 +7,7 @@ from obtask.engine.reconcile import Engine
 from obtask.kube.api import ApiError
 from obtask.model.task import Key, Task
 from obtask.rules import held_up, machine
+from obtask.rules.announcements import Announcement
 from obtask.rules.decision import Record
 from obtask.rules.observation import Hindered, Observation
 
@@ -30,7 +31,7 @@ async def explain(engine: Engine, key: Key, why: str) -> None:
     task = engine.cache.tasks.get(key)
     if task is None:
         return
-    engine.events.post(task, warning=True, reason=held_up.REASON, message=why, now=engine.clock())
+    engine.announcer.say(task, Announcement(warning=True, reason=held_up.REASON, message=why))
     for _ in range(TRIES):
         if not isinstance(task, Task) or task.status.phase.finished:
             return  # a finished status is final

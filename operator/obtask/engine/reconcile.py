@@ -1,28 +1,26 @@
 """Owns one reconcile of one task: observe, decide, act, record, until there is nothing left to do but wait."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from obtask.cache.cluster import ClusterCache
+from obtask.engine.announcing import Announcer
 from obtask.engine.attempts import STOPPING_PAUSE, Attempts
 from obtask.engine.caretaker import Caretaker
 from obtask.engine.checks import Checks
 from obtask.engine.locking import Locking
 from obtask.kube.api import ApiError, ApiForbidden, Json
 from obtask.kube.errors import explained
-from obtask.kube.events import EventRecorder
 from obtask.kube.leases import Lease
 from obtask.kube.namespaces import OptIn
 from obtask.kube.tasks import Tasks
-from obtask.metrics import Metrics
 from obtask.model.attempt import Running
 from obtask.model.status import Phase
-from obtask.model.task import FINISHED, InvalidSpec, Key, Task, Unreadable
+from obtask.model.task import FINISHED, Key, Task, Unreadable
 from obtask.rules import machine, restored
-from obtask.rules.announcements import Announcement, announcements, left_elsewhere, released
+from obtask.rules.announcements import left_elsewhere, released
 from obtask.rules.decision import (
     Check,
     Delete,
@@ -38,9 +36,6 @@ from obtask.rules.decision import (
     VerifyLock,
 )
 from obtask.rules.observation import Observation
-from obtask.rules.retention import DeletionCause
-
-logger = logging.getLogger(__name__)
 
 # After this many intents a reconcile yields to other tasks.
 LONGEST_RECONCILE = 16
@@ -71,8 +66,7 @@ class Engine:
     attempts: Attempts
     locking: Locking
     checks: Checks
-    events: EventRecorder
-    metrics: Metrics
+    announcer: Announcer
     clock: Callable[[], datetime]
     longest_reconcile: int = LONGEST_RECONCILE
     opt_in: OptIn | None = None
@@ -184,7 +178,7 @@ class Engine:
 
     async def _look_after(self, task: Unreadable) -> Outcome:
         """Do what can be done for a task with an unreadable status; return whether and when to reconcile it again."""
-        answer = await Caretaker(self.tasks, self.attempts, self.events, self.clock, self.cache.tasks).look(task)
+        answer = await Caretaker(self.tasks, self.attempts, self.announcer, self.clock, self.cache.tasks).look(task)
         if answer is None:
             return await self._rest_unreadable(task)
         if isinstance(answer, timedelta):
@@ -224,14 +218,14 @@ class Engine:
     async def _delete(self, task: Task) -> None:
         """Delete a finished task at once if its time to live is zero; otherwise, or if that is refused, it is left to the cleaner."""
         if not isinstance(await self.tasks.delete(task.key, task.metadata.uid), ApiError):
-            self.metrics.deleted.labels(DeletionCause.AGE.value).inc()
+            self.announcer.deleted()
 
     async def _finish(self, task: Task) -> bool:
         if not await self.attempts.wound_up(task):
             return False
         awaited = await self.locking.release(task)
         if awaited is not None:
-            self._say(task, released(awaited.scope.value, awaited.lease_name))
+            self.announcer.say(task, released(awaited.scope.value, awaited.lease_name))
         self.attempts.settle(task)
         return await self._updated(task, await self.tasks.remove_finalizer(task))
 
@@ -241,7 +235,7 @@ class Engine:
         if isinstance(answer, ApiError) and not answer.missing:
             return await self._updated(task, answer)
         if left is not None:
-            self._say(task, left_elsewhere(left))
+            self.announcer.say(task, left_elsewhere(left))
         self.cache.forget(task.key, task.metadata.uid, deleted=True)
         await self._clean_up(task.key)
         return False
@@ -265,7 +259,7 @@ class Engine:
         await self.attempts.cancel(record.cancel)
         self.attempts.settle(stored)
         self.locking.stored(stored, self.clock())
-        self.announce(task, record)
+        self.announcer.announce(task, record)
         return True
 
     def _is_deleted(self, task: Task) -> bool:
@@ -280,27 +274,6 @@ class Engine:
         await self.attempts.abandon(key, cached.uid if cached else None, deleted)
         await self.locking.free_deleted(key)
         self.cache.tasks.cleaned_up(key, deleted)
-
-    def announce(self, task: Task, record: Record) -> None:
-        """Report a stored change by Events, log lines and metrics."""
-        for said in announcements(task.status, record):
-            self._say(task, said)
-        self._count(task, record)
-        if record.status.phase is not task.status.phase:
-            logger.info("%s: %s -> %s: %s", task.key, task.status.phase.value, record.status.phase.value, record.status.message or "")
-
-    def _say(self, task: Task, said: Announcement) -> None:
-        self.events.post(task, warning=said.warning, reason=said.reason, message=said.message, now=self.clock())
-
-    def _count(self, task: Task, record: Record) -> None:
-        status = record.status
-        scope = "None" if isinstance(task.spec, InvalidSpec) else task.spec.maintenance.value
-        if status.phase.finished and not task.status.phase.finished:
-            self.metrics.finished.labels(status.phase.value, scope).inc()
-        if status.phase is Phase.FAILED and task.status.phase is not Phase.FAILED and status.failed_subtask:
-            self.metrics.failed.labels(status.failed_subtask.reason.value).inc()
-        if task.status.phase.in_line and (record.took or status.lock) is not None:
-            self.metrics.lock_wait.labels(scope).observe((self.clock() - task.metadata.creation_timestamp).total_seconds())
 
     async def _updated(self, task: Task | Unreadable, answer: Json | ApiError) -> bool:
         """Update the cache with the answer to a write; after an error read the task again. Return whether it still exists."""

@@ -108,9 +108,8 @@ def _is_undone(status: SubtaskStatus) -> bool:
 
 
 def _begin_forward(context: SubtaskContext, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
-    change: dict[str, object] = {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1}
-    begun = _begin(context, status, now, change | {"changed": True, "changed_before": has_changed(status)})
-    return _over_at_once(context, begun, now, undoing=False)
+    change: dict[str, object] = {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1, "changed": True}
+    return _over_at_once(context, _begin(context, status, now, change | {"changed_before": has_changed(status)}), now, undoing=False)
 
 
 def begin_undo(context: SubtaskContext, status: SubtaskStatus, now: datetime, *, undoing: bool = True) -> SubtaskStatus:

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from obtask.cache.cluster import ClusterCache
 from obtask.cache.events import EventHandlers, See
 from obtask.cache.finished import FinishedTasks
+from obtask.engine.announcing import Announcer
 from obtask.engine.attempts import Attempts
 from obtask.engine.checks import Checks
 from obtask.engine.cleaning import Cleaner
@@ -93,7 +94,15 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     checks = Checks(executors.expressions.fault, queue)
     opt_in = OptIn(api, time.monotonic) if settings.opt_in else None
     engine = Engine(
-        tasks, cache, attempts, locking, checks, events, metrics, clock, opt_in=opt_in, marked_at_creation=settings.marked_at_creation
+        tasks,
+        cache,
+        attempts,
+        locking,
+        checks,
+        Announcer(events, metrics, clock),
+        clock,
+        opt_in=opt_in,
+        marked_at_creation=settings.marked_at_creation,
     )
     workers = Workers(engine, queue, count=settings.workers, jitter=jitter)
     handlers = EventHandlers(cache, {kind: _about(attempts, see) for kind, see in executors.handlers.items()})

@@ -51,7 +51,7 @@ class Workers:
                 self._queue.done(key)
 
     async def _reconcile(self, key: Key) -> Outcome:
-        metrics = self._engine.metrics
+        metrics = self._engine.announcer.metrics
         why: str | None = None
         try:
             with metrics.reconciles.time():
