@@ -147,7 +147,10 @@ class Parts:
 
 
 class Operator:
-    """A real operator whose requests wait. One reconcile looks at its task once, so that every look is on its own."""
+    """A real operator whose requests wait. One reconcile looks at its task once, so that every look is on its own.
+
+    Not the one of runtime.assembly: that has connections, executors and a clock of its own, and here a mutant replaces a part.
+    """
 
     def __init__(self, runner: str, parts: Parts) -> None:
         api, jitter = SuspendedRequests(), float

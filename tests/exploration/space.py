@@ -66,10 +66,14 @@ class Space:
         heard or will not hear, and ends its reconcile; unless the task goes. Until then the operator has no other step that could go first,
         but to crash or to hear no answer, and these are tried too.
         """
-        if self.states.refused(sent, state.store):
+        if self.states.refused(sent, state.store) and not self._may_be_made_again(state, sent):
             return True
         hears = not state.deaf >> sent.sender & 1 and not state.lags
         return hears and not state.acts and self.steps.stand(sent.operator).takes_note and self.states.keeps_tasks(state.store)
+
+    def _may_be_made_again(self, state: State, sent: Sent) -> bool:
+        """Return whether a person may delete the Lease that this writes before it arrives: such a write makes the Lease again."""
+        return bool(state.acts) and "/leases/" in sent.call.path and any(act.verb == "delete-lease" for act in self.case.acts)
 
     def _reconciles(self, state: State, index: int, sent: list[Sent]) -> Moves:
         for one in sent:

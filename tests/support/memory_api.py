@@ -42,18 +42,24 @@ class Request:
 
 
 def answer(stored: S, request: Request, now: str) -> tuple[S, Json | ApiError]:
-    """Return what is stored after a request, and the answer to it. A PUT leaves the metadata that it does not mention."""
+    """Return what is stored after a request, and the answer to it.
+
+    A PUT leaves the metadata that it does not mention. A PUT of a Lease that is gone makes it again, whatever version it carries.
+    """
     _, resource, *name = request.path.partition("/namespaces/")[2].split("/")
     if not name:
         return _answer_collection(stored, resource, request, now)
     place, subresource = f"{resource}/{name[0]}", name[1:]
     old = stored.body(place)
+    if old is None and (request.method, resource) == ("PUT", "leases"):
+        return create(stored, resource, request.body, now)
     if old is None:
         return stored, ApiError(404, "NotFound", place)
     if request.method == "GET":
         return stored, old
-    if not _as_expected(old, request):
-        return stored, ApiError(409, "Conflict", place)
+    refusal = _refusal(old, request)
+    if refusal is not None:
+        return stored, refusal
     match request.method, subresource:
         case "DELETE", []:
             return delete(stored, place, now)
@@ -74,9 +80,14 @@ def _answer_collection(stored: S, resource: str, request: Request, now: str) -> 
     return stored, {"items": [body for body in stored.bodies(resource) if not key or body["metadata"].get("labels", {}).get(key) == value]}
 
 
-def _as_expected(old: Json, request: Request) -> bool:
+def _refusal(old: Json, request: Request) -> ApiError | None:
+    """Return why a write is refused that expects another version or another object; a patch of the right version may not change the uid."""
     expected = request.body.get("preconditions", {}) if request.method == "DELETE" else request.body["metadata"]
-    return all(expected.get(key) in (None, old["metadata"].get(key)) for key in ("uid", "resourceVersion"))
+    others = [key for key in ("resourceVersion", "uid") if expected.get(key) not in (None, old["metadata"].get(key))]
+    if not others:
+        return None
+    invalid = request.method == "PATCH" and others == ["uid"]
+    return ApiError(422, "Invalid", request.path) if invalid else ApiError(409, "Conflict", request.path)
 
 
 def create(stored: S, resource: str, body: Json, now: str) -> tuple[S, Json | ApiError]:

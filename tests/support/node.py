@@ -1,4 +1,4 @@
-"""Owns a node for tests: takes the pods of one namespace, runs their commands as processes, and serves their logs like a kubelet.
+"""Plays a node, which devcluster.node runs for real: takes pods of one namespace, runs their commands as processes, serves their logs.
 
 The API server, its Job controller and its log proxy are real; here are the scheduler and the kubelet. What cannot be had from a
 process is asked for by the image: ``node/missing`` cannot be pulled, ``node/unschedulable`` fits nowhere, ``node/oom`` ends

@@ -1,6 +1,12 @@
 """A simulated world around one task: it does what the engine does with the intents of the rules, in memory and on a set clock.
 
 A test lets things happen, lets the task have its reconciles, and looks at what was stored, started and stopped.
+
+What is stored comes about as in the operator: kube.tasks and the lock protocol write it to the API server in memory. Only what the engine
+adds to that, the order of the acts for each intent, is written here a second time. The engine sees a task through the memory of a whole
+process; here a test says directly what the rules are to see (who is in the way, what an attempt reports, which bounds apply), asks for the
+intent without its being carried out, and lets the operator die just before or after a write. The real engine runs in tests/exploration,
+over the same API server in memory, and in tests/component/engine.
 """
 
 from collections.abc import Sequence
