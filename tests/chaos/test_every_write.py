@@ -29,8 +29,10 @@ WRITES = {
     "PUT obtasks/rival/status": 1,
     "PATCH obtasks/leaver": 2,
     "PUT obtasks/leaver/status": 1,
-    "POST leases": 2,
-    "PUT leases": 2,
+    "PATCH obtasks/free": 1,
+    "PUT obtasks/free/status": 2,
+    "POST leases": 3,
+    "PUT leases": 3,
     "POST configmaps": 3,  # the logs of attempts that failed
 }
 # A waiter that waits for long shows who is in its way from time to time.
@@ -87,17 +89,18 @@ class Scenario:
 
 
 def stories(note: str, connection: str) -> tuple[Story, ...]:
-    """Return a failure with its retry and rollback, a task that is rejected, one that waits, and one that is deleted while it runs."""
+    """Return a failure with its retry and rollback, and tasks that are rejected, wait, are deleted while they run, and need no lock."""
     base = {"cluster": "obdemo", "connection": {"secretName": connection}}
     undo = {"sql": {"statements": [note]}}
-    main = [sql_step("one", note, rollback=undo), wait_step("two"), sql_step("three", note, FAILING, rollback=undo)]
+    main = [sql_step("one", note, rollback=undo), wait_step("two", 1), sql_step("three", note, FAILING, rollback=undo)]
     short = {**base, "maintenance": "Tenant", "steps": [sql_step("one", note), wait_step("two")]}
-    endless = {**base, "steps": [wait_step("one", FOREVER)]}
+    endless = {**base, "cluster": "left", "maintenance": "Global", "steps": [wait_step("one", FOREVER)]}
     return (
         Story("main", {**base, "maintenance": "Global", "steps": main}, frozenset({"RolledBack"}), RETRY_AND_ROLLBACK),
         Story("rival", {**short, "tenant": "r", "onConflict": "Reject"}, frozenset({"Rejected"})),
         Story("tenant", {**short, "tenant": "t"}, frozenset({"Succeeded"})),
         Story("leaver", endless, frozenset({GONE}), (("Running", "delete"),)),
+        Story("free", {**short, "maintenance": "None"}, frozenset({"Succeeded"})),
     )
 
 
