@@ -13,7 +13,7 @@ from obtask.rules.lock_keys import LockKey, holder_name
 
 
 class _ListsFromCache(Locks):
-    async def _held(self, task: Task, lock: LockKey) -> list[Lease]:  # noqa: ARG002 - the signature of what it replaces
+    async def _held(self, task: Task, lock: LockKey, claim: Lease) -> list[Lease]:  # noqa: ARG002 - the signature of what it replaces
         return [lease for lease in self._cache.leases() if lease.holder and lease.namespace == task.metadata.namespace]
 
 

@@ -76,7 +76,7 @@ class Locks:
         if isinstance(claim, ApiError):
             await self._read(task, lock)
             return Outpaced()
-        others = await self._others(task, lock)
+        others = await self._others(task, lock, claim)
         if others:
             return Contended(tuple(others), claim)
         return self._claimed(claim, lock)
@@ -117,7 +117,7 @@ class Locks:
         claim = await self._claim(task, lock, lease)
         if isinstance(claim, ApiError):
             return Outpaced()
-        others = await self._others(task, lock)
+        others = await self._others(task, lock, claim)
         return Stolen(others[0].name, claim) if others else self._claimed(claim, lock)
 
     def _claimed(self, claim: Lease, lock: LockKey) -> Claimed:
@@ -166,9 +166,9 @@ class Locks:
             raise ApiForbidden(f"cannot claim lease {lock.lease_name}: {explained(answer)}")
         return answer
 
-    async def _others(self, task: Task, lock: LockKey) -> list[Contender]:
+    async def _others(self, task: Task, lock: LockKey, claim: Lease) -> list[Contender]:
         others = []
-        for lease in await self._held(task, lock):
+        for lease in await self._held(task, lock, claim):
             self._cache.update_lease(lease)
             if self._names(lease, task):
                 continue
@@ -178,15 +178,17 @@ class Locks:
                 others.append(_stranger(lease, theirs or lock.whole))
         return others
 
-    async def _held(self, task: Task, lock: LockKey) -> list[Lease]:
+    async def _held(self, task: Task, lock: LockKey, claim: Lease) -> list[Lease]:
         """Return the Leases that name somebody and may conflict, besides the own one, from one consistent read.
 
-        A cache would miss a claim of this moment. The whole domain conflicts with everything in it, so all of it is listed. Of the others
+        Our cache would miss a claim of this moment. What is read is not older than our own claim: of two claims the one with the lower
+        version is seen by whoever made the other. The whole domain conflicts with everything in it, so all of it is listed. Of the others
         each has one rival besides its own Lease, or none: a Lease at a name that can be computed, which a GET finds whatever was edited
         into it, and however many others there are.
         """
         if lock.whole == lock:
-            return [lease for lease in await self._leases.list_domain(task.metadata.namespace, lock.domain.label) if lease.holder]
+            listed = await self._leases.list_domain(task.metadata.namespace, lock.domain.label, claim.version)
+            return [lease for lease in listed if lease.holder]
         if not conflicts(lock.whole, lock):
             return []
         lease = await self._read(task, lock.whole)
