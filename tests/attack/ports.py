@@ -47,7 +47,7 @@ def exhausted(ground: Ground) -> Verdict:
         began = time.monotonic()
         answered = until(lambda: _answers(ground), PATIENCE)
         # What it says of tasks, it says in any case.
-        lines = sum("reconcile: " not in line for line in ground.operator.logged(position).splitlines())
+        lines = sum("announcing: " not in line for line in ground.operator.logged(position).splitlines())
         told = f"a probe is {'answered' if answered else 'NOT answered'} after {time.monotonic() - began:.1f} s, {lines} lines logged"
         return Held(told) if answered and lines < 100 else Through(told)
 
