@@ -13,7 +13,7 @@ from obtask.model.command import noted_command
 from obtask.model.packed import text_of
 from obtask.model.spec import TaskSpec
 from obtask.model.status import Phase, TaskStatus
-from obtask.model.task import InvalidSpec, Key, Metadata, Task, Unreadable, is_finished, read_object, read_spec
+from obtask.model.task import InvalidSpec, Key, Metadata, Task, Unreadable, is_finished, read_object, read_spec, scope_of
 from obtask.rules.exclusion import Contender
 
 # Specs that are unpacked for the reconciles of the moment.
@@ -111,7 +111,7 @@ class TaskCache:
             tracked.next_task()
         tracked.at_rest = tracked.ending = False
         if isinstance(task, Task) and isinstance(task.spec, TaskSpec) and packed is not None:
-            tracked.version = _Large(task.metadata, task.status, packed, _scope(task.spec))
+            tracked.version = _Large(task.metadata, task.status, packed, scope_of(task.spec))
         else:
             tracked.version = task
         return task
@@ -188,11 +188,7 @@ class TaskCache:
 
 
 def _scope_of(version: Task | _Large) -> str:
-    return version.scope if isinstance(version, _Large) else _scope(version.spec)
-
-
-def _scope(spec: TaskSpec | InvalidSpec) -> str:
-    return "None" if isinstance(spec, InvalidSpec) else spec.maintenance.value
+    return version.scope if isinstance(version, _Large) else scope_of(version.spec)
 
 
 def at_rest(body: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from obtask.kube.events import EventRecorder
 from obtask.metrics import Metrics
 from obtask.model.status import Phase
-from obtask.model.task import InvalidSpec, Task, Unreadable
+from obtask.model.task import Task, Unreadable, scope_of
 from obtask.rules.announcements import Announcement, announcements
 from obtask.rules.decision import Record
 from obtask.rules.retention import DeletionCause
@@ -42,7 +42,7 @@ class Announcer:
 
     def _count(self, task: Task, record: Record) -> None:
         status = record.status
-        scope = "None" if isinstance(task.spec, InvalidSpec) else task.spec.maintenance.value
+        scope = scope_of(task.spec)
         if status.phase.finished and not task.status.phase.finished:
             self.metrics.finished.labels(status.phase.value, scope).inc()
         if status.phase is Phase.FAILED and task.status.phase is not Phase.FAILED and status.failed_subtask:

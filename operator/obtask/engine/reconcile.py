@@ -208,8 +208,8 @@ class Engine:
         copied = restored.fault(task, holds_lock=self.locking.holds(task), marked_at_creation=self.marked_at_creation)
         reports = await self.attempts.look(task) if copied is None else {}
         observed = self.locking.observe(task, reports, self.clock())
-        observed = replace(observed, progress_at=self.attempts.progress_at(task), remarks=self.attempts.remarks(task))
-        observed = replace(observed, marked_at_creation=self.marked_at_creation)
+        progress_at, remarks = self.attempts.progress_at(task), self.attempts.remarks(task)
+        observed = replace(observed, progress_at=progress_at, remarks=remarks, marked_at_creation=self.marked_at_creation)
         if task.status.phase is not Phase.PENDING:
             return observed
         is_open = self.opt_in is None or await self.opt_in.includes(task.metadata.namespace)

@@ -227,6 +227,18 @@ class TaskSpec(Value):
         return self
 
     @cached_property
+    def actions(self) -> tuple[tuple[str, Action], ...]:
+        """Every action with the path of what has it, each followed by its undo."""
+        found: list[tuple[str, Action]] = []
+        for index, step in enumerate(self.steps):
+            for at, subtask in enumerate(step.subtasks):
+                path = f"spec.steps[{index}]" + ("" if step.parallel is None else f".parallel[{at}]")
+                found.append((path, subtask.action))
+                if subtask.rollback is not None:
+                    found.append((f"{path}.rollback", subtask.rollback.action))
+        return tuple(found)
+
+    @cached_property
     def subtask_count(self) -> int:
         """How many subtasks the task has in all."""
         return sum(len(step.subtasks) for step in self.steps)

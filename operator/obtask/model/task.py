@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionW
 from obtask import names
 from obtask.model.base import Moment, Stored
 from obtask.model.consistency import contradiction
+from obtask.model.contract import Maintenance
 from obtask.model.limits import DEEPEST_SPEC, MESSAGE_CHARACTERS, one_line
 from obtask.model.packed import depth, fault_of, unpacked
 from obtask.model.spec import TaskSpec
@@ -154,6 +155,11 @@ def read_object(body: Mapping[str, Any], spec: TaskSpec | InvalidSpec | None = N
 def _unreadable(metadata: Metadata, why: str, status: Any) -> Unreadable:
     action = status.get("lastAction") if isinstance(status, Mapping) else None
     return Unreadable(metadata, one_line(why), _said(status, "phase"), _said(status, "message"), _said(action, "id"))
+
+
+def scope_of(spec: TaskSpec | InvalidSpec) -> str:
+    """Return the scope as metrics name it; of a spec that cannot be read it is None, by which it excludes nobody."""
+    return Maintenance.NONE.value if isinstance(spec, InvalidSpec) else spec.maintenance.value
 
 
 def read_spec(spec: Any) -> TaskSpec | InvalidSpec:

@@ -1,6 +1,5 @@
 """Owns what an operator does not carry out, whoever asks: actions that are switched off, tasks that would act as itself. Pure."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -31,22 +30,13 @@ def out_of_bounds(task: Task, bounds: Bounds) -> str | None:
         return f"tasks in the operator's own namespace {bounds.namespace} could act as the operator; use another namespace"
     if isinstance(task.spec, InvalidSpec):
         return None
-    for path, action in _actions(task.spec):
+    for path, action in task.spec.actions:
         if bounds.actions and kind(action) not in bounds.actions:
             return f"{path}.{kind(action)}: steps of this kind are switched off by OBTASK_ACTIONS={','.join(bounds.actions)}"
         # An account of that name is another one in another namespace; only where nobody means it by accident is it refused there, too.
         if bounds.account not in ("", DEFAULT_ACCOUNT) and bounds.account in _accounts(task.spec, action):
             return f"{path}.{kind(action)}: a task must not act as the operator's own service account, {bounds.account}"
     return None
-
-
-def _actions(spec: TaskSpec) -> Iterator[tuple[str, Action]]:
-    for index, step in enumerate(spec.steps):
-        for at, subtask in enumerate(step.subtasks):
-            path = f"spec.steps[{index}]" + ("" if step.parallel is None else f".parallel[{at}]")
-            yield path, subtask.action
-            if subtask.rollback is not None:
-                yield f"{path}.rollback", subtask.rollback.action
 
 
 def _accounts(spec: TaskSpec, action: Action) -> tuple[object, ...]:

@@ -49,9 +49,7 @@ def must_be_guarded(task: Task) -> bool:
     """
     if isinstance(task.spec, InvalidSpec) or task_lock_key(task) is not None:
         return True
-    subtasks = [subtask for step in task.spec.steps for subtask in step.subtasks]
-    actions = [sub.action for sub in subtasks] + [sub.rollback.action for sub in subtasks if sub.rollback is not None]
-    return any(isinstance(action, JobAction | ResourceAction | ObshellAction) for action in actions)
+    return any(isinstance(action, JobAction | ResourceAction | ObshellAction) for _, action in task.spec.actions)
 
 
 def others(finalizers: tuple[str, ...]) -> tuple[str, ...]:

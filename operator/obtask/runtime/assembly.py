@@ -93,17 +93,9 @@ def assemble(settings: Settings, api: Api, clock: Callable[[], datetime]) -> Ope
     metrics.registry.register(Snapshot(cache.tasks.counts, cache.tasks.behind_failed, cache.locks.held, lambda: queue.waiting, leads))
     checks = Checks(executors.expressions.fault, queue)
     opt_in = OptIn(api, time.monotonic) if settings.opt_in else None
-    engine = Engine(
-        tasks,
-        cache,
-        attempts,
-        locking,
-        checks,
-        Announcer(events, metrics, clock),
-        clock,
-        opt_in=opt_in,
-        marked_at_creation=settings.marked_at_creation,
-    )
+    announcer = Announcer(events, metrics, clock)
+    marked = settings.marked_at_creation
+    engine = Engine(tasks, cache, attempts, locking, checks, announcer, clock, opt_in=opt_in, marked_at_creation=marked)
     workers = Workers(engine, queue, count=settings.workers, jitter=jitter)
     handlers = EventHandlers(cache, {kind: _about(attempts, see) for kind, see in executors.handlers.items()})
     cleaner = Cleaner(tasks, finished, retention, metrics, clock)

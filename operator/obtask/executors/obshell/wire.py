@@ -155,12 +155,9 @@ class Client:
         self, target: AgentConnection, method: str, uri: str, *, headers: dict[str, str], body: bytes | None, seconds: float
     ) -> AgentAnswer | AgentFault:
         """Send the request: the only place that opens the Secret's URL."""
-        try:
-            tls = _tls(target) or self._tls
-        except (ssl.SSLError, ValueError, OSError):
-            return AgentFault(
-                AgentFaultKind.NOT_SENT, f"{'ca.crt' if target.client_cert is None else 'ca.crt, tls.crt or tls.key'} cannot be read"
-            )
+        tls = self._tls_for(target)
+        if isinstance(tls, AgentFault):
+            return tls
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         sent = False
         try:
@@ -186,16 +183,21 @@ class Client:
             kind = AgentFaultKind.NOT_SENT if isinstance(error, aiohttp.ConnectionTimeoutError) else AgentFaultKind.UNKNOWN
             return AgentFault(kind, f"{target.url} did not answer within {seconds:g} s")
         except ValueError as error:
-            return AgentFault(
-                AgentFaultKind.UNKNOWN if sent else AgentFaultKind.NOT_SENT, f"the url of the Secret is none ({type(error).__name__})"
-            )
+            kind = AgentFaultKind.UNKNOWN if sent else AgentFaultKind.NOT_SENT
+            return AgentFault(kind, f"the url of the Secret is none ({type(error).__name__})")
         except (aiohttp.ClientError, OSError) as error:
-            return AgentFault(
-                AgentFaultKind.UNKNOWN, f"{target.url} {'broke off its answer' if sent else 'gave no answer'} ({type(error).__name__})"
-            )
+            what = "broke off its answer" if sent else "gave no answer"
+            return AgentFault(AgentFaultKind.UNKNOWN, f"{target.url} {what} ({type(error).__name__})")
         if not whole:
             return AgentFault(AgentFaultKind.TOO_LONG, f"{target.url}: the answer is longer than {LONGEST_ANSWER // 1024} KiB", octets)
         return await self.reading(partial(read_answer, response.status, octets))
+
+    def _tls_for(self, target: AgentConnection) -> ssl.SSLContext | AgentFault:
+        try:
+            return _tls(target) or self._tls
+        except (ssl.SSLError, ValueError, OSError):
+            files = "ca.crt" if target.client_cert is None else "ca.crt, tls.crt or tls.key"
+            return AgentFault(AgentFaultKind.NOT_SENT, f"{files} cannot be read")
 
     async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
         """Return the body and True, or the end of one that is longer than anybody should send and False."""
