@@ -8,8 +8,7 @@ from tests.support.audit import requests
 from tests.support.gateway import Gateway
 from tests.support.history import History
 from tests.support.journal import Journal
-from tests.support.local import ALLOWED_HOSTS
-from tests.support.operators import operator_thread
+from tests.support.operators import operator_settings, operator_thread
 from tests.support.tasks import TaskClient, sql_step, wait_step
 from tests.support.verdicts import EventVerdict, Expire, Fate, Repeat
 
@@ -36,9 +35,7 @@ class AtTheNext:
 
 def behind(gateway: Gateway, tasks: TaskClient) -> Settings:
     """Return the settings of an operator that reaches the API server through the gateway."""
-    return Settings(
-        kubeconfig=str(gateway.kubeconfig), namespaces=(tasks.namespace,), runner="test", grace_seconds=1, allowed_hosts=ALLOWED_HOSTS
-    )
+    return operator_settings(gateway.kubeconfig, tasks.namespace)
 
 
 def watching() -> list[threading.Thread]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from tests.gitops import judging
 from tests.gitops.judging import Judges
-from tests.support.local import ALLOWED_HOSTS
+from tests.support.operators import operator_settings
 from tests.support.programs import build_if_asked
 from tests.support.tasks import TaskClient
 
@@ -34,10 +34,4 @@ def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
 @pytest.fixture
 def settings(control_plane: ControlPlane, namespace: str) -> Settings:
     """Return the settings of an operator for the test's namespace."""
-    return Settings(
-        kubeconfig=str(control_plane.operator_kubeconfig),
-        namespaces=(namespace,),
-        runner="test",
-        grace_seconds=1,
-        allowed_hosts=ALLOWED_HOSTS,
-    )
+    return operator_settings(control_plane.operator_kubeconfig, namespace)

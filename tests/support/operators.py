@@ -14,13 +14,18 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from tests.support.local import ENVIRONMENT
+from tests.support.local import ALLOWED_HOSTS, ENVIRONMENT
 
 from obtask.cli import main
 from obtask.runtime.process import serve
 from obtask.settings import Settings
 
 START_SECONDS = 30
+
+
+def operator_settings(kubeconfig: Path, namespace: str) -> Settings:
+    """Return the settings of an operator for the namespace of a test."""
+    return Settings(kubeconfig=str(kubeconfig), namespaces=(namespace,), runner="test", grace_seconds=1, allowed_hosts=ALLOWED_HOSTS)
 
 
 @contextmanager

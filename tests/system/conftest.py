@@ -7,9 +7,8 @@ import pytest
 from tests.support.gateway import Gateway
 from tests.support.history import History
 from tests.support.journal import Journal
-from tests.support.local import ALLOWED_HOSTS
 from tests.support.node import Node
-from tests.support.operators import OperatorProcess, operator_thread
+from tests.support.operators import OperatorProcess, operator_settings, operator_thread
 from tests.support.tasks import TaskClient
 from tests.system.scene import Scene
 
@@ -27,13 +26,7 @@ def tasks(control_plane: ControlPlane, namespace: str) -> TaskClient:
 @pytest.fixture
 def settings(control_plane: ControlPlane, namespace: str) -> Settings:
     """Return the settings of an operator for the test's namespace."""
-    return Settings(
-        kubeconfig=str(control_plane.operator_kubeconfig),
-        namespaces=(namespace,),
-        runner="test",
-        grace_seconds=1,
-        allowed_hosts=ALLOWED_HOSTS,
-    )
+    return operator_settings(control_plane.operator_kubeconfig, namespace)
 
 
 @pytest.fixture

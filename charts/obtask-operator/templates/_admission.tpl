@@ -86,7 +86,6 @@ resourceRules:
 {{- /* Whether a policy marks what is new at its creation; empty: no. */}}
 {{- define "obtask-operator.marksNew" -}}
 {{- $there := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" }}
-{{- $asked := .Values.admission.markNew | default "auto" }}
-{{- if eq (typeOf .Values.admission.markNew) "bool" }}{{ $asked = .Values.admission.markNew }}{{ end }}
+{{- $asked := kindIs "invalid" .Values.admission.markNew | ternary "auto" .Values.admission.markNew }}
 {{- if and .Values.admission.enabled (eq (toString $asked) "auto" | ternary $there $asked) }}true{{ end }}
 {{- end }}

@@ -1,15 +1,14 @@
 """Connections of the http action: TLS, redirects, hosts that are refused, and requests that are never sent twice. API.md section 2.1."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.component.executors.certified import Certified
 from tests.support.attempts import attempt
 from tests.support.website import Website, http, http_bench, run, website
 
-from devcluster.certificates import Authority
 from devcluster.ports import free_port
 from obtask.executors.network.lookup import HostPolicy
 from obtask.model.attempt import Failed, Succeeded
@@ -203,21 +202,9 @@ async def test_redirects_without_end(site: Website) -> None:
     assert len(site.heard) == 6
 
 
-class Certified:
-    """An authority that a client trusts, and the TLS side of a server."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = Authority.create("tests")
-        pair = authority.server("web")
-        (folder / "server.pem").write_bytes(pair.certificate + pair.key)
-        self.server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.server.load_cert_chain(folder / "server.pem")
-        self.client = ssl.create_default_context(cadata=authority.certificate.decode())
-
-
 async def test_tls_is_verified(tmp_path: Path) -> None:
     """A server whose authority is trusted is asked; any other gets nothing."""
-    certified = Certified(tmp_path)
+    certified = Certified(tmp_path, "web")
     async with website(tls=certified.server) as site:
         site.answers("/a")
 
@@ -236,7 +223,7 @@ async def test_tls_is_verified(tmp_path: Path) -> None:
 
 async def test_an_upgrade_to_tls_on_the_same_host(site: Website, tmp_path: Path) -> None:
     """It is followed; the way back is not."""
-    certified = Certified(tmp_path)
+    certified = Certified(tmp_path, "web")
     async with website(tls=certified.server) as secure:
         site.answers("/a", 307, headers={"Location": f"{secure.url}/b"})
         secure.answers("/b")

@@ -1,11 +1,11 @@
 """Connecting: what can go wrong becomes ConnectionFailed with a reason, in time, and no password goes astray."""
 
 import asyncio
-import ssl
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.component.executors.certified import Certified
 from tests.component.executors.seekdb import sql_bench
 from tests.component.executors.wire import greeter, listening, mute, tls_front
 from tests.support.attempts import attempt, sql, until
@@ -135,24 +135,11 @@ async def test_a_server_cannot_read_files_of_the_operator() -> None:
     assert heard[2] == b""
 
 
-class Certified:
-    """An authority, and the TLS side of a server on this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = Authority.create("tests")
-        pair = authority.server("sql")
-        (folder / "server.pem").write_bytes(pair.certificate + pair.key)
-        self.ca_cert = authority.certificate.decode()
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.context.load_cert_chain(folder / "server.pem")
-        self.ciphers: list[str] = []
-
-
 async def test_tls_is_verified_and_used(server: Connection, tmp_path: Path) -> None:
     """With ca.crt the session is encrypted, from the login on."""
-    certified = Certified(tmp_path)
+    certified = Certified(tmp_path, "sql")
 
-    async with tls_front(server, certified.context, certified.ciphers) as port:
+    async with tls_front(server, certified.server, certified.ciphers) as port:
         end = await run(replace(server, port=port, ca_cert=certified.ca_cert))
 
     assert end == Succeeded("1 statement")
@@ -161,9 +148,9 @@ async def test_tls_is_verified_and_used(server: Connection, tmp_path: Path) -> N
 
 async def test_a_certificate_of_a_stranger_is_refused(server: Connection, tmp_path: Path) -> None:
     """A server that the given authority does not vouch for gets no login."""
-    certified = Certified(tmp_path)
+    certified = Certified(tmp_path, "sql")
 
-    async with tls_front(server, certified.context, certified.ciphers) as port:
+    async with tls_front(server, certified.server, certified.ciphers) as port:
         end = await refusal(replace(server, port=port, ca_cert=Authority.create("others").certificate.decode()))
 
     assert end.message.startswith(f"cannot verify the TLS certificate of 127.0.0.1:{port}: ")
@@ -171,9 +158,9 @@ async def test_a_certificate_of_a_stranger_is_refused(server: Connection, tmp_pa
 
 async def test_a_certificate_for_another_host_is_refused(server: Connection, tmp_path: Path) -> None:
     """The name in the certificate must be the host of the connection."""
-    certified = Certified(tmp_path)
+    certified = Certified(tmp_path, "sql")
 
-    async with tls_front(server, certified.context, certified.ciphers) as port:
+    async with tls_front(server, certified.server, certified.ciphers) as port:
         end = await refusal(replace(server, host="127.0.0.2", port=port, ca_cert=certified.ca_cert))
 
     assert "127.0.0.2" in end.message

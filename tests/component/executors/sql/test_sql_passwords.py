@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.component.executors.certified import Certified
 from tests.support.hostile.mysql import CAPABILITIES, CLIENT_SSL, OK, PLUGIN_AUTH, SALT, greeting, packet
 from tests.support.local import LOCAL
 
-from devcluster.certificates import Authority
 from obtask.executors.connections.connection import Connection, Tls
 from obtask.executors.sql.answers import SqlFault
 from obtask.executors.sql.session import SqlSession, connect
@@ -145,37 +145,25 @@ def opened(key: RSAPrivateKey, octets: bytes, salt: bytes) -> bytes:
     return bytes(letter ^ salt[at % 20] for at, letter in enumerate(plain))
 
 
-class Trust:
-    """An authority and the TLS side of a server that it vouches for."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = Authority.create("tests")
-        pair = authority.server("sql")
-        (folder / "server.pem").write_bytes(pair.certificate + pair.key)
-        self.ca_cert = authority.certificate.decode()
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.context.load_cert_chain(folder / "server.pem")
-
-
 @pytest.fixture
-def trust(tmp_path: Path) -> Trust:
+def trust(tmp_path: Path) -> Certified:
     """Return a server's side of TLS."""
-    return Trust(tmp_path)
+    return Certified(tmp_path, "sql")
 
 
-def ways(trust: Trust) -> list[tuple[ssl.SSLContext | None, Connection]]:
+def ways(trust: Certified) -> list[tuple[ssl.SSLContext | None, Connection]]:
     """Return how one may connect: without TLS, to a server without it, with TLS that is not verified, and with TLS that is."""
     return [
         (None, TARGET),
-        (trust.context, replace(TARGET, tls=Tls.DISABLED)),
-        (trust.context, TARGET),
-        (trust.context, replace(TARGET, tls=Tls.REQUIRED)),
-        (trust.context, replace(TARGET, ca_cert=trust.ca_cert)),
+        (trust.server, replace(TARGET, tls=Tls.DISABLED)),
+        (trust.server, TARGET),
+        (trust.server, replace(TARGET, tls=Tls.REQUIRED)),
+        (trust.server, replace(TARGET, ca_cert=trust.ca_cert)),
     ]
 
 
 @pytest.mark.parametrize("plugin", REFUSED_PLUGINS, ids=lambda name: repr(name)[:40])
-async def test_no_other_plugin_is_answered(plugin: str, trust: Trust) -> None:
+async def test_no_other_plugin_is_answered(plugin: str, trust: Certified) -> None:
     """By the greeting, by a switch, by a second switch; with and without TLS, also where it is verified: nothing but hashes leaves."""
     for tls, target in ways(trust):
         for says in (
@@ -247,9 +235,9 @@ def hashed(plugin: str, salt: bytes) -> bytes:
 
 @pytest.mark.parametrize("by_greeting", [True, False])
 @pytest.mark.parametrize("plugin", WHOLE_PLUGINS)
-async def test_the_key_of_a_stranger_is_not_used(plugin: str, by_greeting: bool, stranger: RSAPrivateKey, trust: Trust) -> None:
+async def test_the_key_of_a_stranger_is_not_used(plugin: str, by_greeting: bool, stranger: RSAPrivateKey, trust: Certified) -> None:
     """Whoever is in the middle has a key of his own: without a pinned one the password is encrypted for nobody."""
-    for tls in (None, trust.context):
+    for tls in (None, trust.server):
         wants = [b"\x01\x04", b"\x01" + pem(stranger), OK, OK]
         asker = Asker(plugin, *wants, tls=tls) if by_greeting else Asker("mysql_native_password", switch(plugin), *wants, tls=tls)
 
@@ -282,9 +270,9 @@ async def test_a_pinned_key_is_the_only_one(plugin: str, by_greeting: bool, stra
     assert_kept(asker)
 
 
-async def test_a_pinned_key_does_not_help_inside_tls_that_is_not_verified(stranger: RSAPrivateKey, trust: Trust) -> None:
+async def test_a_pinned_key_does_not_help_inside_tls_that_is_not_verified(stranger: RSAPrivateKey, trust: Certified) -> None:
     """There the protocol has no encryption of the password, and the other end may be anybody."""
-    asker = Asker("caching_sha2_password", b"\x01\x04", OK, OK, tls=trust.context)
+    asker = Asker("caching_sha2_password", b"\x01\x04", OK, OK, tls=trust.server)
 
     found = await asked(asker, replace(TARGET, server_public_key=pem(stranger).decode()))
 
@@ -292,9 +280,9 @@ async def test_a_pinned_key_does_not_help_inside_tls_that_is_not_verified(strang
     assert_kept(asker)
 
 
-async def test_the_whole_password_goes_to_a_verified_server_only(trust: Trust) -> None:
+async def test_the_whole_password_goes_to_a_verified_server_only(trust: Certified) -> None:
     """caching_sha2_password needs it when the server has forgotten the hash: inside TLS that ca.crt verifies it may have it."""
-    asker = Asker("caching_sha2_password", b"\x01\x04", OK, OK, tls=trust.context)
+    asker = Asker("caching_sha2_password", b"\x01\x04", OK, OK, tls=trust.server)
 
     found = await asked(asker, replace(TARGET, ca_cert=trust.ca_cert))
 
@@ -315,9 +303,9 @@ async def test_a_hash_that_is_enough() -> None:
 
 
 @pytest.mark.parametrize("preference", [Tls.PREFERRED, Tls.REQUIRED])
-async def test_tls_is_used_where_it_is_offered(preference: Tls, trust: Trust) -> None:
+async def test_tls_is_used_where_it_is_offered(preference: Tls, trust: Certified) -> None:
     """Also without a ca.crt: who only listens hears nothing, not even the user."""
-    asker = Asker("mysql_native_password", OK, OK, tls=trust.context)
+    asker = Asker("mysql_native_password", OK, OK, tls=trust.server)
 
     found = await asked(asker, replace(TARGET, tls=preference))
 
@@ -337,9 +325,9 @@ async def test_tls_that_is_required_and_not_offered() -> None:
     assert asker.heard == b""
 
 
-async def test_tls_that_is_preferred_and_broken(trust: Trust) -> None:
+async def test_tls_that_is_preferred_and_broken(trust: Certified) -> None:
     """An old server that offers what it cannot do is spoken to without TLS, and the log says so; where TLS is required, it is not."""
-    asker = Asker("mysql_native_password", tls=trust.context)
+    asker = Asker("mysql_native_password", tls=trust.server)
     asker.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # without a certificate
     told: list[str] = []
 
