@@ -8,21 +8,32 @@ PYTHON ?= python3
 UV := $(shell command -v uv || echo $(CURDIR)/.dev/tools/bin/uv)
 RUN := .venv/bin/python
 INSTALLED := .venv/.installed
+ON_PATH := .dev/bin/kubectl-obtask
+PUT_ON_PATH := mkdir -p .dev/bin && ln -sf ../../.venv/bin/kubectl-obtask ../../.venv/bin/kubectl_complete-obtask .dev/bin/
 OPERATOR ?= 1
 JOBS ?= 2
 E2E ?= node
+WEB := operator/obtask/web
+VENDOR := $(WEB)/static/vendor/htmx.min.js
 ATTACK := $(RUN) -m pytest -n 0 -s --tb=short -rN tests/attack
+# Keep compiled modules, whatever the caller says: pytest compiles every test of its own way, which takes longer than most of them.
+export PYTHONDONTWRITEBYTECODE :=
 export UV
 
-.PHONY: help demo up down status test test-fast e2e node-up node-down image dist check docs format explore chaos soak siege bench attack sbom supply-chain pins base-digest generate clean
+.PHONY: pictures help demo up down status test test-fast e2e node-up node-down image dist check lint docs format explore chaos soak siege bench bench-web attack sbom supply-chain pins base-digest plugin web-assets messages generate clean
 
 help:  ## List the commands
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(INSTALLED)  ## Show real tasks running, waiting, failing, being retried, rolled back and skipped
-	@$(RUN) -m devcluster.demo
+demo: $(INSTALLED) $(ON_PATH)  ## Show real tasks running, waiting, failing, being retried, rolled back and skipped (DEMO=runbook: operations by templates)
+ifeq ($(filter-out runbook,$(DEMO)),)
+	@$(RUN) -m devcluster.demo $(if $(DEMO),--runbook)
+else
+	@echo "DEMO is runbook or not given, not $(DEMO)" >&2
+	exit 2
+endif
 
-up: $(INSTALLED)  ## Start a control plane, a SQL server and the operator (OPERATOR=0: without it), left running
+up: $(INSTALLED) $(ON_PATH)  ## Start a control plane, a SQL server, the operator (OPERATOR=0: without it) and the Task Center, left running
 	@$(RUN) -m devcluster up $(if $(filter 0 no false,$(OPERATOR)),--no-operator,--operator)
 
 down: $(INSTALLED)  ## Stop what `make up` started
@@ -31,12 +42,12 @@ down: $(INSTALLED)  ## Stop what `make up` started
 status: $(INSTALLED)  ## Show what of `make up` is running
 	@$(RUN) -m devcluster status
 
-test: check  ## Run all checks and all tests (TESTS=tests/unit: only those)
-	@$(RUN) -m pytest -n $(JOBS) $(or $(TESTS),--ignore=tests/attack)
+test: check $(ON_PATH)  ## Run all checks and all tests (TESTS=tests/unit: only those)
+	@$(RUN) -m pytest -n $(JOBS) --dist worksteal $(or $(TESTS),--ignore=tests/attack)
 	$(if $(TESTS),,$(ATTACK))
 
 test-fast: $(INSTALLED)  ## Run what needs neither a control plane nor a SQL server nor patience: under a minute, and nothing is built
-	@$(RUN) -m pytest -n $(JOBS) -m "not (control_plane or seekdb or slow)" --ignore=tests/attack $(TESTS)
+	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -m "not (control_plane or seekdb or slow)" --ignore=tests/attack $(TESTS)
 
 attack: $(INSTALLED)  ## Try every known attack on an installation, and print what became of each (ONLY=S3: these; FULL=1: the long ones, too)
 	@$(ATTACK) $(if $(ONLY),--only=$(ONLY)) $(if $(FULL),--full)
@@ -59,21 +70,50 @@ node-up: $(INSTALLED)  ## Start a real node (containerd, kubelet) with the opera
 node-down: $(INSTALLED)  ## Remove the node of `make node-up`
 	@$(RUN) -m devcluster.node down
 
-image: $(INSTALLED) sbom  ## Build the operator's image without Docker, and print its sizes; with the list of what is in it (make sbom)
+image: $(INSTALLED) web-assets sbom  ## Build the operator's image without Docker, and print its sizes; with the list of what is in it (make sbom)
 	@$(RUN) -m devcluster.node image
 
 sbom: $(INSTALLED)  ## Write what the operator consists of to .dev/sbom.cdx.json (CycloneDX), from uv.lock, with hashes
 	@mkdir -p .dev
-	$(UV) export --locked --no-dev --quiet --format cyclonedx1.5 --output-file .dev/sbom.cdx.json
+	$(UV) export --locked --no-dev --extra web --quiet --format cyclonedx1.5 --output-file .dev/sbom.cdx.json
 	echo "the operator's packages, versions and hashes: .dev/sbom.cdx.json"
 
-dist: $(INSTALLED)  ## Build the wheel and the source distribution into dist/
+pictures: $(INSTALLED)  ## Draw the pictures of `kubectl obtask watch` and of the Task Center in the documents anew
+	$(RUN) -m tests.support.watching
+	PICTURES=docs/guides/pictures $(RUN) -m pytest -n 0 tests/browser/test_pictures.py
+
+plugin: $(INSTALLED) $(ON_PATH)  ## Build the plugin for kubectl as one file, dist/kubectl-obtask: any Python from 3.11 on runs it
+	@rm -rf .dev/plugin dist/plugin
+	mkdir -p .dev/plugin
+	$(UV) export --locked --quiet --package kubectl-obtask --extra tui --no-dev --no-emit-project --output-file .dev/plugin.txt >/dev/null
+	$(UV) pip install --quiet --require-hashes --target .dev/plugin --requirements .dev/plugin.txt
+	$(UV) build --quiet --wheel --package kubectl-obtask --out-dir dist/plugin
+	$(RUN) -m zipfile --extract dist/plugin/*.whl .dev/plugin
+	# Machine code cannot be loaded from an archive; where it is missing, PyYAML does without.
+	find .dev/plugin -name '*.so' -delete
+	$(RUN) -m zipapp --compress --python '/usr/bin/env python3' --main kubectl_obtask.__main__:main --output dist/kubectl-obtask .dev/plugin
+	chmod 755 dist/kubectl-obtask
+	$(RUN) -m documents.krew dist
+	ls dist/kubectl-obtask dist/kubectl-obtask.tar.gz dist/obtask.yaml
+
+web-assets: $(VENDOR)  ## Bring the scripts of the Task Center with npm, as pinned (Node from the PATH, or a package of PyPI)
+
+messages: $(INSTALLED)  ## Collect the texts of the Task Center, put new ones into its translations, and compile them
+	@mkdir -p .dev
+	.venv/bin/pybabel --quiet extract -F operator/obtask/web/locale/babel.cfg -k N_ -k _ --no-location --sort-output --omit-header --width 1000 -o .dev/obtask.pot operator/obtask/web
+	for file in operator/obtask/web/locale/*/LC_MESSAGES/obtask.po; do
+	  language=$$(basename $$(dirname $$(dirname $$file)))
+	  .venv/bin/pybabel --quiet update -i .dev/obtask.pot -o $$file -l $$language --ignore-pot-creation-date --no-fuzzy-matching --ignore-obsolete --width 1000
+	  .venv/bin/pybabel --quiet compile -i $$file -o $${file%.po}.mo
+	done
+
+dist: $(INSTALLED) web-assets  ## Build the wheel and the source distribution into dist/
 	@rm -rf dist
 	$(UV) build --quiet --out-dir dist
 	ls dist
 
 pins: $(INSTALLED)  ## Renew the versions and hashes of tools and published programs; needs the projects' release sites
-	@for tool in uv go; do
+	@for tool in uv go node; do
 	  sed -E 's/==.*//;q' deploy/pins/$$tool.txt | $(UV) pip compile - --quiet --upgrade --generate-hashes --no-header --no-annotate > .dev/pins
 	  mv .dev/pins deploy/pins/$$tool.txt
 	done
@@ -84,13 +124,14 @@ pins: $(INSTALLED)  ## Renew the versions and hashes of tools and published prog
 base-digest:  ## Print the build argument that pins the base image; needs Docker and its registry
 	@docker buildx imagetools inspect python:3.11-slim --format '--build-arg BASE=python:3.11-slim@{{.Manifest.Digest}}'
 
-check: $(INSTALLED)  ## Lint, types, layers, generated files, documents, licences
+check: lint docs supply-chain  ## Lint, types, layers, generated files, documents, licences
+
+lint: $(INSTALLED)  ## Lint, types, layers, generated files
 	@.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache | tail -n 8
 	$(RUN) -m generate --check
-	$(MAKE) --no-print-directory docs supply-chain
 
 docs: $(INSTALLED)  ## Build the documentation site into .dev/site; broken links and forgotten pages are errors
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
@@ -121,18 +162,30 @@ siege: $(INSTALLED)  ## Run every hostile target side by side for MINUTES=10, be
 	@$(RUN) -m devcluster build
 	$(RUN) -m tests.bench.siege --minutes $(or $(MINUTES),10)
 
-bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory (SCENARIO=neighbour or tenants: only that)
+bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory (SCENARIO=memory, neighbour, plugin or tenants: only that)
 	@$(RUN) -m devcluster build
 	$(RUN) -m tests.bench --scenario $(or $(SCENARIO),all)
+
+bench-web: $(INSTALLED) web-assets  ## Measure the Task Center with 10,000 tasks, also in a browser (ONLY="log seen": these parts; TASKS=500: with fewer)
+	@$(RUN) -m devcluster build
+	$(RUN) -m tests.bench --scenario web $(if $(ONLY),--only $(ONLY)) $(if $(TASKS),--web-tasks $(TASKS))
 
 clean: $(INSTALLED)  ## Stop everything and remove .dev and .venv
 	@$(RUN) -m devcluster down
 	$(RUN) -m devcluster.node down
 	rm -rf .dev .venv
 
-$(INSTALLED): pyproject.toml uv.lock | $(UV)
+$(INSTALLED): pyproject.toml operator/kubectl_obtask/pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --locked --quiet
+	$(PUT_ON_PATH)
 	touch $@
+
+$(VENDOR): deploy/web-assets.sh $(addprefix $(WEB)/assets/,package.json package-lock.json) | $(UV)
+	@deploy/web-assets.sh $(CURDIR) $(UV)
+
+# kubectl finds a plugin by its name on the PATH; .dev may have been removed since the installation.
+$(ON_PATH): | $(INSTALLED)
+	@$(PUT_ON_PATH)
 
 $(CURDIR)/.dev/tools/bin/uv:
 	@echo "Installing uv into .dev/tools"

@@ -1,33 +1,30 @@
 """Owns what every suite on the real API server stands on: one control plane per test run, kubectl, a namespace per test."""
 
 import fcntl
-import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
-from tests.support.kubectl import Kubectl, KubectlError
-from tests.support.patience import once_known
+from tests.support import chromium
+from tests.support.kubectl import Kubectl, kubectl_of
 from tests.support.programs import build_if_asked, mark
 
 from devcluster.binaries import Binaries, find_or_build
 from devcluster.controlplane import ControlPlane, ensure, stop
-from devcluster.errors import DevClusterError
 from devcluster.leash import leash
 from devcluster.sqlserver import SqlServer, sql_server
+from devcluster.taskcenter import bring_scripts
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("obtask", deadline=None)
 settings.load_profile("obtask")
 
-# The API server's policies that change objects learn of a new kind some seconds after its definition, and refuse it until then.
-LEARNING_SECONDS = 60
 RUN_FOLDER = pytest.StashKey[Path]()
 LEASH = pytest.StashKey[ExitStack]()
 
@@ -67,8 +64,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the control plane's programs if a chosen test needs them; it takes minutes where it has never been done."""
+    """Build the control plane's programs, and install a browser, if a chosen test needs them; it takes minutes where neither is there."""
     build_if_asked(session, "binaries", find_or_build)
+    with _one_worker(session.config):
+        build_if_asked(session, "browser", chromium.prepare)
+        build_if_asked(session, "browser", bring_scripts)
+
+
+@contextmanager
+def _one_worker(config: pytest.Config) -> Iterator[None]:
+    """Have one worker of pytest-xdist do something, and the others wait."""
+    with (config.stash[RUN_FOLDER] / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -81,8 +89,7 @@ def binaries() -> Binaries:
 def control_plane(pytestconfig: pytest.Config, binaries: Binaries) -> ControlPlane:
     """Return the control plane of this test run; the first test that asks for it starts it."""
     folder = pytestconfig.stash[RUN_FOLDER]
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _one_worker(pytestconfig):
         return ensure(binaries, folder / "cluster", folder / "log", audit=True)
 
 
@@ -96,15 +103,7 @@ def seekdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
 @pytest.fixture(scope="session")
 def kubectl(control_plane: ControlPlane) -> Kubectl:
     """Return kubectl with the admin's rights."""
-
-    def run(*words: str, manifest: Mapping[str, Any] | None = None) -> str:
-        try:
-            text = json.dumps(manifest) if manifest else ""
-            return once_known(lambda: control_plane.kubectl.run(words, text), DevClusterError, LEARNING_SECONDS)
-        except DevClusterError as error:
-            raise KubectlError(str(error)) from error
-
-    return run
+    return kubectl_of(control_plane)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from devcluster.toolchain import Pins
 PINS_TIMEOUT = 30.0
 
 app = typer.Typer(
-    help="A real Kubernetes control plane, a real SQL server and the operator, on this machine, on 127.0.0.1 only.",
+    help="A real Kubernetes control plane, a real SQL server, the operator and the Task Center, on this machine, on 127.0.0.1 only.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -50,6 +50,7 @@ class Format(StrEnum):
 def up(
     root: Root = None,
     operator: Annotated[bool, typer.Option(help="Run the operator, too; without it, one that runs is stopped.")] = True,
+    web: Annotated[bool, typer.Option(help="Run the Task Center, too.")] = True,
     api_port: Port = None,
     sql_port: Port = None,
 ) -> None:
@@ -59,12 +60,15 @@ def up(
     """
     began = time.monotonic()
     folder = root or checkout()
-    running = environment.up(folder, operator=operator, api_port=api_port, sql_port=sql_port, report=tell)
+    running = environment.up(folder, operator=operator, web=web, api_port=api_port, sql_port=sql_port, report=tell)
     typer.echo(f"Ready after {time.monotonic() - began:.1f} s. Now type:\n")
     typer.echo(f"  export KUBECONFIG={running.kubeconfig}")
     typer.echo(f"  {shown(running.kubectl)} get obtasks -A")
     if not operator:
         typer.echo(f"  {shown(Path(sys.executable).parent / 'obtask')} run --kubeconfig {shown(running.kubeconfig)}")
+    if running.web:
+        typer.echo("\nThe Task Center, by a link that works once within 5 minutes; `make up` prints another:\n")
+        typer.echo(f"  {running.web.link}")
     typer.echo(f"\nLogs are in {shown(running.kubeconfig.parent / 'log')}; `make down` stops everything.")
 
 

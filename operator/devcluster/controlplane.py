@@ -14,7 +14,7 @@ from devcluster.kubectl import Kubectl
 from devcluster.leash import leash
 from devcluster.ports import LOOPBACK, free_port, is_free, wanted_port
 from devcluster.probe import Probe
-from devcluster.processes import Command, Process
+from devcluster.processes import CommandLine, Process
 from devcluster.progress import Report, reported, silent
 from devcluster.resources import apply_resources
 
@@ -137,7 +137,7 @@ class _Starter:
 
     def _component(self, name: str, argv: list[str | Path], probe: Probe, path: str) -> Process:
         began = time.monotonic()
-        command = Command(name, tuple(map(str, argv)), self.layout.run, self.logs / f"{name}.log")
+        command = CommandLine(name, tuple(map(str, argv)), self.layout.run, self.logs / f"{name}.log")
         known = processes.running(command)
         process = known or processes.start(command)
         processes.wait_until(lambda: probe.answers(path), process, START_TIMEOUT)

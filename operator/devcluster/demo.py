@@ -1,45 +1,15 @@
-"""Owns the demonstration: real tasks on a real API server and SQL server, told step by step."""
+"""Owns the demonstrations: real tasks on a real API server and SQL server, told step by step."""
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster import environment
+from devcluster import environment, runbook_demo
 from devcluster.errors import DevClusterError
 from devcluster.files import checkout
 from devcluster.kubectl import Kubectl
-
-WAIT = "60s"
-
-
-@dataclass(frozen=True, slots=True)
-class Narrator:
-    """Prints what is done, the command a person would type, and what it answers."""
-
-    kubectl: Kubectl
-
-    def say(self, text: str) -> None:
-        """Print a remark."""
-        sys.stdout.write(f"\n\033[1m# {text}\033[0m\n" if sys.stdout.isatty() else f"\n# {text}\n")
-        sys.stdout.flush()
-
-    def type(self, *words: str) -> None:
-        """Run a kubectl command and print both it and its answer."""
-        shown = " ".join(word if word.isascii() and " " not in word and "{" not in word else shlex.quote(word) for word in words)
-        sys.stdout.write(f"$ kubectl {shown}\n{self.kubectl.run(words).rstrip()}\n")
-        sys.stdout.flush()
-
-    def until(self, phase: str, *tasks: str) -> None:
-        """Wait, without a word, until the tasks are in a phase."""
-        names = [f"obtask/{task}" for task in tasks]
-        self.kubectl.run(["wait", f"--for=jsonpath={{.status.phase}}={phase}", f"--timeout={WAIT}", *names], timeout=90)
-
-    def apply(self, file: Path) -> None:
-        """Apply a file of deploy/demo."""
-        self.type("apply", "-f", str(file.relative_to(checkout())))
+from devcluster.narrator import Narrator
 
 
 def exclusion(narrator: Narrator, folder: Path) -> None:
@@ -88,14 +58,17 @@ def skip(narrator: Narrator, folder: Path) -> None:
     narrator.type("get", "obtask", "cleanup", "-o", "jsonpath={.status.lastAction}")
 
 
-def demonstrate(root: Path) -> None:
+def demonstrate(root: Path, *, runbook: bool = False) -> None:
     """Start an environment of its own, tell the story, stop the environment."""
     sys.stdout.write("Starting a Kubernetes control plane, a SQL server and the operator; the first time this can take some minutes.\n")
     with environment.leashed(root):
         running = environment.up(root, operator=True, report=_tell)
         narrator = Narrator(Kubectl(running.kubectl, running.kubeconfig))
         folder = checkout() / "deploy" / "demo"
-        for scene in (exclusion, rollback, skip):
+        if runbook:
+            narrator.kubectl.apply(runbook_demo.connections(running))
+            folder = folder / "runbook"
+        for scene in runbook_demo.SCENES if runbook else (exclusion, rollback, skip):
             scene(narrator, folder)
         narrator.say("All of it, with the locks free again:")
         narrator.type("get", "obtasks")
@@ -111,9 +84,10 @@ def _tell(what: str, seconds: float | None) -> None:
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Run the demonstration; return the exit code."""
+    """Run a demonstration: `--runbook`, and the folder for its files, if other than .dev/demo. Return the exit code."""
+    folders = [Path(word) for word in arguments if word != "--runbook"]
     try:
-        demonstrate(Path(arguments[0]) if arguments else checkout() / ".dev" / "demo")
+        demonstrate(folders[0] if folders else checkout() / ".dev" / "demo", runbook="--runbook" in arguments)
     except DevClusterError as error:
         sys.stderr.write(f"demo: {error}\n")
         return 1

@@ -1,4 +1,4 @@
-"""The environment of `make up`: control plane, SQL server and operator, with all their files in the folder .dev of a checkout."""
+"""The environment of `make up`: control plane, SQL server, templates, operator, Task Center; their files are in .dev of a checkout."""
 
 import json
 import shutil
@@ -13,14 +13,15 @@ from typing import Any
 
 import yaml
 
-from devcluster import controlplane, processes, sqlserver
+from devcluster import controlplane, processes, sqlserver, taskcenter
 from devcluster.binaries import find_or_build
 from devcluster.controlplane import ControlPlane
-from devcluster.files import locked, write_private
+from devcluster.files import checkout, locked, write_private
 from devcluster.leash import leash
-from devcluster.processes import Command, Process
+from devcluster.processes import CommandLine, Process
 from devcluster.progress import Report, reported, silent
 from devcluster.sqlserver import SqlServer
+from devcluster.taskcenter import TaskCenter
 
 # Of the operator's interface, by which alone this package knows it: written here as a user of it would.
 EXTENSION = "task.oceanbase.com/settings"
@@ -73,10 +74,17 @@ class Environment:
     cluster: ControlPlane
     database: SqlServer
     operator: Process | None
+    web: TaskCenter | None
 
 
 def up(
-    root: Path, *, operator: bool = True, api_port: int | None = None, sql_port: int | None = None, report: Report = silent
+    root: Path,
+    *,
+    operator: bool = True,
+    web: bool = False,
+    api_port: int | None = None,
+    sql_port: int | None = None,
+    report: Report = silent,
 ) -> Environment:
     """Start what does not run yet, and return when everything can be used; what runs already is left alone."""
     folders = Folders(root)
@@ -86,9 +94,13 @@ def up(
         database = sqlserver.ensure(folders.state("seekdb"), folders.logs, port=sql_port, report=report)
         with reported(report, "Secret seekdb in namespace default"):
             cluster.kubectl.apply([connection_secret(database)])
-        if _publish(folders, cluster, database) or not operator:
-            # It would go on talking to the API server it was started for.
-            _stop(folders, "operator", report)
+        with reported(report, "templates of the catalogue"):
+            cluster.kubectl.apply_files([checkout() / "deploy/templates"])
+        moved = _publish(folders, cluster, database)
+        for part, wanted in (("operator", operator), ("web", True)):
+            if moved or not wanted:
+                # It would go on talking to the API server it was started for.
+                _stop(folders, part, report)
         environment = Environment(
             kubeconfig=folders.dev / "kubeconfig",
             operator_kubeconfig=folders.dev / "operator.kubeconfig",
@@ -96,6 +108,7 @@ def up(
             cluster=cluster,
             database=database,
             operator=_operator(folders, report) if operator else None,
+            web=taskcenter.ensure(folders.state("web") / "run", folders.logs, folders.dev / "kubeconfig", report) if web else None,
         )
         write_private(folders.description, json.dumps(describe(environment), indent=2).encode())
     return environment
@@ -148,6 +161,7 @@ def describe(environment: Environment) -> Mapping[str, Any]:
     """Return what may be written down about an environment: no password, no key."""
     started = [*environment.cluster.processes, environment.database.process]
     started += [environment.operator] if environment.operator else []
+    started += [environment.web.process] if environment.web else []
     return {
         "kubeconfig": str(environment.kubeconfig),
         "operatorKubeconfig": str(environment.operator_kubeconfig),
@@ -193,7 +207,7 @@ def _operator(folders: Folders, report: Report) -> Process | None:
         return None
     argv = [sys.executable, "-m", "obtask", "run", "--kubeconfig", folders.dev / "operator.kubeconfig"]
     began = time.monotonic()
-    command = Command("operator", tuple(map(str, argv)), folders.state("operator") / "run", folders.logs / "operator.log")
+    command = CommandLine("operator", tuple(map(str, argv)), folders.state("operator") / "run", folders.logs / "operator.log")
     known = processes.running(command)
     process = known or processes.start(command)
     processes.wait_until(lambda: OPERATOR_READY in process.log.read_text(errors="replace"), process, OPERATOR_TIMEOUT)
@@ -213,7 +227,7 @@ def _stop(folders: Folders, part: str, report: Report) -> None:
             shutil.copy(process.log, folders.logs / f"{process.name}.log")
 
 
-def _stop_operator(state: Path) -> None:
+def _stop_in_order(state: Path) -> None:
     processes.stop(processes.recorded(state / "run"), OPERATOR_GRACE)
 
 
@@ -221,5 +235,6 @@ def _stop_operator(state: Path) -> None:
 PARTS: Mapping[str, Callable[[Path], None]] = {
     "cluster": controlplane.stop,
     "seekdb": sqlserver.stop,
-    "operator": _stop_operator,
+    "operator": _stop_in_order,
+    "web": _stop_in_order,
 }

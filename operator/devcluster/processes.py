@@ -33,7 +33,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandLine:
     """What to start: the name of the process, its words, and where its record and its log go."""
 
     name: str
@@ -42,13 +42,13 @@ class Command:
     log: Path
 
 
-def running(command: Command) -> Process | None:
+def running(command: CommandLine) -> Process | None:
     """Return the process that runs this very command; not one with another command line (other binaries, other ports)."""
     known = _read(command.run / f"{command.name}.json")
     return known if known and known.argv == command.argv and is_alive(known) else None
 
 
-def start(command: Command) -> Process:
+def start(command: CommandLine) -> Process:
     """Start the command, in place of whatever process was recorded under its name before."""
     stop(process for process in recorded(command.run) if process.name == command.name)
     command.run.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def start(command: Command) -> Process:
     return process
 
 
-def _spawn(command: Command) -> int:
+def _spawn(command: CommandLine) -> int:
     """Start a program in its own session, so that a Ctrl-C in the terminal does not reach it."""
     return os.posix_spawn(
         command.argv[0],

@@ -10,7 +10,7 @@ from pathlib import Path
 from devcluster import processes
 from devcluster.leash import leash
 from devcluster.ports import LOOPBACK, free_port, is_free, wanted_port
-from devcluster.processes import Command, Process
+from devcluster.processes import CommandLine, Process
 from devcluster.progress import Report, silent
 from devcluster.seekdb import check_network, server_binary
 
@@ -61,7 +61,7 @@ def _start(folder: Path, logs: Path, wanted: int | None, report: Report) -> SqlS
     began = time.monotonic()
     ready, port = folder / "ready", _choose_port(folder, wanted)
     argv = (sys.executable, "-m", "devcluster.seekdb", f"--dir={folder}", f"--port={port}", f"--port-file={ready}")
-    command = Command(NAME, argv, folder / "run", logs / "seekdb.log")
+    command = CommandLine(NAME, argv, folder / "run", logs / "seekdb.log")
     known = processes.running(command)
     if known is None:
         # If only the program in front of it was killed, seekdb itself may still be there for some seconds.

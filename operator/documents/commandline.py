@@ -1,10 +1,12 @@
 """Owns docs/reference/cli.md: what `obtask --help` says, command by command. Run: python -m documents.commandline."""
 
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+
+from typer.testing import CliRunner
+
+from obtask.cli import build
 
 HEAD = """# The command line
 
@@ -26,9 +28,10 @@ def _helps() -> Iterator[tuple[str, str]]:
 
 
 def _help(*command: str) -> str:
-    words = [str(Path(sys.executable).parent / "obtask"), *command, "--help"]
-    environment = {"COLUMNS": "120", "TERM": "dumb"}
-    return subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout  # noqa: S603 - all words are ours
+    shown = CliRunner().invoke(
+        build(), [*command, "--help"], prog_name="obtask", env={"COLUMNS": "120", "TERM": "dumb"}, catch_exceptions=False
+    )
+    return shown.stdout
 
 
 if __name__ == "__main__":

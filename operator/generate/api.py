@@ -8,9 +8,10 @@ from typing import Any
 
 from generate.text import code, table
 from obtask import names
-from obtask.model.columns import COLUMNS, SELECTABLE_FIELDS
+from obtask.model.columns import COLUMNS, SELECTABLE_FIELDS, TEMPLATE_COLUMNS
 from obtask.model.contract import Audience, Verb
 from obtask.model.schema import custom_resource_definitions
+from obtask.model.template_contract import TemplateKind
 
 Schema = dict[str, Any]
 UNBOUNDED = "x-kubernetes-preserve-unknown-fields"
@@ -31,7 +32,28 @@ def parts() -> dict[str, str]:
         + f"\nSelectable fields: {code(path.removeprefix('.') for path in SELECTABLE_FIELDS)}.\n",
         "spec": "".join(reader.sections("spec", top["spec"])),
         "status": "".join(reader.sections("status", top["status"])),
+        "templates": _templates(),
     }
+
+
+def _templates() -> str:
+    """Return what templates have, both kinds alike; their steps are those of tasks."""
+    kinds = table(
+        ("kind", "names for kubectl", "is"),
+        ((f"`{kind}`", code((kind.plural, kind.singular, kind.short_name)), kind.about) for kind in TemplateKind),
+    )
+    shown = table(
+        ("column", "shown", "meaning"),
+        ((column.name.upper(), "with `-o wide`" if column.wide else "always", column.description) for column in TEMPLATE_COLUMNS),
+    )
+    (one, *_) = (each for each in custom_resource_definitions() if each["spec"]["names"]["kind"] == TemplateKind.CLUSTER)
+    top = one["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    steps = {key: top["spec"]["properties"]["steps"][key] for key in ("type", "description", "minItems", "maxItems")}
+    steps |= {"items": {"type": "object"}, "description": f"{steps['description']} [spec.steps[]](#{_anchor('spec.steps[]')})"}
+    spec = top["spec"] | {"properties": top["spec"]["properties"] | {"steps": steps}}
+    reader = _Reader()
+    fields = [*reader.sections("template.spec", spec), *reader.sections("template.status", top["status"])]
+    return f"{kinds}\n{shown}" + "".join(fields)
 
 
 def _identity() -> str:
@@ -122,7 +144,9 @@ def _presence(name: str, schema: Schema, required: Any) -> str:
 
 
 def _about(schema: Schema) -> str:
-    bounds = [_range(schema.get(least), schema.get(most), unit) for least, most, unit in BOUNDS if least in schema or most in schema]
+    named = [(schema.get(least), schema.get(most), unit) for least, most, unit in BOUNDS if least in schema or most in schema]
+    # A value that may be no list and no map has to have more entries than it may have: model/structural.py.
+    bounds = [_range(least, most, unit) for least, most, unit in named if least is None or most is None or least <= most]
     values = schema.get("enum") or schema.get("items", {}).get("enum")
     said = [schema.get("description", "")]
     said += [f"One of {code(values)}."] if values else []

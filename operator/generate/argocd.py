@@ -6,15 +6,17 @@ from typing import assert_never
 from generate.text import ROOT, between
 from obtask import names
 from obtask.model.contract import Verb
+from obtask.model.template_contract import TemplateKind
 
 FOLDER = ROOT / "deploy/gitops/argocd"
 PATCH = FOLDER / "argocd-cm.yaml"
 KEY = f"{names.GROUP}_{names.KIND}"
 
 HEAD = f"""\
-# Made of the Lua files in this folder by `make generate`; do not edit. Teaches Argo CD the health and the commands of OBTasks:
+# Made of the Lua files in this folder by `make generate`; do not edit. Teaches Argo CD the health and the commands of OBTasks, and the
+# health of templates:
 #   kubectl -n argocd patch configmap argocd-cm --type merge --patch-file {PATCH.relative_to(ROOT)}
-# With Argo CD's Helm chart, put the two keys into the values at configs.cm.
+# With Argo CD's Helm chart, put the keys into the values at configs.cm.
 apiVersion: v1
 kind: ConfigMap
 metadata: {{name: argocd-cm, namespace: argocd}}
@@ -40,6 +42,8 @@ def _title(verb: Verb) -> str:
             return "Skip the failed step"
         case Verb.CANCEL:
             return "Cancel"
+        case Verb.APPROVE:
+            return "Approve"
         case never:
             assert_never(never)
 
@@ -56,6 +60,8 @@ def _icon(verb: Verb) -> str:
             return "fa-step-forward"
         case Verb.CANCEL:
             return "fa-stop-circle"
+        case Verb.APPROVE:
+            return "fa-check"
         case never:
             assert_never(never)
 
@@ -68,7 +74,13 @@ def patch() -> str:
         + indent((FOLDER / "health.lua").read_text(), " " * 4)
         + f"  resource.customizations.actions.{KEY}: |\n"
         + indent(actions, " " * 4)
+        + "".join(map(_template_health, TemplateKind))
     )
+
+
+def _template_health(kind: TemplateKind) -> str:
+    script = indent((FOLDER / "template-health.lua").read_text(), " " * 4)
+    return f"  resource.customizations.health.{names.GROUP}_{kind}: |\n{script}"
 
 
 def _definition(verb: Verb) -> str:

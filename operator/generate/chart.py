@@ -3,8 +3,13 @@
 import json
 from typing import assert_never
 
+import yaml
+
 from generate.text import ROOT, between
-from obtask.model.contract import ACTION_NAMES, Audience, Phase, Verb, listed
+from obtask import names
+from obtask.model.contract import ACTION_NAMES, Audience, Phase, Verb
+from obtask.model.listed import listed
+from obtask.model.template_contract import TemplateKind
 from obtask.rules.unreadable import UNREADABLE
 
 CHART = ROOT / "charts/obtask-operator"
@@ -16,6 +21,10 @@ def contract() -> str:
         "actions": ("Every kind of action, as JSON.", json.dumps(ACTION_NAMES)),
         "verbs": ("Every command, as JSON.", json.dumps(list(Verb))),
         "audiences": ("What the cluster's own roles may do with tasks, as JSON.", json.dumps({each: rights_of(each) for each in Audience})),
+        "templateRights": (
+            "What these roles may do with templates, as JSON.",
+            json.dumps({each: template_rights_of(each) for each in Audience}),
+        ),
         "unreadable": (
             "How the message of a task begins whose status the operator cannot read: then it obeys skip, whatever a newer one has allowed.",
             UNREADABLE,
@@ -43,6 +52,31 @@ def _plain_verbs(audience: Audience) -> tuple[str, ...]:
             return ()
         case never:
             assert_never(never)
+
+
+def template_rights_of(audience: Audience) -> list[dict[str, list[str]]]:
+    """Return the rules about templates that a role of the cluster's own gets; what is in no namespace takes a binding of the cluster."""
+    own = [kind.plural for kind in TemplateKind if kind.namespaced]
+    match audience:
+        case Audience.VIEW:
+            return [_rule([kind.plural for kind in TemplateKind], "get", "list", "watch")]
+        case Audience.EDIT:
+            return [_rule([kind.plural for kind in TemplateKind], "use")]
+        case Audience.ADMIN:
+            return [_rule(own, "create", "update", "patch", "delete", "deletecollection"), _rule([f"{names.PLURAL}/steps"], "create")]
+        case never:
+            assert_never(never)
+
+
+def _rule(resources: list[str], *verbs: str) -> dict[str, list[str]]:
+    return {"apiGroups": [names.GROUP], "resources": resources, "verbs": list(verbs)}
+
+
+def catalogue() -> str:
+    """Return files/templates.yaml: the catalogue as one file, without comments, which count against the size of a release."""
+    texts = [file.read_text() for file in sorted((ROOT / "deploy/templates").glob("*.yaml"))]
+    whole = [document for text in texts for document in yaml.safe_load_all(text) if document]
+    return yaml.safe_dump_all(whole, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def values() -> str:

@@ -5,7 +5,7 @@ from itertools import chain
 
 from obtask.executors.registry import REGISTRY
 from obtask.kube.access import Purpose, Right
-from obtask.runtime.rights import INDISPENSABLE, LEADING, OPTING_IN, PURPOSES, purposes
+from obtask.runtime.rights import CLUSTER_WIDE, INDISPENSABLE, LEADING, OPTING_IN, PURPOSES, purposes
 
 # How people are used to read them.
 ORDER = ("get", "list", "watch", "create", "update", "patch", "delete", "impersonate")
@@ -63,6 +63,7 @@ def chart_rules() -> str:
                 + rules((), [purpose for purpose in PURPOSES if purpose.opened])
                 + "".join(gated),
             ),
+            _define("clusterRules", "What it may do with what is in no namespace.", rules((), CLUSTER_WIDE)),
             _define("optInRules", "With watch.optIn: which namespaces are open to tasks.", rules(OPTING_IN)),
             _define("leaderRules", "What it may do in its own namespace, where the leader's Lease is.", rules(LEADING)),
         ]
@@ -81,6 +82,7 @@ def local_role() -> str:
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: obtask-operator\nrules:\n"
         + rules(INDISPENSABLE, purposes((), opt_in=True))
         + rules((), [purpose for purpose in purposes((), opt_in=False) if purpose.opened])
+        + rules((), CLUSTER_WIDE)
         + "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata:\n  name: obtask-operator\nroleRef:\n"
         "  apiGroup: rbac.authorization.k8s.io\n  kind: ClusterRole\n  name: obtask-operator\nsubjects:\n"
         "- apiGroup: rbac.authorization.k8s.io\n  kind: User\n  name: obtask-operator\n"

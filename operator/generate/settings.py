@@ -1,12 +1,18 @@
 """Owns the reference of settings, from the settings themselves."""
 
 from generate.text import code, table
-from obtask.settings import Setting, settings
+from obtask.environment import Declared, Setting
+from obtask.settings import Settings
+from obtask.web.settings import WebSettings
 
 
 def parts() -> dict[str, str]:
     """Return the generated parts of docs/reference/settings.md."""
-    return {"settings": table(("setting", "default", "allowed", "meaning"), map(_row, settings().values()))}
+    return {"settings": _table(Settings), "web": _table(WebSettings)}
+
+
+def _table(settings: type[Declared]) -> str:
+    return table(("setting", "default", "allowed", "meaning"), map(_row, settings.described().values()))
 
 
 def _row(setting: Setting) -> tuple[str, str, str, str]:

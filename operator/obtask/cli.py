@@ -1,7 +1,6 @@
 """Owns the command line: the commands of ``obtask`` and what they print."""
 
 import asyncio
-import json
 import logging
 import os
 import resource
@@ -9,22 +8,25 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from kubernetes.aio.config import ConfigException
 
+from obtask import cli_templates, cli_web, process_log
+from obtask.environment import SettingsError
 from obtask.kube.api import ApiForbidden, ApiUnavailable
 from obtask.kube.client import connect
 from obtask.kube.kubeconfig import settings_in
 from obtask.kube.listing import Listing
-from obtask.model.printable import printable, printable_lines
-from obtask.model.schema import custom_resource_definitions, render_yaml
+from obtask.model.printable import printable_lines
+from obtask.model.schema import DISTRIBUTION, custom_resource_definitions, render_yaml
 from obtask.runtime.preflight import CannotStart, check_cluster
 from obtask.runtime.process import serve
 from obtask.runtime.process_name import PROC, own_name
-from obtask.settings import Settings, SettingsError, read_settings
+from obtask.settings import Settings, read_settings
 
 MOST_FILES = 1 << 20
 
@@ -38,16 +40,31 @@ def build() -> typer.Typer:
     """Return the command line with all its commands."""
     app = typer.Typer(
         name="obtask",
-        help="Maintenance tasks for OceanBase on Kubernetes.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,  # the image has no rich
     )
+    app.callback()(_options)
     app.command("run", help="Run the operator until it is told to stop.")(run)
     app.command("check", help="Check that the API server answers, that the CRDs fit, and that this user has every right.")(check)
+    app.command("web", help="Run the Task Center: pages in the browser, with the rights of whoever looks at them.")(cli_web.web)
     app.command("crd", help="Print the CustomResourceDefinitions.")(crd)
+    app.add_typer(cli_templates.build(), name="templates")
     return app
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"obtask {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
+def _options(
+    *,
+    _version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Maintenance tasks for OceanBase on Kubernetes."""
 
 
 def crd() -> None:
@@ -63,7 +80,10 @@ LogFormat = Annotated[str | None, typer.Option(help="text or json. Default: text
 def run(kubeconfig: Kubeconfig = None, namespace: Namespaces = None, log_format: LogFormat = None) -> None:
     """Run the operator until SIGTERM or SIGINT."""
     settings = _settings(os.environ | ({"OBTASK_LOG_FORMAT": log_format} if log_format else {}), kubeconfig, namespace)
-    _configure_logging(settings)
+    process_log.configure(settings.log_format)
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    # It warns that it ignores signals, as it should: they are ours.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     _raise_file_limit()
     _execute(_until_signal(settings), settings)
 
@@ -137,34 +157,3 @@ def _raise_file_limit() -> None:
 def _fail(message: str) -> Any:
     typer.echo(f"obtask: {printable_lines(message)}", err=True)
     raise typer.Exit(1)
-
-
-class _JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        message = printable(record.getMessage())
-        line = {"time": self.formatTime(record), "level": record.levelname, "logger": record.name, "message": message}
-        if record.exc_info:
-            line["exception"] = printable_lines(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False)
-
-
-class _TextFormatter(logging.Formatter):
-    """One line for each record, tracebacks behind a margin: text that others wrote cannot look like a line of ours."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
-        return printable(super().formatMessage(record))
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
-        return "\n".join(f"  | {line}" for line in printable_lines(super().formatException(ei)).split("\n"))
-
-
-def _configure_logging(settings: Settings) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_JsonFormatter() if settings.log_format == "json" else _TextFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("kopf").setLevel(logging.WARNING)

@@ -31,7 +31,10 @@ class Metrics:
             registry=registry,
         )
         self.reconciles = Histogram(
-            "obtask_turn_seconds", "Seconds that one reconcile of one task took.", buckets=RECONCILE_BUCKETS, registry=registry
+            "obtask_reconcile_duration_seconds",
+            "Seconds that one reconcile of one task took.",
+            buckets=RECONCILE_BUCKETS,
+            registry=registry,
         )
         self.events_dropped = Counter(
             "obtask_events_dropped",
@@ -50,7 +53,7 @@ class Metrics:
             buckets=HELD_BUCKETS,
             registry=registry,
         )
-        self.reconcile_errors = Counter("obtask_turn_errors", "Reconciles that failed, by error.", ["error"], registry=registry)
+        self.reconcile_errors = Counter("obtask_reconcile_errors", "Reconciles that failed, by error.", ["error"], registry=registry)
 
 
 class Snapshot(Collector):

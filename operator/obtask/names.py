@@ -54,11 +54,17 @@ ACTION_REASON_ANNOTATION: Final = f"{GROUP}/action-reason"
 ACTION_OPTION_ANNOTATION: Final = f"{GROUP}/action-option"
 CREATED_BY_ANNOTATION: Final = f"{GROUP}/created-by"
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
+# STEP/GROUP: that whoever approves the current step is in one of its groups. Only the chart's policy writes it.
+APPROVER_GROUP_ANNOTATION: Final = f"{GROUP}/approver-group"
+# What the chart's policy adds to the operator's own write that notes an approval: the proof that such policies are at work.
+GROUPS_STAMPED_ANNOTATION: Final = f"{GROUP}/groups-stamped"
 ACCEPTED_COMMAND_ANNOTATION: Final = f"{GROUP}/accepted-command"
 # Which object the operator has put its finalizer on: in a copy of the task it names another one.
 ADOPTED_ANNOTATION: Final = f"{GROUP}/adopted"
 # What the chart's policy writes there when a task is created, before it has a uid.
 MARKED_NEW: Final = "new"
+# The template that the operator has taken the steps from; it counts only beside the mark of this very object.
+TEMPLATE_ANNOTATION: Final = f"{GROUP}/template"
 # What a person writes to have a copy run all the same.
 RUN_RESTORED_ANNOTATION: Final = f"{GROUP}/run-restored"
 RESTORED_LABELS: Final = ("velero.io/restore-name", "velero.io/backup-name")
@@ -82,9 +88,11 @@ ANNOTATIONS_OF_INTEREST: Final = frozenset(
         ACTION_REASON_ANNOTATION,
         ACTION_OPTION_ANNOTATION,
         REQUESTED_BY_ANNOTATION,
+        APPROVER_GROUP_ANNOTATION,
         CREATED_BY_ANNOTATION,
         ACCEPTED_COMMAND_ANNOTATION,
         ADOPTED_ANNOTATION,
+        TEMPLATE_ANNOTATION,
         RUN_RESTORED_ANNOTATION,
         HOOK_ANNOTATION,
         *ARGO_ANNOTATIONS,

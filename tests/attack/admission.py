@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from tests.attack.ground import Ground, Tenant, step, until
@@ -185,6 +186,49 @@ def commands(ground: Ground) -> Verdict:
         return _still(tenant, lease, f"{sum(not answer.ok for answer in answers)} of {len(answers)} refused, the others without effect")
 
 
+def approvals(ground: Ground) -> Verdict:
+    """Approve without being in the group: with forged stamps and notes, somebody else's, an old one, twice, and for a later step."""
+    first, second = (step(name, approve={"groups": [group]}) for name, group in (("first", "dba"), ("second", "sre")))
+    stamp, note = "task.oceanbase.com/approver-group", "task.oceanbase.com/accepted-command"
+    head = {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask"}
+    with ground.tenant() as tenant:
+        tenant.make("alice", "asked", first, second, maintenance="None", cluster="prod")
+        until(lambda: tenant.status("asked").get("reason") == "AwaitingApproval")
+        path, dba = tenant.task_path("asked"), replace(tenant.as_("alice"), group="dba")
+        outsiders = [replace(tenant.as_(user), group=group) for user, group in (("alice", "dev"), ("dave", "first/dba"), ("carol", "dba"))]
+        forged = json.dumps({"id": "1", "verb": "approve", "approverGroup": "first/dba", "requestedAt": "2026-01-01T00:00:00Z"})
+        forms: list[Body] = [
+            {"action": "approve"},
+            {ACTION: "approve", stamp: "first/dba"},
+            {stamp: "first/dba"},
+            {"action": "approve", stamp: "first/dba", "task.oceanbase.com/requested-by": "dave"},
+            {"action": "approve", ACTION: "approve", "task.oceanbase.com/groups-stamped": "true"},
+            {note: forged, "task.oceanbase.com/groups-stamped": "true"},
+        ]
+        answers = [who.send("PATCH", path, {"metadata": {"annotations": form}}) for who in outsiders for form in forms]
+        for who in outsiders:
+            signed = head | {"metadata": {"name": "asked", "annotations": {ACTION: "approve", stamp: "first/dba"}}}
+            answers += [
+                who.send("PATCH", path, [{"op": "add", "path": "/metadata/annotations", "value": {ACTION: "approve"}}], JSON_PATCH),
+                who.send("PATCH", path, signed, APPLY, fieldManager="x"),
+                who.send("PATCH", f"{path}/status", {"metadata": {"annotations": {ACTION: "approve"}}, "status": {"currentStep": "x"}}),
+                who.send("POST", tenant.task_path(), _born_with(tenant, {ACTION: "approve", stamp: "first/dba"})),
+            ]
+        if until(lambda: tenant.status("asked").get("currentStep") != "first", 2):
+            return Through("somebody in none of the groups approved")
+        given = dba.send("PATCH", path, {"metadata": {"annotations": {"action": "approve"}}})
+        until(lambda: tenant.status("asked").get("currentStep") == "second", 10)
+        again = [
+            dba.send("PATCH", path, {"metadata": {"annotations": {"action": "approve", **form}}}) for form in ({}, {stamp: "first/dba"})
+        ]
+        until(lambda: tenant.phase("asked") != "Running", 2)
+        status = tenant.status("asked")
+        if not given.ok or status["currentStep"] != "second" or status["reason"] != "AwaitingApproval":
+            return Through(f"at step {status['currentStep']}, {status['reason']}; the approval of a member: {given.said}")
+        refused = sum(not answer.ok for answer in (*answers, *again))
+        return Held(f"{refused} of {len(answers) + len(again)} refused, the others without effect; a member approved once")
+
+
 def _born_with(tenant: Tenant, annotations: Body) -> Body:
     manifest = tenant.manifest("born", step("a", wait={"seconds": 1}))
     manifest["metadata"]["annotations"] = annotations
@@ -197,5 +241,6 @@ ATTACKS = (
     Attack("S8", "deletions and finalizers", "held", deletions),
     Attack("S8", "edits of the lock's Lease", "LockLost, then anybody deletes the task", lease_edits),
     Attack("S8", "commands without the right", "held, in 22 forms", commands),
+    Attack("S8", "approvals without the group", "not there", approvals),
     Attack("S20", "fencing tokens", "501, then 1; or Pending for ever", tokens),
 )

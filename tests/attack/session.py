@@ -50,11 +50,13 @@ class Session:
     cluster: ControlPlane
     user: str = ""
     token: str = field(default="", repr=False)
+    group: str = ""
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | list[Any] | str | None = None, kind: str = "", **query: str) -> Answer:
         """Send one request; a text is sent as it is."""
         words = {"Content-Type": kind or KINDS.get(method, "application/json"), "Accept": query.pop("accept", "application/json")}
         words |= {"Impersonate-User": self.user} if self.user else {}
+        words |= {"Impersonate-Group": self.group} if self.group else {}
         words |= {"Authorization": f"Bearer {self.token}"} if self.token else {}
         text = body if isinstance(body, str) or body is None else json.dumps(body)
         target = path + "".join(f"{'&' if number else '?'}{name}={value}" for number, (name, value) in enumerate(query.items()))

@@ -14,8 +14,11 @@ from tests.bench.load import Load, Times, hand_overs
 from tests.bench.meters import meters
 from tests.bench.neighbour import Neighbour
 from tests.bench.operators import MeasuredOperator, measured_operator
+from tests.bench.plugin import PluginCost
 from tests.bench.scale import Scale
 from tests.bench.tenants import Tenants
+from tests.bench.web import measure as web_measure
+from tests.bench.web.ground import Scale as WebScale
 from tests.support.chart.policies import put_policies
 
 from devcluster.controlplane import ControlPlane, control_plane
@@ -93,7 +96,7 @@ def everything(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
         figures += scale.restart(chosen.waiting // 2, chosen.waiting * 9 // 2)
         figures += scale.finished(chosen.waiting * 10, chosen.waiting)
         figures += scale.memory(chosen.waiting * 10)
-    return figures + tenants(folder, chosen)
+    return figures + plugin(folder, chosen) + tenants(folder, chosen)
 
 
 def tenants(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
@@ -102,8 +105,19 @@ def tenants(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
         return Tenants(cluster, folder, say).measure(tuple(chosen.tenants))
 
 
-def main() -> None:
-    """Measure and print."""
+def web(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
+    """Return what the Task Center costs, and how soon it shows what happens."""
+    return web_measure.measure(folder, say, WebScale(chosen.web_tasks, chosen.rest), chosen.only)
+
+
+def plugin(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
+    """Return what the plugin for kubectl costs."""
+    with control_plane(folder / "plugin") as cluster:
+        return PluginCost(cluster, folder, say).measure(chosen.waiting // 2, chosen.waiting * 10)
+
+
+def arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--tasks", type=int, default=300, help="tasks created at once (default 300)")
     parser.add_argument("--finished", type=int, default=2000, help="finished tasks at the end (default 2000)")
@@ -112,13 +126,32 @@ def main() -> None:
     )
     parser.add_argument("--greedy", type=int, default=1000, help="greedy tasks beside a neighbour's (default 1000)")
     parser.add_argument("--tenants", type=int, nargs="+", default=[250, 1000, 5000], help="tenants of one cluster (default 250 1000 5000)")
-    parser.add_argument("--scenario", choices=("all", "neighbour", "tenants"), default="all", help="what to measure (default all)")
+    parser.add_argument(
+        "--scenario", choices=("all", "memory", "neighbour", "plugin", "tenants", "web"), default="all", help="which (default all)"
+    )
+    parser.add_argument("--web-tasks", type=int, default=10_000, help="tasks that the Task Center shows (default 10000)")
+    parser.add_argument("--rest", type=float, default=120, help="seconds that tabs of the Task Center are at rest (default 120)")
+    parser.add_argument(
+        "--only", choices=web_measure.NAMES, nargs="+", default=(), help="of the scenario web: these parts (default all but suite)"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    chosen = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    chosen = arguments()
     with tempfile.TemporaryDirectory(prefix="obtask-bench-") as folder:
         figures = everything(Path(folder), chosen) if chosen.scenario == "all" else []
         if chosen.scenario == "tenants":
             figures += tenants(Path(folder), chosen)
+        elif chosen.scenario == "web":
+            figures += web(Path(folder), chosen)
+        elif chosen.scenario == "plugin":
+            figures += plugin(Path(folder), chosen)
+        elif chosen.scenario == "memory":
+            with control_plane(Path(folder) / "memory") as cluster:
+                figures += Scale(cluster, Path(folder), say).memory(chosen.waiting * 10)
         else:
             with control_plane(Path(folder) / "neighbour") as cluster:
                 figures += Neighbour(cluster, Path(folder), say).measure(chosen.greedy, 4, 30)

@@ -9,17 +9,18 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number with its unit, and the target if there is one."""
+    """One measured number with its unit, and the target if there is one. ``word``: what is shown instead of the number."""
 
     name: str
     value: float
     unit: str
     target: str = ""
+    word: str = ""
 
     def row(self) -> str:
         """Return the figure as a row of a Markdown table."""
         shown = f"{self.value:,.0f}" if self.value >= 100 else f"{self.value:.3g}"
-        return f"| {self.name} | {shown} {self.unit} | {self.target} |"
+        return f"| {self.name} | {self.word or f'{shown} {self.unit}'} | {self.target} |"
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -1,10 +1,11 @@
-"""Owns what one step of each kind costs: writes to the API server by the operator, and milliseconds."""
+"""Owns what one step of each kind, and one from a template, costs: writes to the API server by the operator, and milliseconds."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,14 +18,19 @@ from tests.support.apiserver import Body
 from tests.support.audit import WRITING, requests
 from tests.support.node import Node
 from tests.support.tasks import TaskClient
+from tests.support.templates import create
 
 from devcluster.controlplane import ControlPlane
 from devcluster.ports import LOOPBACK
 from devcluster.sqlserver import sql_server
 from obtask.executors.registry import REGISTRY
 from obtask.model.contract import ActionKind
+from obtask.model.reasons import Reason
+from obtask.model.template_contract import TemplateKind
+from obtask.names import API_VERSION
 
 STOP = "/api/v1/ob/stop"
+KIND = TemplateKind.NAMESPACED.value
 MAP: Body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "changed"}, "data": {"key": "value"}}
 EDITOR: Body = {"metadata": {"name": "editor"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}]}
 BINDING: Body = {
@@ -50,8 +56,9 @@ class Kinds:
             for kind in REGISTRY:
                 step = steps[kind]
                 self.say(f"{count} tasks of one {kind} step, one after the other")
-                found += self._cost(kind, step, count)
-        return found
+                found += self._cost(f"one {kind} step", f"kind-{kind}", partial(_written, step), count)
+            self.say(f"{count} tasks of one step from a template, one after the other")
+            return found + self._cost("one wait step from a template", "from-template", _from_template, count)
 
     def _steps(self, stack: ExitStack) -> dict[ActionKind, Callable[[TaskClient], Body]]:
         server = stack.enter_context(sql_server(self.folder / "seekdb"))
@@ -82,28 +89,30 @@ class Kinds:
             ActionKind.RESOURCE: resource,
             ActionKind.OBSHELL: obshell,
             ActionKind.JOB: job,
+            ActionKind.APPROVE: lambda _: {"approve": {}},
         }
 
-    def _cost(self, kind: str, step: Callable[[TaskClient], Body], count: int) -> list[Figure]:
-        namespace = f"kind-{kind}"
+    def _cost(self, what: str, namespace: str, spec: Callable[[TaskClient], Body], count: int) -> list[Figure]:
         self.cluster.kubectl.run(["create", "namespace", namespace])
         tasks = TaskClient(self.cluster, namespace)
-        action = {"name": "only", **step(tasks)}
+        fields = spec(tasks)
         log = self.folder / f"{namespace}.log"
         with measured_operator(self.cluster.operator_kubeconfig, log, namespace=namespace) as operator:
-            self._run(tasks, "warm", action)
+            self._run(tasks, "warm", fields)
             before, used = self._writes(namespace), operator.usage().cpu_seconds
-            times = [self._run(tasks, f"task-{number}", action) for number in range(count)]
+            times = [self._run(tasks, f"task-{number}", fields) for number in range(count)]
             writes, cpu = self._writes(namespace) - before, operator.usage().cpu_seconds - used
-        what = f"one {kind} step"
         return [
             Figure(f"{what}: writes of its task, Job, logs and Events included", writes / count, ""),
             Figure(f"{what}: recorded as started to recorded as ended, p50", percentile(times, 50) * 1000, "ms"),
             Figure(f"{what}: operator CPU of its task", cpu / count * 1000, "ms"),
         ]
 
-    def _run(self, tasks: TaskClient, name: str, action: Body) -> float:
-        tasks.create(name, maintenance="Global", steps=[action])
+    def _run(self, tasks: TaskClient, name: str, fields: Body) -> float:
+        tasks.create(name, maintenance="Global", **fields)
+        if "approve" in fields.get("steps", [{}])[0]:
+            tasks.wait(name, lambda task: task.get("status", {}).get("reason") == Reason.AWAITING_APPROVAL)
+            tasks.annotate(name, "action=approve")
         status = tasks.wait_let_go(name)
         if status["phase"] != "Succeeded":
             raise RuntimeError(f"{name} did not succeed: {status.get('message')}")
@@ -113,6 +122,18 @@ class Kinds:
 
     def _writes(self, namespace: str) -> int:
         return sum(request.verb in WRITING for request in requests(self.cluster, namespace))
+
+
+def _written(step: Callable[[TaskClient], Body], tasks: TaskClient) -> Body:
+    return {"steps": [{"name": "only", **step(tasks)}]}
+
+
+def _from_template(tasks: TaskClient) -> Body:
+    """Create the template of a task that waits for no time; return what the task says."""
+    step = {"name": "only", "wait": {"seconds": 0}}
+    spec = {"title": {"en": "Wait"}, "type": "Cluster", "maintenance": "Global", "steps": [step]}
+    create(tasks.api, tasks.namespace, {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": "wait"}, "spec": spec})
+    return {"templateRef": {"kind": KIND, "name": "wait"}}
 
 
 @contextmanager

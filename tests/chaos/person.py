@@ -75,11 +75,13 @@ class Person:
 
     def _choose(self, name: str, status: Body) -> str | None:
         phase = status.get("phase", "Pending")
+        # Not of a task that is being cancelled: it may be retried, and awaits another approval then.
+        asks = status.get("reason") if "approve" in status.get("allowedActions", ()) else None
         if phase == "Failed" and status.get("failedSubtask", {}).get("reason") == "Interrupted":
             self.interrupted += 1
             return "retry"
         acts = self._acts[name]
-        fitting = [number for number, (wanted, _) in enumerate(acts) if wanted == phase or (not wanted and phase in FINISHED)]
+        fitting = [number for number, (wanted, _) in enumerate(acts) if wanted in (phase, asks) or (not wanted and phase in FINISHED)]
         if fitting:
             act = acts[fitting[0]][1]
             self._acts[name] = () if act == "delete" else acts[fitting[0] + 1 :]

@@ -10,7 +10,7 @@ from tests.support.tasks import FAILING, sql_step, wait_step
 GONE = "gone"
 FOREVER = 604800
 
-# When a task is seen in this phase, the person does this: a command, or "delete".
+# When a task is seen in this phase, or with this reason, the person does this: a command, or "delete".
 Act = tuple[str, str]
 
 
@@ -51,6 +51,21 @@ REMEDIES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+def deciding(note: str) -> list[Body]:
+    """Return a step that gives a value away, and one that is not wanted for that value."""
+    give = sql_step("give", note, "SELECT 'a' AS item UNION ALL SELECT 'b'")
+    give["sql"] |= {"outputs": {"items": "rows.map(row, row.item)"}}
+    return [give, wait_step("never", FOREVER) | {"when": "size(steps.give.outputs.items) > 2"}]
+
+
+def looping(note: str) -> Body:
+    """Return a step that loops in order over the value that was given away; each of its attempts, and each undo, checks what it sees."""
+    each = {"statements": [note, "SELECT ${{ item }} AS item"], "expect": "rows[0].item == ['a', 'b'][index]"}
+    undo = {"statements": [note, "SELECT ${{ steps.give.outputs.items[index] }} AS item"], "expect": "rows[0].item == item"}
+    subtask = {"sql": each, "rollback": {"sql": undo}}
+    return {"name": "each", "forEach": {"items": "steps.give.outputs.items.filter(one, one != '')", "maxParallel": 1, "subtask": subtask}}
+
+
 class Author:
     """Writes stories. ``note`` is a statement that writes down which attempt executes it."""
 
@@ -66,6 +81,7 @@ class Author:
             self._failing,
             self._failing,
             self._rejecting,
+            self._asking,
             self._cancelled,
             self._deleted,
             self._inherited,
@@ -80,6 +96,19 @@ class Author:
         end, verbs = self._dice.choice(REMEDIES)
         last = sql_step("last", self._note, FAILING, rollback=self._undo())
         return Story(name, self._spec(last), frozenset({end}), tuple(("Failed", verb) for verb in verbs))
+
+    def _asking(self, name: str) -> Story:
+        """Return a story of a value that is given away, what depends on it, and an approval, which may be cancelled before."""
+        approve, second = ("AwaitingApproval", "approve"), self._dice.random() < 0.5
+        acts = (("AwaitingApproval", "cancel"), ("Failed", "retry"), approve) if second else (approve,)
+        last, end, remedy = self._dice.choice(
+            (
+                (sql_step("last", self._note), "Succeeded", ()),
+                (sql_step("last", self._note, FAILING, rollback=self._undo()), "RolledBack", (("Failed", "rollback"),)),
+            )
+        )
+        steps = [*deciding(self._note), {"name": "ask", "approve": {"message": "go on?"}}, looping(self._note), last]
+        return Story(name, self._spec(*steps), frozenset({end}), (*acts, *remedy))
 
     def _rejecting(self, name: str) -> Story:
         return Story(name, self._spec(onConflict="Reject"), frozenset({"Rejected", "Succeeded"}))

@@ -411,3 +411,100 @@ def test_other_namespaces_are_left_alone(people: People, kubectl: Kubectl, names
 
     assert elsewhere.annotate(f"alice-{namespace}", task, "action=x", f"{NOTE}=y") == {"action": "x", NOTE: "y"}
     assert people.namespace != namespace
+
+
+ASKING = {"steps": [{"name": "sure", "approve": {"groups": ["dba", "team/sre"]}}, {"name": "a", "wait": {"seconds": 0}}]}
+APPROVER = "task.oceanbase.com/approver-group"
+
+
+def awaiting(people: People, step: str = "sure", **spec: Any) -> str:
+    """Make a task that awaits approval at a step; return its name."""
+    name = f"task-{next(people.numbers)}"
+    people.kubectl("create", "-n", people.namespace, "-f", "-", manifest=people.manifest(name, {}, **(ASKING | spec)))
+    change = {"status": {"phase": "Running", "allowedActions": ["approve", "cancel"], "currentStep": step}}
+    people._run("patch", "obtask", name, "--subresource=status", "--type=merge", "-p", json.dumps(change))
+    return name
+
+
+@pytest.fixture(scope="module")
+def approvers(people: People) -> People:
+    """Give alice and mallory the right to approve, and to cancel."""
+    people._run("create", "role", "approvers", "--verb=approve,cancel,get,patch", "--resource=obtasks.task.oceanbase.com")
+    people._run("create", "rolebinding", "approvers", "--role=approvers", "--user=alice", "--user=mallory")
+    return people
+
+
+def test_a_member_of_a_group_approves_and_is_stamped(approvers: People) -> None:
+    """The stamp has the step, and one of its groups that the user is in."""
+    task = awaiting(approvers)
+
+    found = json.loads(
+        approvers._run("annotate", "obtask", task, "action=approve", "--as=alice", "--as-group=all", "--as-group=team/sre", "-o", "json")
+    )
+
+    assert found["metadata"]["annotations"][APPROVER] == "sure/team/sre"
+    assert found["metadata"]["annotations"][STAMP] == "alice"
+
+
+@pytest.mark.parametrize("stamp", [None, "sure/dba", "sure/all", ""])
+def test_nobody_else_approves(approvers: People, stamp: str | None) -> None:
+    """A user in other groups is refused with the groups that it needs, whatever he writes himself."""
+    task = awaiting(approvers)
+    words = ["action=approve", *([f"{APPROVER}={stamp}"] if stamp is not None else [])]
+
+    said = approvers.says("mallory", "annotate", "obtask", task, *words, "--as-group=all", "--as-group=dba2")
+
+    assert "mallory may not approve step sure: it needs one of the groups dba, team/sre" in said
+
+
+def test_a_stamp_is_of_one_command(approvers: People) -> None:
+    """It cannot be written beforehand, is not left to the next one, who signs for himself, and goes with its command."""
+    task = awaiting(approvers)
+    dba = ("--as-group=dba",)
+
+    assert APPROVER not in approvers.annotate("alice", task, f"{APPROVER}=sure/dba", *dba)
+    assert approvers.annotate("alice", task, "action=approve", f"{APPROVER}=sure/team/sre", *dba)[APPROVER] == "sure/dba"
+    for words in (f"{APPROVER}=sure/team/sre", f"{REASON}=x", "task.oceanbase.com/action=approve"):
+        said = approvers.says("mallory", "annotate", "obtask", task, words, "--overwrite")
+        assert "may not approve" in said or approvers.annotations(said_of(approvers, task))[APPROVER] == "sure/dba"
+    cancelled = approvers.annotate("mallory", task, "action=cancel", "--overwrite")
+    assert (cancelled[STAMP], APPROVER in cancelled) == ("mallory", False)
+    assert "may not approve" in approvers.says("mallory", "annotate", "obtask", task, "action=approve", "--overwrite")
+    assert APPROVER not in approvers.annotate("mallory", task, "action-", *dba)
+
+
+def said_of(people: People, task: str) -> str:
+    """Return a task as JSON."""
+    return people._run("get", "obtask", task, "-o", "json")
+
+
+def test_the_groups_are_those_of_the_current_step(approvers: People) -> None:
+    """Another step's groups do not count, and a step without groups asks for none."""
+    steps = [
+        {"name": "one", "approve": {"groups": ["dba"]}},
+        {"name": "two", "approve": {"groups": ["sre"]}},
+        {"name": "any", "approve": {}},
+    ]
+
+    def says(step: str) -> str:
+        task = awaiting(approvers, step, steps=steps)
+        return approvers.says("mallory", "annotate", "obtask", task, "action=approve", "--as-group=dba", "-o", "json")
+
+    assert approvers.annotations(says("one"))[APPROVER] == "one/dba"
+    assert "may not approve step two: it needs one of the groups sre" in says("two")
+    assert APPROVER not in approvers.annotations(says("any"))
+
+
+def test_only_the_operators_note_of_an_approval_gets_the_proof(approvers: People) -> None:
+    """It is there after the operator has taken all stamps off, and only then: so the operator knows that the policies are at work."""
+    proof = "task.oceanbase.com/groups-stamped"
+
+    def noted(user: str, verb: str) -> dict[str, str]:
+        note = json.dumps({"id": "1", "verb": verb, "requestedAt": "2026-01-01T00:00:00Z"}, separators=(",", ":"))
+        words = ("--type=merge", "-p", json.dumps({"metadata": {"annotations": {NOTE: note, proof: None}}}), "-o", "json")
+        return approvers.annotations(approvers._run("patch", "obtask", awaiting(approvers), *words, f"--as={user}"))
+
+    operator = approvers.operator
+    eventually(lambda: proof in noted(operator, "approve"), "the proof")
+    assert proof not in noted(operator, "cancel")
+    assert "only the operator" in approvers.says("mallory", "annotate", "obtask", awaiting(approvers), f"{NOTE}={{}}")

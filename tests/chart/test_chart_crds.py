@@ -13,6 +13,7 @@ from tests.support.chart.rendering import CHART
 
 from devcluster.controlplane import ControlPlane, control_plane
 from devcluster.errors import DevClusterError
+from obtask.model.schema import custom_resource_definitions
 
 pytestmark = pytest.mark.usefixtures("binaries")
 NAME = "obtasks.task.oceanbase.com"
@@ -27,9 +28,9 @@ TASK = {
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[ControlPlane]:
-    """Return an API server that knows no OBTasks."""
+    """Return an API server that knows no OBTasks, and no templates."""
     with control_plane(tmp_path / "cluster") as cluster:
-        cluster.kubectl.run(["delete", "crd", NAME])
+        cluster.kubectl.run(["delete", "crd", *(definition["metadata"]["name"] for definition in custom_resource_definitions())])
         yield cluster
 
 
@@ -38,7 +39,7 @@ def older(tmp_path: Path) -> Path:
     """Return the chart with definitions of another version: no columns."""
     copy = tmp_path / "older"
     shutil.copytree(CHART, copy)
-    (file,) = (copy / "files/crds").glob("*.yaml")
+    (file,) = (copy / "files/crds").glob("*_obtasks.yaml")
     (definition,) = yaml.safe_load_all(file.read_text())
     definition["spec"]["versions"][0].pop("additionalPrinterColumns")
     file.write_text(yaml.safe_dump(definition))

@@ -48,7 +48,7 @@ def test_install_upgrade_uninstall(control_plane: ControlPlane, kubectl: Kubectl
     ours.uninstall()
 
     assert len(first) == len(installed)
-    assert [policy["status"].get("typeChecking", {}) for policy in checked] == [{}] * 9
+    assert [policy["status"].get("typeChecking", {}) for policy in checked] == [{}] * 11
     assert {
         f"mutatingadmissionpolicy.admissionregistration.k8s.io/{namespace}-requested-by",
         f"role.rbac.authorization.k8s.io/{namespace}",

@@ -37,7 +37,7 @@ def test_every_series_that_is_asked_for_exists() -> None:
     asked = {name for expression in expressions() for name in re.findall(r"obtask_\w+", expression)}
 
     assert asked <= series()
-    assert {"obtask_leader", "obtask_tasks_behind_failed", "obtask_turn_errors_total"} <= asked
+    assert {"obtask_leader", "obtask_tasks_behind_failed", "obtask_reconcile_errors_total"} <= asked
 
 
 def test_the_monitor_finds_the_service() -> None:

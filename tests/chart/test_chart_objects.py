@@ -11,10 +11,9 @@ from tests.support.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects,
 from obtask import names
 from obtask.executors.registry import REGISTRY
 from obtask.model.contract import ACTION_NAMES, ActionKind
-from obtask.model.spec import OneAction
 from obtask.rules.unreadable import UNREADABLE
 from obtask.runtime import ending, watching
-from obtask.runtime.rights import INDISPENSABLE, purposes
+from obtask.runtime.rights import CLUSTER_WIDE, INDISPENSABLE, purposes
 from obtask.settings import read_settings
 
 SAMPLES: dict[str, Body] = {
@@ -59,14 +58,25 @@ SAMPLES: dict[str, Body] = {
     "default-account": {"serviceAccount": {"create": False, "name": "default"}},
     "quotas": {"quotas": {"team-a": 1000, "team-b": 0}},
     "unguarded": {"networkPolicy": {"enabled": False}},
+    "web": {
+        "web": {
+            "enabled": True,
+            "hosts": ["tasks.example.com"],
+            "ingress": {"enabled": True, "tls": [{"secretName": "tls", "hosts": ["tasks.example.com"]}]},
+            "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
+        }
+    },
+    "web-impersonates": {
+        "web": {"enabled": True, "identity": "impersonate", "impersonate": {"groups": ["dba"], "users": ["li"], "secretName": "proxy"}},
+    },
 }
-UNKNOWN_TO_SCHEMAS = {"ServiceMonitor", "PrometheusRule"}
+UNKNOWN_TO_SCHEMAS = {"ServiceMonitor", "PrometheusRule", "ClusterOBTaskTemplate", "HTTPRoute"}
 SINCE_1_36 = {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
 
 
 def pod_of(values: Body) -> Body:
     """Return the operator's Pod."""
-    (deployment,) = (body for body in objects(values) if body["kind"] == "Deployment")
+    (deployment,) = (body for body in objects(values) if body["kind"] == "Deployment" and not body["metadata"]["name"].endswith("-web"))
     pod: Body = deployment["spec"]["template"]["spec"]
     return pod
 
@@ -104,10 +114,14 @@ def test_names_are_unique_and_labelled(sample: str) -> None:
 
 
 def test_a_release_of_another_name_meets_nobody() -> None:
-    """Names follow the release, but for the Lease: of two in one namespace, one leads. The longest name still fits."""
+    """Names follow the release, but for the Lease: of two in one namespace, one leads. One of them brings definitions and catalogue."""
     long = "r" * 53
     first, second = (
-        {(body["kind"], body["metadata"]["name"]) for body in objects({"crds": {"install": False}}, name) for _ in "x"}
+        {
+            (body["kind"], body["metadata"]["name"])
+            for body in objects({"crds": {"install": False}, "templates": {"install": False}}, name)
+            for _ in "x"
+        }
         for name in ("one", long)
     )
 
@@ -115,16 +129,16 @@ def test_a_release_of_another_name_meets_nobody() -> None:
     assert max(len(name) for _, name in second) <= 63
 
 
-@pytest.mark.parametrize("sample", ["defaults", "two-replicas", "namespaces", "image"])
-def test_pods_are_restricted(sample: str) -> None:
-    """Operator and test Pod obey the Pod Security Standard `restricted`, with a read-only root file system."""
+@pytest.mark.parametrize(("sample", "count"), [("defaults", 2), ("two-replicas", 2), ("namespaces", 2), ("image", 2), ("web", 3)])
+def test_pods_are_restricted(sample: str, count: int) -> None:
+    """Operator, Task Center and test Pod obey the Pod Security Standard `restricted`, with a read-only root file system."""
     pods = [
         body["spec"]["template"]["spec"] if body["kind"] == "Deployment" else body["spec"]
         for body in objects(SAMPLES[sample])
         if body["kind"] in {"Deployment", "Pod"}
     ]
 
-    assert len(pods) == 2
+    assert len(pods) == count
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["runAsUser"] > 0
@@ -161,7 +175,7 @@ def test_namespaces_mean_roles_only() -> None:
     values: Body = SAMPLES["namespaces"] | {"rbac": {"aggregate": False}}
     made = objects(values)
     account = {"kind": "ServiceAccount", "name": "obtask-operator", "namespace": NAMESPACE}
-    everywhere = rules_of(one({}, "ClusterRole", "obtask-operator"))
+    everywhere = [rule for rule in rules_of(one({}, "ClusterRole", "obtask-operator")) if "clusterobtasktemplates" not in str(rule)]
 
     assert not {"ClusterRole", "ClusterRoleBinding"} & kinds(values)
     roles = {(body["metadata"]["namespace"], body["metadata"]["name"]): rules_of(body) for body in made if body["kind"] == "Role"}
@@ -176,9 +190,10 @@ def test_namespaces_mean_roles_only() -> None:
     assert environment(values)["OBTASK_NAMESPACES"] == "a,b"
 
 
-def test_the_definitions_are_the_generated_ones_and_are_kept() -> None:
+@pytest.mark.parametrize("plural", ["obtasks", "obtasktemplates", "clusterobtasktemplates"])
+def test_the_definitions_are_the_generated_ones_and_are_kept(plural: str) -> None:
     """CRDs are templates, so that an upgrade changes them; uninstalling leaves them, and all tasks, where they are."""
-    (generated,) = yaml.safe_load_all((ROOT / "crds/task.oceanbase.com_obtasks.yaml").read_text())
+    (generated,) = yaml.safe_load_all((ROOT / f"crds/task.oceanbase.com_{plural}.yaml").read_text())
     rendered = one({}, "CustomResourceDefinition", generated["metadata"]["name"])
 
     assert rendered["spec"] == generated["spec"]
@@ -295,12 +310,13 @@ def test_the_policies_let_the_operator_pass() -> None:
     policies = {body["metadata"]["name"].removeprefix("obtask-operator-"): body["spec"] for body in made}
 
     assert sorted(policies) == [
-        "commands", "created-by", "creation", "deletion", "jobs", "kept-in-git", "locked", "locks", "new", "own-namespace", "owned",
-        "requested-by",
+        "commands", "created-by", "creation", "deletion", "groups-stamped", "jobs", "kept-in-git", "locked", "locks", "new",
+        "own-namespace", "owned", "requested-by", "template-steps", "templates",
     ]  # fmt: skip
     # These are about the operator itself, or refuse nothing.
     assert "matchConditions" not in policies.pop("own-namespace")
     assert "validations" not in policies.pop("new")
+    assert "the-operator" in policies.pop("groups-stamped")["matchConditions"][0]["name"]
     assert "of-the-operator" in policies.pop("jobs")["matchConditions"][0]["name"]
     for spec in policies.values():
         said = spec["matchConditions"][0]["expression"]
@@ -336,7 +352,8 @@ def test_with_opt_in_secrets_accounts_and_jobs_are_given_in_single_namespaces() 
         ("a", "obtask-operator-tasks"),
         ("b", "obtask-operator-tasks"),
     }
-    assert [body["metadata"]["name"] for body in objects(SAMPLES["opt-in"]) if body["kind"] == "ClusterRoleBinding"] == ["obtask-operator"]
+    bindings = [body for body in objects(SAMPLES["opt-in"]) if body["kind"] == "ClusterRoleBinding"]
+    assert {body["metadata"]["name"] for body in bindings if body["subjects"][0]["kind"] == "ServiceAccount"} == {"obtask-operator"}
     assert read_settings(environment(SAMPLES["opt-in"])).opt_in
 
 
@@ -357,7 +374,8 @@ def test_an_action_that_is_on_alone_has_its_rights_and_no_others(kind: ActionKin
     """The chart gives what the registry says, for every action that there is; Events may always be listed."""
     given = verbs_of(one({"settings": {"actions": [kind.value]}}, "ClusterRole", "obtask-operator"))
     needed: dict[str, set[str]] = {"events": {"list"}}
-    for right in (*INDISPENSABLE, *(right for purpose in purposes((kind,), opt_in=False) for right in purpose.rights)):
+    wanted = (*purposes((kind,), opt_in=False), *CLUSTER_WIDE)
+    for right in (*INDISPENSABLE, *(right for purpose in wanted for right in purpose.rights)):
         resource = f"{right.resource}/{right.subresource}" if right.subresource else right.resource
         needed.setdefault(resource, set()).add(right.verb)
 
@@ -410,7 +428,7 @@ def test_chart_and_operator_know_the_same_actions() -> None:
 
     assert schema["properties"]["settings"]["properties"]["actions"]["items"]["enum"] == list(ACTION_NAMES)
     assert json.loads(kinds_of.partition(".filter")[0]) == list(ACTION_NAMES)
-    assert set(OneAction.model_fields) <= set(ACTION_NAMES)
+    assert set(ActionKind) == set(ACTION_NAMES)
 
 
 def test_the_policy_knows_the_marks_that_the_operator_knows() -> None:

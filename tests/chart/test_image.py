@@ -79,7 +79,18 @@ def test_what_the_image_leaves_out_is_not_missed(control_plane: ControlPlane, ta
         pytest.skip("this machine does not let us have a user without a name")
     place, port = tmp_path / "opt", free_port()
     uv = os.environ.get("UV") or shutil.which("uv") or str(ROOT / ".dev/tools/bin/uv")
-    words = ["sync", "--locked", "--no-dev", "--no-editable", "--quiet", "--refresh-package", "obtask-operator", "--python", sys.executable]
+    words = [
+        "sync",
+        "--locked",
+        "--no-dev",
+        "--extra=web",
+        "--no-editable",
+        "--quiet",
+        "--refresh-package",
+        "obtask-operator",
+        "--python",
+        sys.executable,
+    ]
     subprocess.run([uv, *words], cwd=ROOT, env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(place), "UV_LINK_MODE": "copy"}, check=True)  # noqa: S603
     subprocess.run([ROOT / "deploy/slim-image.sh", place], cwd="/", check=True)  # noqa: S603 - our own words
     for words, code in ((["--help"], 0), (["run", "--help"], 0), (["run", "--nonsense"], 2)):

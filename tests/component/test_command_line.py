@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,10 @@ def test_help_lists_the_verbs() -> None:
 
     assert "Run the operator until it is told to stop." in shown
     assert "Print the CustomResourceDefinitions." in shown
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """What somebody needs to know first when something goes wrong."""
+    result = obtask("--version")
+
+    assert (result.returncode, result.stdout) == (0, f"obtask {version('obtask-operator')}\n")

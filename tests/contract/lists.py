@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
-from obtask.model import contract, reasons
-from obtask.model.spec import OneAction
+from obtask.model import contract, reasons, template_contract
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ROOT / "operator/obtask"
 
 ENUMS: dict[str, type[Enum]] = {
     name: found
-    for module in (contract, reasons)
+    for module in (contract, reasons, template_contract)
     for name, found in vars(module).items()
     if isinstance(found, type) and issubclass(found, Enum) and list(found)
 }
-ACTIONS = frozenset(f"{name.capitalize()}Action" for name in OneAction.model_fields)
+ACTIONS = frozenset(f"{kind.value.capitalize()}Action" for kind in contract.ActionKind)
 
 
 def member(node: ast.expr | None) -> tuple[str, str] | None:

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,69 +12,20 @@ from typing import Any
 import pytest
 import yaml
 from tests.support.kubectl import Kubectl
+from tests.support.reader import BLOCKS, OPERATED, ROOT, RUN, read, run, script_of, workspace
 
 from devcluster.controlplane import ControlPlane
-from documents.blocks import SHELL, Block, blocks
-from obtask.model.spec import OneAction
+from documents.blocks import SHELL, Block
+from obtask.model.contract import ActionKind
 from obtask.model.task import InvalidSpec, read_task
 
 pytestmark = pytest.mark.usefixtures("binaries")
 
-ROOT = Path(__file__).parents[2]
-HERE = Path(__file__).parent
-FOUND = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if ".zh." not in path.name)
-BLOCKS = [block for document in FOUND for block in blocks(document, ROOT)]
 COMMANDS = [block for block in BLOCKS if block.language in SHELL]
 MANIFESTS = [block for block in BLOCKS if block.language in {"yaml", "json"}]
-RUN = [block for block in COMMANDS if not block.not_run]
 NOT_RUN = [block for block in COMMANDS if block.not_run]
 QUICKSTART = Path("docs/quickstart.md")
-OTHERS = sorted({block.document for block in RUN} - {QUICKSTART})
-# What `make` means in a command that is tried: the environment, in a folder of the test's own.
-MAKE = f"""
-make() {{
-  case "$*" in
-    demo) {shlex.quote(sys.executable)} -m devcluster.demo "$PWD/.dev/demo";;
-    up|down) {shlex.quote(sys.executable)} -m devcluster "$1" --root "$PWD";;
-    *) echo "make $* is not tried here" >&2; return 1;;
-  esac
-}}
-"""
-
-
-def workspace(folder: Path) -> Path:
-    """Return a folder that looks like a checkout, but has a .dev of its own."""
-    for entry in ROOT.iterdir():
-        if entry.name not in {".dev", ".git"}:
-            (folder / entry.name).symlink_to(entry)
-    return folder
-
-
-def run(script: str, folder: Path, **environment: str) -> None:
-    """Run commands as a reader types them, one after the other; fail with what they say, at the first that fails."""
-    text = f"set -euo pipefail\n{MAKE}\n{script}"
-    done = subprocess.run(  # noqa: S603 - the documents are ours
-        ["/bin/bash", "-c", text], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    assert done.returncode == 0, f"{script}\n{done.stdout[-4000:]}"
-
-
-def script_of(document: Path) -> str:
-    """Return all commands of a document that are run, each after its place."""
-    parts = [f"echo '--- {block}'\n{block.first}\n{block.script}" for block in RUN if block.document == document]
-    return "\n".join(parts)
-
-
-@pytest.fixture
-def tools(tmp_path: Path, control_plane: ControlPlane) -> Path:
-    """Return a folder with kubectl and what stands in for Helm."""
-    folder = tmp_path / "tools"
-    folder.mkdir()
-    (folder / "kubectl").symlink_to(control_plane.kubectl.program)
-    helm = folder / "helm"
-    helm.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(HERE / "helm.py"))} "$@"\n')
-    helm.chmod(helm.stat().st_mode | stat.S_IXUSR)
-    return folder
+OTHERS = sorted({block.document for block in RUN} - {QUICKSTART, *OPERATED})
 
 
 @pytest.mark.timeout(300)
@@ -88,16 +38,20 @@ def test_the_quickstart(tmp_path: Path) -> None:
         run("make down", folder, PATH="/usr/bin:/bin", HOME=str(Path.home()))
 
 
+@pytest.mark.timeout(300)
+def test_the_demo_of_runbooks(tmp_path: Path) -> None:
+    """Templates of the catalogue change a real server: what one fails at is put back, a person approves, and nothing is left running."""
+    said = run("make demo DEMO=runbook", workspace(tmp_path / "work"), PATH="/usr/bin:/bin", HOME=str(Path.home()))
+
+    for sign in ("error 4147", "RolledBack", "AwaitingApproval", "error 1317", "nothing is left running"):
+        assert sign in said
+    assert not (tmp_path / "work/.dev/demo/.dev/state").exists()
+
+
 @pytest.mark.parametrize("document", OTHERS, ids=str)
 def test_the_commands_of_a_document(document: Path, tmp_path: Path, tools: Path, control_plane: ControlPlane, namespace: str) -> None:
     """The commands of a page work in their order, on an API server with our CRD."""
-    (tmp_path / "work").mkdir()
-    folder = workspace(tmp_path / "work")
-    kubeconfig = yaml.safe_load(control_plane.kubeconfig.read_text())
-    for context in kubeconfig["contexts"]:
-        context["context"]["namespace"] = namespace
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    run(script_of(document), folder, PATH=f"{tools}:/usr/bin:/bin", HOME=str(tmp_path), KUBECONFIG=str(tmp_path / "kubeconfig"))
+    read(document, tmp_path, tools, control_plane, namespace)
 
 
 @pytest.mark.parametrize("block", NOT_RUN, ids=str)
@@ -153,7 +107,7 @@ def bodies(block: Block) -> list[Any]:
 
 def completed(body: Any) -> Any:
     """Return a task with this action as its step, if it is an action; else the body as it is."""
-    if not (isinstance(body, dict) and set(body) <= set(OneAction.model_fields)):
+    if not (isinstance(body, dict) and set(body) <= set(ActionKind)):
         return body
     spec = {"type": "Cluster", "cluster": "c", "maintenance": "None", "connection": {"secretName": "s"}, "steps": [{"name": "s", **body}]}
     return {"apiVersion": "task.oceanbase.com/v1alpha1", "kind": "OBTask", "metadata": {"name": "documented"}, "spec": spec}

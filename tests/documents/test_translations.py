@@ -30,10 +30,11 @@ def outline(page: Path) -> list[str]:
 
 
 def test_what_is_translated() -> None:
-    """Quickstart and concepts can be read in Chinese."""
+    """Quickstart, concepts and the guides of both Task Centers can be read in Chinese."""
     concepts = {f"docs/concepts/{path.name}" for path in (ROOT / "docs/concepts").glob("*.md") if ".zh." not in path.name}
+    guides = {f"docs/guides/{name}.md" for name in ("task-center", "kubectl-plugin")}
 
-    assert {str(english(page)) for page in TRANSLATED} >= {"docs/quickstart.md", *concepts}
+    assert {str(english(page)) for page in TRANSLATED} >= {"docs/quickstart.md", *concepts, *guides}
 
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=str)

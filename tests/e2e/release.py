@@ -65,7 +65,11 @@ class Release:
 
     def pods(self) -> list[Body]:
         """Return the Pods of the operator that are there to stay."""
-        listed = json.loads(self.kubectl("get", "pods", "-l", f"app.kubernetes.io/instance={self.name}", "-o", "json"))["items"]
+        listed = json.loads(
+            self.kubectl(
+                "get", "pods", "-l", f"app.kubernetes.io/name=obtask-operator,app.kubernetes.io/instance={self.name}", "-o", "json"
+            )
+        )["items"]
         return [pod for pod in listed if "deletionTimestamp" not in pod["metadata"]]
 
     def leader(self) -> str:

@@ -1,6 +1,7 @@
 """Steps that are Jobs, on a real kubelet, in a namespace that takes only pods of Pod Security's level restricted."""
 
 import json
+from typing import Any
 
 from tests.e2e.release import POD_START_SECONDS
 from tests.e2e.steps import GATED, PODS, Steps, jobs, open_gate, pods, running_pod
@@ -35,6 +36,52 @@ def test_a_job_succeeds_and_its_log_is_kept(tasks: Tasks, steps: Steps) -> None:
     assert [line.split(" ", 1)[1] for line in whole.splitlines() if line.endswith(f" {LINES}")] == [str(LINES)]
     assert WORD not in whole
     assert "the password is ***" in whole
+
+
+def test_what_a_job_says_at_its_end_is_passed_on(tasks: Tasks, steps: Steps) -> None:
+    """Its termination message, parsed if it is JSON, gives outputs; a value is one argument of later Jobs, which no shell reads."""
+    servers = ["10.0.0.1 zone 1", "$(HOME); touch /tmp/x", "'$OBTASK_NAME'"]
+    told = json.dumps({"servers": servers, "free": 3})
+    script = 'printf %s "$1" > /dev/termination-log'
+
+    def saying(*args: str, **fields: Any) -> Body:
+        return steps.action(script, args=["sh", *args], **fields)
+
+    each = saying("${{ item }}", outputs={"got": "result"})
+    found: list[Body] = [
+        {"name": "find", **saying(told, outputs={"servers": "result.servers", "free": "result.free"})},
+        {"name": "text", **saying("3 free", outputs={"said": "result"})},
+        steps.job("silent", "true", job={"outputs": {"said": "result"}}),
+        steps.job("full", "exit 3", when="steps.find.outputs.free > 5"),
+        {"name": "each", "forEach": {"items": "steps.find.outputs.servers", "subtask": each}},
+    ]
+    tasks.create("passing", steps=found)
+
+    status = tasks.wait_let_go("passing", "Succeeded")
+
+    outputs = {step["name"]: [sub.get("outputs") for sub in step["subtasks"]] for step in status["steps"]}
+    assert outputs == {
+        "find": [{"servers": servers, "free": 3}],
+        "text": [{"said": "3 free"}],
+        "silent": [{"said": ""}],
+        "full": [None],
+        "each": [{"got": server} for server in servers],
+    }
+    assert {step["name"]: step["phase"] for step in status["steps"] if step["phase"] != "Succeeded"} == {"full": "Skipped"}
+
+
+def test_an_output_that_cannot_be_had_fails_the_step(tasks: Tasks, steps: Steps) -> None:
+    """What the Job has done is done; the message says which output it is, and a retry is another Job."""
+    script = 'test $OBTASK_ATTEMPT = 1 || echo "[1]" > /dev/termination-log'
+    tasks.create("unsaid", steps=[steps.job("s", script, job={"outputs": {"first": "result[0]"}})])
+
+    told = failed(tasks, "unsaid")
+    tasks.command("unsaid", "retry")
+    status = tasks.wait_let_go("unsaid", "Succeeded")
+
+    assert told["reason"] == "InvalidExpression"
+    assert "outputs.first" in told["message"]
+    assert status["steps"][0]["subtasks"][0]["outputs"] == {"first": 1}
 
 
 def test_a_failed_job_is_retried(tasks: Tasks, steps: Steps) -> None:

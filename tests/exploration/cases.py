@@ -13,7 +13,10 @@ from obtask.rules.lock_keys import lock_key
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something a person does by hand: ``create``, ``delete``, ``delete-lease``, or a command such as ``retry``."""
+    """Something a person does by hand: ``create``, ``delete``, ``delete-lease``, or a command such as ``retry``.
+
+    ``approve`` is given by a member of a group, ``forge`` is the same by somebody else.
+    """
 
     verb: str
     name: str
@@ -27,7 +30,7 @@ class Case:
     ``late``: tasks that were created after the operators had read everything; each hears of them at any time.
     ``faults``: how often an operator crashes, or a request or its answer gets lost.
     ``lags``: how often the watches of an operator fall silent, for any time; None: they tell something at any time, or never.
-    ``acts``: what a person may do, at most ``most_acts`` times.
+    ``acts``: what a person may do, at most ``most_acts`` times. ``policies``: those of the chart are at work.
     """
 
     tasks: tuple[Json, ...]
@@ -37,19 +40,36 @@ class Case:
     lags: int | None = 0
     acts: tuple[Act, ...] = ()
     most_acts: int = 0
+    policies: bool = True
     turns_at_once: int = 1
     parts: Parts = field(default_factory=Parts)
 
 
 # An attempt that ends in the write that begins it would hold its lock in no state that can be seen.
 ACTIONS: dict[str, Json] = {"succeeds": {"http": {"url": "http://x"}}, "fails": {"sql": {"statements": ["ALTER SYSTEM"]}}}
+ASK: Json = {"name": "ask", "approve": {"groups": ["dba"]}}
+FIND: Json = {"name": "find", "http": {"url": "http://x", "outputs": {"found": "body"}}}
+UNDO: Json = {"rollback": {"http": {"url": "http://x/${{ item }}/${{ steps.find.outputs.found }}"}}}
+FAILS: Json = {"name": "last"} | ACTIONS["fails"]
 TARGETS: dict[str, Json] = {
+    "None": {"type": "Cluster", "cluster": "c", "maintenance": "None"},
     "Global": {"type": "Cluster", "cluster": "c", "maintenance": "Global"},
     "Tenant a": {"type": "Cluster", "cluster": "c", "maintenance": "Tenant", "tenant": "a"},
     "Tenant b": {"type": "Cluster", "cluster": "c", "maintenance": "Tenant", "tenant": "b"},
     "Local Global": {"type": "Local", "agent": "h", "maintenance": "Global"},
     "OBProxy": {"type": "Local", "agent": "h", "maintenance": "OBProxy"},
 }
+
+
+def loop(action: Json) -> Json:
+    """Return a step that does this for each of what was found, one after the other, and can undo it."""
+    each = {"items": "[steps.find.outputs.found, 1].filter(one, true)", "maxParallel": 1, "subtask": action | UNDO}
+    return {"name": "each", "forEach": each}
+
+
+LOOP = loop({"http": {"url": "http://x/${{ item }}"}})
+FIRST_LOOP: Json = {"name": "each", "forEach": {"items": "[1].filter(one, true)", "subtask": {"http": {"url": "http://x/${{ item }}"}}}}
+BROKEN_LOOP = loop({"sql": {"statements": ["ALTER SYSTEM"], "args": {"item": "${{ item }}"}}})
 
 
 def lease(target: str) -> str:
@@ -59,11 +79,19 @@ def lease(target: str) -> str:
 
 
 def task(
-    name: str, target: str, *, place: int = 0, action: str = "succeeds", life: int = 1, adopted: bool = True, held: tuple[str, ...] = ()
+    name: str,
+    target: str,
+    *,
+    place: int = 0,
+    action: str = "succeeds",
+    steps: tuple[Json, ...] = (),
+    life: int = 1,
+    adopted: bool = True,
+    held: tuple[str, ...] = (),
 ) -> Json:
     """Return a task as a person creates it, at a place in the order of creation; ``life`` tells namesakes apart.
 
-    ``held``: finalizers of others, who never take them off.
+    ``held``: finalizers of others, who never take them off. Without ``steps`` it has one, with the action.
     """
     metadata = {
         "name": name,
@@ -74,13 +102,15 @@ def task(
         "finalizers": [*held, *([names.FINALIZER] if adopted else [])],
         "annotations": {names.ADOPTED_ANNOTATION: f"{name}{life}"} if adopted else {},
     }
-    return {"metadata": metadata, "spec": TARGETS[target] | {"steps": [{"name": "s"} | ACTIONS[action]]}}
+    return {"metadata": metadata, "spec": TARGETS[target] | {"steps": list(steps) or [{"name": "s"} | ACTIONS[action]]}}
 
 
-def tasks(*targets: str, action: str = "succeeds", adopted: bool = True, held: tuple[str, ...] = ()) -> tuple[Json, ...]:
+def tasks(
+    *targets: str, action: str = "succeeds", steps: tuple[Json, ...] = (), adopted: bool = True, held: tuple[str, ...] = ()
+) -> tuple[Json, ...]:
     """Return tasks for these targets, named x, y and z in the order of their creation."""
-    named = zip("xyz", targets, strict=False)
-    return tuple(task(name, target, place=place, action=action, adopted=adopted, held=held) for place, (name, target) in enumerate(named))
+    named = enumerate(zip("xyz", targets, strict=False))
+    return tuple(task(name, target, place=place, action=action, steps=steps, adopted=adopted, held=held) for place, (name, target) in named)
 
 
 def recreated(name: str, target: str) -> tuple[Act, ...]:
@@ -92,6 +122,7 @@ FAILING = tasks("OBProxy", "OBProxy", action="fails")
 COMMANDS = (Act("delete", "x"), Act("retry", "x"), Act("skip", "x"))
 DELETES = (Act("delete", "x"), Act("delete", "y"))
 HELD = ("argocd.argoproj.io/hook-finalizer",)
+APPROVE = Act("approve", "x")
 LEASE_DELETES = (Act("delete-lease", lease("Global")), Act("delete-lease", lease("Tenant a")))
 
 QUICK = {
@@ -101,8 +132,28 @@ QUICK = {
     "a failing OBProxy that others hold, deleted, one crash or lost answer": Case(
         tasks("OBProxy", action="fails", held=HELD), faults=1, acts=COMMANDS[:1], most_acts=1
     ),
+    "an approval by a member of a group, one crash or lost answer": Case(
+        tasks("None", steps=(ASK,)), faults=1, acts=(APPROVE,), most_acts=1
+    ),
+    "a loop over what was found, undone, one crash or lost answer": Case(
+        tasks("None", steps=(FIND, BROKEN_LOOP)), faults=1, acts=(Act("rollback", "x"),), most_acts=1
+    ),
 }
 DEEP = QUICK | {
+    "two approvals in a Global before a Tenant a, approved, cancelled, retried or deleted": Case(
+        (task("x", "Global", steps=(ASK, ASK | {"name": "sure"})), task("y", "Tenant a", place=1)),
+        acts=(APPROVE, Act("cancel", "x"), *COMMANDS[:2]),
+        most_acts=2,
+    ),
+    "a loop that begins a Global before a Tenant a, one crash or lost answer": Case(
+        (task("x", "Global", steps=(FIRST_LOOP,)), task("y", "Tenant a", place=1)), faults=1
+    ),
+    "an approval and a loop in a Global, one crash or lost answer, one act of people": Case(
+        tasks("Global", steps=(FIND, ASK, LOOP, FAILS)), faults=1, acts=(APPROVE, Act("rollback", "x"), *COMMANDS), most_acts=1
+    ),
+    "an approval and a loop in a Global, two acts of people": Case(
+        tasks("Global", steps=(FIND, ASK, LOOP, FAILS)), acts=(APPROVE, Act("rollback", "x"), *COMMANDS), most_acts=2
+    ),
     "Global and Tenant a, nobody has seen them yet": Case(tasks("Global", "Tenant a", adopted=False)),
     "Global and Tenant a, two crashes or lost answers": Case(tasks("Global", "Tenant a"), faults=2),
     "Global and Tenant a, one crash or lost answer, watches silent once": Case(tasks("Global", "Tenant a"), faults=1, lags=1),

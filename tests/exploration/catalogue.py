@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from obtask import names
 from obtask.kube.leases import Lease, read_lease
 from obtask.model.attempt import Attempt, AttemptId
+from obtask.model.command import noted_command
 from obtask.model.task import Task, read_task
 
 Json = dict[str, Any]
@@ -138,12 +140,11 @@ class Catalogue:
     def renumbered(self, number: int, ranks: "Ranks") -> int:
         """Return the version with its numbers replaced."""
         entry = self.entries[number]
-        changed = {what: ranks.of(what, value) for what, value in entry.numbers}
-        if tuple(changed.items()) == entry.numbers:
+        if all(ranks.of(what, value) == value for what, value in entry.numbers):
             return number
         if entry.kind == "lease":
-            return self.add_lease(_renumbered_lease(entry, changed))
-        return self.add_task(_renumbered_task(entry, changed))
+            return self.add_lease(_renumbered_lease(entry, ranks))
+        return self.add_task(_renumbered_task(entry, ranks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +168,44 @@ def _task_numbers(task: Task) -> Numbers:
     numbers: list[tuple[str, int]] = [(f"v:{meta.name}", int(meta.resource_version)), (f"a:{meta.uid}", status.lock_attempts)]
     if status.lock is not None:
         numbers.append((f"t:{status.lock.lease}", status.lock.token))
+    # A command is known by the version of the task that it was given to.
+    numbers += [(f"v:{meta.name}", int(command)) for command in _commands(task)]
     return tuple(numbers)
 
 
-def _renumbered_lease(entry: Entry, new: Mapping[str, int]) -> Json:
+def _commands(task: Task) -> list[str]:
+    """Return the ids of the command that is noted in a task, and of the one that was handled last."""
+    return [one.id for one in (noted_command(task.metadata.annotations), task.status.last_action) if one is not None and one.id]
+
+
+def _renumbered_lease(entry: Entry, ranks: Ranks) -> Json:
     meta, spec = entry.body["metadata"], entry.body["spec"]
     return entry.body | {
-        "metadata": meta | {"resourceVersion": str(new[f"v:{entry.name}"])},
-        "spec": spec | {"leaseTransitions": new[f"t:{entry.name}"]},
+        "metadata": meta | {"resourceVersion": str(ranks.of(f"v:{entry.name}", int(meta["resourceVersion"])))},
+        "spec": spec | {"leaseTransitions": ranks.of(f"t:{entry.name}", spec.get("leaseTransitions", 0))},
     }
 
 
-def _renumbered_task(entry: Entry, new: Mapping[str, int]) -> Json:
-    body = entry.body | {"metadata": entry.body["metadata"] | {"resourceVersion": str(new[f"v:{entry.name}"])}}
+def _compact(body: Json) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def _renumbered_task(entry: Entry, ranks: Ranks) -> Json:
+    def version(text: str) -> str:
+        return str(ranks.of(f"v:{entry.name}", int(text)))
+
+    meta = entry.body["metadata"] | {"resourceVersion": version(entry.body["metadata"]["resourceVersion"])}
+    if (note := meta.get("annotations", {}).get(names.ACCEPTED_COMMAND_ANNOTATION)) is not None:
+        noted = json.loads(note)
+        meta["annotations"] = meta["annotations"] | {names.ACCEPTED_COMMAND_ANNOTATION: _compact(noted | {"id": version(noted["id"])})}
+    body = entry.body | {"metadata": meta}
     if "status" in body:
         status = dict(body["status"])
-        if new[f"a:{entry.uid}"]:
-            status["lockAttempts"] = new[f"a:{entry.uid}"]
+        if status.get("lockAttempts"):
+            status["lockAttempts"] = ranks.of(f"a:{entry.uid}", status["lockAttempts"])
         if "lock" in status:
-            status["lock"] = status["lock"] | {"token": new[f"t:{status['lock']['lease']}"]}
+            status["lock"] = status["lock"] | {"token": ranks.of(f"t:{status['lock']['lease']}", status["lock"]["token"])}
+        if "lastAction" in status:
+            status["lastAction"] = status["lastAction"] | {"id": version(status["lastAction"]["id"])}
         body["status"] = status
     return body

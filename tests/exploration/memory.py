@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from tests.exploration.catalogue import Catalogue, Ranks
 from tests.exploration.operators import Operator
+from tests.exploration.questions import Known
 
 from obtask import names
 from obtask.cache.cluster import ClusterDump
@@ -23,6 +24,7 @@ class Memory:
     What counts for a few seconds only is forgotten: when a waiting task was shown last, and whom it met at its Lease. So are
     attempts of tasks that are gone or finished as far as the operator knows: a reconcile looks at attempts only when it begins, and only
     at those that run by the status it knows; to start one later, it has to write a status, and the version it carries is refused.
+    ``proofs``: whether the policies were at work when a command was noted, by uid of its task, as long as it is the one that is noted.
     """
 
     known: tuple[int, ...] = ()
@@ -30,7 +32,9 @@ class Memory:
     live: tuple[AttemptId, ...] = ()
     intended: tuple[AttemptId, ...] = ()
     reports: tuple[tuple[AttemptId, ObservedAttempt], ...] = ()
-    begun: tuple[tuple[AttemptId, ...], ...] = ((), ())
+    begun: tuple[tuple[AttemptId, ...], ...] = ((), (), ())
+    answers: tuple[Known, ...] = ()
+    proofs: tuple[tuple[str, bool], ...] = ()
     flags: tuple[tuple[Key, ...], ...] = ((), (), ())
     deleted: tuple[tuple[Key, str], ...] = ()
 
@@ -64,6 +68,8 @@ def take_out(operator: Operator, catalogue: Catalogue) -> Memory:
         intended=_of(unfinished, attempts.intended),
         reports=tuple((name, attempts.ends[name]) for name in _of(unfinished, attempts.ends)),
         begun=tuple(_of(unfinished, executor.begun) for executor in operator.executors),
+        answers=tuple(known for known in operator.answers.dump() if known[0] in unfinished),
+        proofs=tuple((task.metadata.uid, proven) for task in tasks if (proven := operator.proofs.cover(task)) is not None),
         flags=(dump.stale, dump.at_rest, dump.ending),
         deleted=dump.deleted,
     )
@@ -78,6 +84,8 @@ def put_in(operator: Operator, memory: Memory, catalogue: Catalogue) -> None:
     for executor, begun in zip(operator.executors, memory.begun, strict=True):
         executor.begun.update(begun)
     operator.failing.started.update(memory.begun[1])
+    operator.answers.restore(memory.answers)
+    operator.proofs.restore([(task, proven) for uid, proven in memory.proofs for task in tasks if task.metadata.uid == uid])
 
 
 def tell(operator: Operator, news: tuple[int, ...], catalogue: Catalogue, *, again: bool) -> None:

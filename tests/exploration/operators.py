@@ -1,10 +1,12 @@
 """Owns an operator under test: the real parts of one, put together around requests that wait, and what it remembers."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry
 from tests.exploration.catalogue import CURRENT
+from tests.exploration.questions import AskedAnswers, Compiled
 from tests.exploration.requests import SuspendedRequests
 
 from obtask.cache.cluster import ClusterCache
@@ -12,10 +14,10 @@ from obtask.cache.events import EventHandlers
 from obtask.cache.finished import FinishedTasks
 from obtask.engine.announcing import Announcer
 from obtask.engine.attempts import Attempts
-from obtask.engine.checks import Checks
 from obtask.engine.locking import Locking
 from obtask.engine.log_keeping import LogKeeping
 from obtask.engine.log_shelf import LogShelf
+from obtask.engine.proofs import Proofs
 from obtask.engine.reconcile import Engine
 from obtask.executors.base import Executor, Log
 from obtask.kube.config_maps import ConfigMaps
@@ -26,11 +28,10 @@ from obtask.kube.tasks import Tasks
 from obtask.locks.protocol import Locks
 from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics
-from obtask.model.actions import Action, HttpAction, SqlAction
-from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Succeeded
+from obtask.model.actions import Action, ApproveAction, HttpAction, SqlAction
+from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Running, Succeeded
 from obtask.model.status import FailureReason
 from obtask.model.task import Key, Task
-from obtask.rules.expressions import Question
 from obtask.rules.nonces import Nonces
 from obtask.runtime.work_queue import WorkQueue
 
@@ -38,6 +39,7 @@ from obtask.runtime.work_queue import WorkQueue
 NOW = datetime.fromtimestamp(CURRENT + 1, UTC)
 NAMESPACE = "prod"
 METRICS = Metrics(CollectorRegistry())
+SEEN = frozenset({"item", "index", "steps"})
 
 
 def clock() -> datetime:
@@ -45,8 +47,12 @@ def clock() -> datetime:
     return NOW
 
 
-async def _compiles(namespace: str, question: Question) -> None:
-    raise AssertionError(f"no task of {namespace} has an expression: {question}")
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An attempt that was started, and what it saw: its item, and what earlier steps have given away, as JSON."""
+
+    attempt: AttemptId
+    saw: str = "{}"
 
 
 class Failing:
@@ -78,11 +84,34 @@ class Failing:
 
 
 class Succeeding(Failing):
-    """Sends HTTP requests: every attempt succeeds, but no sooner than the next look at it. Implements ``Executor``."""
+    """Sends HTTP requests: every attempt succeeds, but no sooner than the next look at it. Implements ``Executor``.
+
+    Whoever looks gets an answer of its own: what an attempt gives away is known only once it is stored.
+    """
+
+    def __init__(self, runner: str) -> None:
+        super().__init__()
+        self._runner = runner
 
     async def observe(self, attempt: Attempt, log: Log) -> AttemptState:  # noqa: ARG002 - the protocol's argument
         """Tell that it succeeded."""
-        return Succeeded()
+        gives = attempt.action.outputs if isinstance(attempt.action, HttpAction) else {}
+        return Succeeded(outputs=dict.fromkeys(gives or (), self._runner))
+
+
+class Awaiting(Failing):
+    """Awaits an approval, which is a command, and takes no notes. Implements ``Executor``."""
+
+    async def observe(self, attempt: Attempt, log: Log) -> AttemptState:  # noqa: ARG002 - the protocol's argument
+        """Tell whether it was cancelled."""
+        return Failed(FailureReason.CANCELLED, "cancelled", untouched=True) if attempt.id in self.started else Running("awaiting approval")
+
+    async def start(self, attempt: Attempt, log: Log) -> None:
+        """There is nothing to start."""
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """End the waiting; whoever has forgotten that asks again."""
+        self.started.add(attempt.id)
 
 
 class _NoLog:
@@ -105,13 +134,14 @@ class Counting:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self.begun: set[AttemptId] = set()
-        self.news: list[AttemptId] = []
+        self.news: list[Start] = []
 
     async def start(self, attempt: Attempt, log: Log) -> None:  # noqa: ARG002 - the protocol's argument
         """Count and start."""
         if attempt.id not in self.begun:
             self.begun.add(attempt.id)
-            self.news.append(attempt.id)
+            seen = {key: value for key, value in attempt.variables.items() if key in SEEN}
+            self.news.append(Start(attempt.id, json.dumps(seen, sort_keys=True)))
         await self._executor.start(attempt, _NoLog())
 
     async def observe(self, attempt: Attempt, log: Log) -> AttemptState:
@@ -155,19 +185,29 @@ class Operator:
     def __init__(self, runner: str, parts: Parts) -> None:
         api, jitter = SuspendedRequests(), float
         queue = WorkQueue()
-        self.cache = ClusterCache(queue.enqueue, FinishedTasks(float, wanted=False))
+        self.cache = ClusterCache(queue.enqueue, FinishedTasks(wanted=False))
         tasks, leases = Tasks(api), Leases(api)
         self.failing = Failing()
-        self.executors = (Counting(Succeeding()), Counting(self.failing))
-        executors: dict[type[Action], Executor] = dict(zip((HttpAction, SqlAction), self.executors, strict=True))
+        self.executors = (Counting(Succeeding(runner)), Counting(self.failing), Counting(Awaiting()))
+        executors: dict[type[Action], Executor] = dict(zip((HttpAction, SqlAction, ApproveAction), self.executors, strict=True))
         logs = LogKeeping(Objects(api), LogShelf(ConfigMaps(api)), Nonces(runner.encode()), clock)
         self.attempts = Attempts(executors, logs, clock, runner, lambda _: parts.sees_others)
         self.sweeper = parts.sweeper(leases, tasks, self.cache.locks, clock)
         self.locking = Locking(self.cache, parts.locks(leases, self.cache.locks, clock), self.sweeper, jitter, runner)
         events = EventRecorder(api, reporter=runner)
-        checks = Checks(_compiles, queue)
-        announcer = Announcer(events, METRICS, clock)
-        self.engine = parts.engine(tasks, self.cache, self.attempts, self.locking, checks, announcer, clock, longest_reconcile=1)
+        self.answers, self.proofs = AskedAnswers(queue), Proofs()
+        self.engine = parts.engine(
+            tasks,
+            self.cache,
+            self.attempts,
+            self.locking,
+            Compiled(queue),
+            self.answers,
+            Announcer(events, METRICS, clock),
+            clock,
+            longest_reconcile=1,
+            proofs=self.proofs,
+        )
         self.handlers = EventHandlers(self.cache, {})
 
     def key(self, name: str) -> Key:
@@ -179,6 +219,6 @@ class Operator:
         return [task for task in self.cache.dump().tasks if isinstance(task, Task)]
 
     @property
-    def started(self) -> list[AttemptId]:
+    def started(self) -> list[Start]:
         """The attempts that were really started."""
-        return [attempt for executor in self.executors for attempt in executor.news]
+        return [start for executor in self.executors for start in executor.news]

@@ -49,7 +49,14 @@ class Refused:
     reason: str
 
 
-Answer = Found | Listed | Refused
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The answer is the value of an expression, as JSON; None: it comes later."""
+
+    value: str | None
+
+
+Answer = Found | Listed | Refused | Evaluated
 
 
 def numbers_in(answer: Answer) -> tuple[int, ...]:
@@ -59,7 +66,7 @@ def numbers_in(answer: Answer) -> tuple[int, ...]:
             return (number,)
         case Listed(numbers=numbers):
             return numbers
-        case Refused():
+        case Refused() | Evaluated():
             return ()
 
 
@@ -72,9 +79,11 @@ def spoken(catalogue: Catalogue, answer: Answer) -> Json | ApiError:
             return {"items": [catalogue.entries[number].body for number in numbers]}
         case Refused(status=status, reason=reason):
             return ApiError(status, reason, reason)
+        case Evaluated(value=value):
+            return {} if value is None else {"value": json.loads(value)}
 
 
-class _Waiting:
+class Waiting:
     """What a coroutine that sent a request waits for."""
 
     def __init__(self, call: Call) -> None:
@@ -91,7 +100,7 @@ class SuspendedRequests:
     async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Return the answer that the scheduler chose to give."""
         text = json.dumps(body, sort_keys=True) if body is not None else "{}"
-        return await _Waiting(Call(method, path, query.get("labelSelector", ""), text))
+        return await Waiting(Call(method, path, query.get("labelSelector", ""), text))
 
     async def metadata(self, path: str, *, query: Mapping[str, str] = {}) -> Json | ApiError:
         """Be asked by nobody: no attempt writes a log here."""
@@ -100,6 +109,8 @@ class SuspendedRequests:
 
 def shown(call: Call) -> str:
     """Return the call as a person reads it."""
+    if call.method == "EVALUATE":
+        return f"evaluates {call.path}"
     *_, resource, name = call.path.split("/")
     body: dict[str, Any] = call.json
     meta = body.get("metadata") or {}
@@ -129,3 +140,5 @@ def said(answer: Answer) -> str:
             return f"{len(numbers)} of them"
         case Refused(status=status):
             return f"refused, {status}"
+        case Evaluated(value=value):
+            return "not yet" if value is None else value

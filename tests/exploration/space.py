@@ -1,18 +1,22 @@
 """Owns what can happen next: in which ways a state goes on."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
 from tests.exploration.cases import Act, Case
+from tests.exploration.operators import Start
+from tests.exploration.requests import Answer, Evaluated
 from tests.exploration.states import Move, Sent, State, States
 from tests.exploration.steps import Began, Heard, Reconcile, Unheard
 from tests.exploration.store import Store
 
 from obtask import names
-from obtask.model.attempt import AttemptId
 
 Moves = Iterator[tuple[Move, State]]
+
+ITEM = "b"  # of every list that is found
 
 
 class Space:
@@ -20,7 +24,7 @@ class Space:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.states = States(case.parts)
+        self.states = States(case.parts, policies=case.policies)
         self.steps = self.states.steps
 
     def start(self) -> State:
@@ -98,6 +102,11 @@ class Space:
             yield from self._heard(move, self._started(state, started), self._with_operator(state, index, after), state.store)
 
     def _served(self, state: State, sent: Sent) -> Moves:
+        if sent.call.method == "EVALUATE":
+            # Everybody finds another list: which one it is, is known only once it is stored.
+            for value in (json.dumps([self.case.operators[sent.sender], ITEM]), None):
+                yield from self._answered(state, sent, Evaluated(value))
+            return
         yield from self._answered(state, sent)
         if state.faults:
             store, _ = self.states.answer(state.store, sent.call)
@@ -106,8 +115,8 @@ class Space:
                 yield from self._unheard(state, self._move(sent, "never hears that this was done:"), sent, store)
             yield from self._unheard(state, self._move(sent, "sends in vain"), sent, state.store)
 
-    def _answered(self, state: State, sent: Sent) -> Moves:
-        store, answer = self.states.answer(state.store, sent.call)
+    def _answered(self, state: State, sent: Sent, given: Answer | None = None) -> Moves:
+        store, answer = (state.store, given) if given is not None else self.states.answer(state.store, sent.call)
         after, started = self.steps.step(sent.operator, Heard(sent.reconcile, answer))
         move = Move(self._who(sent.sender), "", sent.reconcile, sent.call, answer)
         yield from self._heard(move, self._started(state, started), self._with_operator(state, sent.sender, after), store)
@@ -146,8 +155,10 @@ class Space:
                 return server.delete_task(store, act.name)
             case "delete-lease":
                 return server.delete_lease(store, act.name)
+            case "approve" | "forge":
+                return server.approve_task(store, act.name, forged=act.verb == "forge")
             case verb:
-                return server.annotate_task(store, act.name, verb)
+                return server.annotate_task(store, act.name, {names.ACTION_ANNOTATION: verb})
 
     def _heard(self, move: Move, state: State, operators: tuple[int, ...], store: int) -> Moves:
         """Let everybody hear what is stored now, but for those whose watches are silent, or fall silent now."""
@@ -167,7 +178,7 @@ class Space:
                     deaf = state.deaf | sum(1 << index for index in lagging)
                     yield move, after._replace(operators=mixed, deaf=deaf, lags=state.lags - count)
 
-    def _started(self, state: State, attempts: tuple[AttemptId, ...]) -> State:
+    def _started(self, state: State, attempts: tuple[Start, ...]) -> State:
         return state._replace(ledger=self.states.started(state.ledger, attempts)) if attempts else state
 
     def _hearing(self, state: State, index: int) -> State:

@@ -3,13 +3,11 @@
 from typing import NamedTuple
 
 from tests.exploration.catalogue import Catalogue
-from tests.exploration.operators import Parts
-from tests.exploration.promises import change_fault
+from tests.exploration.operators import Parts, Start
+from tests.exploration.promises import change_fault, start_fault
 from tests.exploration.requests import Answer, Call, Refused, said, shown
 from tests.exploration.steps import Reconcile, Steps, Told
 from tests.exploration.store import ApiServer, Store
-
-from obtask.model.attempt import AttemptId
 
 
 class State(NamedTuple):
@@ -57,15 +55,15 @@ class PromiseBroken(Exception):  # noqa: N818 - what happened
 class States:
     """All stores, operators and answers that were met."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, *, policies: bool = True) -> None:
         self.catalogue = Catalogue()
-        self.server = ApiServer(self.catalogue)
+        self.server = ApiServer(self.catalogue, policies=policies)
         self.steps = Steps(parts, self.catalogue)
         self._stores: list[Store] = []
         self._store_ids: dict[Store, int] = {}
         self._store_masks: list[int] = []
-        self._ledgers: list[frozenset[AttemptId]] = []
-        self._ledger_ids: dict[frozenset[AttemptId], int] = {}
+        self._ledgers: list[frozenset[Start]] = []
+        self._ledger_ids: dict[frozenset[Start], int] = {}
         self._answers: dict[tuple[int, Call], tuple[int, Answer]] = {}
         self._news: dict[int, Told] = {}
         self._new_stores: dict[int, int] = {}
@@ -139,12 +137,13 @@ class States:
             self._store_masks.append(self.server.mask(store))
         return number
 
-    def started(self, ledger: int, attempts: tuple[AttemptId, ...]) -> int:
-        """Return the ledger of all starts with some more; raises PromiseBroken when one of them was started before."""
+    def started(self, ledger: int, starts: tuple[Start, ...]) -> int:
+        """Return the ledger of all starts with some more; raises PromiseBroken when one of them should not have been."""
         before = self._ledgers[ledger] if ledger >= 0 else frozenset()
-        if not before.isdisjoint(attempts):
-            raise PromiseBroken(f"an attempt is started twice: {attempts}")
-        after = before | set(attempts)
+        fault = start_fault(before, starts)
+        if fault is not None:
+            raise PromiseBroken(fault)
+        after = before | set(starts)
         number = self._ledger_ids.setdefault(after, len(self._ledgers))
         if number == len(self._ledgers):
             self._ledgers.append(after)

@@ -7,12 +7,11 @@ from typing import Any
 from tests.exploration.catalogue import Catalogue, Json, Ranks
 from tests.exploration.frames import frames_of, takes_note
 from tests.exploration.memory import Memory, put_in, take_out, tell
-from tests.exploration.operators import NAMESPACE, Operator, Parts
+from tests.exploration.operators import NAMESPACE, Operator, Parts, Start
 from tests.exploration.requests import Answer, Call, Found, Listed, numbers_in, spoken
 
 from obtask.cache.tasks import at_rest
 from obtask.kube.api import ApiError, ApiUnavailable
-from obtask.model.attempt import AttemptId
 from obtask.model.task import Key, Task
 
 
@@ -160,7 +159,7 @@ class Steps:
         self._ids: dict[object, int] = {}
         self._locals: list[Local] = []
         self._stands: list[Stand] = []
-        self._steps: dict[tuple[int, Event], tuple[int, tuple[AttemptId, ...]]] = {}
+        self._steps: dict[tuple[int, Event], tuple[int, tuple[Start, ...]]] = {}
         self.runs = 0
 
     def stand(self, number: int) -> Stand:
@@ -176,14 +175,14 @@ class Steps:
         """Return the operator as it is after a crash and a new start."""
         return self.fresh(self._locals[number].runner, news)
 
-    def step(self, number: int, event: Event) -> tuple[int, tuple[AttemptId, ...]]:
+    def step(self, number: int, event: Event) -> tuple[int, tuple[Start, ...]]:
         """Return where an event leads an operator, and the attempts it starts."""
         found = self._steps.get((number, event))
         if found is None:
             found = self._steps[number, event] = self._after(self._locals[number], event)
         return found
 
-    def _after(self, local: Local, event: Event) -> tuple[int, tuple[AttemptId, ...]]:
+    def _after(self, local: Local, event: Event) -> tuple[int, tuple[Start, ...]]:
         run = _Run(local, self._parts, self._catalogue)
         before = take_out(run.operator, self._catalogue) if isinstance(event, Told) else None
         run.apply(event)

@@ -3,7 +3,7 @@
 What becomes of it by a request or an act of a person, the API server in memory says.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tests.exploration.catalogue import Catalogue, Json, Ranks
@@ -16,18 +16,21 @@ from obtask.kube.api import ApiError
 from obtask.rules.lock_keys import holder_uid
 
 LEASES = "leases"
+GROUP = "dba"
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
     """What is in the API server: the current version of each object by "plural/name", and the last version that each name had.
 
-    ``bereft``: uids of tasks whose Lease a person took away.
+    ``bereft``: uids of tasks whose Lease a person took away. ``approvals``: the current step of a task whenever somebody who may has
+    approved, as (uid, step), each as often as that was.
     """
 
     objects: tuple[tuple[str, int], ...]
     last: tuple[tuple[str, int], ...]
     bereft: frozenset[str] = frozenset()
+    approvals: tuple[tuple[str, str], ...] = ()
 
     def find(self, place: str) -> int | None:
         """Return the current version of an object."""
@@ -97,13 +100,14 @@ class _Numbered:
 class ApiServer:
     """Answers requests. Nothing is kept here but the catalogue."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, *, policies: bool = True) -> None:
         self._catalogue = catalogue
+        self._policies = policies
 
     def answer(self, store: Store, call: Call) -> Answered:
         """Return what is stored after a request, and the answer to it."""
         before = _Numbered(self._catalogue, store)
-        after, found = memory_api.answer(before, Request(call.method, call.path, call.selector, _without_texts(call.json)), WHEN)
+        after, found = memory_api.answer(before, Request(call.method, call.path, call.selector, self._written(call.json)), WHEN)
         if isinstance(found, ApiError):
             return after.store, Refused(found.status, found.reason)
         resource = call.path.partition("/namespaces/")[2].split("/")[1]
@@ -125,14 +129,29 @@ class ApiServer:
         before = _Numbered(self._catalogue, store)
         return store if before.body(place) is None else memory_api.delete(before, place, WHEN)[0].store
 
-    def annotate_task(self, store: Store, name: str, verb: str) -> Store:
-        """Return the store with a command given to a task."""
+    def annotate_task(self, store: Store, name: str, annotations: Mapping[str, str]) -> Store:
+        """Return the store with annotations written to a task."""
         before, place = _Numbered(self._catalogue, store), f"{names.PLURAL}/{name}"
         old = before.body(place)
         if old is None:
             return store
-        note = {"metadata": {"annotations": {names.ACTION_ANNOTATION: verb}}}
-        return memory_api.write(before, place, memory_api.merged(old, note))[0].store
+        return memory_api.write(before, place, memory_api.merged(old, {"metadata": {"annotations": annotations}}))[0].store
+
+    def approve_task(self, store: Store, name: str, *, forged: bool) -> Store:
+        """Return the store with an approval of the current step of a task by a member of a group; ``forged``: by somebody else.
+
+        The chart's policies stamp the step and the group, and refuse whoever is in none; without them, anybody writes what he likes.
+        """
+        number = store.find(f"{names.PLURAL}/{name}")
+        if number is None or (forged and self._policies):
+            return store
+        task = self._catalogue.task(number)
+        step = task.status.current_step or ""
+        given = {names.ACTION_ANNOTATION: "approve", names.APPROVER_GROUP_ANNOTATION: f"{step}/{GROUP}"}
+        after = self.annotate_task(store, name, given)
+        if forged or after == store:
+            return after
+        return replace(after, approvals=tuple(sorted((*store.approvals, (task.metadata.uid, step)))))
 
     def delete_lease(self, store: Store, name: str) -> Store:
         """Return the store without a Lease, and with a note of whom it was taken from."""
@@ -153,6 +172,14 @@ class ApiServer:
         for _, number in store.objects:
             mask |= self._catalogue.mask(number)
         return mask
+
+    def _written(self, body: Json) -> Json:
+        """Return the body of a write as it is stored. Who notes an approval is told by a mark that the policies are at work."""
+        annotations = body.get("metadata", {}).get("annotations", {})
+        if self._policies and '"verb":"approve"' in (annotations.get(names.ACCEPTED_COMMAND_ANNOTATION) or ""):
+            proven = annotations | {names.GROUPS_STAMPED_ANNOTATION: "true"}
+            body = body | {"metadata": body["metadata"] | {"annotations": proven}}
+        return _without_texts(body)
 
 
 def _without_texts(body: Json) -> Json:

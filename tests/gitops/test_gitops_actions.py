@@ -30,7 +30,7 @@ def chosen(judges: Judges, task: Json, verb: str) -> Json:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_exactly_the_allowed_commands_can_be_chosen(judges: Judges, phase: Phase) -> None:
-    """All five are shown; what the operator would refuse now is greyed out."""
+    """All of them are shown; what the operator would refuse now is greyed out."""
     task = in_phase(phase)
 
     assert offered(judges, task) == {verb.value: verb in task["status"]["allowedActions"] for verb in Verb}

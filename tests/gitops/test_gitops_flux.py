@@ -8,6 +8,7 @@ from tests.gitops.test_gitops_files import KUSTOMIZATION
 from tests.support.kubectl import Kubectl
 from tests.support.operators import operator_thread
 from tests.support.tasks import FAILING, TaskClient, sql_step
+from tests.support.templates import create, pause
 
 from obtask import names
 from obtask.settings import Settings
@@ -47,6 +48,20 @@ def test_samples_do_not_drift(judges: Judges, tasks: TaskClient) -> None:
 
     assert {applied(judges, tasks, task) for task in samples} == {"created"}
     assert {applied(judges, tasks, task) for task in samples} == {"unchanged"}
+
+
+def test_an_expanded_task_does_not_drift(judges: Judges, tasks: TaskClient, settings: Settings) -> None:
+    """The steps that the operator has written into the task are not in git: Flux leaves them alone."""
+    create(tasks.api, tasks.namespace, pause("pause"))
+    reference = {"templateRef": {"kind": "OBTaskTemplate", "name": "pause"}, "parameters": {"zone": "z1"}}
+    task = of_flux(tasks.manifest("x", maintenance="Global", **reference), tasks.namespace)
+
+    with operator_thread(settings):
+        assert applied(judges, tasks, task) == "created"
+        tasks.wait_let_go("x", "Succeeded")
+
+    assert applied(judges, tasks, task) == "unchanged"
+    assert [step["name"] for step in tasks.get("x")["spec"]["steps"]] == ["pause"]
 
 
 def test_a_command_survives_flux_and_is_carried_out_once(judges: Judges, kubectl: Kubectl, tasks: TaskClient, settings: Settings) -> None:

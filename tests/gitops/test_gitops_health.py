@@ -14,6 +14,7 @@ from generate.argocd import PATCH
 from obtask import names
 from obtask.model.schema import UNSEEN
 from obtask.model.status import Phase
+from obtask.model.template_contract import TemplateKind
 
 SETTINGS: dict[str, str] = yaml.safe_load(PATCH.read_text())["data"]
 
@@ -156,3 +157,35 @@ def test_the_phases_of_tomorrow_are_judged_by_their_conditions(judges: Judges) -
 
     assert argo(judges, task)[0] == "Healthy"
     assert kstatus(judges, task) == "Current"
+
+
+@pytest.mark.parametrize("kind", list(TemplateKind), ids=str)
+@pytest.mark.parametrize(
+    ("status", "health", "by_flux"),
+    [
+        ({"conditions": [{"type": "Valid", "status": "True", "observedGeneration": 1, "message": "fine"}]}, "Healthy", "Current"),
+        (
+            {
+                "conditions": [
+                    {"type": "Valid", "status": "False", "observedGeneration": 1, "message": "spec.steps[0]: no"},
+                    {"type": "Stalled", "status": "True", "observedGeneration": 1, "message": "spec.steps[0]: no"},
+                ]
+            },
+            "Degraded",
+            "Failed",
+        ),
+        ({"conditions": [{"type": "Valid", "status": "True", "observedGeneration": 0}]}, "Progressing", None),
+        ({}, "Progressing", None),
+        ({"conditions": "none"}, "Progressing", None),
+        ("none", "Progressing", None),
+    ],
+)
+def test_a_template_is_healthy_if_tasks_can_be_made_of_it(
+    judges: Judges, kind: TemplateKind, status: Any, health: str, by_flux: str | None
+) -> None:
+    """Argo CD judges by Valid, with its message; Flux and Helm, which know nothing of templates, by Stalled."""
+    metadata = {"name": "x", "generation": 1} | ({"namespace": "prod"} if kind.namespaced else {})
+    template = {"apiVersion": names.API_VERSION, "kind": kind.value, "metadata": metadata, "spec": {}, "status": status}
+
+    assert argo(judges, template)[0] == health
+    assert by_flux is None or kstatus(judges, template) == by_flux

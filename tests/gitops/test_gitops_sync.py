@@ -7,6 +7,7 @@ from tests.gitops.test_gitops_actions import chosen
 from tests.support.kubectl import Kubectl, KubectlError
 from tests.support.operators import operator_thread
 from tests.support.tasks import FAILING, TaskClient, sql_step, wait_step
+from tests.support.templates import create, pause
 
 from obtask import names
 from obtask.model.status import Verb
@@ -63,6 +64,22 @@ def test_a_command_survives_a_sync_and_is_carried_out_once(
     assert not {"action", BY} & set(after)
     assert status["failedSubtask"]["attempt"] == 2
     assert differs(judges, kubectl, task) == (False, False)
+
+
+def test_an_expanded_task_is_in_sync(judges: Judges, kubectl: Kubectl, tasks: TaskClient, settings: Settings, way: tuple[str, ...]) -> None:
+    """The steps that the operator has written into the task are not in git, and no difference; applied again, they stay."""
+    create(tasks.api, tasks.namespace, pause("pause"))
+    reference = {"templateRef": {"kind": "OBTaskTemplate", "name": "pause"}, "parameters": {"zone": "z1"}}
+    task = marked(tasks.manifest("x", maintenance="Global", **reference), tasks.namespace)
+    with operator_thread(settings):
+        applied(kubectl, way, task)
+        tasks.wait_let_go("x", "Succeeded")
+
+    steps = live(kubectl, task)["spec"]["steps"]
+
+    assert [step["name"] for step in steps] == ["pause"]
+    assert differs(judges, kubectl, task) == (False, False)
+    assert applied(kubectl, way, task)["spec"]["steps"] == steps
 
 
 def test_a_changed_spec_is_refused_and_shown(

@@ -17,6 +17,8 @@ from devcluster.controlplane import ControlPlane
 Body = dict[str, Any]
 
 OBTASKS = "/apis/task.oceanbase.com/v1alpha1/namespaces/{}/obtasks"
+TEMPLATES = "/apis/task.oceanbase.com/v1alpha1/namespaces/{}/obtasktemplates"
+CLUSTER_TEMPLATES = "/apis/task.oceanbase.com/v1alpha1/clusterobtasktemplates"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"
 EVENTS = "/api/v1/namespaces/{}/events"
@@ -35,11 +37,17 @@ class ServerError(Exception):
 Connect = Callable[[float], http.client.HTTPConnection]
 
 
-def api_server(cluster: ControlPlane) -> "ApiServer":
-    """Return the API server of a control plane."""
-    pki, address = cluster.kubeconfig.parent / "pki", urlsplit(cluster.url).netloc
+def admin_tls(cluster: ControlPlane) -> ssl.SSLContext:
+    """Return how to connect to the API server of a control plane as its admin."""
+    pki = cluster.kubeconfig.parent / "pki"
     tls = ssl.create_default_context(cafile=pki / "ca.crt")
     tls.load_cert_chain(pki / "kubeconfig.crt", pki / "kubeconfig.key")
+    return tls
+
+
+def api_server(cluster: ControlPlane) -> "ApiServer":
+    """Return the API server of a control plane."""
+    address, tls = urlsplit(cluster.url).netloc, admin_tls(cluster)
     return ApiServer(lambda seconds: http.client.HTTPSConnection(address, context=tls, timeout=seconds))
 
 
@@ -101,7 +109,7 @@ class Watch:
                 if event.get("type") in {None, "ERROR"}:
                     return
                 yield event["type"], event["object"]
-        except TimeoutError:
+        except (TimeoutError, ConnectionResetError):  # the latter where another thread closed it while an answer came
             return
         finally:
             self._connection.close()

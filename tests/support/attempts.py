@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from obtask.executors.connections.connection import Connection
 from obtask.executors.evaluation.evaluator import Variables
-from obtask.executors.evaluation.language import fault, holds, shown
+from obtask.executors.evaluation.language import fault, holds, shown, value
 from obtask.executors.inprocess import InProcess, Work
 from obtask.executors.records import Records
-from obtask.model.actions import Action, ConnectionRef, SqlAction
+from obtask.model.actions import Action, SqlAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running
+from obtask.model.connections import ConnectionRef
 from obtask.model.status import Direction, FailureReason
 from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
 from obtask.shares import Pace, Slots
@@ -25,7 +27,7 @@ class Evaluated:
 
     async def fault(self, namespace: str, question: Question) -> ExpressionFault | None:  # noqa: ARG002 - the protocol's argument
         """Return why the expression does not compile."""
-        return fault(question.vocabulary, question.text, question.gives)
+        return fault(question.vocabulary, question.text, question.gives, question.scope)
 
     async def holds(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> bool | ExpressionFault:  # noqa: ARG002
         """Return whether the expression holds."""
@@ -34,6 +36,10 @@ class Evaluated:
     async def shown(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> str | ExpressionFault:  # noqa: ARG002
         """Return the text that the expression gives."""
         return shown(vocabulary, text, variables() if callable(variables) else variables)
+
+    async def value(self, namespace: str, vocabulary: Vocabulary, text: str, variables: Variables) -> Any:  # noqa: ARG002
+        """Return the value that the expression gives."""
+        return value(vocabulary, text, variables() if callable(variables) else variables)
 
 
 evaluated = Evaluated()

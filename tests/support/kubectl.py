@@ -1,7 +1,16 @@
 """Owns how tests speak of kubectl: what the fixture of that name is, and what it raises."""
 
+import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+from tests.support.patience import once_known
+
+from devcluster.controlplane import ControlPlane
+from devcluster.errors import DevClusterError
+
+# The API server's policies that change objects learn of a new kind some seconds after its definition, and refuse it until then.
+LEARNING_SECONDS: Final = 60
 
 
 class KubectlError(Exception):
@@ -13,3 +22,16 @@ class Kubectl(Protocol):
 
     def __call__(self, *words: str, manifest: Mapping[str, Any] | None = None) -> str:
         """Run one command and return what it prints; raises KubectlError. `-f -` reads the manifest."""
+
+
+def kubectl_of(cluster: ControlPlane) -> Kubectl:
+    """Return kubectl with the rights of a control plane's admin."""
+
+    def run(*words: str, manifest: Mapping[str, Any] | None = None) -> str:
+        text = json.dumps(manifest) if manifest else ""
+        try:
+            return once_known(lambda: cluster.kubectl.run(words, text), DevClusterError, LEARNING_SECONDS)
+        except DevClusterError as error:
+            raise KubectlError(str(error)) from error
+
+    return run

@@ -7,13 +7,16 @@ from obtask.logs.store import log_ref
 from obtask.model.answered import ActionResult, HandledCommand, LastAction
 from obtask.model.limits import (
     EXTERNAL_CHARACTERS,
+    FOR_EACH_NAME,
     HISTORY_ENTRIES,
+    ITEM_SHOWN_BYTES,
     MESSAGE_CHARACTERS,
     STAGE_CHARACTERS,
     TAIL_BYTES,
     message_room,
     one_line,
     tail_room,
+    values_room,
 )
 from obtask.model.status import (
     Blocker,
@@ -34,6 +37,8 @@ from obtask.model.status import (
     Verb,
 )
 from obtask.rules.commands import remembered
+from obtask.rules.opening import value_bytes
+from obtask.rules.variables import shown_item
 
 WHEN = datetime(2026, 11, 22, 19, 36, 52, 123456, UTC)
 CONDITIONS = ("Finished", "Ready", "Reconciling", "Stalled", "LockHeld")
@@ -88,6 +93,35 @@ def largest_status(steps: int, subtasks: int, action: str = "obshell") -> TaskSt
         ),
         conditions=tuple(_condition(name) for name in CONDITIONS),
     )
+
+
+def looping_spec(steps: int) -> dict[str, Any]:
+    """Return a spec of that many loops, all with the longest names."""
+    loop = {"items": "[1]", "subtask": {"sql": {"statements": ["SELECT 1"], "outputs": {"o" * 63: "rows"}}}}
+    parts = [{"name": _name("s", step)[:FOR_EACH_NAME], "forEach": loop} for step in range(steps)]
+    return {"type": "Cluster", "cluster": "demo", "maintenance": "Tenant", "tenant": "租" * 253, "steps": parts}
+
+
+def with_values(status: TaskStatus, *, items: bool) -> TaskStatus:
+    """Return a status with as many values as a task may store: outputs of its subtasks, or items of which some are shown cut."""
+    count = sum(len(step.subtasks) for step in status.steps)
+    room = values_room(count) // count
+    return status.model_copy(
+        update={"steps": tuple(_with_items(step, room) if items else _with_outputs(step, room) for step in status.steps)}
+    )
+
+
+def _with_items(step: StepStatus, room: int) -> StepStatus:
+    long = "<" * (ITEM_SHOWN_BYTES // 6 + 1)  # one of them is too long to be shown, so all are stored beside
+    rest = "x" * ((room * len(step.subtasks) // 2 - value_bytes([long])) // (len(step.subtasks) - 1) - 8)
+    items = [long, *[rest] * (len(step.subtasks) - 1)]
+    shown = [sub.model_copy(update={"item": shown_item(item)}) for sub, item in zip(step.subtasks, items, strict=True)]
+    return step.model_copy(update={"items": items, "subtasks": tuple(shown)})
+
+
+def _with_outputs(step: StepStatus, room: int) -> StepStatus:
+    outputs = {"o" * 63: "x" * (room - value_bytes({"o" * 63: ""}) - 1)}
+    return step.model_copy(update={"subtasks": tuple(sub.model_copy(update={"outputs": outputs}) for sub in step.subtasks)})
 
 
 LEFT_BY: dict[str, dict[str, Any]] = {

@@ -68,9 +68,17 @@ def answer(stored: S, request: Request, now: str) -> tuple[S, Json | ApiError]:
         case "PUT", []:
             return write(stored, place, old | request.body | {"metadata": old["metadata"] | request.body["metadata"]})
         case "PATCH", []:
-            return write(stored, place, merged(old, request.body))
+            return write(stored, place, _of_next_generation(old, merged(old, request.body)))
         case _:
             raise NotImplementedError(f"{request.method} {request.path}")
+
+
+def _of_next_generation(old: Json, new: Json) -> Json:
+    """Return an object whose generation, if it has one, is the next one where its spec has changed."""
+    generation = old["metadata"].get("generation")
+    if generation is None or old.get("spec") == new.get("spec"):
+        return new
+    return new | {"metadata": new["metadata"] | {"generation": generation + 1}}
 
 
 def _answer_collection(stored: S, resource: str, request: Request, now: str) -> tuple[S, Json | ApiError]:

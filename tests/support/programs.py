@@ -39,12 +39,14 @@ SLOW = (
 
 def mark(items: list[pytest.Item]) -> None:
     """Mark tests by what they need, so that `-m "not control_plane"` leaves them out."""
-    slow = [FOLDER / path for path in SLOW]
+    slow = {FOLDER / path for path in SLOW}
+    files = {item.path for item in items}  # each is looked at once: there are many more tests
+    slow_files = {file for file in files if not slow.isdisjoint((file, *file.parents))}
     for item in items:
         for fixture in fixtures_of(item):
             if fixture in MARKS:
                 item.add_marker(MARKS[fixture])
-        if any(item.path == path or path in item.path.parents for path in slow):
+        if item.path in slow_files:
             item.add_marker("slow")
 
 

@@ -94,10 +94,30 @@ def task_changed(before: Body, after: Body) -> Iterator[str]:
         yield f"{said(before)} changed after its end: {old} became {new}"
     if was.get("startedAt") not in (None, status.get("startedAt")):
         yield f"{said(before)}: startedAt changed from {was['startedAt']} to {status.get('startedAt')}"
+    kept = dict(values(status))
+    for name, value in values(was):
+        if kept.get(name) != value:
+            yield f"{said(before)}: {name} changed from {value} to {kept.get(name)}"
     counts = dict(attempts(status))
     for what, count in attempts(was):
         if counts.get(what, 0) < count:
             yield f"{said(before)}: attempts of {what} fell from {count} to {counts.get(what, 0)}"
+
+
+def values(status: Body) -> Iterator[tuple[str, Any]]:
+    """Yield what never changes once it is there: what a subtask gives away, and of which items a loop is made."""
+    for step in status.get("steps", []):
+        for subtask in step.get("subtasks", []):
+            where = f"{step['name']}/{subtask['name']}"
+            if "outputs" in subtask:
+                yield f"outputs of {where}", subtask["outputs"]
+            if "item" in subtask:
+                yield f"item of {where}", subtask["item"]
+        made = [subtask["name"] for subtask in step.get("subtasks", [])]
+        if made and made != [step["name"]]:
+            yield f"subtasks of {step['name']}", made
+        if "items" in step:
+            yield f"items of {step['name']}", step["items"]
 
 
 def attempts(status: Body) -> Iterator[tuple[Counted, int]]:

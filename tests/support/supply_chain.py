@@ -28,7 +28,7 @@ def uv() -> str:
 
 def exported(*words: str) -> str:
     """Return the packages that the operator needs at run time, as uv.lock has them."""
-    command = [uv(), "export", "--locked", "--no-dev", "--quiet", *words]
+    command = [uv(), "export", "--locked", "--no-dev", "--extra=web", "--quiet", *words]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own words
 
 

@@ -17,10 +17,10 @@ from obtask.locks.protocol import Claimed, Contended, Locks, Outpaced, StillHeld
 from obtask.model.attempt import Attempt, AttemptId, Lost, Outcome, Running
 from obtask.model.status import Direction, FailureReason, LogRef, TaskStatus
 from obtask.model.task import Task, read_task
-from obtask.rules.attempts import running_attempts
 from obtask.rules.decision import Delete, Finish, MarkTask, RemoveFinalizer, TakeCommand
 from obtask.rules.lock_keys import LockKey, task_lock_key
 from obtask.rules.observation import ObservedAttempt
+from obtask.rules.subtask_context import running_attempts
 
 
 class ApiServer(MemoryApi):
@@ -57,6 +57,10 @@ class ApiServer(MemoryApi):
         change = {"metadata": {"annotations": TaskBuilder().annotated(**annotations).metadata["annotations"]}}
         self.stored, _ = new_version(self.stored, self._place, merged(self.body, change))
 
+    def replace(self) -> None:
+        """Put the manifest in place of the task, as `kubectl replace` does: without what the operator wrote into metadata."""
+        self.stored, _ = new_version(self.stored, self._place, merged(self.body, {"metadata": {"annotations": None, "finalizers": None}}))
+
     def delete(self) -> None:
         """Delete the task: it is only marked as long as somebody holds it."""
         self.stored, _ = delete(self.stored, self._place, self.now)
@@ -70,10 +74,10 @@ class ApiServer(MemoryApi):
     def touch(self, intent: MarkTask | TakeCommand | Finish | RemoveFinalizer | Delete) -> None:
         """Change the metadata as the engine does for this intent."""
         match intent:
-            case MarkTask(guard=guard):
-                self._write(self._tasks.adopt(self.task, guard=guard))
-            case TakeCommand(command=command):
-                self._write(self._tasks.note_command(self.task, command))
+            case MarkTask() as mark:
+                self._write(self._tasks.adopt(self.task, mark))
+            case TakeCommand(command=command, again=again):
+                self._write(self._tasks.note_command(self.task, command, again=again))
             case Finish() | RemoveFinalizer():
                 self._write(self._tasks.remove_finalizer(self.task))
             case Delete():

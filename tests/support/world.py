@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import assert_never
+from typing import Any, assert_never
 
 from tests.support.builders import START, TaskBuilder, failed
 from tests.support.surroundings import ApiServer, Executors, Lease
@@ -29,6 +29,7 @@ from obtask.rules.bounds import NO_BOUNDS
 from obtask.rules.decision import (
     Check,
     Delete,
+    Evaluate,
     Finish,
     Intent,
     MarkTask,
@@ -41,10 +42,11 @@ from obtask.rules.decision import (
     VerifyLock,
 )
 from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN, as_blockers
-from obtask.rules.expressions import ExpressionFault, Question
+from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
 from obtask.rules.lock_keys import holder_identity, holder_name, task_lock_key
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Granted, Hindered, LockAnswer, Observation, Obstacle, Refused, Renewed, Taken
+from obtask.rules.opening import StepQuestion
 
 MOST_TURNS = 40
 
@@ -73,7 +75,10 @@ class World:
         self.draining = False
         self.bounds, self.opted_in = NO_BOUNDS, True
         self.marked_at_creation: bool | None = None
+        self.groups_proven: bool | None = False
         self.verdicts: dict[Question, ExpressionFault | None] = {}
+        self.answers: dict[StepQuestion, Any] = {}
+        self.answers_at_once = True
         self.remarks: dict[str, str | None] = {}
         self.intents: list[Intent] = []
         self.stored: list[TaskStatus] = []
@@ -133,6 +138,7 @@ class World:
         self.operators += 1
         self.draining = False
         self.verdicts.clear()
+        self.answers.clear()
 
     def delete(self) -> None:
         """Delete the task: it is gone once nobody holds it with a finalizer."""
@@ -140,10 +146,10 @@ class World:
 
     # What happens, and then the task has its reconciles.
 
-    def succeed(self, *subtasks: str, message: str | None = None) -> None:
+    def succeed(self, *subtasks: str, message: str | None = None, **outputs: Any) -> None:
         """Let running attempts succeed, one after the other."""
         for subtask in subtasks:
-            self.executors.end(subtask, Succeeded(message))
+            self.executors.end(subtask, Succeeded(message, outputs=outputs))
             self.run()
 
     def fail(self, subtask: str, outcome: Failed | None = None, *, tail: str | None = None, ref: LogRef | None = None) -> None:
@@ -182,7 +188,9 @@ class World:
             bounds=self.bounds,
             opted_in=self.opted_in,
             marked_at_creation=self.marked_at_creation,
+            groups_proven=self.groups_proven,
             verdicts=self.verdicts,
+            answers=self.answers,
             remarks=self.remarks,
         )
 
@@ -211,7 +219,9 @@ class World:
             case Rest():
                 return self._rest()
             case Check(questions=questions):
-                self.verdicts |= {question: language.fault(question.vocabulary, question.text) for question in questions}
+                self.verdicts |= {one: language.fault(one.vocabulary, one.text, one.gives, one.scope) for one in questions}
+            case Evaluate():
+                return self._evaluate(intent, crash)
             case TakeLock():
                 return self._take(crash)
             case VerifyLock():
@@ -238,6 +248,16 @@ class World:
                 assert_never(never)
         return not self.api.gone
 
+    def _evaluate(self, intent: Evaluate, crash: Crash | None) -> bool:
+        if crash is Crash.BEFORE_WRITE:
+            self.crash()
+        elif intent.meanwhile is not None and not self.answers_at_once:
+            return self.perform(intent.meanwhile, crash)
+        else:
+            asked = intent.question
+            self.answers[asked] = language.value(Vocabulary.VALUES, asked.expression, asked.variables)
+        return True
+
     def _rest(self) -> bool:
         if self.phase.finished:
             self.lease.release(self.task)  # as the engine does for what was ended elsewhere
@@ -251,6 +271,7 @@ class World:
     def _store(self, record: Record, crash: Crash | None) -> None:
         self.api.write_status(record.status)
         self.stored.append(record.status)
+        self.answers.clear()
         if crash:
             self.crash()
             return
@@ -264,15 +285,27 @@ class World:
         assert isinstance(intent, Record)
         return intent
 
+    def _granted(self, answer: Granted) -> Record:
+        """Return the record that follows from having the lock, once what the first step asks is answered."""
+        while True:
+            intent = machine.decide(self.task, replace(self.observe(), answer=answer))
+            if isinstance(intent, Record):
+                return intent
+            assert isinstance(intent, Evaluate)
+            if not self.answers_at_once:
+                assert intent.meanwhile is not None
+                return intent.meanwhile
+            self._evaluate(intent, None)
+
     def _take(self, crash: Crash | None) -> bool:
         task = self.task
         lock = task_lock_key(task)
         if lock is None:
-            return self.perform(self.record_of(Granted(None)), crash)
+            return self.perform(self._granted(Granted(None)), crash)
         answer = self.lease.take(task, lock)
         match answer:
             case Claimed(lock=held) if not self.rivals:
-                return self.perform(self.record_of(Granted(held)), crash)
+                return self.perform(self._granted(Granted(held)), crash)
             case Contended(blockers=blockers):
                 return self.perform(self.record_of(Refused(obstacle(as_blockers(blockers)))), crash)
             case Claimed() | Outpaced():

@@ -1,9 +1,9 @@
 """Owns the bundle of what most scenario tests work with."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.support import patience
 from tests.support.apiserver import Body
 from tests.support.history import History
 from tests.support.journal import Journal
@@ -34,7 +34,4 @@ class Scene:
 
 def happens(condition: Callable[[], object], what: str) -> None:
     """Wait until something can be seen that the API server does not tell."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen"
-        time.sleep(0.02)
+    patience.happens(condition, what, WAIT_SECONDS, pause=0.02)

@@ -1,6 +1,7 @@
 """What a task costs the API server: at most N + 6 write requests for N steps that need not wait for the lock (DESIGN)."""
 
 import pytest
+from tests.support.apiserver import Body
 from tests.support.audit import tally, writes
 from tests.support.operators import operator_thread
 from tests.support.tasks import TaskClient, sql_step, wait_step
@@ -23,6 +24,28 @@ def test_a_task_costs_few_writes(tasks: TaskClient, settings: Settings, connecti
     assert len(found) <= count + 6, tally(found)
     assert not tasks.holders()
     assert [event["reason"] for event in tasks.events("cheap")] == ["Completed"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"name": "a", "when": "1 + 1 == 2", "wait": {"seconds": 1}},
+        {"name": "a", "forEach": {"items": "[1, 2].filter(one, one > 1)", "subtask": {"wait": {"seconds": 1}}}},
+    ],
+)
+def test_what_the_first_step_asks_costs_no_write(tasks: TaskClient, settings: Settings, step: Body) -> None:
+    """It is asked while the task has its lock already, and recorded together with that."""
+    with operator_thread(settings):
+        # The first evaluation starts a process, which takes longer than a task waits for an answer.
+        tasks.create("warm", cluster="other", steps=[step])
+        tasks.wait_let_go("warm", "Succeeded")
+        before = len(writes(tasks.cluster, tasks.namespace))
+        tasks.create("cheap", maintenance="Global", steps=[step])
+        tasks.wait_let_go("cheap", "Succeeded")
+
+    found = writes(tasks.cluster, tasks.namespace)[before:]
+
+    assert len(found) <= 1 + 6, tally(found)
 
 
 def test_many_tasks_at_once_cost_no_more(tasks: TaskClient, settings: Settings, connection: str) -> None:

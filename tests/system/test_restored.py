@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.support.apiserver import OBTASKS, Body
-from tests.support.tasks import FAILING, sql_step
+from tests.support.tasks import FAILING, sql_step, wait_step
 from tests.system.scene import Scene
 
 ADOPTED, RUN_RESTORED = "task.oceanbase.com/adopted", "task.oceanbase.com/run-restored"
@@ -81,3 +81,19 @@ def test_what_was_applied_with_a_status_is_a_copy(scene: Scene) -> None:
     manifest["metadata"]["name"] = "plain"
     scene.tasks.kubectl("apply", "-f", "-", manifest=manifest)
     scene.tasks.wait_phase("plain", "Succeeded")
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_copy_of_a_task_that_was_replaced_is_rejected_too(scene: Scene) -> None:
+    """`kubectl replace` with the first manifest takes the mark off a running task; it is put on again."""
+    steps = [sql_step("write", scene.journal.note), wait_step("hold", 604800)]
+    manifest = scene.tasks.manifest("replaced", steps=steps, connection={"secretName": scene.connection})
+    scene.tasks.kubectl("create", "-f", "-", manifest=manifest)
+    scene.tasks.wait("replaced", lambda body: body.get("status", {}).get("currentStep") == "hold")
+
+    scene.tasks.kubectl("replace", "-f", "-", manifest=manifest)
+
+    marked = scene.tasks.wait("replaced", lambda body: body["metadata"].get("annotations", {}).get(ADOPTED) == body["metadata"]["uid"])
+    put_back(scene, dumped(marked))
+    scene.tasks.wait_phase("replaced", "Rejected")
+    assert len(scene.journal.entries()) == 1

@@ -115,6 +115,68 @@ def test_parameters_are_put_back(tasks: TaskClient, sample: str, journal: Journa
 
 
 @pytest.fixture
+def baseline(tasks: TaskClient, journal: Journal, seekdb: SqlServer) -> Iterator[Journal]:
+    """Create the connection that runbooks name, and no table of theirs is there; return who can ask about them."""
+    tasks.create_connection(seekdb)
+    yield journal
+    for table in journal.run("select table_name from information_schema.tables where table_name like 'staging%'"):
+        journal.run(f"drop table {table[0]}")
+
+
+@pytest.mark.parametrize("sample", ["runbook-put-back"], indirect=True)
+@pytest.mark.parametrize("before", ["2s", "500ms"])
+def test_what_was_there_before(tasks: TaskClient, sample: str, baseline: Journal, before: str) -> None:
+    """A rollback brings back the value that the parameter had, whichever that was, also after a retry."""
+    baseline.run(f"alter system set trace_log_slow_query_watermark = '{before}'")
+    apply(tasks, sample)
+    tasks.wait_phase("put-back", "Failed")
+    assert baseline.run("show parameters like 'trace_log_slow_query_watermark'")[0][3] == "7s"
+    tasks.command("put-back", "retry")
+    tasks.wait_phase("put-back", "Failed")
+
+    tasks.command("put-back", "rollback")
+
+    tasks.wait_let_go("put-back", "RolledBack")
+    assert baseline.run("show parameters like 'trace_log_slow_query_watermark'")[0][3] == before
+    baseline.run("alter system set trace_log_slow_query_watermark = '1s'")
+
+
+@pytest.mark.parametrize("sample", ["runbook-for-each"], indirect=True)
+def test_a_loop_undoes_what_it_has_done(tasks: TaskClient, sample: str, baseline: Journal) -> None:
+    """Of three tables one was there before: a rollback drops the two others, the last one first."""
+    baseline.run("create table staging_2026_11 (id int primary key)")
+    spec = yaml.safe_load(sample)["spec"]
+    tasks.create("for-each", **spec | {"steps": [*spec["steps"], sql_step("last", FAILING)]})
+    tasks.wait_phase("for-each", "Failed")
+
+    tasks.command("for-each", "rollback")
+
+    status = tasks.wait_let_go("for-each", "RolledBack")
+    assert [sub["changed"] for sub in status["steps"][0]["subtasks"]] == [True, False, True]
+    assert baseline.run("select table_name from information_schema.tables where table_name like 'staging%'") == [("staging_2026_11",)]
+
+
+@pytest.mark.parametrize("sample", ["runbook-clean-up"], indirect=True)
+@pytest.mark.parametrize("verb", ["approve", "cancel", None])
+def test_nothing_is_dropped_unless_a_person_approves(tasks: TaskClient, sample: str, baseline: Journal, verb: str | None) -> None:
+    """Tables go once it was approved, and stay if it was not; without tables nobody is asked."""
+    if verb is not None:
+        baseline.run("create table staging_1 (id int primary key)")
+    apply(tasks, sample)
+    if verb is None:
+        steps = tasks.wait_let_go("clean-up", "Succeeded")["steps"]
+        assert [step["phase"] for step in steps] == ["Succeeded", "Skipped", "Succeeded"]
+        return
+    tasks.wait("clean-up", lambda task: task.get("status", {}).get("reason") == "AwaitingApproval")
+    assert len(baseline.run("show tables like 'staging_1'")) == 1
+
+    tasks.command("clean-up", verb)
+
+    tasks.wait_phase("clean-up", "Succeeded" if verb == "approve" else "Failed")
+    assert len(baseline.run("show tables like 'staging_1'")) == (verb == "cancel")
+
+
+@pytest.fixture
 def shop(journal: Journal) -> Iterator[Journal]:
     """Create the application's database; return who can ask about it."""
     journal.run("create database shop")

@@ -2,9 +2,9 @@
 
 import pytest
 
+from obtask.environment import SettingsError
 from obtask.names import ATTEMPT_VARIABLES
-from obtask.settings import Settings, SettingsError, read_settings
-from obtask.settings import settings as all_settings
+from obtask.settings import Settings, read_settings
 
 
 def test_an_empty_environment_gives_the_documented_defaults() -> None:
@@ -107,7 +107,7 @@ def test_what_kubernetes_says_of_services_is_no_setting() -> None:
 
 def test_every_setting_says_what_it_means_and_what_may_stand_there() -> None:
     """The reference is made from this; whoever gives a number must be told of what, and of which ones."""
-    described = all_settings()
+    described = Settings.described()
 
     assert list(described) == [name for name in Settings.model_fields if name != "runner"]
     assert [name for name, setting in described.items() if not setting.description or not setting.default] == []

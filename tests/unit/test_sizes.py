@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2] / "operator"
-PACKAGES = ("obtask", "devcluster", "generate", "documents")
+PACKAGES = ("obtask", "kubectl_obtask", "devcluster", "generate", "documents")
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 40
 

@@ -8,10 +8,10 @@ import pytest
 from tests.support.builders import a_task, failed
 from tests.support.world import World
 
-from obtask.cli import _JsonFormatter, _TextFormatter
 from obtask.model.limits import one_line
 from obtask.model.printable import printable, printable_lines
 from obtask.model.status import TaskStatus
+from obtask.process_log import JsonFormatter, TextFormatter
 from obtask.rules.lock_keys import holder_name
 from obtask.rules.observation import Taken
 
@@ -101,8 +101,8 @@ def a_record(message: str) -> logging.LogRecord:
 
 def test_the_operators_log_has_one_line_for_each_message() -> None:
     """In both formats; the lines of a traceback stand behind a margin."""
-    text = _TextFormatter().format(a_record(ODD))
-    document = _JsonFormatter().format(a_record(ODD))
+    text = TextFormatter().format(a_record(ODD))
+    document = JsonFormatter().format(a_record(ODD))
 
     assert not NONE_OF & set(text + document)
     first, *rest = text.split("\n")

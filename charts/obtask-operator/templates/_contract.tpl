@@ -7,12 +7,17 @@
 
 {{- /* Every command, as JSON. */}}
 {{- define "obtask-operator.verbs" -}}
-["retry", "rollback", "skip", "skip-step", "cancel"]
+["retry", "rollback", "skip", "skip-step", "cancel", "approve"]
 {{- end }}
 
 {{- /* What the cluster's own roles may do with tasks, as JSON. */}}
 {{- define "obtask-operator.audiences" -}}
-{"view": ["get", "list", "watch"], "edit": ["create", "update", "patch", "delete", "deletecollection", "retry", "rollback", "cancel"], "admin": ["skip", "skip-step"]}
+{"view": ["get", "list", "watch"], "edit": ["create", "update", "patch", "delete", "deletecollection", "retry", "rollback", "cancel", "approve"], "admin": ["skip", "skip-step"]}
+{{- end }}
+
+{{- /* What these roles may do with templates, as JSON. */}}
+{{- define "obtask-operator.templateRights" -}}
+{"view": [{"apiGroups": ["task.oceanbase.com"], "resources": ["clusterobtasktemplates", "obtasktemplates"], "verbs": ["get", "list", "watch"]}], "edit": [{"apiGroups": ["task.oceanbase.com"], "resources": ["clusterobtasktemplates", "obtasktemplates"], "verbs": ["use"]}], "admin": [{"apiGroups": ["task.oceanbase.com"], "resources": ["obtasktemplates"], "verbs": ["create", "update", "patch", "delete", "deletecollection"]}, {"apiGroups": ["task.oceanbase.com"], "resources": ["obtasks/steps"], "verbs": ["create"]}]}
 {{- end }}
 
 {{- /* How the message of a task begins whose status the operator cannot read: then it obeys skip, whatever a newer one has allowed. */}}

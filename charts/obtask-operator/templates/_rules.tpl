@@ -23,6 +23,14 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [list, create]
+# without get: tasks that name a template of kind OBTaskTemplate are held up
+# without list, watch, update: templates of kind OBTaskTemplate do not say whether they are valid
+- apiGroups: [task.oceanbase.com]
+  resources: [obtasktemplates]
+  verbs: [get, list, watch]
+- apiGroups: [task.oceanbase.com]
+  resources: [obtasktemplates/status]
+  verbs: [update]
 {{- end }}
 
 {{- /* What it may do besides where tasks run: with watch.optIn only in the namespaces that an administrator has opened. */}}
@@ -53,6 +61,18 @@
   resources: [serviceaccounts]
   verbs: [impersonate]
 {{- end }}
+{{- end }}
+
+{{- /* What it may do with what is in no namespace. */}}
+{{- define "obtask-operator.clusterRules" -}}
+# without get: tasks that name a template of kind ClusterOBTaskTemplate are held up
+# without list, watch, update: templates of kind ClusterOBTaskTemplate do not say whether they are valid
+- apiGroups: [task.oceanbase.com]
+  resources: [clusterobtasktemplates]
+  verbs: [get, list, watch]
+- apiGroups: [task.oceanbase.com]
+  resources: [clusterobtasktemplates/status]
+  verbs: [update]
 {{- end }}
 
 {{- /* With watch.optIn: which namespaces are open to tasks. */}}

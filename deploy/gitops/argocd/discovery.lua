@@ -6,6 +6,7 @@ local actions = {
   ["skip"] = { displayName = "Skip the task (frees the lock)", iconClass = "fa fa-fw fa-forward" },
   ["skip-step"] = { displayName = "Skip the failed step", iconClass = "fa fa-fw fa-step-forward" },
   ["cancel"] = { displayName = "Cancel", iconClass = "fa fa-fw fa-stop-circle" },
+  ["approve"] = { displayName = "Approve", iconClass = "fa fa-fw fa-check" },
 }
 
 for _, action in pairs(actions) do

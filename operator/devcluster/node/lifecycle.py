@@ -18,7 +18,7 @@ from devcluster.node.layout import ADDRESS, SERVICES, Node
 from devcluster.node.machine import NAMESPACES, find_program
 from devcluster.ports import LOOPBACK, free_port
 from devcluster.probe import Probe
-from devcluster.processes import Command, Process
+from devcluster.processes import CommandLine, Process
 from devcluster.progress import Report, reported, silent
 
 START_TIMEOUT = 120.0
@@ -51,7 +51,7 @@ def up(node: Node, images: Sequence[Path], report: Report = silent) -> None:
         (node.bin / name).symlink_to(node.programs / name)
     sources = checkout() / "deploy/node"
     configuration.write(node, sources, _program("runc"))
-    process = processes.start(Command("node", _first_process(node, sources / "init.sh"), node.run, node.log))
+    process = processes.start(CommandLine("node", _first_process(node, sources / "init.sh"), node.run, node.log))
     with ThreadPoolExecutor(1) as pool:
         importing = pool.submit(_import_all, node, process, images)
         with reported(report, "API server"):
@@ -78,7 +78,7 @@ def _open_door(node: Node, process: Process) -> None:
     port = free_port()
     configuration.publish(node, port)
     door = (_program("socat"), f"TCP-LISTEN:{port},bind={LOOPBACK},reuseaddr,fork", f"UNIX-CONNECT:{node.socket}")
-    processes.start(Command("node-door", door, node.run, node.logs / "node-door.log"))
+    processes.start(CommandLine("node-door", door, node.run, node.logs / "node-door.log"))
     probe = Probe(port, node.pki, "ca", "kubeconfig")
     processes.wait_until(lambda: probe.answers("/readyz"), process, START_TIMEOUT)
     node.api_ready.touch()

@@ -7,6 +7,7 @@ from typing import Any
 
 from obtask import names
 from obtask.cache.cluster import ClusterCache
+from obtask.cache.finished import EVERYWHERE
 from obtask.cache.tasks import at_rest
 from obtask.kube.leases import Lease, read_lease
 from obtask.model.task import Key, phase_of
@@ -15,6 +16,9 @@ from obtask.model.task import Key, phase_of
 See = Callable[[str, dict[str, Any]], Key | None]
 
 logger = logging.getLogger(__name__)
+
+# What may be told of objects besides ADDED, MODIFIED and DELETED: that a list has one, and that a list of a kind begins or is complete.
+LISTED, LIST_BEGINS, LIST_ENDS = "LISTED", "LIST_BEGINS", "LIST_ENDS"
 
 
 class EventHandlers:
@@ -25,9 +29,11 @@ class EventHandlers:
         self._others = others
 
     def see(self, kind: str, change: str, body: dict[str, Any]) -> None:
-        """Handle one change. An unreadable object is logged and left alone."""
+        """Handle one change. An unreadable object is logged and left alone. Of a list ``body`` has only the namespace, if it has one."""
         try:
-            if kind == names.PLURAL:
+            if change in {LIST_BEGINS, LIST_ENDS}:
+                self._list(kind, change, body["metadata"].get("namespace", EVERYWHERE))
+            elif kind == names.PLURAL:
                 self._task(change, body)
             elif kind in self._others:
                 self._other(self._others[kind](change, body))
@@ -37,13 +43,21 @@ class EventHandlers:
             meta = body.get("metadata") or {}
             logger.exception("cannot read %s %s/%s", kind, meta.get("namespace"), meta.get("name"))
 
+    def _list(self, kind: str, change: str, namespace: str) -> None:
+        if kind != names.PLURAL:
+            return  # whoever works looks for what is gone of other kinds
+        if change == LIST_BEGINS:
+            self._cache.finished.list_begins(namespace)
+        else:
+            self._cache.finished.list_ends(namespace)
+
     def _task(self, change: str, body: dict[str, Any]) -> None:
         meta = body["metadata"]
         key = Key(meta["namespace"], meta["name"])
         if change == "DELETED":
             self._deleted(key, meta["uid"])
             return
-        self._cache.finished.see(body, listed=not change)
+        self._cache.finished.see(body)
         cached = self._cache.tasks.metadata(key)
         if cached is not None and cached.uid != meta["uid"]:
             if int(cached.resource_version) > int(meta["resourceVersion"]):
@@ -54,7 +68,7 @@ class EventHandlers:
             self._cache.locks.forget_task(meta["uid"])
             return
         is_news = self._cache.update(body) is not None
-        if is_news and cached is None and change and phase_of(body) not in ("", "Pending"):
+        if is_news and cached is None and change != LISTED and phase_of(body) not in ("", "Pending"):
             # A task that an event names for the first time should be new: one that is not may be a repeated event.
             self._cache.mark_stale(key)
         if is_news:

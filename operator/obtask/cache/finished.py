@@ -1,7 +1,7 @@
 """Owns the cache of finished tasks: a few fields each, so that ten thousand cost little and none has to be listed."""
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,20 +15,16 @@ from obtask.rules.retention import DeletionCause, Finished, Retention, age, is_k
 
 MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
-# A relist may still contain objects deleted in between; it is complete this long after its last event.
-LISTING_PAUSE_SECONDS = 4
+EVERYWHERE = ""  # stands for the namespace of a list of all namespaces
 
 
 class FinishedTasks:
     """The finished tasks that the watches reported, without those that GitOps tools keep.
 
     Unless all are ``wanted``, only those with a time of their own.
-
-    ``clock`` counts seconds, whatever becomes of the time of day.
     """
 
-    def __init__(self, clock: Callable[[], float], *, wanted: bool) -> None:
-        self._clock = clock
+    def __init__(self, *, wanted: bool) -> None:
         self._wanted = wanted
         self._by_namespace: dict[str, dict[str, Finished]] = {}
         # In order: those of each namespace that something besides their own time may end, and those with a time of their own.
@@ -36,16 +32,25 @@ class FinishedTasks:
         self._own: list[Finished] = []
         # Tasks that may not be deleted, by uid, and when to try again.
         self._aside: dict[str, datetime] = {}
-        self._suspects: dict[str, set[str]] = {}
-        self._listed_at: float | None = None
+        # Of each list that is under way, by its namespace: what it has not named yet, which is gone if it never does.
+        self._unnamed: dict[str, dict[str, Finished]] = {}
 
-    def see(self, body: Mapping[str, Any], *, listed: bool) -> None:
-        """Note a version of a task, finished or not. ``listed``: it comes from a list, not from a change."""
+    def list_begins(self, namespace: str) -> None:
+        """Take note that everything in a namespace, or EVERYWHERE, is about to be listed; a list that has broken off begins anew."""
+        among = self._by_namespace.values() if namespace == EVERYWHERE else [self._by_namespace.get(namespace, {})]
+        self._unnamed[namespace] = {uid: task for tasks in among for uid, task in tasks.items()}
+
+    def list_ends(self, namespace: str) -> None:
+        """Forget what the list did not name: it was deleted while no watch was open."""
+        for task in self._unnamed.pop(namespace, {}).values():
+            self.forget(task.namespace, task.uid)
+
+    def see(self, body: Mapping[str, Any]) -> None:
+        """Note a version of a task, finished or not, that a list or a change tells of."""
         meta = body["metadata"]
         namespace, uid = meta["namespace"], meta["uid"]
-        if listed:
-            self._suspect(namespace, uid)
-        self._suspects.get(namespace, set()).discard(uid)
+        for unnamed in self._unnamed.values():
+            unnamed.pop(uid, None)
         cached = self._by_namespace.get(namespace, {}).get(uid)
         if cached is not None and int(cached.version) > int(meta["resourceVersion"]):
             return
@@ -83,9 +88,8 @@ class FinishedTasks:
             insort(self._by_age.setdefault(task.namespace, []), task, key=age)
 
     def surplus(self, retention: Retention, now: datetime) -> list[tuple[Finished, DeletionCause]]:
-        """Return which tasks are not kept, but for those set aside; none while nobody knows which of them are gone."""
-        self._settle()
-        if self._listed_at is not None:
+        """Return which tasks are not kept, but for those set aside; none during a list, while it is unknown which of them are gone."""
+        if self._unnamed:
             return []
         finished = surplus_in_order(self._by_age.values(), self._own, retention, now)
         return [(task, cause) for task, cause in finished if self._aside.get(task.uid, now) <= now]
@@ -100,31 +104,6 @@ class FinishedTasks:
         """Drop this version of a task; a newer one stays."""
         if self._by_namespace.get(task.namespace, {}).get(task.uid) is task:
             self.forget(task.namespace, task.uid)
-
-    def certain(self) -> list[Finished] | None:
-        """Return every finished task that exists; None during a relist, while it is unknown which of them are gone."""
-        self._settle()
-        if self._listed_at is not None:
-            return None
-        return [task for tasks in self._by_namespace.values() for task in tasks.values()]
-
-    def _suspect(self, namespace: str, uid: str) -> None:
-        # A remembered task of this namespace that is missing in the list is gone.
-        self._settle()  # on a standby nobody asks for certainty: the suspects of an earlier list may still be open
-        self._listed_at = self._clock()
-        cached, suspects = self._by_namespace.get(namespace, {}), self._suspects.get(namespace)
-        # No list names a task twice: a repeated one begins the next list.
-        if suspects is None or (uid in cached and uid not in suspects):
-            self._suspects[namespace] = set(cached)
-
-    def _settle(self) -> None:
-        if self._listed_at is None or self._clock() - self._listed_at < LISTING_PAUSE_SECONDS:
-            return
-        for namespace, gone in self._suspects.items():
-            for uid in gone:
-                self.forget(namespace, uid)
-        self._suspects.clear()
-        self._listed_at = None
 
 
 def _read(body: Mapping[str, Any]) -> Finished | None:

@@ -11,12 +11,14 @@ from obtask.logs.text import AttemptLog
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
 from obtask.model.limits import tail_room
-from obtask.model.status import Left, Phase
+from obtask.model.status import FailureReason, Left, Phase
 from obtask.model.task import Key, Task, Unreadable
+from obtask.model.values import leaves
 from obtask.rules import elsewhere
 from obtask.rules.afterwards import left_attempts
-from obtask.rules.attempts import PROGRESS_SHOWN_EVERY, running_attempts
+from obtask.rules.attempts import PROGRESS_SHOWN_EVERY
 from obtask.rules.observation import ObservedAttempt
+from obtask.rules.subtask_context import running_attempts
 
 ELSEWHERE_PAUSE = timedelta(seconds=3)
 STOPPING_PAUSE = timedelta(seconds=5)
@@ -219,16 +221,25 @@ class Attempts:
                 shown = message and await self._logs.masked(attempt, entry.log, message)
                 stage = state.stage and await self._logs.masked(attempt, entry.log, state.stage)
                 return ObservedAttempt(replace(state, message=shown, stage=stage))
-            case Succeeded(message=message):
-                ended: Succeeded | Failed | Lost = replace(state, message=message and await self._logs.masked(attempt, entry.log, message))
+            case Succeeded():
+                ended: Succeeded | Failed | Lost = await self._succeeded(attempt, entry.log, state)
             case Failed(message=message):
                 ended = replace(state, message=await self._logs.masked(attempt, entry.log, message))
             case Lost():
                 ended = state
-        room = tail_room(sum(len(step.subtasks) for step in task.status.steps))
+        room = tail_room(task.plan.subtask_count)
         report = await self._logs.ended(attempt, entry.log, ended, room)
         entry.end = report
         return report
+
+    async def _succeeded(self, attempt: Attempt, log: AttemptLog, state: Succeeded) -> Succeeded | Failed:
+        """Return the success with its message masked; a secret in its outputs makes a failure of it."""
+        for name, value in state.outputs.items():
+            for text in (name, *leaves(value)):
+                if await self._logs.reveals(attempt, log, text):
+                    why = f"outputs.{name} would show what is in a Secret; what the step does is done"
+                    return Failed(FailureReason.INVALID_EXPRESSION, why, permanent=True, external=state.external)
+        return replace(state, message=state.message and await self._logs.masked(attempt, log, state.message))
 
     def _is_running(self, name: AttemptId) -> bool:
         return name in self._live and self._live[name].end is None

@@ -1,14 +1,16 @@
 """Owns the results of compiling expressions. The compiled programs themselves stay in the evaluation processes."""
 
-import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
+from obtask.engine.asking import Asking
 from obtask.model.limits import one_line
+from obtask.model.status import Phase
 from obtask.model.task import Key, Task
 from obtask.rules.expressions import ExpressionFault, Question, Verdicts
 from obtask.rules.validation import unchecked
@@ -41,11 +43,13 @@ class Checks:
         self._compiles = compiles
         self._queue = queue
         self._verdicts: OrderedDict[bytes, ExpressionFault | None] = OrderedDict()
-        self._asking: dict[Key, asyncio.Task[None]] = {}
+        self._asking = Asking[Key]("checking")
 
     def verdicts(self, task: Task) -> Verdicts:
-        """Return the results that there are for the task's expressions."""
+        """Return the results that there are for the expressions of a task that is Pending: of others they are known to be sound."""
         verdicts: dict[Question, ExpressionFault | None] = {}
+        if task.status.phase is not Phase.PENDING:
+            return verdicts
         for question in unchecked(task, {}):
             name = _digest(question)
             if name in self._verdicts:
@@ -56,21 +60,15 @@ class Checks:
     def ask(self, key: Key, questions: tuple[Question, ...]) -> None:
         """Have the questions answered one by one, up to the first fault; then the task is enqueued."""
         if key not in self._asking:
-            self._asking[key] = asyncio.create_task(self._ask(key, questions), name=f"checking {key}")
+            self._asking.begin(key, partial(self._ask, key, questions))
 
     def forget(self, key: Key) -> None:
         """Stop asking for a deleted task."""
-        asking = self._asking.pop(key, None)
-        if asking is not None:
-            asking.cancel()
+        self._asking.forget(key)
 
     async def close(self) -> None:
         """Stop asking."""
-        asking = list(self._asking.values())
-        for one in asking:
-            one.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
-        self._asking.clear()
+        await self._asking.close()
 
     async def _ask(self, key: Key, questions: tuple[Question, ...]) -> None:
         try:
@@ -81,15 +79,9 @@ class Checks:
                     break
         except Exception:
             logger.warning("%s: its expressions cannot be checked now, trying again in %g s", key, PAUSE_SECONDS, exc_info=True)
-            self._done(key)
             self._queue.enqueue_after(key, PAUSE_SECONDS)
             return
-        self._done(key)
         self._queue.enqueue(key, urgent=True)
-
-    def _done(self, key: Key) -> None:
-        if self._asking.get(key) is asyncio.current_task():
-            del self._asking[key]
 
     def _remember(self, question: Question, fault: ExpressionFault | None) -> None:
         self._verdicts[_digest(question)] = fault and replace(fault, message=one_line(fault.message, SHOWN_FAULT))
@@ -98,4 +90,5 @@ class Checks:
 
 
 def _digest(question: Question) -> bytes:
-    return hashlib.sha256(f"{question.vocabulary.value}\0{question.gives.value}\0{question.text}".encode(errors="surrogatepass")).digest()
+    parts = (question.vocabulary.value, question.gives.value, ",".join(sorted(question.scope)), question.text)
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).digest()

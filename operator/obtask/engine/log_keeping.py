@@ -115,6 +115,10 @@ class LogKeeping:
         """Return a message of the attempt in one line, with secrets masked."""
         return await self._read(attempt, log, lambda: log.mask(message))
 
+    async def reveals(self, attempt: Attempt, log: AttemptLog, text: str) -> bool:
+        """Return whether a text holds a secret of the attempt."""
+        return await self._read(attempt, log, lambda: log.reveals(text))
+
     async def show(self, running: Iterable[tuple[Attempt, AttemptLog]], is_running: Callable[[AttemptId], bool]) -> None:
         """Publish the live logs of attempts that have run for a while and have new lines.
 

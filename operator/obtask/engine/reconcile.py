@@ -1,16 +1,19 @@
 """Owns one reconcile of one task: observe, decide, act, record, until there is nothing left to do but wait."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from obtask.cache.cluster import ClusterCache
 from obtask.engine.announcing import Announcer
+from obtask.engine.answers import Answers
 from obtask.engine.attempts import STOPPING_PAUSE, Attempts
 from obtask.engine.caretaker import Caretaker
 from obtask.engine.checks import Checks
 from obtask.engine.locking import Locking
+from obtask.engine.outcome import Again, Done, Outcome
+from obtask.engine.proofs import Proofs
 from obtask.kube.api import ApiError, ApiForbidden, Json
 from obtask.kube.errors import explained
 from obtask.kube.leases import Lease
@@ -24,6 +27,7 @@ from obtask.rules.announcements import left_elsewhere, released
 from obtask.rules.decision import (
     Check,
     Delete,
+    Evaluate,
     Finish,
     Intent,
     MarkTask,
@@ -35,26 +39,12 @@ from obtask.rules.decision import (
     TakeLock,
     VerifyLock,
 )
+from obtask.rules.expansion import awaits_template
 from obtask.rules.observation import Observation
 
 # After this many intents a reconcile yields to other tasks.
 LONGEST_RECONCILE = 16
 ENDING_PAUSE = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Nothing to do for the task until it is enqueued again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """Reconcile the task again after this time, unless it is enqueued before."""
-
-    after: timedelta
-
-
-Outcome = Done | Again
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +56,13 @@ class Engine:
     attempts: Attempts
     locking: Locking
     checks: Checks
+    answers: Answers
     announcer: Announcer
     clock: Callable[[], datetime]
     longest_reconcile: int = LONGEST_RECONCILE
     opt_in: OptIn | None = None
     marked_at_creation: bool | None = None
+    proofs: Proofs = field(default_factory=Proofs)
 
     async def reconcile(self, key: Key) -> Outcome:
         """Move the task on as far as possible now; return whether and when to reconcile it again.
@@ -82,7 +74,7 @@ class Engine:
             await self._clean_up(key)
         if tracked is not None and tracked.stale and not await self._refresh(key):
             return Done()
-        began_at = self.cache.tasks.metadata(key)
+        began_at = self.answers.stand(self.cache.tasks.metadata(key))
         for _ in range(self.longest_reconcile):
             task = self.cache.tasks.get(key)
             match task:
@@ -94,7 +86,7 @@ class Engine:
                     outcome = await self._step(task)
             if outcome is not None:
                 return outcome
-        if self.longest_reconcile > 1 and began_at is not None and began_at == self.cache.tasks.metadata(key):
+        if self.longest_reconcile > 1 and began_at is not None and began_at == self.answers.stand(self.cache.tasks.metadata(key)):
             # Writes were refused as if by a race: retried at full speed, they would occupy a worker and the API server for ever.
             raise ApiForbidden(f"nothing of what {key} needs could be written in {self.longest_reconcile} tries")
         return Again(timedelta())
@@ -109,7 +101,7 @@ class Engine:
             if answered is None:
                 return None
             claim = answered.give_back
-            intent = machine.decide(task, replace(observed, now=self.clock(), answer=answered.answer))
+            intent = await self.answers.decided(task, replace(observed, now=self.clock(), answer=answered.answer))
         return await self._act(task, intent, claim)
 
     async def _act(self, task: Task, intent: Intent, claim: Lease | None) -> Outcome | None:
@@ -120,13 +112,16 @@ class Engine:
             case Check(questions=questions):
                 self.checks.ask(task.key, questions)
                 return Done()
+            case Evaluate():
+                return await self._evaluate(task, intent)
             case Delete():
                 await self._delete(task)
                 return await self._rest(task, Rest())
-            case MarkTask(guard=guard):
-                return self._gone_on(task, there=await self._updated(task, await self.tasks.adopt(task, guard=guard)))
-            case TakeCommand(command=command):
-                return self._gone_on(task, there=await self._updated(task, await self.tasks.note_command(task, command)))
+            case MarkTask() as mark:
+                return self._gone_on(task, there=await self._updated(task, await self.tasks.adopt(task, mark)))
+            case TakeCommand(command=command, again=again):
+                noted = self.proofs.learned(task, command, await self.tasks.note_command(task, command, again=again))
+                return self._gone_on(task, there=await self._updated(task, noted))
             case TakeLock() | VerifyLock():
                 return None
             case Record():
@@ -139,6 +134,11 @@ class Engine:
                 return self._gone_on(task, there=await self._let_go(task))
             case never:
                 assert_never(never)
+
+    async def _evaluate(self, task: Task, intent: Evaluate) -> Outcome | None:
+        if await self.answers.ask(task, intent.question):
+            return None
+        return Done() if intent.meanwhile is None else self._gone_on(task, there=await self._store(task, intent.meanwhile, None))
 
     def _gone_on(self, task: Task, *, there: bool) -> Outcome | None:
         if there:
@@ -207,13 +207,15 @@ class Engine:
         # The attempts in the status of a copy belong to another object, and may run elsewhere.
         copied = restored.fault(task, holds_lock=self.locking.holds(task), marked_at_creation=self.marked_at_creation)
         reports = await self.attempts.look(task) if copied is None else {}
-        observed = self.locking.observe(task, reports, self.clock())
-        progress_at, remarks = self.attempts.progress_at(task), self.attempts.remarks(task)
-        observed = replace(observed, progress_at=progress_at, remarks=remarks, marked_at_creation=self.marked_at_creation)
-        if task.status.phase is not Phase.PENDING:
+        observed = replace(self.locking.observe(task, reports, self.clock()), groups_proven=self.proofs.cover(task))
+        progress_at, remarks, answers = self.attempts.progress_at(task), self.attempts.remarks(task), self.answers.known(task.metadata.uid)
+        marked = self.marked_at_creation
+        observed = replace(observed, progress_at=progress_at, remarks=remarks, answers=answers, marked_at_creation=marked)
+        if not task.status.phase.in_line:
             return observed
-        is_open = self.opt_in is None or await self.opt_in.includes(task.metadata.namespace)
-        return replace(observed, verdicts=self.checks.verdicts(task), opted_in=is_open)
+        is_open = task.status.phase is not Phase.PENDING or self.opt_in is None or await self.opt_in.includes(task.metadata.namespace)
+        template = await self.tasks.template(task) if is_open and awaits_template(task) else None
+        return replace(observed, verdicts=self.checks.verdicts(task), opted_in=is_open, template=template)
 
     async def _delete(self, task: Task) -> None:
         """Delete a finished task at once if its time to live is zero; otherwise, or if that is refused, it is left to the cleaner."""
@@ -230,8 +232,7 @@ class Engine:
         return await self._updated(task, await self.tasks.remove_finalizer(task))
 
     async def _let_go(self, task: Task) -> bool:
-        left = self.attempts.left_behind(task)
-        answer = await self.tasks.remove_finalizer(task)
+        left, answer = self.attempts.left_behind(task), await self.tasks.remove_finalizer(task)
         if isinstance(answer, ApiError) and not answer.missing:
             return await self._updated(task, answer)
         if left is not None:
@@ -252,25 +253,26 @@ class Engine:
         stored = replace(task, status=record.status)
         if claim is not None:
             await self.locking.give_back(claim)
-        if self._is_deleted(task):
+        if task.metadata.uid in self._deleted(task.key):
             self.attempts.refused(record.start, None)
             return True
         await self.attempts.start(record.start)
         await self.attempts.cancel(record.cancel)
         self.attempts.settle(stored)
+        self.answers.used(task.metadata.uid)
         self.locking.stored(stored, self.clock())
         self.announcer.announce(task, record)
         return True
 
-    def _is_deleted(self, task: Task) -> bool:
-        tracked = self.cache.tasks.tracked(task.key)
-        return tracked is not None and task.metadata.uid in tracked.deleted
+    def _deleted(self, key: Key) -> frozenset[str]:
+        return tracked.deleted if (tracked := self.cache.tasks.tracked(key)) is not None else frozenset()
 
     async def _clean_up(self, key: Key) -> None:
         """Stop the attempts of deleted tasks of this name, and free their Leases."""
-        cached, tracked = self.cache.tasks.metadata(key), self.cache.tasks.tracked(key)
-        deleted = tracked.deleted if tracked is not None else frozenset()
+        cached, deleted = self.cache.tasks.metadata(key), self._deleted(key)
         self.checks.forget(key)
+        for uid in deleted:
+            self.answers.forget(uid)
         await self.attempts.abandon(key, cached.uid if cached else None, deleted)
         await self.locking.free_deleted(key)
         self.cache.tasks.cleaned_up(key, deleted)

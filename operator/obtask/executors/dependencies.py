@@ -1,5 +1,7 @@
 """Owns what executors are built from: what the operator hands in, and what all of them share."""
 
+import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +28,8 @@ TURNS_AT_ONCE = 20
 class FromOperator:
     """What the operator gives.
 
-    ``confirmed`` returns while no other operator can have taken over; ``on_news`` has the task of an attempt reconciled.
+    ``confirmed`` returns while no other operator can have taken over; ``on_news`` has the task of an attempt reconciled; ``sleep`` lets
+    time pass between two polls; obshell is asked every ``obshell_seconds``.
     """
 
     settings: Settings
@@ -36,17 +39,23 @@ class FromOperator:
     confirmed: Callable[[], Awaitable[None]]
     on_news: Callable[[AttemptId], None]
     nonces: Nonces
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    obshell_seconds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """What an executor may use. ``slots`` are for statements and requests, ``idle`` for the connections of those that pause."""
+    """What an executor may use.
+
+    ``slots`` are for statements and requests, ``idle`` for the connections of those that pause; ``tls`` verifies whom no ``ca.crt`` is for.
+    """
 
     operator: FromOperator
     secrets: SecretConnections
     hosts: Reach
     expressions: Evaluator
     large: LargeAnswers
+    tls: ssl.SSLContext
     pace: Pace
     slots: Slots
     idle: Slots
@@ -86,6 +95,7 @@ def shared(operator: FromOperator) -> Dependencies:
         hosts=Reach(settings.allowed_hosts, threads=Threads(LOOKUP_THREADS, most=settings.lookups_per_namespace)),
         expressions=Evaluator(),
         large=LargeAnswers(),
+        tls=ssl.create_default_context(),
         pace=Pace(TURNS_PER_SECOND, burst=TURNS_AT_ONCE),
         slots=slots_of(settings),
         idle=slots_of(settings),

@@ -77,7 +77,7 @@ class Work(Protocol):
 
 
 @dataclass(slots=True)
-class _Entry:
+class _Supervised:
     """What is remembered of an attempt until it is forgotten."""
 
     task: asyncio.Task[Outcome] | None = None
@@ -128,7 +128,7 @@ class InProcess:
         self._on_end = on_end
         self._records = records
         self._closing = closing
-        self._entries: dict[AttemptId, _Entry] = {}
+        self._entries: dict[AttemptId, _Supervised] = {}
         self._live: set[asyncio.Task[Outcome]] = set()
         self._stopping = False
 
@@ -139,7 +139,7 @@ class InProcess:
 
     def _start(self, attempt: Attempt, log: Log, *, resumed: bool = False) -> None:
         """Start the attempt; ``resumed``: another operator began it."""
-        entry = self._entries[attempt.id] = _Entry(resumed=resumed)
+        entry = self._entries[attempt.id] = _Supervised(resumed=resumed)
         entry.task = asyncio.create_task(self._within_deadline(attempt, log, entry), name=f"attempt {attempt.task}/{attempt.id.subtask}")
         self._live.add(entry.task)
         entry.task.add_done_callback(lambda task: self._ended(attempt, log, entry, task))
@@ -191,7 +191,7 @@ class InProcess:
         if self._closing is not None:
             await self._closing()
 
-    def _ended(self, attempt: Attempt, log: Log, entry: _Entry, task: asyncio.Task[Outcome]) -> None:
+    def _ended(self, attempt: Attempt, log: Log, entry: _Supervised, task: asyncio.Task[Outcome]) -> None:
         """Record the end. This is a callback because a task that is cancelled before its first step runs none of its own code."""
         self._live.discard(task)
         if entry.cancelled:
@@ -205,7 +205,7 @@ class InProcess:
             entry.end = entry.known(task.result())
         self._on_end(attempt.id)
 
-    async def _within_deadline(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
+    async def _within_deadline(self, attempt: Attempt, log: Log, entry: _Supervised) -> Outcome:
         left = None if attempt.deadline is None else (attempt.deadline - self._clock()).total_seconds()
         if left is not None and left <= 0:
             entry.report("its time was over before this operator could start it")
@@ -218,7 +218,7 @@ class InProcess:
         except Exception as error:  # noqa: BLE001 - whatever it is, it must become a value: nobody awaits this task
             return unexpected(attempt, log, error)
 
-    async def _in_slot(self, attempt: Attempt, log: Log, entry: _Entry) -> Outcome:
+    async def _in_slot(self, attempt: Attempt, log: Log, entry: _Supervised) -> Outcome:
         if self._slots.full(attempt.namespace):
             entry.report("waiting for a free slot in the operator")
         entry.awaits_slot = True
@@ -229,11 +229,11 @@ class InProcess:
             entry.reporter = self._reporter(attempt, entry, slot)
             return await self._work(attempt, log, entry.reporter)
 
-    def _reporter(self, attempt: Attempt, entry: _Entry, slot: Slot) -> Reporter:
+    def _reporter(self, attempt: Attempt, entry: _Supervised, slot: Slot) -> Reporter:
         namespace = attempt.namespace
         return Reporter(entry.report, slot, Slot(self._idle, namespace), partial(self._pace.turn, namespace))
 
-    def _timeout(self, attempt: Attempt, log: Log, entry: _Entry) -> Failed:
+    def _timeout(self, attempt: Attempt, log: Log, entry: _Supervised) -> Failed:
         if attempt.deadline is None:
             raise AssertionError("an attempt without a deadline has no timeout")
         allowed = f"did not end within {(attempt.deadline - attempt.started_at).total_seconds():g} s"
@@ -244,7 +244,7 @@ class InProcess:
         return Failed(FailureReason.TIMEOUT, message)
 
 
-def _with_progress(text: str, entry: _Entry) -> str:
+def _with_progress(text: str, entry: _Supervised) -> str:
     return f"{text}: {entry.progress}" if entry.progress else text
 
 

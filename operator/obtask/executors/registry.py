@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from obtask.executors.approve import executor as approve
 from obtask.executors.base import Executor, Handler, Watching
 from obtask.executors.dependencies import Dependencies, FromOperator, shared
 from obtask.executors.evaluation.evaluator import Evaluator
@@ -13,6 +14,7 @@ from obtask.executors.job import executor as job
 from obtask.executors.obshell import executor as obshell
 from obtask.executors.resource import work as resource
 from obtask.executors.sql import work as sql
+from obtask.executors.values import Valued, with_values
 from obtask.executors.wait import executor as wait
 from obtask.kube.access import Purpose
 from obtask.model.actions import Action, action_type
@@ -34,6 +36,7 @@ REGISTRY: Final[Mapping[ActionKind, Registration]] = {
     ActionKind.HTTP: Registration(http.build),
     ActionKind.RESOURCE: Registration(resource.build, resource.PURPOSES),
     ActionKind.OBSHELL: Registration(obshell.build),
+    ActionKind.APPROVE: Registration(approve.build),
 }
 
 
@@ -41,7 +44,7 @@ REGISTRY: Final[Mapping[ActionKind, Registration]] = {
 class Executors:
     """The executors of an operator, one for each kind of action."""
 
-    of: Mapping[type[Action], Executor]
+    of: Mapping[type[Action], Valued]
     expressions: Evaluator
 
     @property
@@ -63,12 +66,12 @@ class Executors:
         await asyncio.gather(*(executor.close() for executor in self.of.values()), self.expressions.close())
 
     def _watching(self) -> list[Watching]:
-        return [executor for executor in self.of.values() if isinstance(executor, Watching)]
+        return [executor.inner for executor in self.of.values() if isinstance(executor.inner, Watching)]
 
 
-def build_executors(operator: FromOperator) -> Executors:
-    """Return the executors of all actions. Needs a running event loop."""
-    dependencies = shared(operator)
-    return Executors(
-        {action_type(kind): registration.build(dependencies) for kind, registration in REGISTRY.items()}, dependencies.expressions
-    )
+def build_executors(operator: FromOperator, share: Callable[[FromOperator], Dependencies] = shared) -> Executors:
+    """Return the executors of all actions; ``share`` makes what they have in common. Needs a running event loop."""
+    dependencies = share(operator)
+    built = {action_type(kind): registration.build(dependencies) for kind, registration in REGISTRY.items()}
+    expressions = dependencies.expressions
+    return Executors({of: with_values(executor, expressions, operator.on_news) for of, executor in built.items()}, expressions)

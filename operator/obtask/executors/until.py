@@ -1,17 +1,17 @@
 """Owns how the result of an expression is judged, and the pauses between polls of an `until`: the same for every action."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from obtask.executors.evaluation.evaluator import Expressions, Variables
+from obtask.executors.evaluation.scope import together
 from obtask.executors.inprocess import Reporter
+from obtask.executors.outputs import Giving
 from obtask.model.attempt import Failed
-from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 from obtask.model.until import Until
-from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary
-
-SHOWN_EXPRESSION = 160
+from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary, short
 
 # What is said of a fault where its own message could reveal values.
 IN_GENERAL = {
@@ -38,16 +38,20 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Evaluates the expressions of one attempt's action. ``discreet``: no value that they see may be shown."""
+    """Evaluates the expressions of one attempt's action. ``discreet``: no value that they see may be shown.
+
+    ``around``: the variables of values that the attempt has.
+    """
 
     expressions: Expressions
     namespace: str
     vocabulary: Vocabulary
     discreet: bool = False
+    around: Mapping[str, Any] = field(default_factory=dict)
 
     async def holds(self, text: str, variables: Variables) -> bool | ExpressionFault:
         """Return whether an expression holds."""
-        answer = await self.expressions.holds(self.namespace, self.vocabulary, text, variables)
+        answer = await self.expressions.holds(self.namespace, self.vocabulary, text, together(self.around, variables))
         return ExpressionFault(IN_GENERAL[answer.kind], answer.kind) if self.discreet and isinstance(answer, ExpressionFault) else answer
 
     async def look(self, until: Until, variables: Variables, seen: str, *, as_expected: bool = True) -> Arrived | NotYet | Failed:
@@ -56,14 +60,14 @@ class Judge:
         ``seen`` is a short form of the answer; ``as_expected``: it is an answer that the expressions were written for, not an error page.
         """
         notes = []
-        for field, text in (("failWhen", until.fail_when), ("expect", until.expect)):
+        for part, text in (("failWhen", until.fail_when), ("expect", until.expect)):
             answer = text is not None and await self.holds(text, variables)
             if isinstance(answer, ExpressionFault):
                 if answer.is_final(as_expected=as_expected):
-                    return untold(f"until.{field}", answer, text or "", seen)
+                    return untold(f"until.{part}", answer, text or "", seen)
                 notes.append(answer.message)
             elif answer:
-                return Arrived() if field == "expect" else given_up(until, seen, await self._shown(until, variables))
+                return Arrived() if part == "expect" else given_up(until, seen, await self._shown(until, variables))
         told = await self._shown(until, variables)
         if isinstance(told, ExpressionFault):
             notes.append(f"until.message: {told.message}")
@@ -72,7 +76,11 @@ class Judge:
     async def _shown(self, until: Until, variables: Variables) -> str | ExpressionFault | None:
         if until.message is None or self.discreet:
             return None
-        return await self.expressions.shown(self.namespace, self.vocabulary, until.message, variables)
+        return await self.expressions.shown(self.namespace, self.vocabulary, until.message, together(self.around, variables))
+
+    async def outputs(self, outputs: Mapping[str, str], variables: Variables) -> dict[str, Any] | Failed:
+        """Return what the action gives away."""
+        return await Giving(self.expressions, self.namespace, self.vocabulary, self.around).values(outputs, variables)
 
 
 def given_up(until: Until, seen: str, told: str | ExpressionFault | None) -> Failed:
@@ -99,8 +107,3 @@ def pauses(first: float, longest: float | None) -> Iterator[float]:
     while True:
         yield pause
         pause = pause if longest is None else min(pause * 2, longest)
-
-
-def short(expression: str) -> str:
-    """Return an expression, shortened to fit into a message."""
-    return one_line(expression, SHOWN_EXPRESSION)

@@ -1,5 +1,6 @@
 """Owns what can be asked of the Kubernetes API, and what its answers and refusals mean."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ Json = dict[str, Any]
 
 class ApiUnavailable(Exception):  # noqa: N818 - it is a state of the API server, not a fault of the request
     """The API server did not answer, or asked to come back later: whether a write was applied is not known."""
+
+
+class ApiUnauthorized(ApiUnavailable):
+    """The API server does not know who asks, or not any more: nothing was changed."""
 
 
 class ApiBusy(ApiUnavailable):
@@ -89,19 +94,19 @@ class Streams(Requests, Protocol):
 RETRYABLE = frozenset({401, 408, 429})
 SHOWN_BYTES = 200  # of what is no answer of the API server
 LONGEST_SHOWN = 64  # of a name that is none
-OWN_OBJECTS, NAME = f"/apis/{names.GROUP}/", 7  # the place of the name in the path of one object; that of a list ends before
+OWN_OBJECTS = re.compile(rf"/apis/{names.GROUP}/[^/]+/(?:namespaces/[^/]+/[^/]+|(?!namespaces/)[^/]+)/[^/]+")  # the path of one object
 
 
 def read_answer(method: str, path: str, response: Response) -> Json | ApiError:
     """Return the object in a response, or why it was refused; raises ApiUnavailable when the server wants to be asked again."""
     if response.status >= 500 or response.status in RETRYABLE:  # noqa: PLR2004
-        kind = ApiUnavailable if response.status == HTTPStatus.UNAUTHORIZED else ApiBusy
+        kind = ApiUnauthorized if response.status == HTTPStatus.UNAUTHORIZED else ApiBusy
         raise kind(f"{method} {path}: HTTP {response.status}: {_message(response.data)}")
     refusal = read_refusal(response)
     if refusal is not None:
         return refusal
     try:
-        return _object((parse_task if path.startswith(OWN_OBJECTS) and path.split("/")[NAME:] else parse)(response.data))
+        return _object((parse_task if _is_own(path) else parse)(response.data))
     except TooDeep as error:
         # What was written is written; what was read must not be taken for the whole.
         if method == "GET":
@@ -109,6 +114,10 @@ def read_answer(method: str, path: str, response: Response) -> Json | ApiError:
         return _object(parse_shallow(response.data))
     except ValueError:
         return {}
+
+
+def _is_own(path: str) -> bool:
+    return OWN_OBJECTS.match(path) is not None
 
 
 def read_refusal(response: Response) -> ApiError | None:

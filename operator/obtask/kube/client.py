@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
+from multidict import CIMultiDict
 
 from obtask import names
 from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable, Json, Response, read_answer
@@ -33,6 +34,7 @@ class Api:
         self._client = ApiClient(configuration)
         self._credentials = credentials
         self._certificate: Certificate = (configuration.cert_file, configuration.key_file)
+        self._is_lent = False
         self._former: list[ApiClient] = []  # with another certificate: what it has begun goes on
         self._timeout = aiohttp.ClientTimeout(total=request_seconds, connect=5)
 
@@ -49,6 +51,16 @@ class Api:
         configuration = copy.copy(self._client.configuration)
         configuration.connection_pool_maxsize = 0  # to aiohttp: no limit
         return Api(configuration, Lent(self._credentials, keeper) if keeper is not None else self._credentials)
+
+    def under(self, credentials: Credentials) -> "Api":
+        """Return a client of the same server, over the same connections, that shows other credentials.
+
+        Connections know nothing of who asks as long as neither shows a client certificate. Closing it closes none of them.
+        """
+        other = copy.copy(self)
+        other._credentials = credentials  # noqa: SLF001 - its own kind
+        other._is_lent = True  # noqa: SLF001
+        return other
 
     async def send(self, method: str, path: str, *, query: Mapping[str, str] = {}, body: Json | None = None) -> Json | ApiError:
         """Return the answer, or why it was refused; raises ApiUnavailable when nobody can tell."""
@@ -145,7 +157,8 @@ class Api:
     ) -> aiohttp.ClientResponse:
         if ticket.certificate != self._certificate:
             await self._show(ticket.certificate)
-        full = {"Accept": "application/json", "User-Agent": names.FIELD_MANAGER, **ticket.headers, **headers}
+        full = CIMultiDict({"Accept": "application/json", "User-Agent": names.FIELD_MANAGER, **ticket.headers, **headers})
+        full.extend(ticket.repeated)
         answer = await self._client.rest_client.request(method, url, headers=full, body=body, _request_timeout=limit)
         response: aiohttp.ClientResponse = answer.response
         return response
@@ -162,6 +175,8 @@ class Api:
     async def close(self) -> None:
         """Close the connections."""
         await self._credentials.close()
+        if self._is_lent:
+            return
         for client in (self._client, *self._former):
             await client.close()
         await asyncio.sleep(TLS_CLOSE_SECONDS)

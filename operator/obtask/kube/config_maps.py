@@ -5,6 +5,7 @@ from obtask.kube.api import ApiError, Inspects, Json, path_of
 
 PAGE = 500
 MOST_PAGES = 20  # anybody may put the label on a ConfigMap
+MOST_PAGES_OF_ALL = 4
 LONGEST_NOTE = 256
 NOTES = (
     names.STEP_ANNOTATION,
@@ -12,6 +13,9 @@ NOTES = (
     names.DIRECTION_ANNOTATION,
     names.ATTEMPT_ANNOTATION,
     names.STARTED_AT_ANNOTATION,
+    names.FINISHED_AT_ANNOTATION,
+    names.REASON_ANNOTATION,
+    names.CODE_ANNOTATION,
     names.LOG_BYTES_ANNOTATION,
 )
 
@@ -27,13 +31,20 @@ class ConfigMaps:
 
         What others may have written there, of any size, is left out.
         """
-        query = {"labelSelector": f"{names.TASK_UID_LABEL}={uid}", "limit": str(PAGE)}
+        return await self._listed(namespace, f"{names.TASK_UID_LABEL}={uid}", MOST_PAGES)
+
+    async def of_tasks(self, namespace: str) -> list[Json] | ApiError:
+        """Return the same of all tasks of a namespace; 2,000 of them at most."""
+        return await self._listed(namespace, names.TASK_UID_LABEL, MOST_PAGES_OF_ALL)
+
+    async def _listed(self, namespace: str, selector: str, pages: int) -> list[Json] | ApiError:
+        query = {"labelSelector": selector, "limit": str(PAGE)}
         listed: list[Json] = []
-        for _ in range(MOST_PAGES):
+        for _ in range(pages):
             answer = await self._api.metadata(path_of("api", "v1", "namespaces", namespace, "configmaps"), query=query)
             if isinstance(answer, ApiError):
                 return answer
-            listed += [_of_interest(item["metadata"], uid) for item in answer.get("items") or []]
+            listed += [_of_interest(item["metadata"]) for item in answer.get("items") or []]
             token = (answer.get("metadata") or {}).get("continue")
             if not token:
                 break
@@ -46,7 +57,8 @@ class ConfigMaps:
         return await self._api.send("DELETE", path_of("api", "v1", "namespaces", namespace, "configmaps", name), body=body)
 
 
-def _of_interest(meta: Json, uid: str) -> Json:
+def _of_interest(meta: Json) -> Json:
+    uid = (meta.get("labels") or {}).get(names.TASK_UID_LABEL)
     notes = meta.get("annotations") or {}
     short = {key: notes[key] for key in NOTES if len(notes.get(key, "")) <= LONGEST_NOTE and key in notes}
     owners = [owner for owner in meta.get("ownerReferences") or [] if (owner.get("kind"), owner.get("uid")) == (names.KIND, uid)]

@@ -4,7 +4,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_exponential
 
@@ -22,7 +24,17 @@ logger = logging.getLogger(__name__)
 PAGE = "200"
 # An API server that has just been told of the CRD says for a while that its storage is not ready: HTTP 429.
 TRIES = 8
+UNFINISHED: Final = ",".join(f"status.phase!={phase.value}" for phase in Phase if phase.finished)  # a field selector
 PAUSES = wait_exponential(0.25, max=3)
+
+
+@dataclass(frozen=True, slots=True)
+class PageEnd:
+    """What a page of a list ends with: the resourceVersion of the list, where it goes on, and how many are left if that is known."""
+
+    version: str
+    token: str
+    remaining: int | None
 
 
 class Listing:
@@ -43,8 +55,7 @@ class Listing:
 
         Raises ApiForbidden when the CRD is not installed or cannot be listed.
         """
-        selector = ",".join(f"status.phase!={phase.value}" for phase in Phase if phase.finished)
-        async for item in self._items(names.GROUP, names.VERSION, names.PLURAL, {"fieldSelector": selector}):
+        async for item in self._items(names.GROUP, names.VERSION, names.PLURAL, {"fieldSelector": UNFINISHED}):
             try:
                 yield await off_loop(item, partial(parse_task, item))
             except ValueError as error:
@@ -62,7 +73,7 @@ class Listing:
                         raise ApiForbidden(f"cannot list {plural}.{group}: {explained(answer)}")
                     async for item in items_of(reader, answer):
                         yield item
-                token = _continued(reader)
+                token = page_end(reader).token
                 if not token:
                     break
                 page["continue"] = token
@@ -86,9 +97,11 @@ def _say_again(asking: RetryCallState) -> None:
     logger.info("asking again in %g s: %s", asking.upcoming_sleep, asking.outcome and asking.outcome.exception())
 
 
-def _continued(reader: ListReader) -> str | None:
-    """Return where the list goes on, if it does; raises ApiUnavailable when it broke off."""
+def page_end(reader: ListReader) -> PageEnd:
+    """Return what a page ends with; raises ApiUnavailable when it broke off."""
     try:
-        return (reader.ended().get("metadata") or {}).get("continue")
+        meta = reader.ended().get("metadata") or {}
     except ValueError as error:
         raise ApiUnavailable(f"a list broke off: {error}") from error
+    remaining = meta.get("remainingItemCount")
+    return PageEnd(str(meta.get("resourceVersion", "")), str(meta.get("continue") or ""), int(remaining) if remaining else None)

@@ -37,6 +37,7 @@ class Ticket:
     number: int
     headers: Mapping[str, str] = field(repr=False)
     certificate: tuple[str | None, str | None]
+    repeated: tuple[tuple[str, str], ...] = ()  # headers that may stand there more than once
 
 
 class Credentials(Protocol):
@@ -53,20 +54,20 @@ class Credentials(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LoadedConfiguration:
     """What was read once, and until when it is good (seconds since 1970); None: until it is refused."""
 
     configuration: Configuration
     until: float | None
 
 
-Read = Callable[[], Awaitable[Reading]]
+Read = Callable[[], Awaitable[LoadedConfiguration]]
 
 
 class Login:
     """Credentials that are read again when their time is over, and when they are refused. For one event loop."""
 
-    def __init__(self, first: Reading, read: Read | None = None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, first: LoadedConfiguration, read: Read | None = None, *, clock: Callable[[], float] = time.time) -> None:
         self.configuration = first.configuration
         self._read = read
         self._clock = clock
@@ -134,7 +135,7 @@ class Login:
         logger.debug("the credentials were renewed")
         return True
 
-    def _due(self, reading: Reading) -> float | None:
+    def _due(self, reading: LoadedConfiguration) -> float | None:
         if reading.until is None:
             return None
         left = reading.until - self._clock()
@@ -171,22 +172,22 @@ async def load(kubeconfig: str | None, context: str | None = None) -> Login:
         return Login(await of_pod(), of_pod)
     first, name = await _of_file(kubeconfig, context)
 
-    async def read() -> Reading:
+    async def read() -> LoadedConfiguration:
         # Whoever makes another context the current one meanwhile means kubectl, not this operator.
         return (await _of_file(kubeconfig, name))[0]
 
     return Login(first, read)
 
 
-async def of_pod(folder: Path = POD_FOLDER, environment: Mapping[str, str] = os.environ) -> Reading:
+async def of_pod(folder: Path = POD_FOLDER, environment: Mapping[str, str] = os.environ) -> LoadedConfiguration:
     """Return the credentials of the pod's own service account; raises kubernetes.aio.config.ConfigException if this is no pod."""
     configuration = Configuration()
     loader = InClusterConfigLoader(str(folder / "token"), str(folder / "ca.crt"), try_refresh_token=False, environ=environment)
     loader.load_and_set(configuration)
-    return Reading(configuration, time.time() + FILES_SECONDS)
+    return LoadedConfiguration(configuration, time.time() + FILES_SECONDS)
 
 
-async def _of_file(kubeconfig: str, context: str | None) -> tuple[Reading, str]:
+async def _of_file(kubeconfig: str, context: str | None) -> tuple[LoadedConfiguration, str]:
     configuration = Configuration()
     try:
         loader = await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)
@@ -194,7 +195,7 @@ async def _of_file(kubeconfig: str, context: str | None) -> tuple[Reading, str]:
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
         # The client takes what it has read to pieces without a look at it. The error's own text may hold credentials.
         raise ConfigException(f"this is no kubeconfig ({type(error).__name__})") from error
-    return Reading(configuration, _until(loader, configuration)), name
+    return LoadedConfiguration(configuration, _until(loader, configuration)), name
 
 
 def _until(loader: Any, configuration: Configuration) -> float | None:

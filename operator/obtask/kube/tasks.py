@@ -1,13 +1,18 @@
-"""Owns reading and writing OBTask objects."""
+"""Owns reading and writing OBTask objects, and reading the templates that they name."""
 
+import json
 from http import HTTPStatus
 
 from obtask import names
-from obtask.kube.api import ApiError, Json, Requests, path_of
+from obtask.kube.api import ApiError, ApiForbidden, Json, Requests, path_of
+from obtask.kube.errors import explained
+from obtask.kube.templates import template_path
 from obtask.model.command import Command
 from obtask.model.packed import fault_of
 from obtask.model.status import TaskStatus
 from obtask.model.task import Key, Task, Unreadable
+from obtask.model.template import Template, read_template
+from obtask.rules.decision import MarkTask
 
 
 class Tasks:
@@ -18,7 +23,7 @@ class Tasks:
 
     async def get(self, key: Key) -> Json | ApiError:
         """Return the object as it is now."""
-        return await self._api.send("GET", _path(key))
+        return await self._api.send("GET", task_path(key))
 
     async def write_status(self, task: Task | Unreadable, status: TaskStatus) -> Json | ApiError:
         """Store the status; return the object that results."""
@@ -26,7 +31,7 @@ class Tasks:
 
     async def _put_status(self, task: Task | Unreadable, status: Json) -> Json | ApiError:
         body = {"apiVersion": names.API_VERSION, "kind": names.KIND, "metadata": _version(task), "status": status}
-        return await self._api.send("PUT", f"{_path(task.key)}/status", query=_MANAGER, body=body)
+        return await self._api.send("PUT", f"{task_path(task.key)}/status", query=_MANAGER, body=body)
 
     async def amend_status(self, task: Task | Unreadable, change: Json) -> Json | ApiError:
         """Change some fields of a status that is kept as it is otherwise; return the object that results.
@@ -43,10 +48,24 @@ class Tasks:
             return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "Unreadable", unfit)
         return await self._put_status(task, {key: value for key, value in (status | change).items() if value is not None})
 
-    async def adopt(self, task: Task | Unreadable, *, guard: bool) -> Json | ApiError:
-        """Note in the task which object it is; ``guard``: put the finalizer on, too. Return the object that results."""
-        finalizers = {"finalizers": list(dict.fromkeys([*task.metadata.finalizers, names.FINALIZER]))} if guard else {}
-        return await self._patch(task, {"annotations": _adopted(task)} | finalizers)
+    async def adopt(self, task: Task, mark: MarkTask) -> Json | ApiError:
+        """Mark the task, in one write; return the object that results."""
+        finalizers = {"finalizers": list(dict.fromkeys([*task.metadata.finalizers, names.FINALIZER]))} if mark.guard else {}
+        expanded = mark.expanded
+        if expanded is None:
+            return await self._patch(task, {"annotations": _adopted(task)} | finalizers)
+        noted = _adopted(task) | {names.TEMPLATE_ANNOTATION: json.dumps(expanded.note.dump(), ensure_ascii=False, separators=(",", ":"))}
+        return await self._patch(task, {"annotations": noted} | finalizers, spec={"steps": list(expanded.steps)})
+
+    async def template(self, task: Task) -> Template | None:
+        """Return the template that the task names, or None if there is none; raises ApiForbidden if it cannot be read."""
+        ref = task.plan.template_ref
+        if ref is None:
+            return None
+        answer = await self._api.send("GET", template_path(ref.kind, task.metadata.namespace, ref.name))
+        if isinstance(answer, ApiError) and not answer.missing:
+            raise ApiForbidden(f"cannot read {ref}: {explained(answer)}")
+        return None if isinstance(answer, ApiError) else read_template(ref.kind, answer)
 
     async def remove_finalizer(self, task: Task | Unreadable) -> Json | ApiError:
         """Take the finalizer off, and the note of the last command with it; return the object that results."""
@@ -55,31 +74,37 @@ class Tasks:
             change["annotations"] = {names.ACCEPTED_COMMAND_ANNOTATION: None}
         return await self._patch(task, change)
 
-    async def note_command(self, task: Task | Unreadable, command: Command) -> Json | ApiError:
-        """Take the command annotations off and note the command, in one write; return the object that results."""
-        taken = (
+    async def note_command(self, task: Task | Unreadable, command: Command, *, again: bool = False) -> Json | ApiError:
+        """Take the command annotations off and note the command, in one write; return the object that results.
+
+        ``again``: only the note is written anew. What is in the command annotations is another command, and stays.
+        """
+        given = (
             names.ACTION_ANNOTATION,
             names.GROUP_ACTION_ANNOTATION,
             names.ACTION_REASON_ANNOTATION,
             names.ACTION_OPTION_ANNOTATION,
             names.REQUESTED_BY_ANNOTATION,
+            names.APPROVER_GROUP_ANNOTATION,
         )
+        taken = (*(() if again else given), names.GROUPS_STAMPED_ANNOTATION)
         note = command.model_dump_json(by_alias=True, exclude_none=True)
         return await self._patch(task, {"annotations": dict.fromkeys(taken) | _adopted(task) | {names.ACCEPTED_COMMAND_ANNOTATION: note}})
 
     async def delete(self, key: Key, uid: str, version: str | None = None) -> Json | ApiError:
         """Delete this very object, not a namesake; if a version is given, only as long as it has that version."""
         same = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": version}
-        return await self._api.send("DELETE", _path(key), body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": same})
+        return await self._api.send("DELETE", task_path(key), body={"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": same})
 
-    async def _patch(self, task: Task | Unreadable, metadata: Json) -> Json | ApiError:
-        return await self._api.send("PATCH", _path(task.key), query=_MANAGER, body={"metadata": _version(task) | metadata})
+    async def _patch(self, task: Task | Unreadable, metadata: Json, **more: Json) -> Json | ApiError:
+        return await self._api.send("PATCH", task_path(task.key), query=_MANAGER, body={"metadata": _version(task) | metadata, **more})
 
 
 _MANAGER = {"fieldManager": names.FIELD_MANAGER}
 
 
-def _path(key: Key) -> str:
+def task_path(key: Key) -> str:
+    """Return the path of a task; raises kube.api.BadName."""
     return path_of("apis", names.GROUP, names.VERSION, "namespaces", key.namespace, names.PLURAL, key.name)
 
 

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 from obtask.masking.words import MASK, is_secret_name
+from obtask.model.values import OPENING, expression_end
 
 # Repetitions are possessive or bounded: hostile texts must find nothing to go back to.
 _GAP = r"(?:\s++|/\*[^*]{0,200}+\*/)"
@@ -34,29 +36,39 @@ _ECHO = "near '"
 _QUOTES = "'\"`"
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What stands where a secret is expected: the name of an arg, or words, of which ``quoted`` is the literal in them."""
+
+    start: int
+    end: int
+    words: str = ""
+    quoted: str | None = None
+    arg: str | None = None
+
+
 def secrets_in(statement: str, args: Mapping[str, Any]) -> list[str]:
     """Return the passwords and keys that a statement holds or binds, as they are written and as they are meant."""
     found = []
     for value in _values(statement):
-        text = value[0]
-        if "arg" in value.re.groupindex and value["arg"] is not None:
-            found.append(str(args.get(value["arg"], "")))
-        elif "quoted" in value.re.groupindex and value["quoted"] is not None:
-            quoted = value["quoted"]
+        if value.arg is not None:
+            found.append(str(args.get(value.arg, "")))
+        elif value.quoted is not None:
+            quoted = value.quoted
             inner = quoted[1:-1] if len(quoted) > 1 and quoted[-1] == quoted[0] else quoted[1:]
             found += [inner, _ESCAPED.sub(lambda escape: escape[1] or escape[0][0], inner)]
         else:
-            found += [text, unquote(text)]
+            found += [value.words, unquote(value.words)]
     return list(dict.fromkeys(secret for secret in found if secret))
 
 
 def masked_statement(text: str) -> str:
-    """Return SQL text without the passwords and keys in it; placeholders stay."""
+    """Return SQL text without the passwords and keys in it; placeholders stay, and ``${{ }}`` without texts in them."""
     parts, at = [], 0
     for value in _values(text):
-        if not value[0].startswith("%("):
-            parts += [text[at : value.start()], MASK]
-            at = value.end()
+        if value.arg is None:
+            parts += [text[at : value.start], MASK]
+            at = value.end
     return "".join([*parts, text[at:]])
 
 
@@ -72,7 +84,7 @@ def without_quoted(message: str) -> str:
     return message if quote is None else f"{message[:quote]}{MASK}"
 
 
-def _values(text: str) -> Iterator[re.Match[str]]:
+def _values(text: str) -> Iterator[_Found]:
     """Yield what stands where a secret is expected, from left to right."""
     at = 0
     while (before := _BEFORE.search(text, at)) is not None:
@@ -80,9 +92,26 @@ def _values(text: str) -> Iterator[re.Match[str]]:
         name = before["name"]
         if name is not None and not is_secret_name(name):
             continue
-        value = _LITERAL.match(text, at)
-        if value is None and name is not None and before["sign"] == "=":
-            value = _BARE.match(text, at)
-        if value is not None:
-            yield value
-            at = value.end()
+        found = _inserted(text, at) if text.startswith(OPENING, at) else _written(text, at, bare=name is not None and before["sign"] == "=")
+        if found is not None:
+            at = found.end
+            if found.arg is not None or found.words:
+                yield found
+
+
+def _written(text: str, at: int, *, bare: bool) -> _Found | None:
+    value = _LITERAL.match(text, at)
+    if value is not None:
+        return _Found(at, value.end(), value[0], value["quoted"], value["arg"])
+    value = _BARE.match(text, at) if bare else None
+    return None if value is None else _Found(at, value.end(), value[0])
+
+
+def _inserted(text: str, at: int) -> _Found:
+    """Return an expression that stands for a secret; its words are one only if there is a text among them."""
+    try:
+        end = expression_end(text, at + len(OPENING)) + 2
+    except ValueError:
+        end = len(text)
+    words = text[at:end]
+    return _Found(at, end, words if any(quote in words for quote in _QUOTES) else "")

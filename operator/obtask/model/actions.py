@@ -5,67 +5,36 @@ from typing import Annotated, Any, ClassVar, Self, assert_never
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from obtask.model.base import Value
+from obtask.model.connections import AgentRef, ConnectionRef
 from obtask.model.constraints import (
-    Database,
+    KEPT,
+    AgentPath,
     Expression,
     FreeForm,
     HeaderName,
     HeaderValue,
-    Host,
-    ObjectName,
-    Port,
+    Outputs,
     Scalar,
     Statement,
     Url,
-    User,
 )
 from obtask.model.contract import ActionKind
 from obtask.model.contract import HttpMethod as HttpMethod
 from obtask.model.contract import ObshellOperator as ObshellOperator
 from obtask.model.contract import WhenBusy as WhenBusy
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
-from obtask.model.limits import ATTEMPT_SECONDS
+from obtask.model.limits import ATTEMPT_SECONDS, MESSAGE_CHARACTERS
 from obtask.model.secret_values import ArgFrom, BodyFrom, HeaderFrom
 from obtask.model.until import PollingUntil, Until
+from obtask.model.values import WithValues
 
 ErrorNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
 CLIENT_ERRORS = range(2000, 3000)
+AWAITING = "awaiting approval"
 CLIENT_ERROR = "errors 2000 to 2999 are the client's own: nobody knows what became of the statement"
 
 
-class AgentRef(Value):
-    """Names the Secret of type task.oceanbase.com/connection that tells where to connect; host and port may say otherwise."""
-
-    secret_name: ObjectName = Field(description="Name of a Secret of type task.oceanbase.com/connection in the task's namespace.")
-    host: Host | None = Field(
-        default=None,
-        description="Host to connect to instead of the Secret's: a name or an IP address, without a port. "
-        "It must be one of the Secret's own hosts, or listed in its key hosts; otherwise the attempt fails with reason Forbidden. "
-        "Default: the Secret's.",
-    )
-    port: Port | None = Field(
-        default=None,
-        description="Port to connect to instead of the Secret's: 1 to 65535. "
-        "A port other than the Secret's must be allowed by its key hosts, even for the Secret's own host. Default: the Secret's.",
-    )
-
-
-class ConnectionRef(AgentRef):
-    """Names the Secret of type task.oceanbase.com/connection that tells where and as whom to connect; the other fields override it."""
-
-    user: User | None = Field(
-        default=None,
-        description="User to log in as, with the Secret's password, instead of the Secret's user. obshell steps ignore it. "
-        "Default: the Secret's.",
-    )
-    database: Database | None = Field(
-        default=None,
-        description="Database to use instead of the Secret's; sql.database takes precedence. obshell steps ignore it. "
-        "Default: the Secret's, if any.",
-    )
-
-
-class WaitAction(Value):
+class WaitAction(WithValues):
     """Lets time pass."""
 
     action_kind: ClassVar = ActionKind.WAIT
@@ -73,6 +42,27 @@ class WaitAction(Value):
     seconds: int = Field(
         strict=True, ge=0, le=ATTEMPT_SECONDS, description=f"How long to wait, in seconds: 0 to {ATTEMPT_SECONDS} (one week)."
     )
+
+
+class ApproveAction(WithValues):
+    """Waits for a person."""
+
+    action_kind: ClassVar = ActionKind.APPROVE
+
+    message: Annotated[str, StringConstraints(min_length=1, max_length=MESSAGE_CHARACTERS)] | None = Field(
+        default=None, description="What is to be approved, in words for people. The subtask's message shows it while the step waits."
+    )
+    groups: list[Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f$]+$", min_length=1, max_length=253)]] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Up to 16 groups: whoever approves must be in one of them, as the API server knows him; written out, "
+        "without values. Needs the chart's admission policies; without them nobody can approve. Default: whoever has the verb approve.",
+    )
+
+    @property
+    def awaited(self) -> str:
+        """What an attempt waits for, for people."""
+        return f"{AWAITING}: {self.message}" if self.message else AWAITING
 
 
 class SqlUnless(Value):
@@ -91,7 +81,7 @@ class SqlUntil(PollingUntil):
     expect: Expression = Field(description="CEL over rows and affected of the query: true ends the waiting, and the attempt succeeds.")
 
 
-class SqlAction(Value):
+class SqlAction(WithValues):
     """Runs SQL statements in order over one connection."""
 
     action_kind: ClassVar = ActionKind.SQL
@@ -128,6 +118,10 @@ class SqlAction(Value):
     unless: SqlUnless | None = Field(default=None, description="When this holds beforehand, nothing is run.")
     expect: Expression | None = Field(default=None, description="CEL over rows and affected of the last statement; must hold.")
     until: SqlUntil | None = Field(default=None, description="Must come true before the step's timeout.")
+    outputs: Outputs = Field(
+        default_factory=dict,
+        description=f"{KEPT} rows and affected of the last statement.",
+    )
 
     @field_validator("ignore_errors")
     @classmethod
@@ -146,7 +140,7 @@ class HttpUntil(PollingUntil):
     )
 
 
-class HttpAction(Value):
+class HttpAction(WithValues):
     """Sends an HTTP request."""
 
     action_kind: ClassVar = ActionKind.HTTP
@@ -169,9 +163,13 @@ class HttpAction(Value):
         default=None, description="CEL over status, headers and body of the answer; must hold. Default: the status is 2xx."
     )
     until: HttpUntil | None = Field(default=None, description="Must come true before the step's timeout.")
+    outputs: Outputs = Field(
+        default_factory=dict,
+        description=f"{KEPT} status, headers and body of the answer to the request itself.",
+    )
 
 
-class ObshellAction(Value):
+class ObshellAction(WithValues):
     """Starts an operation of obshell and follows the task (DAG) that it starts there."""
 
     action_kind: ClassVar = ActionKind.OBSHELL
@@ -180,7 +178,7 @@ class ObshellAction(Value):
         default=None, description="Secret with url and password of an obshell agent. Default: spec.connection."
     )
     method: HttpMethod = Field(default=HttpMethod.POST, description="Method of the request. Default POST.")
-    path: Annotated[str, StringConstraints(pattern=r"^/api/v1/[^\s?#]*$", max_length=1024)] | None = Field(
+    path: AgentPath | None = Field(
         default=None,
         description="Path of the operation, such as /api/v1/ob/stop; not percent-encoded. /api/v1/task/dag/ID with GET follows that task "
         "and never commands it; with POST and an operator in the body the step ends when obshell has carried that out.",
@@ -201,6 +199,10 @@ class ObshellAction(Value):
         default=None,
         description="CEL over data: the answer of obshell, or, if the operation starts a task, that task at its end. Must hold.",
     )
+    outputs: Outputs = Field(
+        default_factory=dict,
+        description=f"{KEPT} data, as in expect.",
+    )
     when_busy: WhenBusy = Field(
         default=WhenBusy.WAIT,
         description="What to do while obshell is busy with another task: Wait until it ends, within the step's timeout (the subtask's "
@@ -214,7 +216,7 @@ class ObshellAction(Value):
         return self
 
 
-Action = WaitAction | SqlAction | JobAction | HttpAction | ResourceAction | ObshellAction
+Action = WaitAction | SqlAction | JobAction | HttpAction | ResourceAction | ObshellAction | ApproveAction
 
 
 def until_of(action: Action) -> Until | None:
@@ -222,29 +224,8 @@ def until_of(action: Action) -> Until | None:
     match action:
         case SqlAction() | HttpAction() | ResourceAction():
             return action.until
-        case WaitAction() | JobAction() | ObshellAction():
+        case WaitAction() | JobAction() | ObshellAction() | ApproveAction():
             return None
-        case never:
-            assert_never(never)
-
-
-def expressions(action: Action) -> list[tuple[str, str]]:
-    """Return the CEL expressions of an action as (field path below the action, expression)."""
-    until = until_of(action)
-    found = _expressions_of_work(action)
-    if until is not None:
-        found |= {"until.expect": until.expect, "until.failWhen": until.fail_when, "until.message": until.message}
-    return [(path, text) for path, text in found.items() if text]
-
-
-def _expressions_of_work(action: Action) -> dict[str, str | None]:
-    match action:
-        case SqlAction():
-            return {"expect": action.expect, "unless.expect": action.unless.expect if action.unless else None}
-        case HttpAction() | ObshellAction():
-            return {"expect": action.expect}
-        case WaitAction() | JobAction() | ResourceAction():
-            return {}
         case never:
             assert_never(never)
 
@@ -280,6 +261,8 @@ def action_type(kind: ActionKind) -> type[Action]:
             return ResourceAction
         case ActionKind.OBSHELL:
             return ObshellAction
+        case ActionKind.APPROVE:
+            return ApproveAction
         case never:
             assert_never(never)
 

@@ -1,9 +1,12 @@
 """Owns one attempt of a subtask and what can be seen of it. Executors and the engine speak in these values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from obtask.model.actions import Action, ConnectionRef
+from obtask.model.actions import Action
+from obtask.model.connections import ConnectionRef
 from obtask.model.limits import KEPT_OBJECT_BYTES
 from obtask.model.status import Direction, FailureReason, Left
 
@@ -31,7 +34,8 @@ class Attempt:
     ``counterpart`` is what the subtask does in the other direction. ``nonce_digests`` tell which objects were made for the attempt;
     there are none if an older operator recorded it. ``kept`` is the digest of what was kept for restore, ``NOTHING_KEPT`` if
     nothing was yet, and None of a subtask that an older operator began; ``kept_room`` is how many bytes may be kept.
-    ``created_by`` is the user who created the task, where the API server says so.
+    ``created_by`` is the user who created the task, where the API server says so. ``variables`` are those of values that the action may
+    use, ``values`` the values of the expressions inside of SQL texts.
     """
 
     id: AttemptId
@@ -54,6 +58,8 @@ class Attempt:
     nonce_digests: tuple[str, ...] = ()
     kept: str | None = None
     kept_room: int = KEPT_OBJECT_BYTES
+    variables: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    values: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +80,16 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The attempt did what it should. ``untouched``: it found that done, and changed nothing."""
+    """The attempt did what it should. ``untouched``: it found that done, and changed nothing. ``outputs``: what the action gives away.
+
+    ``seen``: what its outputs are to be evaluated over, if the executor leaves that to others.
+    """
 
     message: str | None = None
     external: str | None = None
     untouched: bool = False
+    outputs: Mapping[str, Any] = field(default_factory=dict, hash=False)  # a mapping has no hash
+    seen: Mapping[str, Any] | None = field(default=None, compare=False)
     external_mark: str | None = field(default=None, compare=False)
 
 

@@ -1,7 +1,9 @@
-"""Owns what `kubectl get obtasks` shows and what field selectors can ask for. API.md section 1."""
+"""Owns what kubectl shows of tasks and of templates, and what field selectors can ask for. API.md section 1."""
 
 from dataclasses import dataclass
 from typing import Any
+
+from obtask.model.template_contract import TemplateCondition
 
 SELECTABLE_FIELDS = (".status.phase", ".spec.type", ".spec.maintenance", ".spec.cluster", ".spec.agent", ".spec.tenant")
 
@@ -38,4 +40,14 @@ COLUMNS = (
     Column("Message", ".status.message", "Why the task is in its phase, for people.", wide=True),
     Column("Started", ".status.startedAt", "Time since the first attempt.", type="date", wide=True),
     Column("Finished", ".status.finishedAt", "Time since the task ended.", type="date", wide=True),
+)
+
+TEMPLATE_COLUMNS = (
+    Column("Title", ".spec.title.en", "What tasks of the template do."),
+    Column("Kind", ".spec.maintenance", "Which other tasks are excluded."),
+    Column("Parameters", ".status.parameters", "The names of the parameters; those in brackets may be left out."),
+    Column("Valid", f'.status.conditions[?(@.type=="{TemplateCondition.VALID}")].status', "Whether tasks can be made of it."),
+    Column("Age", ".metadata.creationTimestamp", "Time since the template was created.", type="date"),
+    Column("Type", ".spec.type", "Cluster or Local.", wide=True),
+    Column("Message", f'.status.conditions[?(@.type=="{TemplateCondition.VALID}")].message', "The first error.", wide=True),
 )

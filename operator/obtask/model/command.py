@@ -24,6 +24,7 @@ class Command(Stored):
     option: Short | None = Field(default=None, description="An Option, or what a newer operator knows.")
     reason: Line | None = None
     requested_by: Line | None = None
+    approver_group: Line | None = Field(default=None, description="STEP/GROUP, as the chart's policy writes it.")
     requested_at: Moment
 
 
@@ -41,7 +42,7 @@ def given_command(annotations: Mapping[str, str], *, resource_version: str, now:
     option = (annotations.get(names.ACTION_OPTION_ANNOTATION) or "").strip()
     if fault is None and option:
         fault = _option_fault(given[0], option)
-    asker = annotations.get(names.REQUESTED_BY_ANNOTATION)
+    asker, approver = annotations.get(names.REQUESTED_BY_ANNOTATION), annotations.get(names.APPROVER_GROUP_ANNOTATION)
     return Command(
         id=resource_version,
         verb=given[0][:63],
@@ -49,6 +50,7 @@ def given_command(annotations: Mapping[str, str], *, resource_version: str, now:
         option=Option(option) if option and fault is None else None,
         reason=reason[:MESSAGE_CHARACTERS] if reason is not None else None,
         requested_by=asker[:MESSAGE_CHARACTERS] if asker is not None else None,
+        approver_group=approver[:MESSAGE_CHARACTERS] if approver is not None else None,
         requested_at=now,
     )
 

@@ -1,6 +1,6 @@
 """Owns what a status must say for anything to follow from it. The operator writes no other; a person with an editor may."""
 
-from obtask.model.spec import Maintenance, TaskSpec
+from obtask.model.spec import Maintenance, Step, TaskSpec
 from obtask.model.status import Reason, TaskStatus
 
 
@@ -16,9 +16,14 @@ def contradiction(spec: TaskSpec | None, status: TaskStatus) -> str | None:
     if found != [step.name for step in spec.steps]:
         return "status.steps: these are not the steps of the spec"
     for step, planned in zip(status.steps, spec.steps, strict=True):
-        wanted = [sub.name for sub in planned.parallel] if planned.parallel is not None else [planned.name]
-        if [sub.name for sub in step.subtasks] != wanted:
+        if not _fits(planned, [sub.name for sub in step.subtasks]):
             return f"status.steps: the subtasks of {step.name} are not those of the spec"
     if spec.maintenance is not Maintenance.NONE and status.lock is None and status.reason is not Reason.LOCK_LOST:
         return f"status.lock: a task that is {status.phase.value} holds its lock"
     return None
+
+
+def _fits(planned: Step, found: list[str]) -> bool:
+    if planned.for_each is not None:
+        return found == [f"{planned.name}-{index}" for index in range(len(found))] or found == [planned.name]
+    return found == ([sub.name for sub in planned.parallel] if planned.parallel is not None else [planned.name])

@@ -5,23 +5,10 @@ Whoever adds a member adds a line here. `make generate` carries it into the CRD,
 reasons.py and limits.py.
 """
 
-from collections.abc import Iterable
 from enum import Enum, StrEnum, auto
-from typing import Final, Self, assert_never
+from typing import Final, assert_never
 
-
-class Listed(StrEnum):
-    """A closed list. The annotations of a subclass name the facts that follow the value of each member."""
-
-    _value_: str
-
-    def __new__(cls, value: str, *facts: object) -> Self:
-        """Return the member; raises ValueError if a fact is missing."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        for name, fact in zip(cls.__annotations__, facts, strict=True):
-            setattr(member, name, fact)
-        return member
+from obtask.model.listed import Listed
 
 
 class ActionKind(Listed):
@@ -35,11 +22,12 @@ class ActionKind(Listed):
     HTTP = "http", "Send an HTTP request."
     RESOURCE = "resource", "Apply or patch a Kubernetes object."
     OBSHELL = "obshell", "Start an operation of obshell and follow it."
+    APPROVE = "approve", "Wait until a person approves (action=approve). Only as a step's own action."
 
 
-# Kinds of the API that this version does not carry out yet; settings may name them already.
-COMING_ACTIONS: Final = ("approve",)
-ACTION_NAMES: Final = (*(kind.value for kind in ActionKind), *COMING_ACTIONS)
+ACTION_NAMES: Final = tuple(kind.value for kind in ActionKind)
+# What a step may have instead of one action of its own.
+GROUPS: Final = ("parallel", "forEach")
 
 
 class ConditionType(Listed):
@@ -139,6 +127,22 @@ class SubtaskPhase(StrEnum):
                 assert_never(never)
 
     @property
+    def open(self) -> bool:
+        """True where something is to be done and nothing runs.
+
+        A step that a stopping operator left unstarted has Pending subtasks: whoever skips or retries the step means them, too.
+        """
+        match self:
+            case SubtaskPhase.FAILED | SubtaskPhase.PENDING:
+                return True
+            case (
+                SubtaskPhase.RUNNING | SubtaskPhase.SUCCEEDED | SubtaskPhase.ROLLING_BACK | SubtaskPhase.ROLLED_BACK | SubtaskPhase.SKIPPED
+            ):
+                return False
+            case never:
+                assert_never(never)
+
+    @property
     def done(self) -> bool:
         """True where nothing is left to do on the way forward."""
         match self:
@@ -193,11 +197,11 @@ class Audience(StrEnum):
 class Verb(Listed):
     """A command that a person gives (API.md section 5).
 
-    ``forbidden``: how a step forbids it. ``goes_on``: the task goes on afterwards, for which it needs its lock and its spec.
+    ``forbidden``: how a step forbids it, if it can. ``goes_on``: the task goes on afterwards, for which it needs its lock and its spec.
     ``audience``: whose role has it. ``about``: what it does.
     """
 
-    forbidden: Forbidden
+    forbidden: Forbidden | None
     goes_on: bool
     audience: Audience
     about: str
@@ -207,6 +211,7 @@ class Verb(Listed):
     SKIP = "skip", Forbidden.SKIP, False, Audience.ADMIN, "give the task up as it is, and free its lock"
     SKIP_STEP = "skip-step", Forbidden.SKIP_STEP, True, Audience.ADMIN, "leave what failed as it is, and go on with the next step"
     CANCEL = "cancel", Forbidden.CANCEL, False, Audience.EDIT, "end a task that has not started; stop what runs of another one"
+    APPROVE = "approve", None, True, Audience.EDIT, "let a task that awaits approval go on"
 
 
 class Option(StrEnum):
@@ -288,9 +293,3 @@ class WhenBusy(StrEnum):
 
     WAIT = "Wait"
     FAIL = "Fail"
-
-
-def listed(members: Iterable[str], last: str = "or") -> str:
-    """Return members as a sentence has them: ``a, b or c``."""
-    *most, end = members
-    return f"{', '.join(most)} {last} {end}" if most else end

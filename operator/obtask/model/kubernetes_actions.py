@@ -2,12 +2,13 @@
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator, model_validator
 
 from obtask.model.base import Value
-from obtask.model.constraints import ApiVersion, Expression, FreeForm, KindName, NamespaceName, ObjectName, Word
+from obtask.model.constraints import KEPT, ApiVersion, Expression, FreeForm, KindName, NamespaceName, ObjectName, Outputs, Word
 from obtask.model.contract import ActionKind
 from obtask.model.until import Pause, Until
+from obtask.model.values import OPENING, WithValues
 
 
 class EnvVar(Value):
@@ -18,7 +19,7 @@ class EnvVar(Value):
     value_from: FreeForm | None = Field(default=None, description="Where its value comes from, as in a pod: secretKeyRef, fieldRef, ...")
 
 
-class JobAction(Value):
+class JobAction(WithValues):
     """Runs a container to its end, as a Kubernetes Job with one pod."""
 
     action_kind: ClassVar = ActionKind.JOB
@@ -41,6 +42,10 @@ class JobAction(Value):
     queue_name: Annotated[str, StringConstraints(max_length=63)] | None = Field(
         default=None, description="Kueue queue: label kueue.x-k8s.io/queue-name of the Job."
     )
+    outputs: Outputs = Field(
+        default_factory=dict,
+        description=f"{KEPT} result: the termination message of the container, parsed if it is JSON.",
+    )
 
     @model_validator(mode="after")
     def _has_image(self) -> Self:
@@ -58,6 +63,9 @@ class JobAction(Value):
             if template[name] is not None and not isinstance(template[name], dict):
                 raise ValueError(f"podTemplate.{name} must be an object")
         spec = template.get("spec") or {}
+        for name in ("serviceAccountName", "serviceAccount"):
+            if OPENING in str(spec.get(name) or ""):
+                raise ValueError(f"podTemplate.spec.{name} must be written out: who creates the task must have the right to use it")
         for name in ("containers", "initContainers"):
             listed = spec.get(name)
             if listed is None:
@@ -110,10 +118,12 @@ class ResourceUntil(Until):
     )
 
 
+CREATE_ONLY = "createOnly is for apply alone"
 INDISCREET = "until.message would show what is in a Secret"
+OUTPUTS_OF_SECRET = "outputs would store what is in a Secret"  # noqa: S105
 
 
-class ResourceAction(Value):
+class ResourceAction(WithValues):
     """Changes a Kubernetes object as the task's service account, or puts it back."""
 
     action_kind: ClassVar = ActionKind.RESOURCE
@@ -122,6 +132,12 @@ class ResourceAction(Value):
         default=None,
         description="An object with apiVersion, kind and metadata.name, applied server-side and with force: fields that others manage "
         "become the step's. Default namespace: the task's.",
+    )
+    create_only: bool | None = Field(
+        default=None,
+        strict=True,
+        description="With apply: an object that exists already, and that this step has not applied before, fails the step and is left "
+        "as it is.",
     )
     patch: ResourcePatch | None = Field(default=None, description="A change of an existing object.")
     restore: bool | None = Field(
@@ -132,6 +148,10 @@ class ResourceAction(Value):
         "in the task's namespace can read it. Up to 256 KiB, and 16 MiB for all subtasks of a task; not for Secrets.",
     )
     until: ResourceUntil | None = Field(default=None, description="Must come true before the step's timeout.")
+    outputs: Outputs = Field(
+        default_factory=dict,
+        description=f"{KEPT} object, the live object at the end. Not for a Secret.",
+    )
 
     @model_validator(mode="after")
     def _one_change(self) -> Self:
@@ -139,15 +159,19 @@ class ResourceAction(Value):
             raise ValueError("exactly one of apply, patch, restore is required")
         if self.restore is False:
             raise ValueError("restore is true or absent")
+        if self.create_only and self.apply is None:
+            raise ValueError(CREATE_ONLY)
         if self.changes_secret and self.until is not None and self.until.message is not None:
             raise ValueError(INDISCREET)
+        if self.changes_secret and self.outputs:
+            raise ValueError(OUTPUTS_OF_SECRET)
         return self
 
     @field_validator("apply")
     @classmethod
-    def _names_an_object(cls, manifest: FreeForm | None) -> FreeForm | None:
+    def _names_an_object(cls, manifest: FreeForm | None, info: ValidationInfo) -> FreeForm | None:
         try:
-            _ = manifest is not None and ManifestHead.model_validate(manifest)
+            _ = manifest is not None and ManifestHead.model_validate(manifest, context=info.context)
         except ValidationError as error:
             wrong = error.errors(include_url=False)[0]
             raise ValueError(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None

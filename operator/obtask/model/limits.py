@@ -39,10 +39,22 @@ HISTORY_VERB_CHARACTERS: Final = 32
 HISTORY_USER_CHARACTERS: Final = 253
 HISTORY_REASON_CHARACTERS: Final = 128
 
+# What actions give away: how many values, and how many bytes as JSON: of one value, and of all that a task stores.
+OUTPUTS: Final = 16
+OUTPUT_BYTES: Final = 4 * 1024
+STORED_VALUES_BYTES: Final = 64 * 1024  # outputs, and the items of forEach
+VALUES_LESS: Final = 64  # bytes for each subtask above MANY, which leave less room
+ITEM_SHOWN_BYTES: Final = 256
+
 STEPS: Final = 64
+FOR_EACH_ITEMS: Final = 64
+FOR_EACH_NAME: Final = 60  # its subtasks are named NAME-63 at most
 PARALLEL_SUBTASKS: Final = 64
 SUBTASKS: Final = 512  # of all steps
 BLOCKERS: Final = 10  # that are shown, of the tasks in the way
+PARAMETERS: Final = 64  # of a template, and of a task
+PARAMETERS_BYTES: Final = 16 * 1024  # the values of a task as JSON, those that the template has as defaults among them
+PATTERNS_CHARACTERS: Final = 2048  # of all parameters of a template
 ATTEMPT_SECONDS: Final = 604800  # a week: of a step, and of a wait
 
 CUT: Final = "…"
@@ -56,6 +68,11 @@ def message_room(subtasks: int) -> int:
 def tail_room(subtasks: int) -> int:
     """Return how many bytes the log tail of each subtask may take; what is longer belongs in a ConfigMap."""
     return (TAILS_BYTES - TAILS_LESS * max(0, subtasks - MANY)) // subtasks
+
+
+def values_room(subtasks: int) -> int:
+    """Return how many bytes the outputs and items of a task of that many subtasks may take."""
+    return STORED_VALUES_BYTES - VALUES_LESS * max(0, subtasks - MANY)
 
 
 def kept_room(subtasks: int) -> int:

@@ -1,6 +1,6 @@
 """Owns why things are as they are, in CamelCase: the reasons of tasks, of failed subtasks and of Events. A part of the contract."""
 
-from obtask.model.contract import Listed
+from obtask.model.listed import Listed
 
 
 class Reason(Listed):
@@ -11,6 +11,7 @@ class Reason(Listed):
     ACCEPTED = "Accepted", "an operator has seen the task; this one decides at once, and does not say so"
     QUEUED = "Queued", "other tasks are in the way"
     EXECUTING = "Executing", "steps are executed or undone"
+    AWAITING_APPROVAL = "AwaitingApproval", "the current step waits for a person who approves"
     SUBTASK_FAILED = "SubtaskFailed", "a subtask failed"
     SUBTASK_CANCELLED = "SubtaskCancelled", "a person cancelled what ran"
     ROLLBACK_FAILED = "RollbackFailed", "a subtask could not be undone"

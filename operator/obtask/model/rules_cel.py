@@ -4,19 +4,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from obtask.model.actions import CLIENT_ERROR, HttpUntil, ObshellAction, SqlAction, SqlUntil
-from obtask.model.contract import ActionKind
-from obtask.model.kubernetes_actions import INDISCREET, JobAction, ResourceAction
-from obtask.model.limits import SUBTASKS
-from obtask.model.spec import (
+from obtask.model.connections import AgentRef, ConnectionRef
+from obtask.model.constraints import PORTS
+from obtask.model.contract import GROUPS, ActionKind
+from obtask.model.kubernetes_actions import CREATE_ONLY, INDISCREET, OUTPUTS_OF_SECRET, JobAction, ResourceAction
+from obtask.model.limits import FOR_EACH_NAME, SUBTASKS
+from obtask.model.spec import PARAMETERS_ALONE, STEPS_OR_TEMPLATE, TaskSpec
+from obtask.model.steps import (
+    APPROVE_ROLLBACK,
+    GROUP_ROLLBACK,
+    LONG_NAME,
     OPERATOR_IN_ROLLBACK,
     RESTORE_ALONE,
     RESTORE_FORWARD,
     RESTORE_SECRET,
+    ItemSubtask,
     Rollback,
     Step,
     Subtask,
-    TaskSpec,
 )
 from obtask.model.target import TARGET_RULES
 from obtask.model.until import DEFAULT_INTERVAL_SECONDS, SHORT_LIMIT
@@ -26,7 +34,7 @@ from obtask.model.until import DEFAULT_INTERVAL_SECONDS, SHORT_LIMIT
 class Rule:
     """One x-kubernetes-validations entry; `field` is the field of `self` that the error names.
 
-    `full_message` is a CEL expression for what `message` cannot know.
+    `full_message` is a CEL expression for what `message` cannot know. With `also_new`, `oldSelf` is optional, and absent at creation.
     """
 
     check: str
@@ -34,11 +42,16 @@ class Rule:
     field: str | None = None
     reason: str = "FieldValueInvalid"
     full_message: str | None = None
+    also_new: bool = False
 
     def as_schema(self) -> dict[str, Any]:
         """Return the entry as the CRD spells it."""
         entry = {"rule": self.check, "message": self.message, "reason": self.reason}
-        more = {"fieldPath": self.field and f".{self.field}", "messageExpression": self.full_message}
+        more = {
+            "fieldPath": self.field and f".{self.field}",
+            "messageExpression": self.full_message,
+            "optionalOldSelf": self.also_new or None,
+        }
         return entry | {key: value for key, value in more.items() if value is not None}
 
 
@@ -50,7 +63,7 @@ def _forbidden(check: str, message: str, field: str | None = None) -> Rule:
     return Rule(check, message, field, "FieldValueForbidden")
 
 
-def _unique(field: str, message: str) -> Rule:
+def unique(field: str, message: str) -> Rule:
     """Refuse two items of one name. A list of type `map` would, too, but doubles the size of a large task in managedFields."""
     names = f"self.{field}.map(item, item.name)"
     twice = f"{names}.filter(a, !{names}.exists_one(b, a == b))[0]"
@@ -83,38 +96,61 @@ RESTORE = [
 _INTERVAL = f"(has(self.intervalSeconds) ? self.intervalSeconds : {DEFAULT_INTERVAL_SECONDS})"  # nothing in a list has a default
 GROWING = Rule(f"!has(self.maxIntervalSeconds) || self.maxIntervalSeconds >= {_INTERVAL}", SHORT_LIMIT, "maxIntervalSeconds")
 
+# The operator has written the steps of a template into the task.
+# Each field by itself: the API server takes a comparison of optional values for a very dear one.
+EXPANDED = "has(oldSelf.templateRef) && !has(oldSelf.steps) && has(self.steps) && " + " && ".join(
+    f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+    for field in map(to_camel, TaskSpec.model_fields)
+    if field != "steps"
+)
+
+_CHANGES_SECRET = " || ".join(f"(has(self.{way}) && self.{way}.kind == 'Secret')" for way in ("apply", "patch"))
+_PARTS = [kind.value for kind in ActionKind if kind is not ActionKind.APPROVE]
+PART = [_exactly_one(_PARTS)]
+PORT = Rule(
+    f"!has(self.port) || (type(self.port) == int ? self.port >= {PORTS[0]} && self.port <= {PORTS[-1]} : self.port.startsWith('${{{{'))",
+    f"must be a number from {PORTS[0]} to {PORTS[-1]}, or one ${{{{ }}}}",
+    "port",
+)
+
 TARGET = [Rule(rule.cel, rule.message, rule.field, rule.fault.value) for rule in TARGET_RULES]
+
+UNIQUE_STEPS = unique("steps", "step names must be unique")
+FEW_SUBTASKS = Rule(
+    f"!has(self.steps) || self.steps.map(step, has(step.parallel) ? step.parallel.size() : has(step.forEach) ? 0 : 1).sum() <= {SUBTASKS}",
+    f"a task has at most {SUBTASKS} subtasks in all",
+    "steps",
+)
 
 RULES: Mapping[str, list[Rule]] = {
     TaskSpec.__name__: [
-        _forbidden("self == oldSelf", "spec is immutable: create a new OBTask instead"),
+        _forbidden(f"self == oldSelf || ({EXPANDED})", "spec is immutable: create a new OBTask instead"),
+        Rule("oldSelf.hasValue() || has(self.steps) != has(self.templateRef)", STEPS_OR_TEMPLATE, "steps", also_new=True),
+        _forbidden("!has(self.parameters) || has(self.templateRef)", PARAMETERS_ALONE, "parameters"),
         *TARGET,
-        _unique("steps", "step names must be unique"),
-        Rule(
-            f"self.steps.map(step, has(step.parallel) ? step.parallel.size() : 1).sum() <= {SUBTASKS}",
-            f"a task has at most {SUBTASKS} subtasks in all",
-            "steps",
-        ),
+        UNIQUE_STEPS,
+        FEW_SUBTASKS,
     ],
     Step.__name__: [
-        _exactly_one([*ACTIONS, "parallel"]),
+        _exactly_one([*ACTIONS, *GROUPS]),
         OPERATOR,
-        _unique("parallel", "subtask names must be unique in their step"),
-        _forbidden(
-            "!has(self.parallel) || !has(self.rollback)", "a parallel step has no rollback of its own: give each subtask one", "rollback"
-        ),
+        unique("parallel", "subtask names must be unique in their step"),
+        _forbidden("!has(self.rollback) || (!has(self.parallel) && !has(self.forEach))", GROUP_ROLLBACK, "rollback"),
+        _forbidden("!has(self.rollback) || !has(self.approve)", APPROVE_ROLLBACK, "rollback"),
+        Rule(f"!has(self.forEach) || self.name.size() <= {FOR_EACH_NAME}", LONG_NAME, "name"),
         *RESTORE,
     ],
     JobAction.__name__: [Rule("has(self.image) || has(self.podTemplate)", "image is required unless podTemplate names one")],
     ResourceAction.__name__: [
         _exactly_one(["apply", "patch", "restore"]),
         Rule("!has(self.restore) || self.restore", "restore is true or absent", "restore"),
+        Rule("!has(self.createOnly) || !self.createOnly || has(self.apply)", CREATE_ONLY, "createOnly"),
         _forbidden(
-            "!has(self.until) || !has(self.until.message) || !((has(self.apply) && self.apply.kind == 'Secret') "
-            "|| (has(self.patch) && self.patch.kind == 'Secret'))",
+            f"!has(self.until) || !has(self.until.message) || !({_CHANGES_SECRET})",
             INDISCREET,
             "until",
         ),
+        _forbidden(f"!has(self.outputs) || !({_CHANGES_SECRET})", OUTPUTS_OF_SECRET, "outputs"),
     ],
     SqlAction.__name__: [
         Rule("!has(self.ignoreErrors) || self.ignoreErrors.all(code, code < 2000 || code > 2999)", CLIENT_ERROR, "ignoreErrors"),
@@ -122,6 +158,9 @@ RULES: Mapping[str, list[Rule]] = {
     SqlUntil.__name__: [GROWING],
     HttpUntil.__name__: [GROWING],
     ObshellAction.__name__: [_exactly_one(["path", "operator"])],
-    Subtask.__name__: [_exactly_one(ACTIONS), OPERATOR, *RESTORE],
-    Rollback.__name__: [_exactly_one(ACTIONS)],
+    AgentRef.__name__: [PORT],
+    ConnectionRef.__name__: [PORT],
+    Subtask.__name__: [*PART, OPERATOR, *RESTORE],
+    ItemSubtask.__name__: [*PART, OPERATOR, *RESTORE],
+    Rollback.__name__: PART,
 }

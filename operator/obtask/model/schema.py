@@ -1,17 +1,22 @@
 """Owns the CustomResourceDefinitions, made from the models. Knows how to write them as YAML, not where to."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 import yaml
 
 from obtask import names
-from obtask.model.columns import COLUMNS, SELECTABLE_FIELDS
+from obtask.model.columns import COLUMNS, SELECTABLE_FIELDS, TEMPLATE_COLUMNS, Column
 from obtask.model.kubernetes_actions import ManifestHead
 from obtask.model.rules_cel import RULES
+from obtask.model.rules_of_templates import TEMPLATE_RULES
 from obtask.model.spec import TaskSpec
 from obtask.model.status import TaskStatus
 from obtask.model.structural import Extensions, Schema, structural_schema
+from obtask.model.template import TemplateSpec, TemplateStatus
+from obtask.model.template_contract import TemplateKind
 
 DISTRIBUTION = "obtask-operator"  # whose version the CRD says, so that people can tell which operator a CRD belongs to
 
@@ -29,24 +34,33 @@ SET: Schema = {"x-kubernetes-list-type": "set"}
 LISTS: dict[str, Schema] = {
     "Step.forbid": SET,
     "TaskStatus.allowedActions": SET,
+    "TemplateStatus.conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     "TaskStatus.conditions": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
 }
 
-RULE_SCHEMAS = {name: [rule.as_schema() for rule in rules] for name, rules in RULES.items()}
+RULE_SCHEMAS = {name: [rule.as_schema() for rule in rules] for name, rules in {**RULES, **TEMPLATE_RULES}.items()}
 
 # What a task shows before anybody has seen it. observedGeneration 0 tells kstatus (Flux, Helm) that it is not done.
 UNSEEN = TaskStatus().model_dump(mode="json", by_alias=True, include={"observed_generation", "phase", "allowed_actions"})
 
-PLAIN_FIELDS: Schema = {
-    "apiVersion": {"description": f"{names.API_VERSION}.", "type": "string"},
-    "kind": {"description": f"{names.KIND}.", "type": "string"},
-    "metadata": {"type": "object"},  # the API server allows nothing else here
-}
+
+def _plain_fields(kind: str) -> Schema:
+    return {
+        "apiVersion": {"description": f"{names.API_VERSION}.", "type": "string"},
+        "kind": {"description": f"{kind}.", "type": "string"},
+        "metadata": {"type": "object"},  # the API server allows nothing else here
+    }
 
 
 def custom_resource_definitions() -> list[dict[str, Any]]:
-    """Return the CRDs of this version."""
-    return [_task_definition()]
+    """Return the CRDs of this version, that of tasks first."""
+    task = _Names(names.KIND, names.PLURAL, names.SINGULAR, names.SHORT_NAME, namespaced=True)
+    found = [_definition(task, ABOUT, _shown(COLUMNS) | {"selectableFields": _SELECTABLE}, {"spec": _spec(), "status": _status()})]
+    spec, status = _template_spec(), _template_status()
+    for kind in TemplateKind:
+        named = _Names(kind.value, kind.plural, kind.singular, kind.short_name, namespaced=kind.namespaced)
+        found.append(_definition(named, kind.about, _shown(TEMPLATE_COLUMNS), {"spec": spec, "status": status}))
+    return found
 
 
 def render_yaml(definitions: list[dict[str, Any]]) -> str:
@@ -61,50 +75,85 @@ class _PlainDumper(yaml.SafeDumper):
         return True
 
 
-def _task_definition() -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What a kind is called by the API server and by kubectl."""
+
+    kind: str
+    plural: str
+    singular: str
+    short: str
+    namespaced: bool
+
+
+_SELECTABLE = [{"jsonPath": path} for path in SELECTABLE_FIELDS]
+
+
+def _shown(columns: Iterable[Column]) -> Schema:
+    return {"additionalPrinterColumns": [column.as_schema() for column in columns]}
+
+
+def _definition(named: _Names, about: str, more: Schema, parts: Schema) -> dict[str, Any]:
+    served = {"name": names.VERSION, "served": True, "storage": True, "subresources": {"status": {}}} | more
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{names.PLURAL}.{names.GROUP}"},
+        "metadata": {"name": f"{named.plural}.{names.GROUP}"},
         "spec": {
             "group": names.GROUP,
-            "scope": "Namespaced",
+            "scope": "Namespaced" if named.namespaced else "Cluster",
             "names": {
-                "kind": names.KIND,
-                "listKind": f"{names.KIND}List",
-                "plural": names.PLURAL,
-                "singular": names.SINGULAR,
-                "shortNames": [names.SHORT_NAME],
+                "kind": named.kind,
+                "listKind": f"{named.kind}List",
+                "plural": named.plural,
+                "singular": named.singular,
+                "shortNames": [named.short],
                 "categories": [names.CATEGORY],
             },
-            "versions": [_version()],
+            "versions": [served | {"schema": {"openAPIV3Schema": _whole(named.kind, about, parts)}}],
         },
     }
 
 
-def _version() -> dict[str, Any]:
+def _whole(kind: str, about: str, parts: Schema) -> Schema:
     return {
-        "name": names.VERSION,
-        "served": True,
-        "storage": True,
-        "subresources": {"status": {}},
-        "additionalPrinterColumns": [column.as_schema() for column in COLUMNS],
-        "selectableFields": [{"jsonPath": path} for path in SELECTABLE_FIELDS],
-        "schema": {
-            "openAPIV3Schema": {
-                "description": f"{ABOUT} Schema of {DISTRIBUTION} {version(DISTRIBUTION)}.",
-                "type": "object",
-                "required": ["spec"],
-                "properties": {**PLAIN_FIELDS, "spec": _spec(), "status": _status()},
-            }
-        },
+        "description": f"{about} Schema of {DISTRIBUTION} {version(DISTRIBUTION)}.",
+        "type": "object",
+        "required": ["spec"],
+        "properties": {**_plain_fields(kind), **parts},
     }
 
 
 def _spec() -> Schema:
+    return structural_schema(TaskSpec, Extensions(RULE_SCHEMAS, LISTS, _objects()))
+
+
+def _objects() -> dict[str, Schema]:
     manifest = structural_schema(ManifestHead, Extensions())
-    objects = {"ResourceAction.apply": {key: manifest[key] for key in ("required", "properties")}}
-    return structural_schema(TaskSpec, Extensions(RULE_SCHEMAS, LISTS, objects))
+    return {"ResourceAction.apply": {key: manifest[key] for key in ("required", "properties")}}
+
+
+def _template_spec() -> Schema:
+    """Return the schema of the spec of templates. That of tasks tells of steps: a release of Helm is 1 MiB at most."""
+    found = structural_schema(TemplateSpec, Extensions(RULE_SCHEMAS, LISTS, _objects()))
+    steps = found["properties"]["steps"]
+    return found | {"properties": found["properties"] | {"steps": steps | {"items": _without_words(steps["items"])}}}
+
+
+def _without_words(schema: Any) -> Any:
+    """Return a schema without the descriptions in it."""
+    match schema:
+        case dict():
+            return {key: _without_words(value) for key, value in schema.items() if not (key == "description" and isinstance(value, str))}
+        case list():
+            return [_without_words(item) for item in schema]
+        case _:
+            return schema
+
+
+def _template_status() -> Schema:
+    # Whoever waits until a new template is judged sees by this that it is not.
+    return structural_schema(TemplateStatus, Extensions({}, LISTS, defaults=False)) | {"default": {"observedGeneration": 0}}
 
 
 def _status() -> Schema:

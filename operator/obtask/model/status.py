@@ -7,19 +7,33 @@ from pydantic import Field
 
 from obtask.model.answered import HandledCommand, LastAction
 from obtask.model.base import ConditionMessage, Line, Moment, Stored, Tail
-from obtask.model.contract import SCOPES, ConditionType, listed
+from obtask.model.contract import SCOPES, ConditionType
 from obtask.model.contract import ConditionStatus as ConditionStatus
 from obtask.model.contract import Direction as Direction
 from obtask.model.contract import Left as Left
 from obtask.model.contract import Phase as Phase
 from obtask.model.contract import SubtaskPhase as SubtaskPhase
 from obtask.model.contract import Verb as Verb
-from obtask.model.limits import BLOCKERS, HISTORY_BYTES, HISTORY_ENTRIES, MESSAGE_CHARACTERS, NONCE_DIGESTS, TAIL_BYTES, TAIL_LINES
+from obtask.model.limits import (
+    BLOCKERS,
+    HISTORY_BYTES,
+    HISTORY_ENTRIES,
+    ITEM_SHOWN_BYTES,
+    MESSAGE_CHARACTERS,
+    NONCE_DIGESTS,
+    OUTPUT_BYTES,
+    OUTPUTS,
+    TAIL_BYTES,
+    TAIL_LINES,
+)
+from obtask.model.listed import listed
 from obtask.model.printable import printable, printable_lines
 from obtask.model.reasons import FailureReason as FailureReason
 from obtask.model.reasons import Reason as Reason
+from obtask.model.template_ref import TemplateSource
 
 LINES = "logTail"  # the only text of several lines
+VALUES = frozenset({"outputs", "item", "items", "parameters"})  # what is given back as it is
 
 
 class Condition(Stored):
@@ -130,6 +144,10 @@ class SubtaskStatus(Stored):
         description="Digests, of which one must match the annotation task.oceanbase.com/nonce of an object for it to count as the last "
         "attempt's.",
     )
+    outputs: dict[str, Any] | None = Field(
+        default=None, description=f"What its action gave away; it never changes. At most {OUTPUTS} values of {OUTPUT_BYTES} bytes each."
+    )
+    item: Any = Field(default=None, description=f"The item of a forEach subtask; of one of over {ITEM_SHOWN_BYTES} bytes the beginning.")
     log_tail: Tail | None = Field(default=None, description="The log of the last attempt, when it is short.")
     log_ref: LogRef | None = Field(default=None, description="The whole log of the last attempt, when it is long.")
 
@@ -142,6 +160,7 @@ class StepStatus(Stored):
     started_at: Moment | None = Field(default=None, description="When its first attempt started.")
     finished_at: Moment | None = Field(default=None, description="When it ended.")
     subtasks: tuple[SubtaskStatus, ...] = Field(default=(), description="Its subtasks.")
+    items: list[Any] | None = Field(default=None, description="The items of forEach, where the subtasks show only their beginnings.")
 
 
 class TaskStatus(Stored):
@@ -177,11 +196,15 @@ class TaskStatus(Stored):
         description=f"The last {HISTORY_ENTRIES} commands and what became of them, the newest last; at most {HISTORY_BYTES // 1024} KiB.",
     )
     steps: tuple[StepStatus, ...] = Field(default=(), description="What has happened to each step.")
+    template: TemplateSource | None = Field(default=None, description="The template that the steps were taken from.")
+    parameters: dict[str, Any] | None = Field(
+        default=None, description="The parameters of a task made from a template, with the template's defaults; they never change."
+    )
     conditions: tuple[Condition, ...] = Field(default=(), description=f"{', '.join(ConditionType)}.")
 
     def dump(self) -> dict[str, Any]:
         """Return the status as JSON-ready data, every text of it fit for a terminal: holders, codes and messages may come from anybody."""
-        return {name: _shown(value) for name, value in super().dump().items()}
+        return {name: value if name in VALUES else _shown(value) for name, value in super().dump().items()}
 
 
 def _shown(value: Any, name: str = "") -> Any:
@@ -191,6 +214,6 @@ def _shown(value: Any, name: str = "") -> Any:
         case list():
             return [_shown(item) for item in value]
         case dict():
-            return {key: _shown(item, key) for key, item in value.items()}
+            return {key: item if key in VALUES else _shown(item, key) for key, item in value.items()}
         case _:
             return value

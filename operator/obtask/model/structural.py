@@ -19,6 +19,7 @@ SCALAR: Schema = {
     "maxItems": 0,
 }
 
+INT_OR_STRING = "x-kubernetes-int-or-string"
 ATOMIC: Schema = {"x-kubernetes-list-type": "atomic"}
 
 KEPT = ("format", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "maxProperties")
@@ -49,6 +50,8 @@ class _Conversion:
         """Convert one schema; `path` is `Class.field` of the field it belongs to."""
         source = self._resolve(source)
         found: Schema = {key: source[key] for key in ("description", "type") if key in source}
+        if INT_OR_STRING in source:
+            return found | {INT_OR_STRING: True}
         if self.extensions.defaults and source.get("default") not in (None, [], {}):
             found["default"] = source["default"]
         found |= {key: source[key] for key in KEPT if key in source}
@@ -68,7 +71,7 @@ class _Conversion:
     def item(self, source: Schema) -> Schema:
         """Convert the schema of what a list holds."""
         item = self.node(source)
-        if item["type"] != "object":
+        if item.get("type") != "object":
             item.pop("description", None)  # the list has said it
         return item
 
@@ -85,10 +88,11 @@ class _Conversion:
         return source
 
     def _members(self, source: Schema) -> Schema:
-        # A structural schema knows no patterns of names; a map that said nothing of its values would lose them.
-        values = source.get("additionalProperties") or next(iter(source.get("patternProperties", {}).values()), None)
-        if isinstance(values, dict):
-            return {"additionalProperties": self.node(values)}
+        # A structural schema knows no patterns of names, so that a rule has to; a map that said nothing of its values would lose them.
+        pattern, named = next(iter(source.get("patternProperties", {}).items()), ("", None))
+        if isinstance(values := source.get("additionalProperties") or named, dict):
+            rule = {"x-kubernetes-validations": [_names(pattern, source["propertyNames"]["maxLength"])]} if pattern else {}
+            return {"additionalProperties": self.node(values)} | rule
         if "properties" not in source:
             return {}
         model = source["title"]
@@ -97,3 +101,12 @@ class _Conversion:
             found["x-kubernetes-validations"] = list(self.extensions.rules[model])
         found["properties"] = {name: self.node(child, f"{model}.{name}") for name, child in source["properties"].items()}
         return found
+
+
+def _names(pattern: str, longest: int) -> Schema:
+    """Return the rule that the names in a map have this form, and at most so many characters."""
+    return {
+        "rule": f'self.all(name, name.size() <= {longest} && name.matches(r"{pattern}"))',
+        "message": f"each name must match {pattern} and have at most {longest} characters",
+        "reason": "FieldValueInvalid",
+    }

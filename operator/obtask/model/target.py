@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from obtask.model.contract import Maintenance, TaskType, listed
+from obtask.model.contract import Maintenance, TaskType
+from obtask.model.listed import listed
 
 
 class FieldFault(Enum):

@@ -3,18 +3,21 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from obtask import names
-from obtask.model.base import Moment, Stored
+from obtask.model.base import Moment, Stored, Value
 from obtask.model.consistency import contradiction
 from obtask.model.contract import Maintenance
 from obtask.model.limits import DEEPEST_SPEC, MESSAGE_CHARACTERS, one_line
 from obtask.model.packed import depth, fault_of, unpacked
 from obtask.model.spec import TaskSpec
 from obtask.model.status import Phase, TaskStatus
+from obtask.model.template_ref import noted_expansion
+
+Model = TypeVar("Model", bound=Value)
 
 
 def _only(known: frozenset[str]) -> BeforeValidator:
@@ -149,7 +152,17 @@ def read_object(body: Mapping[str, Any], spec: TaskSpec | InvalidSpec | None = N
         return _unreadable(metadata, first_fault(error, "status"), status)
     read = read_spec(body.get("spec") or {}) if spec is None else spec
     nonsense = contradiction(read if isinstance(read, TaskSpec) else None, known)
-    return Task(metadata=metadata, spec=read, status=known) if nonsense is None else _unreadable(metadata, nonsense, status)
+    return Task(metadata, read, _with_source(metadata, read, known)) if nonsense is None else _unreadable(metadata, nonsense, status)
+
+
+def _with_source(metadata: Metadata, spec: TaskSpec | InvalidSpec, status: TaskStatus) -> TaskStatus:
+    """Return the status with what only a note says of the template, until the first status is written."""
+    if isinstance(spec, InvalidSpec) or not spec.is_templated or not spec.steps or status.parameters is not None:
+        return status
+    noted = noted_expansion(metadata.annotations, metadata.uid)
+    if noted is None:
+        return status
+    return status.model_copy(update={"template": noted.source, "parameters": spec.parameters | noted.defaults})
 
 
 def _unreadable(metadata: Metadata, why: str, status: Any) -> Unreadable:
@@ -164,12 +177,17 @@ def scope_of(spec: TaskSpec | InvalidSpec) -> str:
 
 def read_spec(spec: Any) -> TaskSpec | InvalidSpec:
     """Return the spec in an API object, or why it cannot be read. Limits come first: API.md section 2.2."""
+    return read_as(TaskSpec, spec)
+
+
+def read_as(model: type[Model], spec: Any) -> Model | InvalidSpec:
+    """Return a spec that may be packed as this model, or why it cannot be read."""
     unfit = fault_of(spec)
     try:
         whole = unpacked(spec)
         if unfit is None and depth(whole, DEEPEST_SPEC) > DEEPEST_SPEC:
             unfit = f"spec nests more than {DEEPEST_SPEC} deep"
-        return InvalidSpec(unfit) if unfit is not None else TaskSpec.model_validate(whole)
+        return InvalidSpec(unfit) if unfit is not None else model.model_validate(whole)
     except ValidationError as error:
         return InvalidSpec(first_fault(error))
     except (ValueError, RecursionError) as error:

@@ -7,9 +7,10 @@ from obtask.model.attempt import Attempt
 from obtask.model.limits import one_line
 from obtask.model.status import Direction, SubtaskPhase, Verb
 from obtask.model.task import InvalidSpec, Task
-from obtask.rules.attempts import contexts
+from obtask.rules import progress
 from obtask.rules.decision import Intent, Record, Rest
 from obtask.rules.observation import Observation
+from obtask.rules.subtask_context import contexts
 
 SINCE = "; since then: "
 HINT = ": action="
@@ -19,11 +20,11 @@ MESSAGE_CHARACTERS = 1536
 
 def left_attempts(task: Task) -> tuple[Attempt, ...]:
     """Return the failed attempts forward of a task's current step that have started something elsewhere."""
-    step = next((step for step in task.status.steps if step.name == task.status.current_step), None)
+    step = progress.current(task.status)
     if isinstance(task.spec, InvalidSpec) or step is None or task.status.direction is Direction.ROLLBACK:
         return ()
     failed = [sub for sub in step.subtasks if sub.phase is SubtaskPhase.FAILED and (sub.external or sub.previous_external)]
-    where = contexts(task, step.name) if failed else {}
+    where = contexts(task, task.status, step) if failed else {}
     return tuple(where[sub.name].attempt(sub) for sub in failed)
 
 

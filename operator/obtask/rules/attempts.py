@@ -1,94 +1,21 @@
 """Owns the life of one subtask: starting an attempt, and what its end makes of the subtask."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from obtask import names
-from obtask.model.actions import WaitAction
-from obtask.model.attempt import NOTHING_KEPT, Attempt, AttemptId, AttemptState, Failed, Lost, Running, Succeeded
+from obtask.model.actions import AWAITING, ApproveAction, WaitAction
+from obtask.model.attempt import NOTHING_KEPT, AttemptState, Failed, Lost, Running, Succeeded
 from obtask.model.base import rfc3339
 from obtask.model.kubernetes_actions import JobAction
-from obtask.model.limits import NONCE_DIGESTS, STAGE_CHARACTERS, kept_room, message_room, one_line
-from obtask.model.spec import Interrupted, Step, Subtask, TaskSpec
+from obtask.model.limits import NONCE_DIGESTS, STAGE_CHARACTERS, one_line
+from obtask.model.spec import Interrupted
 from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
-from obtask.model.task import InvalidSpec, Task
 from obtask.rules import elsewhere
-from obtask.rules.nonces import Nonces
 from obtask.rules.observation import ObservedAttempt
 from obtask.rules.owned import job_name
+from obtask.rules.subtask_context import SubtaskContext, direction_of, live
 
-CREATOR_LENGTH = 512
 PROGRESS_SHOWN_AFTER = timedelta(seconds=5)
 PROGRESS_SHOWN_EVERY = timedelta(seconds=15)
-
-
-@dataclass(frozen=True, slots=True)
-class SubtaskContext:
-    """A subtask with the task and step around it: all that an attempt is made from."""
-
-    task: Task
-    spec: TaskSpec
-    step: Step
-    subtask: Subtask
-    lock_token: int | None
-    runner: str = ""
-    nonces: Nonces | None = None
-
-    @property
-    def room(self) -> int:
-        """How many bytes the subtask's message may take, so that the whole task stays storable."""
-        return message_room(self.spec.subtask_count)
-
-    def attempt_id(self, status: SubtaskStatus) -> AttemptId:
-        """Return the name of the subtask's current attempt."""
-        direction = _direction(status)
-        number = status.rollback_attempts if direction is Direction.ROLLBACK else status.attempts
-        return AttemptId(self.task.metadata.uid, self.step.name, self.subtask.name, direction, number)
-
-    def attempt(self, status: SubtaskStatus) -> Attempt:
-        """Return the subtask's current attempt."""
-        name = self.attempt_id(status)
-        undo = self.subtask.rollback.action if self.subtask.rollback is not None else None
-        forward = self.subtask.action
-        action, counterpart = (undo, forward) if name.direction is Direction.ROLLBACK and undo is not None else (forward, undo)
-        started = status.started_at or self.task.metadata.creation_timestamp
-        seconds = self.step.timeout_seconds
-        # The default is not what the author of a long wait asked for; a limit that was set is, also one of the same length.
-        endless = isinstance(action, WaitAction) and "timeout_seconds" not in self.step.model_fields_set
-        return Attempt(
-            id=name,
-            namespace=self.task.metadata.namespace,
-            task=self.task.metadata.name,
-            action=action,
-            connection=self.spec.connection,
-            service_account=self.spec.service_account_name,
-            created_by=self.task.metadata.annotations.get(names.CREATED_BY_ANNOTATION, "")[:CREATOR_LENGTH] or None,
-            started_at=started,
-            deadline=None if endless else started + timedelta(seconds=seconds),
-            lock_token=self.lock_token,
-            runner=status.runner,
-            external=status.external,
-            previous_external=status.previous_external,
-            external_mark=status.external_mark,
-            previous_mark=status.previous_mark,
-            fresh=status.fresh,
-            counterpart=counterpart,
-            nonce_digests=status.nonce_digests,
-            kept=status.kept,
-            kept_room=kept_room(self.spec.restored_count),
-        )
-
-
-def contexts(task: Task, step_name: str, runner: str = "", nonces: Nonces | None = None) -> dict[str, SubtaskContext]:
-    """Return the subtasks of a step by name."""
-    step = next(step for step in task.plan.steps if step.name == step_name)
-    token = task.status.lock.token if task.status.lock else None
-    return {subtask.name: SubtaskContext(task, task.plan, step, subtask, token, runner, nonces) for subtask in step.subtasks}
-
-
-def live(status: SubtaskStatus) -> bool:
-    """Return whether the subtask has an attempt that has not ended."""
-    return status.phase.working
 
 
 def begin(context: SubtaskContext, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
@@ -108,7 +35,8 @@ def _is_undone(status: SubtaskStatus) -> bool:
 
 
 def _begin_forward(context: SubtaskContext, status: SubtaskStatus, now: datetime) -> SubtaskStatus:
-    change: dict[str, object] = {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1, "changed": True}
+    touches = not isinstance(context.subtask.action, ApproveAction)
+    change: dict[str, object] = {"phase": SubtaskPhase.RUNNING, "attempts": status.attempts + 1, "changed": touches}
     return _over_at_once(context, _begin(context, status, now, change | {"changed_before": has_changed(status)}), now, undoing=False)
 
 
@@ -136,7 +64,13 @@ def _begin(context: SubtaskContext, status: SubtaskStatus, now: datetime, change
     job = job_name(attempt.task, attempt.id) if isinstance(attempt.action, JobAction) else None
     digests = (context.nonces.digest(attempt.id),) if context.nonces is not None else ()
     kept = NOTHING_KEPT if status.attempts == 0 and context.subtask.is_restored else status.kept
-    return begun.model_copy(update={"job": job, "nonce_digests": digests, "kept": kept})
+    text = one_line(_at_first(attempt.action), room=context.room) if isinstance(attempt.action, ApproveAction) else None
+    return begun.model_copy(update={"job": job, "nonce_digests": digests, "kept": kept, "message": text})
+
+
+def _at_first(action: ApproveAction) -> str:
+    """Return what is awaited as long as the values in it are not known."""
+    return AWAITING if action.written else action.awaited
 
 
 def settle(
@@ -158,12 +92,13 @@ def settle(
     status = _with_references(status, report.state)
     match report.state:
         case Running() as running:
-            held_back = status.message is not None and progress_at is not None and now < progress_at
-            return status if held_back else _with_progress(context, status, running, now)
+            shown = _shown(context, status, running, now, progress_at)
+            return status if shown is None else _with_progress(context, status, shown, running.stage)
         case Succeeded(message=message):
             ended = _end(context, status, report, now, message)
             if status.phase is SubtaskPhase.RUNNING:
-                return ended.model_copy(update={"phase": SubtaskPhase.SUCCEEDED})
+                outputs = dict(report.state.outputs) or None
+                return ended.model_copy(update={"phase": SubtaskPhase.SUCCEEDED, "outputs": outputs})
             ended = ended.model_copy(update=elsewhere.undone())
             if undoing:
                 return ended.model_copy(update={"phase": SubtaskPhase.ROLLED_BACK})
@@ -193,12 +128,21 @@ def _with_references(status: SubtaskStatus, seen: AttemptState) -> SubtaskStatus
     return status.model_copy(update=change) if change else status
 
 
-def _with_progress(context: SubtaskContext, status: SubtaskStatus, seen: Running, now: datetime) -> SubtaskStatus:
-    # What a short attempt is doing is not worth a write to the API server.
-    if not seen.message or status.started_at is None or now - status.started_at < PROGRESS_SHOWN_AFTER:
-        return status
-    stage = one_line(seen.stage, STAGE_CHARACTERS) if seen.stage else None
-    return status.model_copy(update={"message": one_line(seen.message, room=context.room), "stage": stage})
+def _shown(context: SubtaskContext, status: SubtaskStatus, seen: Running, now: datetime, progress_at: datetime | None) -> str | None:
+    """Return what is worth a write of what an attempt says of itself; None: nothing."""
+    if not seen.message or status.started_at is None:
+        return None
+    if isinstance(context.subtask.action, ApproveAction):
+        # A person cannot answer before the question is there; it changes once, when its values are known.
+        return seen.message if seen.message.startswith(AWAITING) else None
+    brief = now - status.started_at < PROGRESS_SHOWN_AFTER
+    held_back = status.message is not None and progress_at is not None and now < progress_at
+    return None if brief or held_back else seen.message
+
+
+def _with_progress(context: SubtaskContext, status: SubtaskStatus, message: str, stage: str | None) -> SubtaskStatus:
+    stage = one_line(stage, STAGE_CHARACTERS) if stage else None
+    return status.model_copy(update={"message": one_line(message, room=context.room), "stage": stage})
 
 
 def _lost(
@@ -226,7 +170,7 @@ def _failed(
 ) -> SubtaskStatus:
     message = one_line(failed.message, room=context.room)
     refused = failed.refused and status.phase is SubtaskPhase.ROLLING_BACK
-    failure = Failure(reason=failed.reason, code=failed.code, direction=_direction(status), refused=refused)
+    failure = Failure(reason=failed.reason, code=failed.code, direction=direction_of(status), refused=refused)
     ended = _end(context, status, report, now, message).model_copy(update={"phase": SubtaskPhase.FAILED, "failure": failure})
     retry = context.step.auto_retry
     hopeless = failed.permanent or refused or (not failed.reason.repeated and not failed.passing)
@@ -265,17 +209,13 @@ def give_up_retry(status: SubtaskStatus, now: datetime) -> SubtaskStatus:
 
 def abandon(status: SubtaskStatus, now: datetime) -> SubtaskStatus:
     """Return the subtask as cancelled without a word from its live attempt."""
-    return _cancelled(status, _direction(status), now, "cancelled; nobody knows how far the attempt got")
+    return _cancelled(status, direction_of(status), now, "cancelled; nobody knows how far the attempt got")
 
 
 def _cancelled(status: SubtaskStatus, direction: Direction, now: datetime, message: str) -> SubtaskStatus:
     failure = Failure(reason=FailureReason.CANCELLED, direction=direction)
     change = {"phase": SubtaskPhase.FAILED, "failure": failure, "message": message, "finished_at": now}
     return status.model_copy(update=change | _NO_LONGER_LIVE)
-
-
-def _direction(status: SubtaskStatus) -> Direction:
-    return Direction.ROLLBACK if status.phase is SubtaskPhase.ROLLING_BACK else Direction.FORWARD
 
 
 def _end(context: SubtaskContext, status: SubtaskStatus, report: ObservedAttempt, now: datetime, message: str | None) -> SubtaskStatus:
@@ -286,15 +226,3 @@ def _end(context: SubtaskContext, status: SubtaskStatus, report: ObservedAttempt
         change["changed"] = False
     change |= elsewhere.ended(report.state)
     return status.model_copy(update=change | _NO_LONGER_LIVE)
-
-
-def running_attempts(task: Task) -> tuple[Attempt, ...]:
-    """Return the attempts of a task that have not ended by its status; none if it is finished, or its spec cannot be read."""
-    if isinstance(task.spec, InvalidSpec) or task.status.phase.finished:
-        return ()
-    found: list[Attempt] = []
-    for step in task.status.steps:
-        if any(live(sub) for sub in step.subtasks):
-            where = contexts(task, step.name)
-            found += [where[sub.name].attempt(sub) for sub in step.subtasks if live(sub)]
-    return tuple(found)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from obtask import names
-from obtask.model.actions import Action, HttpAction, ObshellAction, SqlAction, WaitAction, kind
+from obtask.model.actions import Action, ApproveAction, HttpAction, ObshellAction, SqlAction, WaitAction, kind
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.spec import TaskSpec
 from obtask.model.task import InvalidSpec, Task
@@ -46,7 +46,7 @@ def _accounts(spec: TaskSpec, action: Action) -> tuple[object, ...]:
         case JobAction():
             pod = (action.pod_template or {}).get("spec") or {}
             return (spec.service_account_name, pod.get("serviceAccountName"), pod.get("serviceAccount"))
-        case WaitAction() | SqlAction() | HttpAction() | ObshellAction():
+        case WaitAction() | SqlAction() | HttpAction() | ObshellAction() | ApproveAction():
             return ()
         case never:
             assert_never(never)

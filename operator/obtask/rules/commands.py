@@ -19,6 +19,7 @@ from obtask.model.limits import (
 from obtask.model.spec import Forbidden, TaskSpec
 from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus, Verb
 from obtask.rules import messages
+from obtask.rules.approval import approved, awaiting_approval, not_a_member
 from obtask.rules.elsewhere import irreversible, left_behind
 
 
@@ -26,7 +27,10 @@ def allowed_actions(spec: TaskSpec | None, status: TaskStatus) -> tuple[Verb, ..
     """Return exactly the commands that would be accepted now. ``spec`` is None when it cannot be read."""
     if spec is None:
         return tuple(verb for verb in _by_phase(status) if not verb.goes_on)
-    allowed = tuple(verb for verb in _by_phase(status) if forbidding_step(spec, status, verb) is None)
+    possible = _by_phase(status)
+    if status.phase is Phase.RUNNING and not status.cancelling and awaiting_approval(spec, status) is not None:
+        possible = (Verb.APPROVE, *possible)
+    allowed = tuple(verb for verb in possible if forbidding_step(spec, status, verb) is None)
     hopeless = Verb.ROLLBACK in allowed and status.direction is Direction.FORWARD and irreversible(spec, status) is not None
     return tuple(verb for verb in allowed if verb is not Verb.ROLLBACK) if hopeless else allowed
 
@@ -47,6 +51,8 @@ def _by_phase(status: TaskStatus) -> tuple[Verb, ...]:
 
 def forbidding_step(spec: TaskSpec, status: TaskStatus, verb: Verb) -> str | None:
     """Return the name of the step that takes the verb away now, or None."""
+    if verb.forbidden is None:
+        return None
     if verb is Verb.ROLLBACK:
         started = {step.name for step in status.steps if step.started_at is not None}
         return _forbids(spec, started, verb.forbidden)
@@ -57,14 +63,19 @@ def _forbids(spec: TaskSpec, among: set[str] | set[str | None], what: Forbidden)
     return next((step.name for step in spec.steps if step.name in among and what in step.forbid), None)
 
 
-def refusal(spec: TaskSpec | None, status: TaskStatus, command: Command) -> str | None:
-    """Return why the command is refused, or None if it is accepted."""
+def refusal(spec: TaskSpec | None, status: TaskStatus, command: Command, *, groups_proven: bool = False) -> str | None:
+    """Return why the command is refused, or None if it is accepted.
+
+    ``groups_proven``: the groups of whoever gave it were stamped by a policy of the API server.
+    """
     if command.fault is not None:
         return command.fault
     if command.verb not in set(Verb):
         return f'unknown command "{command.verb}"'
     verb = Verb(command.verb)
     allowed = allowed_actions(spec, status)
+    if verb is Verb.APPROVE and verb in allowed and spec is not None and (approval := awaiting_approval(spec, status)) is not None:
+        return not_a_member(approval, status.current_step, command.approver_group, proven=groups_proven)
     if verb in allowed:
         backward = command.option is not None and status.direction is Direction.ROLLBACK
         return (
@@ -136,6 +147,8 @@ def carry_out(status: TaskStatus, verb: Verb, now: datetime, option: str | None 
             return _resume(status, SubtaskPhase.SKIPPED), f'failed subtasks of step "{status.current_step}" skipped{also}'
         case Verb.CANCEL:
             return _cancel(status, now)
+        case Verb.APPROVE:
+            return approved(status, now), f'step "{status.current_step}" approved'
         case never:
             assert_never(never)
 
@@ -158,22 +171,11 @@ def _resume(status: TaskStatus, phase: SubtaskPhase, *, fresh: bool = False) -> 
 def _revive(step: StepStatus, phase: SubtaskPhase, *, fresh: bool) -> StepStatus:
     return step.model_copy(
         update={
-            "phase": SubtaskPhase.RUNNING,
+            "phase": SubtaskPhase.RUNNING if step.started_at is not None else SubtaskPhase.PENDING,
             "finished_at": None,
-            "subtasks": tuple(_revived(subtask, phase, fresh=fresh) if _is_open(subtask.phase) else subtask for subtask in step.subtasks),
+            "subtasks": tuple(_revived(subtask, phase, fresh=fresh) if subtask.phase.open else subtask for subtask in step.subtasks),
         }
     )
-
-
-def _is_open(phase: SubtaskPhase) -> bool:
-    match phase:
-        # A step that a stopping operator left unstarted has Pending subtasks: whoever skips the step means them, too.
-        case SubtaskPhase.FAILED | SubtaskPhase.PENDING:
-            return True
-        case SubtaskPhase.RUNNING | SubtaskPhase.SUCCEEDED | SubtaskPhase.ROLLING_BACK | SubtaskPhase.ROLLED_BACK | SubtaskPhase.SKIPPED:
-            return False
-        case never:
-            assert_never(never)
 
 
 def _revived(subtask: SubtaskStatus, phase: SubtaskPhase, *, fresh: bool) -> SubtaskStatus:

@@ -1,12 +1,17 @@
 """Owns what can be decided: one intent per look at a task."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from obtask.model.attempt import Attempt
 from obtask.model.command import Command
+from obtask.model.spec import TaskSpec
 from obtask.model.status import LockStatus, TaskStatus
+from obtask.model.template_ref import Expansion
 from obtask.rules.expressions import Question
+from obtask.rules.opening import StepQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +29,34 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
+class Expanded:
+    """What a template makes of a task: its whole spec, the steps in it as they are written in the template, and what is noted of that."""
+
+    spec: TaskSpec
+    steps: Sequence[Any]
+    note: Expansion
+
+
+@dataclass(frozen=True, slots=True)
 class MarkTask:
-    """Note in the task which object it is; ``guard``: put the finalizer on, too, so that a deletion cannot be missed."""
+    """Note in the task which object it is; ``guard``: put the finalizer on, too, so that a deletion cannot be missed.
+
+    ``expanded``: write the steps of its template into it, too.
+    """
 
     guard: bool
+    expanded: Expanded | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TakeCommand:
-    """Take the command off the user's annotation and note it as accepted for handling."""
+    """Take the command off the user's annotation and note it as accepted for handling.
+
+    ``again``: it is noted already, and only written once more, because the answer tells something; what is in the annotations stays.
+    """
 
     command: Command
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +83,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Have an expression of a step evaluated, elsewhere; decide again once the answer is known. If that takes long, do ``meanwhile``."""
+
+    question: StepQuestion
+    meanwhile: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Ask running attempts to stop, then wait for their end; ``meanwhile`` is done once they have been asked and still run."""
 
@@ -83,4 +113,4 @@ class Delete:
     """Delete the task: its time after the end is over."""
 
 
-Intent = Rest | Check | Delete | MarkTask | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | RemoveFinalizer
+Intent = Rest | Check | Delete | Evaluate | MarkTask | TakeCommand | TakeLock | VerifyLock | Record | Stop | Finish | RemoveFinalizer

@@ -84,10 +84,8 @@ def irreversible(spec: TaskSpec, status: TaskStatus) -> str | None:
     """Return why a rollback is of no use, if one of its undos cannot be done: obshell rolls back only what has failed."""
     for step in spec.steps:
         done = next((other for other in status.steps if other.name == step.name), None)
-        subtasks = {subtask.name: subtask for subtask in step.subtasks}
         for sub in done.subtasks if done is not None else ():
-            subtask = subtasks.get(sub.name)
-            if subtask is not None and sub.phase is SubtaskPhase.SUCCEEDED and sub.external and _only_by_obshell(subtask):
+            if sub.phase is SubtaskPhase.SUCCEEDED and sub.external and _only_by_obshell(step.subtask_of(sub.name)):
                 return (
                     f'step "{step.name}" can be undone by obshell only, which rolls back only tasks that failed: '
                     f"its obshell task {sub.external} has succeeded"

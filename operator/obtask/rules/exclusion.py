@@ -93,7 +93,7 @@ def in_the_way(me: Contender, line: DomainView) -> InTheWay:
     Cheap for a long line: what is looked at are locks, not waiters.
     """
     holders = [holder for lock in rivals(me.lock, line.held) for holder in line.held[lock].values() if holder.uid != me.uid]
-    queues = [line.queues[lock] for lock in rivals(me.lock, line.queues) if not _stuck(lock, line)]
+    queues = [line.queues[lock] for lock in rivals(me.lock, line.queues) if not is_stuck(lock, line)]
     earlier = [(queue, bisect_left(queue, me.position, key=_position)) for queue in queues]
     waiters = merge(*(islice(queue, ahead) for queue, ahead in earlier), key=_position)
     first = (*holders[:MOST_BLOCKERS_SHOWN], *islice(waiters, max(0, MOST_BLOCKERS_SHOWN - len(holders))))
@@ -125,7 +125,7 @@ def rivals(lock: LockKey, locks: Collection[LockKey]) -> list[LockKey]:
     return [other for other in some if other in locks and conflicts(other, lock)]
 
 
-def _stuck(lock: LockKey, line: DomainView) -> bool:
+def is_stuck(lock: LockKey, line: DomainView) -> bool:
     """Return whether whoever waits for this lock waits for a person."""
     return any(holder.phase is Phase.FAILED for rival in rivals(lock, line.held) for holder in line.held[rival].values())
 

@@ -6,8 +6,10 @@ Nothing here compiles anything: that takes time and memory of the author's choic
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from obtask.model.actions import Action, kind
+from obtask.model.limits import one_line
 
 
 class Vocabulary(Enum):
@@ -17,13 +19,17 @@ class Vocabulary(Enum):
     HTTP = "http"
     RESOURCE = "resource"
     OBSHELL = "obshell"
+    JOB = "job"
+    VALUES = "values"  # none but those of values themselves
 
 
 class Gives(Enum):
-    """What an expression is asked for: whether something holds, or a text for people."""
+    """What an expression is asked for: whether something holds, a text for people, a value, or the items of forEach."""
 
     CONDITION = "condition"
     TEXT = "text"
+    VALUE = "value"
+    LIST = "list"
 
 
 class ExpressionFaultKind(Enum):
@@ -71,17 +77,27 @@ class ExpressionFault:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether a text compiles with these variables, and gives what is asked for."""
+    """Whether a text compiles with these variables, and gives what is asked for. ``scope``: the variables of values that there are."""
 
     vocabulary: Vocabulary
     text: str
     gives: Gives = Gives.CONDITION
+    scope: frozenset[str] = frozenset()
 
 
 Verdicts = Mapping[Question, ExpressionFault | None]
 """Answers to questions: None for an expression that compiles. A question without an entry has not been answered yet."""
 
 
-def question_about(action: Action, path: str, text: str) -> Question:
+SHOWN_EXPRESSION: Final = 160
+
+
+def short(expression: str) -> str:
+    """Return an expression on one line, shortened to fit into a message."""
+    return one_line(expression, SHOWN_EXPRESSION)
+
+
+def question_about(action: Action, path: str, text: str, scope: frozenset[str] = frozenset()) -> Question:
     """Return what to ask about an expression of an action, which stands in the field at this path below it."""
-    return Question(Vocabulary(kind(action)), text, Gives.TEXT if path == "until.message" else Gives.CONDITION)
+    gives = Gives.TEXT if path == "until.message" else Gives.VALUE if path.startswith("outputs.") else Gives.CONDITION
+    return Question(Vocabulary(kind(action)), text, gives, scope)

@@ -41,7 +41,7 @@ def relieved(task: Task) -> TaskStatus:
         return status
     match status.phase:
         case Phase.RUNNING | Phase.ROLLING_BACK:
-            return described(status)
+            return described(task, status)
         case Phase.WAITING:
             text = messages.waiting(status.blocked_by, status.blocked_by_count or 0, task.metadata.namespace)
             return status.model_copy(update={"message": text})

@@ -17,11 +17,11 @@ from obtask.model.limits import one_line
 from obtask.model.status import Phase, Reason, TaskStatus
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands
-from obtask.rules.attempts import running_attempts
 from obtask.rules.decision import Finish, Intent, Record, RemoveFinalizer, Rest, Stop, TakeCommand
 from obtask.rules.execution import advance, stopped
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Observation
+from obtask.rules.subtask_context import running_attempts
 
 BEING_DELETED = "the task is being deleted"
 

@@ -12,17 +12,17 @@ from obtask.model.limits import one_line
 from obtask.model.spec import OnConflict, TaskSpec
 from obtask.model.status import LockStatus, Phase, Reason, TaskStatus, Verb
 from obtask.model.task import InvalidSpec, Task
-from obtask.rules import commands, held_up, messages, progress, restored
+from obtask.rules import commands, expansion, held_up, messages, progress, restored
 from obtask.rules.afterwards import remarked
-from obtask.rules.attempts import running_attempts
 from obtask.rules.bounds import not_opted_in, out_of_bounds
 from obtask.rules.conditions import with_conditions
-from obtask.rules.decision import Check, Delete, Finish, Intent, MarkTask, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
-from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, stopped
-from obtask.rules.leaving import leave, must_be_guarded
+from obtask.rules.decision import Check, Delete, Evaluate, Finish, Intent, MarkTask, Record, Rest, Stop, TakeCommand, TakeLock, VerifyLock
+from obtask.rules.execution import advance, begin_rollback, enter, open_current_step, open_first_step, stopped
+from obtask.rules.leaving import leave
 from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Granted, Hindered, Observation, Obstacle, Refused, Renewed, Taken
 from obtask.rules.retention import is_kept_elsewhere
+from obtask.rules.subtask_context import running_attempts
 from obtask.rules.validation import spec_fault, unchecked
 
 
@@ -32,7 +32,7 @@ def decide(task: Task, observed: Observation) -> Intent:
         case None:
             return _polished(task, observed, _looked(task, observed))
         case Granted(lock=lock):
-            return _seal(task, observed, _granted(task, observed, lock))
+            return _polished(task, observed, _granted(task, observed, lock))
         case Refused(obstacle=obstacle):
             return _seal(task, observed, _refused(task, observed, obstacle))
         case Renewed(lock=lock):
@@ -52,14 +52,16 @@ def _looked(task: Task, observed: Observation) -> Intent:
     return intent
 
 
-def _granted(task: Task, observed: Observation, lock: LockStatus | None) -> Record:
-    """Return the record that follows from having the lock (None for maintenance None)."""
+def _granted(task: Task, observed: Observation, lock: LockStatus | None) -> Record | Evaluate:
+    """Return the record that follows from having the lock (None for maintenance None), or what the first step asks before."""
     command = _pending_command(task)
     status = task.status.model_copy(update={"lock": lock})
     if task.status.phase is Phase.FAILED and command is not None:
         return _carried_out(task, observed, status, command)
-    held = _with_status(task, enter(task, observed, status))
-    begun = open_current_step(held, observed, held.status, before=task.status)
+    held = replace(task, status=enter(task, observed, status))
+    begun = open_first_step(held, observed, held.status, before=task.status)
+    if isinstance(begun, Evaluate):
+        return Evaluate(begun.question, replace(begun.meanwhile or Record(held.status), took=lock))
     return replace(begun, took=lock)
 
 
@@ -104,8 +106,8 @@ def _decide(task: Task, observed: Observation) -> Intent:
         return TakeCommand(given)
     if task.status.phase.finished:
         return _after_the_end(task, observed, command)
-    if not task.status.phase.in_line and _unguarded(task) and must_be_guarded(task):
-        return MarkTask(guard=True)
+    if not task.status.phase.in_line and (mark := restored.lacking(task, marked_at_creation=observed.marked_at_creation)) is not None:
+        return mark
     if isinstance(task.spec, InvalidSpec):
         return _unreadable(task, observed, command, task.spec)
     if command is not None:
@@ -150,6 +152,9 @@ def _begin(task: Task, observed: Observation) -> Intent:
         text = one_line(not_opted_in(task.metadata.namespace))
         told = task.status.message == text
         return Rest(observed.now + OPT_IN_PAUSE) if told else Record(task.status.model_copy(update={"message": text}))
+    given = expansion.from_template(task, observed.template)
+    if given is not None:
+        return given if isinstance(given, MarkTask) else Record(_rejected(task.status, Reason.INVALID_SPEC, given, observed.now))
     if task.status.phase is Phase.PENDING:
         broken = spec_fault(task, observed.verdicts)
         if broken is not None:
@@ -158,9 +163,7 @@ def _begin(task: Task, observed: Observation) -> Intent:
             return Check(open_questions)
     if task_lock_key(task) is None or not observed.obstacle.count:
         # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.
-        guard = must_be_guarded(task)
-        noted = restored.is_noted(task.metadata, marked_at_creation=observed.marked_at_creation)
-        return TakeLock() if noted and not (guard and _unguarded(task)) else MarkTask(guard)
+        return restored.lacking(task, marked_at_creation=observed.marked_at_creation) or TakeLock()
     blocked = _blocked(task, task.status, observed.obstacle, observed.now)
     changed = blocked.blocked_by != task.status.blocked_by or blocked.blocked_by_count != task.status.blocked_by_count
     return Record(blocked) if blocked.phase is not task.status.phase or (changed and observed.refresh_due) else Rest()
@@ -201,7 +204,9 @@ def _unreadable(task: Task, observed: Observation, command: Command | None, spec
 
 
 def _obey(task: Task, spec: TaskSpec, observed: Observation, command: Command) -> Intent:
-    refusal = commands.refusal(spec, task.status, command)
+    refusal = commands.refusal(spec, task.status, command, groups_proven=observed.groups_proven is True)
+    if refusal is not None and observed.groups_proven is None and commands.refusal(spec, task.status, command, groups_proven=True) is None:
+        return TakeCommand(command.model_copy(update={"id": task.metadata.resource_version}), again=True)
     if refusal is None and Verb(command.verb).goes_on:
         refusal = out_of_bounds(task, observed.bounds)
     if refusal is not None:
@@ -216,7 +221,7 @@ def _obey(task: Task, spec: TaskSpec, observed: Observation, command: Command) -
 def _carried_out(task: Task, observed: Observation, status: TaskStatus, command: Command) -> Record:
     moved, done = commands.carry_out(status, Verb(command.verb), observed.now, command.option)
     moved = commands.answered(moved, command, ActionResult.ACCEPTED, done, observed.now)
-    locked = _with_status(task, moved)
+    locked = replace(task, status=moved)
     match moved.phase:
         case Phase.ROLLING_BACK if not moved.cancelling:
             return begin_rollback(locked, observed, moved)
@@ -270,16 +275,14 @@ def _unguarded(task: Task) -> bool:
     return names.FINALIZER not in task.metadata.finalizers
 
 
-def _with_status(task: Task, status: TaskStatus) -> Task:
-    return Task(task.metadata, task.spec, status)
-
-
 def _polished(task: Task, observed: Observation, intent: Intent) -> Intent:
     match intent:
         case Record():
             return _seal(task, observed, intent)
         case Stop(attempts=attempts, meanwhile=Record() as meanwhile):
             return Stop(attempts, _seal(task, observed, meanwhile))
+        case Evaluate(question=question, meanwhile=Record() as meanwhile):
+            return Evaluate(question, _seal(task, observed, meanwhile))
         case _:
             return intent
 

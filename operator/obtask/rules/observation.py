@@ -6,9 +6,11 @@ from datetime import datetime
 
 from obtask.model.attempt import AttemptId, AttemptState, Lost
 from obtask.model.status import Blocker, LockStatus, LogRef
+from obtask.model.template import Template
 from obtask.rules.bounds import NO_BOUNDS, Bounds
 from obtask.rules.expressions import Verdicts
 from obtask.rules.nonces import Nonces
+from obtask.rules.opening import StepAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,12 @@ class Observation:
 
     ``draining``: the operator is stopping; ends are recorded, nothing new is started. ``nonces`` are those of this operator; without
     them attempts are recorded without a proof, as older operators did. ``verdicts``: what is known of the expressions of a task that
-    is Pending. ``remarks``: what has become elsewhere of what failed attempts have left, by subtask; None if that is not known yet.
+    is Pending; ``answers``: of those of a step that is to begin. ``remarks``: what has become elsewhere of what failed attempts have
+    left, by subtask; None if that is not known yet.
     ``opted_in``: its namespace is open to tasks. ``progress_at``: when other progress may be shown than what is; None: now.
-    ``marked_at_creation``: whether a policy of the API server tells new tasks from copies; None: not known.
+    ``template``: the one that a task without steps names; None: there is none.
+    ``marked_at_creation``: whether a policy of the API server tells new tasks from copies; None: not known. ``groups_proven``: whether
+    such a policy has stamped the groups of whoever gave the command that is noted; None: not known, but the next note of it tells.
     """
 
     now: datetime
@@ -90,9 +95,12 @@ class Observation:
     draining: bool = False
     nonces: Nonces | None = None
     verdicts: Verdicts = field(default_factory=dict)
+    answers: StepAnswers = field(default_factory=dict)
     bounds: Bounds = NO_BOUNDS
     opted_in: bool = True
+    template: Template | None = None
     marked_at_creation: bool | None = None
+    groups_proven: bool | None = False
     remarks: Mapping[str, str | None] = field(default_factory=dict)
 
     def report(self, attempt: AttemptId) -> ObservedAttempt:

@@ -40,9 +40,14 @@ def position(status: TaskStatus, step: str) -> str:
     return f'step {number}/{len(status.steps)} "{step}"'
 
 
+def current(status: TaskStatus) -> StepStatus | None:
+    """Return the status of the current step, or None before the first and after the last one."""
+    return next((step for step in status.steps if step.name == status.current_step), None)
+
+
 def step_summary(status: TaskStatus) -> str | None:
     """Return the current step, and how far what its only running subtask follows is: ``go 3/11 Start observer``."""
-    step = next((step for step in status.steps if step.name == status.current_step), None)
+    step = current(status)
     working = [sub for sub in step.subtasks if sub.phase.working] if step is not None else []
     stage = working[0].stage if len(working) == 1 else None
     return f"{status.current_step} {stage}" if stage else status.current_step

@@ -11,6 +11,8 @@ from obtask.model.command import noted_command
 from obtask.model.limits import one_line
 from obtask.model.status import Phase
 from obtask.model.task import Metadata, Task
+from obtask.rules.decision import MarkTask
+from obtask.rules.leaving import must_be_guarded
 
 LONGEST_SHOWN = 63
 # What has to be said on purpose where there is nothing that tells one copy from the next.
@@ -41,7 +43,14 @@ def fault(task: Task, *, holds_lock: bool, marked_at_creation: bool | None) -> s
     )
 
 
-def is_noted(meta: Metadata, *, marked_at_creation: bool | None) -> bool:
+def lacking(task: Task, *, marked_at_creation: bool | None) -> MarkTask | None:
+    """Return what gives a task its marks if it lacks any: it is new, or was replaced by a manifest without them."""
+    guard = must_be_guarded(task)
+    noted = _is_noted(task.metadata, marked_at_creation=marked_at_creation)
+    return None if noted and (not guard or names.FINALIZER in task.metadata.finalizers) else MarkTask(guard)
+
+
+def _is_noted(meta: Metadata, *, marked_at_creation: bool | None) -> bool:
     """Return whether the task says which object it is, so that a copy of it is known for one.
 
     A copy that runs on purpose has what its original had: only the uid tells it from its own copies.

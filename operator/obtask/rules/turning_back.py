@@ -4,7 +4,7 @@ from datetime import datetime
 
 from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
 from obtask.rules import progress
-from obtask.rules.attempts import live
+from obtask.rules.subtask_context import live
 
 
 def turned_back(status: TaskStatus, step: StepStatus, now: datetime) -> TaskStatus | None:

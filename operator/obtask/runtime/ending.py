@@ -48,7 +48,7 @@ async def hand_over(operator: Operator) -> None:
 
 async def close(operator: Operator) -> None:
     """Close what is still open."""
-    parts = (operator.engine.checks.close(), operator.executors.close(), operator.api.close())
+    parts = (operator.engine.checks.close(), operator.engine.answers.close(), operator.executors.close(), operator.api.close())
     await within(CLOSE_SECONDS, asyncio.gather(*parts))
 
 

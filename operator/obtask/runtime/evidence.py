@@ -17,6 +17,10 @@ class Evidence:
         self._clock = clock
         self._lock = threading.Lock()
 
+    def is_of(self, path: str) -> bool:
+        """Return whether a path is one of the watched ones."""
+        return path in self._heard
+
     def listed(self, path: str) -> None:
         """Note that a path was listed completely."""
         with self._lock:

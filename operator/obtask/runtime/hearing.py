@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from obtask.cache.events import LIST_ENDS
 from obtask.runtime.assembly import Operator
 from obtask.runtime.evidence import Evidence
 from obtask.runtime.kopf_session import Ears
@@ -40,12 +41,12 @@ class _Handover:
     def _take(self, kind: str, change: str, body: dict[str, Any]) -> None:
         self._taken += 1
         self._operator.handlers.see(kind, change, body)
-        if not change:
+        if change == LIST_ENDS:
             self._listed.set()
 
 
 async def watch(operator: Operator, evidence: Evidence, listed: asyncio.Event) -> None:
-    """Pass on what kopf sees. ``listed`` is set when a watch began with a list: deletions before it are reported by no event."""
+    """Pass on what kopf sees. ``listed`` is set when a list is complete: deletions before it are reported by no event."""
     handover, loop = _Handover(operator, listed), asyncio.get_running_loop()
     ears = Ears(handover.seen, handover.room, evidence)
     while True:

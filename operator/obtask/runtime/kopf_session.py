@@ -2,13 +2,14 @@
 
 kopf parses everything it lists and watches, all objects together, and keeps it for some seconds. Therefore each object reaches it as
 name, uid and version, with the rest as one string that is parsed only when it is handed over. An unreadable object is left out.
-Listed objects bypass kopf, which would hold a whole page of them in memory: of those it gets only the names.
+Listed objects bypass kopf, and its lists are empty: it would keep a record of every object, and for a while a worker. Watched changes
+reach it as deletions, because what is deleted is the only thing it forgets; what really happened is in the envelope.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
@@ -18,18 +19,24 @@ import kopf
 from yarl import URL
 
 from obtask import names
+from obtask.cache.events import LIST_BEGINS, LIST_ENDS, LISTED
 from obtask.kube.client import Api
 from obtask.kube.foreign import ListReader, items_of, lines_of, metadata_of, parse, parse_shallow, shallow, slim_task
 from obtask.runtime.evidence import Evidence
 
 logger = logging.getLogger(__name__)
 
-TEXT = "text"
+TEXT, CHANGE = "text", "change"
 PIECE_BYTES = 64 * 1024
 PAUSE_SECONDS = 0.02
-LISTED = ""  # stands for the type of change where an object comes from a list
 OnObject = Callable[[str, str, dict[str, Any]], None]
-EVENTS = (b'{"type":"ADDED","object":', b'{"type":"MODIFIED","object":', b'{"type":"DELETED","object":')
+DELETED = b'{"type":"DELETED","object":'
+CHANGES = {b'{"type":"ADDED","object":': "ADDED", b'{"type":"MODIFIED","object":': "MODIFIED", DELETED: "DELETED"}
+
+
+def change(envelope: Any) -> str:
+    """Return what happened to the object in an envelope: ADDED, MODIFIED or DELETED."""
+    return str(envelope[CHANGE])
 
 
 def contents(envelope: Any) -> dict[str, Any]:
@@ -82,13 +89,12 @@ class Ears:
 
 
 class KopfSession:
-    """Stands in for an aiohttp session with this server. Listed objects of these ``kinds`` are handed over here, not by kopf."""
+    """Stands in for an aiohttp session with this server. Listed objects are handed over here, not by kopf."""
 
-    def __init__(self, requests: Opens, server: str, ears: Ears, kinds: Container[str]) -> None:
+    def __init__(self, requests: Opens, server: str, ears: Ears) -> None:
         self._requests = requests
         self._server = server.rstrip("/")
         self._ears = ears
-        self._kinds = kinds
         self.closed = False
         self.headers = {"User-Agent": names.FIELD_MANAGER}  # kopf would add its own
 
@@ -108,18 +114,20 @@ class KopfSession:
     ) -> "KopfResponse":
         """Send a request; return the response before its body."""
         answer = await self._requests.open(method, url, headers=headers or {}, limit=patient(url, timeout))
-        return KopfResponse(answer, self._ears, path=url.removeprefix(self._server).partition("?")[0], tells=self._kinds)
+        first = "continue" not in URL(url).query
+        return KopfResponse(answer, self._ears, path=url.removeprefix(self._server).partition("?")[0], first=first)
 
 
 class KopfResponse:
-    """Stands in for an aiohttp response."""
+    """Stands in for an aiohttp response. ``first``: if it is a list, it is the first page or the only one."""
 
-    def __init__(self, response: aiohttp.ClientResponse, ears: Ears, *, path: str, tells: Container[str]) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, ears: Ears, *, path: str, first: bool) -> None:
         self._response = response
         self._ears = ears
         self._path = path
-        self._kind = path.rpartition("/")[2]
-        self._tells = self._kind in tells
+        self._first = first
+        *_, namespaces, namespace, self._kind = ["", "", *path.split("/")]
+        self._whole: dict[str, Any] = {"metadata": {"namespace": namespace} if namespaces == "namespaces" else {}}
         self._task = self._kind == names.PLURAL
         self.status = response.status
         self.headers = response.headers
@@ -149,11 +157,14 @@ class KopfResponse:
         return await self._response.text()
 
     async def json(self) -> Any:
-        """Return a list reduced to the names of its items, which are handed over on the way; any other answer unchanged."""
+        """Return a list without its items, which are handed over on the way; any other answer unchanged."""
         if self.status >= 400:  # noqa: PLR2004
             return parse_shallow(await self._response.read())
         reader = ListReader()
-        items = [self._told(envelope(item, task=self._task)) async for item in items_of(reader, self._pieces())]
+        if self._first and self._ears.evidence.is_of(self._path):
+            self._ears.seen(self._kind, LIST_BEGINS, self._whole)
+        async for item in items_of(reader, self._pieces()):
+            self._tell(item)
         try:
             rest = reader.ended()
         except ValueError as error:
@@ -161,29 +172,30 @@ class KopfResponse:
         if "items" not in rest:
             return rest
         if not (rest.get("metadata") or {}).get("continue"):
+            self._ears.seen(self._kind, LIST_ENDS, self._whole)
             self._ears.evidence.listed(self._path)
-        return rest | {"items": [item for item in items if item is not None]}
+        return rest | {"items": []}
 
-    def _told(self, listed: dict[str, Any] | None) -> dict[str, Any] | None:
-        if listed is None or not self._tells:
-            return listed
+    def _tell(self, item: bytes) -> None:
+        listed = envelope(item, task=self._task)
+        if listed is None:
+            return
         try:
             self._ears.seen(self._kind, LISTED, contents(listed))
         except ValueError as error:
             logger.warning("left out %s that cannot be read: %s", self._kind, error)
-        return {"metadata": listed["metadata"]}
 
     async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
         """Yield the events of a watch with an envelope in place of each object."""
         self._ears.evidence.heard(self._path)  # the server has begun to answer
         async for line in lines_of(self._pieces()):
-            event = next((event for event in EVENTS if line.startswith(event)), None)
+            event = next((event for event in CHANGES if line.startswith(event)), None)
             if event is None:  # a bookmark or an error
                 yield json.dumps(parse_shallow(line)).encode() + b"\n"
                 continue
             enclosed = envelope(line[len(event) :].rstrip()[:-1], task=self._task)
             if enclosed is not None:
-                yield event + json.dumps(enclosed, ensure_ascii=False).encode() + b"}\n"
+                yield DELETED + json.dumps(enclosed | {CHANGE: CHANGES[event]}, ensure_ascii=False).encode() + b"}\n"
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives, but no faster than the event loop takes the objects in it."""
@@ -194,6 +206,6 @@ class KopfResponse:
                 await asyncio.sleep(PAUSE_SECONDS)
 
 
-def with_envelopes(api: Api, ears: Ears, kinds: Container[str]) -> kopf.AiohttpSession:
+def with_envelopes(api: Api, ears: Ears) -> kopf.AiohttpSession:
     """Return a login for kopf that sends its requests through this client, which belongs to kopf's event loop."""
-    return kopf.AiohttpSession(server=api.server, aiohttp_session=cast("aiohttp.ClientSession", KopfSession(api, api.server, ears, kinds)))
+    return kopf.AiohttpSession(server=api.server, aiohttp_session=cast("aiohttp.ClientSession", KopfSession(api, api.server, ears)))

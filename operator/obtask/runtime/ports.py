@@ -15,8 +15,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from obtask.environment import SettingsError
 from obtask.runtime.health import Health
-from obtask.settings import SettingsError
 
 MOST_CONNECTIONS = 64
 MOST_PER_PEER = 32

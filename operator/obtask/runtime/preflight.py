@@ -14,7 +14,7 @@ from obtask.kube.client import Api
 from obtask.kube.discovery import published_schema
 from obtask.model.compatibility import Schema, losses
 from obtask.model.schema import DISTRIBUTION, custom_resource_definitions
-from obtask.runtime.rights import INDISPENSABLE, LEADING, OPTING_IN, purposes
+from obtask.runtime.rights import CLUSTER_WIDE, INDISPENSABLE, LEADING, OPTING_IN, purposes
 from obtask.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,9 @@ async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = P
             told = str(obstacle)
         await asyncio.sleep(PAUSE_SECONDS)
     needed = purposes(settings.actions, opt_in=settings.opt_in)
-    await asyncio.gather(*(_warn(api, purpose, namespace) for namespace in _namespaces(settings) for purpose in needed))
+    asked = [(purpose, namespace) for namespace in _namespaces(settings) for purpose in needed]
+    asked += [(purpose, None) for purpose in CLUSTER_WIDE if not settings.namespaces]  # in one namespace people can do without
+    await asyncio.gather(*(_warn(api, purpose, namespace) for purpose, namespace in asked))
 
 
 async def _obstacle(api: Api, settings: Settings) -> CannotStart | ApiUnavailable | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from obtask import names
+from obtask.cache.events import LISTED
 from obtask.engine.double_holds import DoubleHolds
 from obtask.kube.api import ApiError, ApiForbidden, ApiUnavailable
 from obtask.kube.client import connect
@@ -18,7 +19,6 @@ from obtask.runtime.ending import close, cut, drain, hand_over, within
 from obtask.runtime.evidence import Evidence
 from obtask.runtime.health import Health
 from obtask.runtime.hearing import WATCH_PAUSE_SECONDS, from_afar, mind, watch
-from obtask.runtime.kopf_session import LISTED
 from obtask.runtime.loop_errors import LoopErrors
 from obtask.runtime.ports import listening
 from obtask.runtime.preflight import check_cluster
@@ -33,6 +33,7 @@ REWIND_PAUSE_SECONDS = 60.0
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 0.5
 CLEAN_SECONDS = 2.0
+TEMPLATES_SECONDS = 5.0
 FAULT_PAUSE_SECONDS = 30.0
 
 
@@ -198,6 +199,19 @@ async def _work(operator: Operator) -> None:
         group.create_task(_sweep(operator))
         group.create_task(_clean(operator))
         group.create_task(_show_logs(operator))
+        group.create_task(_check_templates(operator))
+
+
+async def _check_templates(operator: Operator) -> None:
+    while True:
+        try:
+            await operator.template_checks.look()
+        except ApiUnavailable as error:
+            logger.warning("templates: %s", error)
+        except Exception:  # the contents of one object must not end the operator for all
+            logger.exception("templates: not checked")
+            await asyncio.sleep(FAULT_PAUSE_SECONDS)
+        await asyncio.sleep(TEMPLATES_SECONDS)
 
 
 async def _show_logs(operator: Operator) -> None:

@@ -1,13 +1,23 @@
 """Owns which rights the operator needs, and what for. The roles that are shipped grant exactly these; a test compares them."""
 
+from collections.abc import Iterator
 from itertools import chain
 
 from obtask import names
 from obtask.executors.registry import REGISTRY
 from obtask.kube.access import Purpose, Right, rights
+from obtask.model.template_contract import TemplateKind
 from obtask.runtime.leader import LEASE_NAME
 
 COORDINATION = "coordination.k8s.io"
+
+
+def _templates(*, namespaced: bool) -> Iterator[Purpose]:
+    for kind in TemplateKind:
+        if kind.namespaced is namespaced:
+            yield Purpose(rights("get", kind.plural, names.GROUP), f"tasks that name a template of kind {kind} are held up")
+            said = (*rights("list watch", kind.plural, names.GROUP), *rights("update", kind.plural, names.GROUP, "status"))
+            yield Purpose(said, f"templates of kind {kind} do not say whether they are valid")
 
 
 # Without these no task can be carried out.
@@ -32,7 +42,11 @@ PURPOSES = (
     Purpose(rights("get create update", "configmaps"), "long logs are lost, resource steps cannot restore", opened=True),
     Purpose(rights("list delete", "configmaps"), "old logs of a task stay: once they are 16 MiB, newer ones are lost", opened=True),
     Purpose(rights("create", "events"), "there are no Events"),
+    *_templates(namespaced=True),
 )
+
+# In no namespace.
+CLUSTER_WIDE = tuple(_templates(namespaced=False))
 
 # With opt-in, everywhere.
 OPTING_IN = rights("get", "namespaces")
@@ -45,5 +59,5 @@ def purposes(actions: tuple[str, ...], *, opt_in: bool) -> tuple[Purpose, ...]:
 
 
 def all_rights() -> frozenset[Right]:
-    """Return every right that the operator uses in the namespaces of tasks."""
-    return frozenset(chain(INDISPENSABLE, *(purpose.rights for purpose in purposes((), opt_in=False))))
+    """Return every right that the operator uses, but for those in its own namespace."""
+    return frozenset(chain(INDISPENSABLE, *(purpose.rights for purpose in (*purposes((), opt_in=False), *CLUSTER_WIDE))))

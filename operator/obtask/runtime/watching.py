@@ -15,13 +15,14 @@ import kopf
 from obtask import names
 from obtask.kube.client import TLS_CLOSE_SECONDS, Api
 from obtask.kube.listing import PAGE
-from obtask.runtime.kopf_session import Ears, OnObject, contents, with_envelopes
+from obtask.runtime.kopf_session import Ears, OnObject, change, contents, with_envelopes
 
 logger = logging.getLogger(__name__)
 
 CUT_SECONDS = 1.0
 STOP_SECONDS = 3.0
 LOGIN_PAUSE_SECONDS = 2.0
+WORKER_SECONDS = 1.0  # kopf has a worker for each object that changed within this time
 WATCH_SECONDS, WATCH_SLACK_SECONDS = 60, 30
 # The watched resources, and the label that their objects must have.
 WATCHED = {
@@ -53,7 +54,7 @@ def build_registry(client: Callable[[], Api], ears: Ears) -> kopf.OperatorRegist
             # The API server refused renewed credentials. kopf would try again at once.
             await asyncio.sleep(LOGIN_PAUSE_SECONDS)
         before[:] = [client()]
-        return with_envelopes(before[0], ears, {plural for _, _, plural in WATCHED})
+        return with_envelopes(before[0], ears)
 
     for group, version, plural in WATCHED:
         _pass_on(registry, (group, version, plural), ears.seen)
@@ -63,14 +64,12 @@ def build_registry(client: Callable[[], Api], ears: Ears) -> kopf.OperatorRegist
 def _pass_on(registry: kopf.OperatorRegistry, resource: tuple[str, str, str], seen: OnObject) -> None:
     @kopf.on.event(*resource, registry=registry, id=f"{resource[2]}_changed")
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] is None:
-            return  # listed objects are handed over by the session
         try:
             body = contents(event["object"])
         except ValueError as error:
             logger.warning("left out %s that cannot be read: %s", resource[2], error)
             return
-        seen(resource[2], event["type"], body)
+        seen(resource[2], change(event["object"]), body)
 
 
 def build_settings() -> kopf.OperatorSettings:
@@ -86,6 +85,7 @@ def build_settings() -> kopf.OperatorSettings:
         if label is not None:
             settings.watching.label_selectors[resource] = label
     settings.watching.chunk_size = int(PAGE)
+    settings.queueing.idle_timeout = WORKER_SECONDS
     # Each watch is restarted every minute: even a kind that never changes then shows that its watch works.
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.client_timeout = WATCH_SECONDS + WATCH_SLACK_SECONDS

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import assert_never
 
 from obtask.engine.held_up import explain, is_due
-from obtask.engine.reconcile import Again, Done, Engine, Outcome
+from obtask.engine.outcome import Again, Done, Outcome
+from obtask.engine.reconcile import Engine
 from obtask.kube.api import ApiBusy, ApiForbidden, ApiUnavailable
 from obtask.model.task import Key
 from obtask.runtime.work_queue import WorkQueue

@@ -16,7 +16,7 @@ from devcluster.errors import DevClusterError
 from devcluster.files import checkout
 from devcluster.kind.image import control_plane_images
 from devcluster.node import archive, package_index
-from devcluster.node.images import sources
+from devcluster.node.images import IMAGE_FILES, sources
 from devcluster.node.store import KEPT, Store, key
 from devcluster.progress import silent
 
@@ -71,7 +71,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 def copy(tmp_path: Path) -> Path:
     """Return a copy of what images are made from."""
     root = tmp_path / "checkout"
-    for name in ("pyproject.toml", "uv.lock", "README.md", "LICENSE", "deploy/Dockerfile", "deploy/slim-image.sh", "deploy/pins/uv.txt"):
+    for name in IMAGE_FILES:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(checkout() / name, root / name)
     shutil.copytree(checkout() / "operator/obtask", root / "operator/obtask")

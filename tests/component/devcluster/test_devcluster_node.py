@@ -18,7 +18,7 @@ from devcluster.node.folder import make_folder, refuse_foreign, remove_folder
 from devcluster.node.layout import ADDRESS, Node
 from devcluster.node.lifecycle import GUARD, is_up
 from devcluster.node.machine import IMAGE_PROGRAMS, NODE_PROGRAMS, Machine, check
-from devcluster.processes import Command
+from devcluster.processes import CommandLine
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_a_cgroup_in_use_is_named(tmp_path: Path) -> None:
 
 def test_a_node_ends_with_who_wanted_it(node: Node) -> None:
     """When the pipe to the guard closes, as it does when its owner is killed, the node's processes are ended and its state is removed."""
-    process = processes.start(Command("node", ("/bin/sleep", "600"), node.run, node.log))
+    process = processes.start(CommandLine("node", ("/bin/sleep", "600"), node.run, node.log))
     with Popen([sys.executable, "-m", GUARD, str(node.run)], stdin=PIPE) as guard:  # noqa: S603 - our own module
         assert processes.is_alive(process)
 
@@ -150,7 +150,7 @@ def test_a_node_ends_with_who_wanted_it(node: Node) -> None:
 def test_who_comes_next_waits_for_the_guard(node: Node, tmp_path: Path) -> None:
     """The owner's lock outlives an owner that is killed, until the node is removed: the guard never meets the next node in this folder."""
     lock = tmp_path / "lock"
-    process = processes.start(Command("node", ("/bin/sleep", "600"), node.run, node.log))
+    process = processes.start(CommandLine("node", ("/bin/sleep", "600"), node.run, node.log))
     script = f"""
 import sys
 from pathlib import Path
@@ -173,7 +173,7 @@ with locked(Path({str(lock)!r}), "waiting") as lock, leash(Path({str(node.run)!r
 
 def test_a_node_is_up_once_its_start_has_ended(node: Node) -> None:
     """A starter that is killed halfway leaves processes; `make node-up` starts such a node anew."""
-    process = processes.start(Command("node", ("/bin/sleep", "600"), node.run, node.log))
+    process = processes.start(CommandLine("node", ("/bin/sleep", "600"), node.run, node.log))
     halfway = is_up(node)
     node.complete.touch()
     started = is_up(node)

@@ -13,7 +13,7 @@ import pytest
 
 from devcluster import commands, processes
 from devcluster.errors import DevClusterError
-from devcluster.processes import AddressInUseError, Command, Process
+from devcluster.processes import AddressInUseError, CommandLine, Process
 
 SLEEP = "import time; time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ignoring', flush=True); time.sleep(600)"
@@ -26,9 +26,9 @@ def run(tmp_path: Path) -> Iterator[Path]:
     processes.stop(processes.recorded(tmp_path / "run"), grace=0.0)
 
 
-def python(run: Path, code: str, name: str = "sleeper") -> Command:
+def python(run: Path, code: str, name: str = "sleeper") -> CommandLine:
     """Return a command that runs some Python."""
-    return Command(name, (sys.executable, "-c", code), run, run.parent / f"{name}.log")
+    return CommandLine(name, (sys.executable, "-c", code), run, run.parent / f"{name}.log")
 
 
 def test_a_started_process_is_found_again_by_its_record(run: Path) -> None:
@@ -116,7 +116,7 @@ def test_the_log_of_the_run_before_is_kept(run: Path) -> None:
 
 def test_a_program_that_is_not_there_is_a_clear_error(run: Path) -> None:
     """The error names the process, the file and the reason."""
-    command = Command("etcd", ("/nowhere/etcd",), run, run / "log")
+    command = CommandLine("etcd", ("/nowhere/etcd",), run, run / "log")
 
     with pytest.raises(DevClusterError, match=r"cannot start etcd \(/nowhere/etcd\): No such file or directory"):
         processes.start(command)
@@ -183,7 +183,7 @@ from devcluster import commands, processes
 from devcluster.leash import leash
 run = Path({str(run)!r})
 with leash(run):
-    processes.start(processes.Command("sleeper", (sys.executable, "-c", {SLEEP!r}), run, run.parent / "log"))
+    processes.start(processes.CommandLine("sleeper", (sys.executable, "-c", {SLEEP!r}), run, run.parent / "log"))
     os.kill(os.getpid(), signal.SIGKILL)
 """
     holder = commands.run([sys.executable, "-c", code], env=os.environ)

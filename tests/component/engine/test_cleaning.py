@@ -48,21 +48,21 @@ class Clock:
 
 def cleaner(api: Guarded, clock: Clock, *names: str) -> Cleaner:
     """Return a cleaner that keeps no finished task of these, which finished in this order."""
-    finished = FinishedTasks(float, wanted=True)
+    finished = FinishedTasks(wanted=True)
     for minute, name in enumerate(names):
         meta = {"namespace": "prod", "name": name, "uid": f"uid-{name}", "resourceVersion": "1"}
         status = {"phase": "Succeeded", "finishedAt": f"2026-11-23T07:{minute:02}:00Z"}
-        finished.see({"metadata": meta, "spec": {}, "status": status}, listed=False)
+        finished.see({"metadata": meta, "spec": {}, "status": status})
     return Cleaner(Tasks(api), finished, Retention(history_limit=0), Metrics(CollectorRegistry()), clock)
 
 
 async def test_a_time_of_its_own_is_tried_again_when_it_was_refused() -> None:
     """Once a policy lets it go, it goes: no restart is needed, and no setting of the operator."""
     api, clock = Guarded({"own"}), Clock()
-    finished = FinishedTasks(float, wanted=False)
+    finished = FinishedTasks(wanted=False)
     meta = {"namespace": "prod", "name": "own", "uid": "u", "resourceVersion": "1"}
     status = {"phase": "Succeeded", "finishedAt": "2026-11-23T07:00:00Z"}
-    finished.see({"metadata": meta, "spec": {"ttlSecondsAfterFinished": 60}, "status": status}, listed=False)
+    finished.see({"metadata": meta, "spec": {"ttlSecondsAfterFinished": 60}, "status": status})
     keeping = Cleaner(Tasks(api), finished, Retention(), Metrics(CollectorRegistry()), clock)
 
     await keeping.clean()
@@ -73,7 +73,7 @@ async def test_a_time_of_its_own_is_tried_again_when_it_was_refused() -> None:
     clock.now += ASIDE
     await keeping.clean()
     assert api.asked == ["own", "own"]
-    assert finished.certain() == []
+    assert finished.surplus(Retention(history_limit=0), clock.now + ASIDE) == []
 
 
 async def test_a_protected_task_does_not_keep_the_others(caplog: pytest.LogCaptureFixture) -> None:

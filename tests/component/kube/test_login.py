@@ -20,7 +20,7 @@ from kubernetes.aio.config import ConfigException
 from devcluster.certificates import Authority
 from obtask.kube.api import ApiUnavailable
 from obtask.kube.client import Api, connect
-from obtask.kube.login import TOKEN, Login, Reading, of_pod
+from obtask.kube.login import TOKEN, LoadedConfiguration, Login, of_pod
 
 PATH = "/api/v1/namespaces/default"
 
@@ -167,7 +167,7 @@ async def test_the_account_of_a_pod(server: Server) -> None:
     place = urlsplit(server.url)
     environment = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(place.port)}
 
-    async def read() -> Reading:
+    async def read() -> LoadedConfiguration:
         return await of_pod(server.folder, environment)
 
     (server.folder / "token").write_text("first")
@@ -220,11 +220,11 @@ async def test_a_plugin_that_gives_nothing(server: Server) -> None:
         await connect(server.kubeconfig(user))
 
 
-def reading(token: str, until: float | None) -> Reading:
+def reading(token: str, until: float | None) -> LoadedConfiguration:
     """Return what was read."""
     configuration = Configuration()
     configuration.api_key[TOKEN] = f"Bearer {token}"
-    return Reading(configuration, until)
+    return LoadedConfiguration(configuration, until)
 
 
 @pytest.mark.parametrize(("seconds", "asked_after"), [(20, 18), (3600, 3540)])
@@ -232,7 +232,7 @@ async def test_a_token_is_renewed_before_its_time_is_over(seconds: int, asked_af
     """A tenth of its time before, but at most a minute; a plugin that fails is asked again soon, and what there is, is used meanwhile."""
     now, fails = [1000.0], [True]
 
-    async def read() -> Reading:
+    async def read() -> LoadedConfiguration:
         await asyncio.sleep(0)
         if fails:
             raise ConfigException("no network")
@@ -265,7 +265,7 @@ class Plugin:
         self.may_end = asyncio.Event()
         self.login = Login(reading("kept", self.now + 50), self.read, clock=lambda: self.now)
 
-    async def read(self) -> Reading:
+    async def read(self) -> LoadedConfiguration:
         """Run until it may end."""
         self.runs += 1
         await self.may_end.wait()

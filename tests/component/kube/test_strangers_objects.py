@@ -13,7 +13,7 @@ from obtask.kube.api import ApiError, Json, Response
 from obtask.kube.client import Api
 from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.impersonation import Impersonation, ServiceAccount
-from obtask.kube.login import Login, Reading
+from obtask.kube.login import LoadedConfiguration, Login
 
 LARGE = b'{"kind":"Thing","items":[],"metadata":{"managedFields":[' + b",".join([b'{"a":{}}'] * 50_000) + b"]}}"
 PAGE_OF_STRANGERS = [
@@ -21,6 +21,7 @@ PAGE_OF_STRANGERS = [
         "metadata": {
             "name": f"obt-log-{number}",
             "uid": f"u-{number}",
+            "labels": {names.TASK_UID_LABEL: "t"},
             "annotations": {names.STEP_ANNOTATION: "s" * 30_000, names.ATTEMPT_ANNOTATION: "1", "theirs": "x" * 30_000},
             "ownerReferences": [{"kind": names.KIND, "uid": "t"}] * 50,
         }
@@ -46,7 +47,7 @@ class OneAnswer(Api):
     def __init__(self, text: Text) -> None:
         """Take the text."""
         configuration = Configuration(host="http://127.0.0.1:9")
-        super().__init__(configuration, Login(Reading(configuration, None)))
+        super().__init__(configuration, Login(LoadedConfiguration(configuration, None)))
         self._text = text
 
     async def exchange(self, *_: object, **__: object) -> Response:

@@ -74,6 +74,11 @@ def local(*steps: Json, **more: Any) -> Json:
     return {"type": "Local", "agent": "10.0.0.5:2886", "maintenance": "None", "steps": list(steps) or [wait()]} | more
 
 
+def templated(**more: Any) -> Json:
+    """Return the spec of a Cluster task that takes its steps from a template."""
+    return without(cluster(), "steps") | {"templateRef": {"name": "resize-tenant"}} | more
+
+
 def without(spec: Json, *fields: str) -> Json:
     """Return the spec without these fields."""
     return {name: value for name, value in spec.items() if name not in fields}
@@ -90,6 +95,11 @@ GOOD: dict[str, Json] = {
     "unicode-tenant-of-253": cluster(maintenance="Tenant", tenant="租户" * 126 + "é"),
     "unicode-cluster-of-253": cluster(cluster="集" * 253),
     "agent-ipv6": local(agent="[fe80::1%eth0]:2886"),
+    "templated": templated(),
+    "templated-with-parameters": templated(
+        templateRef={"kind": "OBTaskTemplate", "name": "resize.v2"},
+        parameters={"memory": "16G", "cpu": 4, "ratio": 0.5, "online": True, "zones": ["zone1", "zone2"], "labels": {"a": "b"}},
+    ),
     "queue": cluster(onConflict="Queue"),
     "reject": cluster(onConflict="Reject"),
     "all-options": cluster(
@@ -117,6 +127,7 @@ GOOD: dict[str, Json] = {
     "auto-retry": cluster(wait(autoRetry={"limit": 1})),
     "auto-retry-backoff-over-max": cluster(wait(autoRetry={"limit": 100, "backoffSeconds": 600, "maxBackoffSeconds": 5})),
     "resource-apply": cluster(resource(apply=MAP)),
+    "resource-create-only": cluster(resource(apply=MAP, createOnly=True)),
     "resource-apply-elsewhere": cluster(resource(apply=MAP | {"metadata": {"name": "m", "namespace": "other"}})),
     "resource-patch-until": cluster(resource(patch=PATCH, until={"expect": "object.status.readyReplicas == 3"})),
     "resource-restore": cluster(resource(patch=PATCH, rollback=RESTORE)),
@@ -221,7 +232,7 @@ class Bad:
     rule: str = ""
 
 
-ONE_OF_SEVEN = "exactly one of wait, sql, job, http, resource, obshell, parallel is required"
+ONE_OF_SEVEN = "exactly one of wait, sql, job, http, resource, obshell, approve, parallel, forEach is required"
 ONE_OF_SIX = "exactly one of wait, sql, job, http, resource, obshell is required"
 STEP = "spec.steps[0]"
 
@@ -259,7 +270,13 @@ TARGETS: dict[str, Bad] = {
 }
 
 STEPS: dict[str, Bad] = {
-    "no-steps": Bad(without(cluster(), "steps"), "spec.steps", "Required"),
+    "no-steps": Bad(without(cluster(), "steps"), "spec.steps", rule="exactly one of steps, templateRef is required"),
+    "empty-steps-of-a-template": Bad(templated(steps=[]), "spec.steps", "should have at least 1 items"),
+    "parameters-without-a-template": Bad(cluster(parameters={"a": 1}), "spec.parameters", rule="parameters are for the template"),
+    "unknown-kind-of-template": Bad(templated(templateRef={"kind": "Other", "name": "a"}), "spec.templateRef.kind", "Unsupported value"),
+    "template-without-a-name": Bad(templated(templateRef={}), "spec.templateRef.name", "Required"),
+    "template-in-another-namespace": Bad(templated(templateRef={"name": "../a"}), "spec.templateRef.name", "should match"),
+    "too-many-parameters": Bad(templated(parameters={f"p{n}": n for n in range(65)}), "spec.parameters", "at most 64"),
     "empty-steps": Bad(cluster(steps=[]), "spec.steps", "at least 1 items"),
     "65-steps": Bad(cluster(*waits(65)), "spec.steps", "at most 64 items"),
     "65-subtasks": Bad(cluster(parallel("all", 65)), f"{STEP}.parallel", "at most 64 items"),
@@ -296,7 +313,7 @@ STEPS: dict[str, Bad] = {
     "rollback-of-parallel-step": Bad(
         cluster(parallel("all", 1) | {"rollback": {"wait": {"seconds": 1}}}),
         f"{STEP}.rollback",
-        rule="a parallel step has no rollback of its own: give each subtask one",
+        rule="a step with parallel or forEach has no rollback of its own: give its subtasks one",
     ),
     "rollback-in-parallel": Bad(cluster(wait(rollback={"parallel": waits(1)})), f"{STEP}.rollback.parallel", "unknown field"),
     "unknown-action": Bad(cluster({"name": "a", "shell": {"command": "ls"}}), f"{STEP}.shell", "unknown field"),
@@ -398,7 +415,9 @@ OBSHELL: dict[str, Bad] = {
     },
     **{
         f"connection-port-{port}": Bad(
-            cluster(sql(connection={"secretName": "s", "port": port})), f"{STEP}.sql.connection.port", "should be"
+            cluster(sql(connection={"secretName": "s", "port": port})),
+            f"{STEP}.sql.connection.port",
+            "must be a number from 1 to 65535, or one",
         )
         for port in (0, 65536)
     },
@@ -458,6 +477,9 @@ RESOURCES: dict[str, Bad] = {
         cluster(resource(apply=MAP, rollback={"resource": {"restore": False}})),
         f"{STEP}.rollback.resource",
         rule="restore is true or absent",
+    ),
+    "resource-patch-create-only": Bad(
+        cluster(resource(patch=PATCH, createOnly=True)), f"{STEP}.resource", rule="createOnly is for apply alone"
     ),
     "resource-restore-forward": Bad(cluster(resource(restore=True)), STEP, rule=NOT_FORWARD),
     "resource-restore-forward-in-parallel": Bad(

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from tests.component.model.cases import cluster, task
 from tests.support.kubectl import Kubectl, KubectlError
-from tests.support.largest import largest_spec, largest_status
+from tests.support.largest import largest_spec, largest_status, looping_spec, with_values
 
-from obtask.model.limits import OBJECT_BYTES
+from obtask.model.limits import OBJECT_BYTES, values_room
 from obtask.model.status import TaskStatus
+from obtask.rules.opening import stored_values
 
 SetStatus = Callable[[Mapping[str, Any]], None]
 
@@ -110,3 +111,20 @@ def test_largest_task_stays_below_512_kib(steps: int, subtasks: int, kubectl: Ku
     kubectl("replace", "--subresource=status", "-f", "-", manifest=stored | {"status": largest_status(steps, subtasks).dump()})
 
     assert len(kubectl("get", "--raw", path).encode()) < OBJECT_BYTES
+
+
+@pytest.mark.parametrize("items", [True, False])
+def test_largest_task_with_values_stays_below_512_kib(*, items: bool, kubectl: Kubectl, namespace: str) -> None:
+    """64 loops over 8 items with all values there is room for, all failed with the longest of everything; managedFields know no value."""
+    kubectl("create", "-n", namespace, "-f", "-", manifest=task("x", looping_spec(64)))
+    path = f"/apis/task.oceanbase.com/v1alpha1/namespaces/{namespace}/obtasks/x"
+    stored = json.loads(kubectl("get", "--raw", path))
+    status = with_values(largest_status(64, 8), items=items)
+    assert values_room(512) * 0.8 < stored_values(status) <= values_room(512)
+
+    kubectl("replace", "--subresource=status", "-f", "-", manifest=stored | {"status": status.dump()})
+
+    written = json.loads(kubectl("get", "--raw", path))
+    assert TaskStatus.model_validate(written["status"]).steps == status.steps
+    assert len(kubectl("get", "--raw", path).encode()) < OBJECT_BYTES
+    assert len(json.dumps(written["metadata"]["managedFields"])) < 8192

@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from devcluster.ports import free_port
+from obtask.environment import SettingsError
 from obtask.runtime.evidence import SILENT_SECONDS, Evidence
 from obtask.runtime.health import Health
 from obtask.runtime.ports import listening
 from obtask.runtime.watching import watched_paths
-from obtask.settings import SettingsError
 
 HOST = "127.0.0.1"
 PATHS = ("/healthz", "/readyz")

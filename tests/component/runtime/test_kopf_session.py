@@ -1,4 +1,4 @@
-"""What kopf gets to see of lists: names only. All else is told at once, one object after the other, however long that takes."""
+"""What kopf gets to see of lists: nothing. Listed objects are handed over at once, one after the other, however long that takes."""
 
 import asyncio
 import json
@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from obtask.cache.events import LIST_BEGINS, LIST_ENDS, LISTED
 from obtask.kube.foreign import DEEPEST
 from obtask.runtime.evidence import Evidence
-from obtask.runtime.kopf_session import LISTED, TEXT, Ears, KopfSession
+from obtask.runtime.kopf_session import Ears, KopfSession
 
 LIMIT = aiohttp.ClientTimeout(total=0.5)
 PIECES = 8
@@ -26,7 +27,9 @@ def job(number: int, **metadata: Any) -> dict[str, Any]:
     return {"metadata": {**metadata, **meta}, "spec": {"suspend": True}}
 
 
-async def listed(pieces: Callable[[], AsyncIterator[bytes]], kind: str = "jobs", *, limit: aiohttp.ClientTimeout = LIMIT) -> Listing:
+async def listed(
+    pieces: Callable[[], AsyncIterator[bytes]], kind: str = "jobs?limit=200", *, limit: aiohttp.ClientTimeout = LIMIT
+) -> Listing:
     """Return what kopf gets of a list that comes in these pieces, and what else was told of it."""
     told: list[tuple[str, str, dict[str, Any]]] = []
 
@@ -38,9 +41,9 @@ async def listed(pieces: Callable[[], AsyncIterator[bytes]], kind: str = "jobs",
         return response
 
     async with _served(answer) as url, aiohttp.ClientSession() as plain:
-        ears = Ears(lambda *what: told.append(what), lambda: True, Evidence([], told.clear))
-        session = KopfSession(Plain(plain), url, ears, {"jobs", "obtasks"})
-        async with await session.request(method="get", url=f"{url}/{kind}?limit=200", timeout=limit) as found:
+        ears = Ears(lambda *what: told.append(what), lambda: True, Evidence(["/jobs", "/namespaces/prod/jobs"], told.clear))
+        session = KopfSession(Plain(plain), url, ears)
+        async with await session.request(method="get", url=f"{url}/{kind}", timeout=limit) as found:
             return await found.json(), told
 
 
@@ -79,18 +82,39 @@ def at_once(*items: dict[str, Any]) -> Callable[[], AsyncIterator[bytes]]:
     return pieces
 
 
-async def test_of_a_list_kopf_gets_the_names() -> None:
-    """Whatever the objects contain, a page of them takes next to nothing; what they contain is told at once."""
+async def test_kopf_gets_no_listed_object() -> None:
+    """Otherwise it keeps a record and, for some seconds, a worker of each: tens of megabytes for ten thousand finished tasks."""
     found, told = await listed(at_once(*(job(number, annotations={"a": "x" * 200_000}) for number in range(50))))
 
-    assert [item["metadata"]["name"] for item in found["items"]] == [f"j-{number}" for number in range(50)]
-    assert not any(TEXT in item for item in found["items"])
-    assert len(json.dumps(found)) < 10_000
-    assert [(kind, change, body["metadata"]["name"]) for kind, change, body in told[:2]] == [
-        ("jobs", LISTED, "j-0"),
-        ("jobs", LISTED, "j-1"),
+    assert found == {"kind": "JobList", "metadata": {"resourceVersion": "9"}, "items": []}
+    begins, *told, ends = told
+    assert (begins, ends) == (("jobs", LIST_BEGINS, {"metadata": {}}), ("jobs", LIST_ENDS, {"metadata": {}}))
+    assert [(kind, change, body["metadata"]["name"]) for kind, change, body in told] == [
+        ("jobs", LISTED, f"j-{number}") for number in range(50)
     ]
     assert all(len(body["metadata"]["annotations"]["a"]) == 200_000 for _, _, body in told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "expected"),
+    [
+        ("jobs?limit=200", "", [LIST_BEGINS, LIST_ENDS]),
+        ("jobs?limit=200", "t", [LIST_BEGINS]),
+        ("jobs?limit=200&continue=t", "u", []),
+        ("jobs?limit=200&continue=t", "", [LIST_ENDS]),
+        ("namespaces/prod/jobs?limit=200", "", [LIST_BEGINS, LIST_ENDS]),
+    ],
+)
+async def test_begin_and_end_of_a_list_are_told_once(kind: str, more: str, expected: list[str]) -> None:
+    """However many pages it has, and even if there is nothing in it: what it does not name is gone."""
+
+    async def empty() -> AsyncIterator[bytes]:
+        yield json.dumps({"metadata": {"resourceVersion": "9", "continue": more}, "items": []}, separators=(",", ":")).encode()
+
+    _, told = await listed(empty, kind)
+
+    where = {"metadata": {"namespace": "prod"} if "prod" in kind else {}}
+    assert told == [("jobs", change, where) for change in expected]
 
 
 async def test_a_deep_object_is_told_of_without_its_depths() -> None:
@@ -100,7 +124,7 @@ async def test_a_deep_object_is_told_of_without_its_depths() -> None:
         deep = {"f:a": deep}
     _, told = await listed(at_once(job(1, managedFields=[{"fieldsV1": deep}]), job(2)))
 
-    assert [body["metadata"]["name"] for _, _, body in told] == ["j-1", "j-2"]
+    assert [body["metadata"]["name"] for _, change, body in told if change == LISTED] == ["j-1", "j-2"]
 
 
 async def test_a_list_takes_its_time_as_long_as_something_comes() -> None:
@@ -115,7 +139,7 @@ async def test_a_list_takes_its_time_as_long_as_something_comes() -> None:
 
     _, told = await listed(slow)
 
-    assert len(told) == PIECES
+    assert len([change for _, change, _ in told if change == LISTED]) == PIECES
 
 
 async def test_a_list_that_does_not_go_on_is_given_up() -> None:

@@ -68,6 +68,7 @@ def is_open(held: socket.socket) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nX: ", b"POST /healthz HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"])
 async def test_a_probe_among_a_thousand_half_open_connections(port: int, said: bytes) -> None:
     """It is answered at once, from the same address; only so many connections stay, and those not for long."""

@@ -11,7 +11,7 @@ from tests.support.tasks import TaskClient, wait_step
 
 from devcluster.controlplane import ControlPlane
 from obtask import names
-from obtask.engine.reconcile import Again
+from obtask.engine.outcome import Again
 from obtask.kube import client as api
 from obtask.kube.client import Api
 from obtask.model.task import Key

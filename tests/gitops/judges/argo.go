@@ -11,15 +11,17 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const groupKind = "task.oceanbase.com_OBTask"
+const group = "task.oceanbase.com"
 
 func (asked question) overrides() map[string]argo.ResourceOverride {
-	return map[string]argo.ResourceOverride{
-		"task.oceanbase.com/OBTask": {
-			HealthLua: asked.Settings["resource.customizations.health."+groupKind],
-			Actions:   asked.Settings["resource.customizations.actions."+groupKind],
-		},
+	found := map[string]argo.ResourceOverride{}
+	for _, kind := range []string{"OBTask", "OBTaskTemplate", "ClusterOBTaskTemplate"} {
+		found[group+"/"+kind] = argo.ResourceOverride{
+			HealthLua: asked.Settings["resource.customizations.health."+group+"_"+kind],
+			Actions:   asked.Settings["resource.customizations.actions."+group+"_"+kind],
+		}
 	}
+	return found
 }
 
 func argoHealth(asked question) (any, error) {

@@ -128,6 +128,10 @@ class FakeAgent:
         """Return the paths of the operations that were asked for."""
         return [one.path for one in self.sent("POST") if not one.path.startswith(DAG_PATH)]
 
+    def seconds(self) -> float:
+        """The time by which requests expire, in seconds since 1970."""
+        return time.time()
+
     def now(self) -> datetime:
         """The time of day as the agent has it."""
         return wall_clock() + self.ahead
@@ -196,6 +200,10 @@ class FakeAgent:
                 for dag in self.dags.values():
                     dag.turn()
 
+    def has_obproxy(self) -> bool:
+        """Return whether the agent manages an OBProxy."""
+        return False
+
     def answer(self, method: str, target: str, headers: dict[str, str], octets: bytes) -> Answered:
         """Answer one request."""
         parts = urlsplit(target)
@@ -203,7 +211,7 @@ class FakeAgent:
             return Answered(silent=self.frozen)
         if parts.path == "/api/v1/info":
             info = {"identity": self.identity, "version": "4.5.0.0", "supportedAuth": ["v2"], "security": self.security}
-            return Answered(data=info)
+            return Answered(data=info | {"isObproxyAgent": self.has_obproxy()})
         if parts.path == "/api/v1/secret":
             der = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
             return Answered(data={"public_key": base64.b64encode(der).decode()})
@@ -234,7 +242,7 @@ class FakeAgent:
         if asked.auth["auth"] != (self.agent_password if by_agent else self.password):
             what = "Agent" if by_agent else "Oceanbase"
             return Answered(401, error=f"Security.Authentication.Incorrect{what}Password")
-        if not time.time() <= int(asked.auth["ts"]) <= time.time() + 120:
+        if not self.seconds() <= int(asked.auth["ts"]) <= self.seconds() + 120:
             return Answered(401, error="Security.Authentication.Expired")
         obproxy = asked.path.startswith(("/api/v1/obproxy", DAG_PATH + "4", DAG_PATH + "5"))
         agent_only = obproxy or (self.security and self.identity == "SINGLE")

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from tests.support.chart.rendering import CHART, ROOT, Body, Values
+from tests.support.chart.rendering import CHART, ROOT, Body, Values, read
+from tests.support.patience import happens
 
 from devcluster.controlplane import ControlPlane
 
 WAIT_SECONDS = 120  # a busy API server takes its time to compile the policies of several releases
 PAUSE_SECONDS = 0.05
+CROWDED = {"templates": {"install": False, "visibleTo": []}}  # what belongs to the whole cluster, several releases would fight for
 
 
 def small(namespace: str, **values: Any) -> Body:
     """Return the values of a release that cares for its own namespace alone: tests that run beside it do not notice."""
-    own = {"fullnameOverride": namespace, "replicas": 0, "crds": {"install": False}, "watch": {"namespaces": [namespace]}}
+    own = {"fullnameOverride": namespace, "replicas": 0, "crds": {"install": False}, **CROWDED, "watch": {"namespaces": [namespace]}}
     return own | values
 
 
@@ -36,11 +37,11 @@ class Release:
 
     def install(self, values: Values) -> list[Body]:
         """Install the chart; return its objects."""
-        return [body for body in yaml.safe_load_all(self._helm("install", values)) if body]
+        return read(self._helm("install", values))
 
     def upgrade(self, values: Values) -> list[Body]:
         """Upgrade to these values; return the objects."""
-        return [body for body in yaml.safe_load_all(self._helm("upgrade", values)) if body]
+        return read(self._helm("upgrade", values))
 
     def uninstall(self) -> None:
         """Remove the release."""
@@ -84,10 +85,7 @@ def release(cluster: ControlPlane, namespace: str, values: Values) -> Iterator[R
 
 def eventually(holds: Callable[[], object], what: str) -> None:
     """Ask until it holds: API servers take up new policies and roles when they have seen them."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"{what} did not come in {WAIT_SECONDS} s"
-        time.sleep(PAUSE_SECONDS)
+    happens(holds, what, WAIT_SECONDS, PAUSE_SECONDS)
 
 
 def eventually_says(words: str, answer: Callable[[], str], what: str) -> None:

@@ -31,7 +31,13 @@ def texts(values: Values, name: str = RELEASE) -> dict[str, str]:
 def objects(values: Values, name: str = RELEASE) -> list[Body]:
     """Return every object of a release."""
     manifests = (text for path, text in texts(values, name).items() if path.endswith(".yaml"))
-    return [body for text in manifests for body in yaml.safe_load_all(text) if body]
+    return [body for text in manifests for body in read(text)]
+
+
+def read(manifest: str) -> list[Body]:
+    """Return the objects of a manifest, those of its lists one by one, as Helm takes them."""
+    found = (body for body in yaml.safe_load_all(manifest) if body)
+    return [one for body in found for one in (body["items"] if body["kind"] == "List" else [body])]
 
 
 def one(values: Values, kind: str, name: str = RELEASE) -> Body:

@@ -2,12 +2,16 @@
 
 import json
 import tracemalloc
+from datetime import UTC, datetime
+
+import pytest
 
 from obtask.cache.finished import FinishedTasks
 from obtask.cache.tasks import TaskCache, at_rest
 from obtask.kube.foreign import parse_task
 from obtask.model.spec import TaskSpec
 from obtask.model.task import Key, Task
+from obtask.rules.retention import Retention
 
 LARGE = 5
 # A list of empty lists takes twenty times the memory of its text: more than a megabyte for each of these.
@@ -23,6 +27,7 @@ def large(number: int, version: int = 1, **more: object) -> bytes:
     return f'{head[:-1]},"spec":{{{spec}[{{"name":"s","http":{{"url":"http://x","body":{DENSE}}}}}]}}}}'.encode()
 
 
+@pytest.mark.slow
 def test_large_tasks_are_kept_packed() -> None:
     """They take less than their own text."""
     known = TaskCache()
@@ -55,11 +60,12 @@ def test_a_newer_version_replaces_an_older_one() -> None:
 
 def test_the_own_time_of_a_large_task_at_its_end_is_remembered_without_the_task() -> None:
     """It is found although the spec is packed."""
-    finished = FinishedTasks(float, wanted=False)
+    finished = FinishedTasks(wanted=False)
     ended = large(1, status={"phase": "Succeeded", "finishedAt": "2026-11-23T07:00:00Z"})
     for number, text in enumerate((ended, ended.replace(b'"ttlSecondsAfterFinished":5,', b"").replace(b"u-1", b"u-2"))):
         body = parse_task(text)
         assert at_rest(body), number
-        finished.see(body, listed=False)
+        finished.see(body)
 
-    assert [(one.uid, one.own_ttl) for one in finished.certain() or []] == [("u-1", 5)]
+    gone = finished.surplus(Retention(), datetime(2027, 1, 1, tzinfo=UTC))
+    assert [(one.uid, one.own_ttl) for one, _ in gone] == [("u-1", 5)]

@@ -74,6 +74,7 @@ def test_a_task_within_the_limits_keeps_its_meaning(spec: Any, status: Any) -> N
     assert {**read, "spec": unpacked(read["spec"])} == body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worst", WORST, ids=range(len(WORST)))
 @pytest.mark.parametrize("part", ["spec", "status", "annotation"])
 def test_everything_is_read_in_linear_time_and_shallow(worst: str, part: str) -> None:

@@ -116,6 +116,7 @@ def taken(work: Callable[[], object]) -> float:
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "unit"),
     [
@@ -137,6 +138,7 @@ def test_masking_takes_time_in_proportion_to_the_text(values: list[str], unit: s
     assert times[2] < 15
 
 
+@pytest.mark.slow
 def test_many_secrets_are_prepared_in_bounded_time() -> None:
     """64 KiB of secrets in 1,000 values: what is looked for has a bounded size, and a log that has them is known as heavy."""
     log = a_log(*(f"{number:04}-{'é' * 29}" for number in range(MOST_VALUES)))

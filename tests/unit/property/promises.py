@@ -13,15 +13,16 @@ from obtask.model.spec import Maintenance
 from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, TaskStatus, Verb
 from obtask.model.task import Task
 from obtask.rules import commands, progress
-from obtask.rules.attempts import awaits_retry, live, running_attempts
+from obtask.rules.attempts import awaits_retry
 from obtask.rules.decision import Record
+from obtask.rules.subtask_context import live, running_attempts
 
 STATUS_SCHEMA = status_schema()
 
 REASONS: dict[Phase, set[Reason | None]] = {
     Phase.PENDING: {None},
     Phase.WAITING: {Reason.QUEUED},
-    Phase.RUNNING: {Reason.EXECUTING, Reason.LOCK_LOST},
+    Phase.RUNNING: {Reason.EXECUTING, Reason.AWAITING_APPROVAL, Reason.LOCK_LOST},
     Phase.ROLLING_BACK: {Reason.EXECUTING, Reason.LOCK_LOST},
     Phase.FAILED: {Reason.SUBTASK_FAILED, Reason.SUBTASK_CANCELLED, Reason.ROLLBACK_FAILED, Reason.LOCK_LOST},
     Phase.SUCCEEDED: {Reason.COMPLETED},
@@ -78,7 +79,8 @@ def check_allowed_actions(task: Task, status: TaskStatus) -> None:
     """Check that `allowedActions` is exactly what would be accepted."""
     when = task.metadata.creation_timestamp
     accepted = [verb for verb in Verb if commands.refusal(task.plan, status, Command(id="1", verb=verb, requested_at=when)) is None]
-    assert list(status.allowed_actions) == accepted
+    assert sorted(status.allowed_actions, key=list(Verb).index) == accepted, f"{status.allowed_actions} offered, {accepted} accepted"
+    assert Verb.APPROVE not in status.allowed_actions[1:], "what is asked for comes first"
 
 
 def _check_steps(status: TaskStatus) -> None:
@@ -145,7 +147,10 @@ def check_change(task: Task, record: Record) -> None:
 def _check_attempts(task: Task, record: Record) -> None:
     before, after = task.status, record.status
     counts, new_counts = _counts(before.steps), _counts(after.steps)
-    assert all(new_counts[name][0] - forward <= 1 and new_counts[name][1] - back <= 1 for name, (forward, back) in counts.items())
+    for name, (forward, back) in new_counts.items():
+        was_forward, was_back = counts.get(name, (0, 0))
+        assert forward - was_forward <= 1
+        assert back - was_back <= 1
     had, has = _live(task, before), _live(task, after)
     started = {attempt.id for attempt in record.start}
     assert len(started) == len(record.start)
@@ -155,10 +160,11 @@ def _check_attempts(task: Task, record: Record) -> None:
         _check_order(task, after, attempt)
         if attempt.direction is Direction.ROLLBACK:
             assert _changed(before, attempt) is not False, "what changed nothing is undone"
+    asking = {step.name for step in task.plan.steps if step.approve is not None}
     for step in after.steps:
         for sub in step.subtasks:
             assert (sub.changed is None) == (sub.attempts == 0)
-            assert sub.changed or sub.phase is not SubtaskPhase.RUNNING
+            assert sub.changed or sub.phase is not SubtaskPhase.RUNNING or step.name in asking
 
 
 def _check_order(task: Task, after: TaskStatus, attempt: AttemptId) -> None:

@@ -11,14 +11,57 @@ FORBIDS = st.lists(st.sampled_from([forbidden.value for forbidden in Forbidden])
 AUTO_RETRIES = st.sampled_from([None, {"limit": 1, "backoffSeconds": 0}, {"limit": 2, "backoffSeconds": 5, "maxBackoffSeconds": 7}])
 
 
+# What a condition, or a list, gives; None: it cannot be evaluated.
+WHENS: dict[str, bool | None] = {"1 + 1 == 2": True, "1 + 1 == 3": False, "task.nothing == 1": None}
+LONG = "x" * 300
+ITEMS: dict[str, list[object] | None] = {
+    "['a', 'b', 'c']": ["a", "b", "c"],
+    "[1, 1]": [1, 1],
+    f"['{LONG}', null]": [LONG, None],
+    "[]": [],
+    "task.nothing": None,
+}
+
+
+def giving(step: str, *, undo: bool, value: str) -> dict[str, object]:
+    """Return an action that gives a value away, with an undo that wants to know it, and ``value``."""
+    action: dict[str, object] = {"sql": {"statements": [f"SELECT ${{{{ {value} }}}}"], "outputs": {"made": "rows.size()"}}}
+    known = {"sql": {"statements": [f"SELECT ${{{{ string(steps.{step}.subtasks.size()) }}}}, ${{{{ {value} }}}}"]}}
+    return action | ({"rollback": known} if undo else {})
+
+
+@st.composite
+def loops(draw: st.DrawFn, step: str) -> dict[str, object]:
+    """Return a forEach, in order or not."""
+    found: dict[str, object] = {"items": draw(st.sampled_from([*ITEMS])), "subtask": giving(step, undo=draw(st.booleans()), value="item")}
+    most = draw(st.sampled_from([None, 1, 1, 2]))
+    return found if most is None else found | {"maxParallel": most}
+
+
 @st.composite
 def steps(draw: st.DrawFn, name: str) -> dict[str, object]:
     """Return a step: one action or up to three subtasks, with and without everything that a step can have."""
-    options = {"interrupted": draw(st.sampled_from(["Fail", "Rerun"])), "undoBeforeRetry": draw(st.booleans()), "forbid": draw(FORBIDS)}
+    options: dict[str, object] = {
+        "interrupted": draw(st.sampled_from(["Fail", "Rerun"])),
+        "undoBeforeRetry": draw(st.booleans()),
+        "forbid": draw(FORBIDS),
+    }
     auto_retry = draw(AUTO_RETRIES)
     if auto_retry is not None:
         options["autoRetry"] = auto_retry
-    width = draw(st.integers(0, 3))
+    when = draw(st.sampled_from([None, None, None, *WHENS]))
+    if when is not None:
+        options["when"] = when
+    width, kind = draw(st.integers(0, 3)), draw(st.sampled_from(["plain", "plain", "giving", "loop", "approval"]))
+    match kind:
+        case "approval":
+            return {"name": name, "approve": {"message": "Really?"}} | options
+        case "loop":
+            return {"name": name, "forEach": draw(loops(name))} | options
+        case "giving":
+            return {"name": name} | giving(name, undo=draw(st.booleans()), value="1") | options
+        case _:
+            pass
     if not width:
         return work(name, undo=draw(st.booleans())) | options
     return {"name": name, "parallel": [work(f"{name}{part}", undo=draw(st.booleans())) for part in range(width)]} | options

@@ -1,5 +1,6 @@
 """The life of random tasks: outcomes, commands, crashes, locks and deletions in any order, and what holds whatever happens."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -12,8 +13,10 @@ from tests.unit.property import strategies
 from tests.unit.property.watched import WatchedWorld
 
 from obtask import names
+from obtask.model.action_expressions import outputs_of
+from obtask.model.actions import ApproveAction
 from obtask.model.answered import ActionResult
-from obtask.model.attempt import Outcome, Succeeded
+from obtask.model.attempt import Attempt, Outcome, Succeeded
 from obtask.model.command import Command
 from obtask.model.status import Blocker, Direction, Phase, Verb
 from obtask.model.task import read_task
@@ -92,13 +95,23 @@ class TaskLife(RuleBasedStateMachine):
         self.create(task)
         self._then(follows)
 
+    def _end(self, attempt: Attempt, outcome: Outcome, tail: str | None = None) -> None:
+        """End an attempt; one that succeeds gives away what its action promises, another value each time."""
+        if isinstance(outcome, Succeeded) and isinstance(attempt.action, ApproveAction):
+            self.world.api.annotate(action=Verb.APPROVE)  # nothing else ends it well
+            return
+        if isinstance(outcome, Succeeded):
+            made = f"{attempt.id.direction.value} {attempt.id.number}"
+            outcome = replace(outcome, outputs=dict.fromkeys(outputs_of(attempt.action), made))
+        self.world.executors.end(attempt.id.subtask, outcome, tail)
+
     @precondition(lambda self: self.there and self.world.executors.running)
     @rule(data=st.data(), follows=FOLLOWS)
     def some_attempts_end(self, data: st.DataObject, follows: Follows) -> None:
         """End some of the attempts, one way or another."""
         running = st.sampled_from(self.world.executors.running)
         for attempt in data.draw(st.lists(running, min_size=1, unique_by=lambda one: one.id)):
-            self.world.executors.end(attempt.id.subtask, data.draw(strategies.outcomes()), tail="last line")
+            self._end(attempt, data.draw(strategies.outcomes()), tail="last line")
         self._then(follows)
 
     @precondition(lambda self: self.there and self.world.executors.running)
@@ -106,7 +119,7 @@ class TaskLife(RuleBasedStateMachine):
     def all_attempts_end(self, outcome: Outcome, follows: Follows) -> None:
         """End all attempts alike."""
         for attempt in self.world.executors.running:
-            self.world.executors.end(attempt.id.subtask, outcome)
+            self._end(attempt, outcome)
         self._then(follows)
 
     @precondition(lambda self: self.there and self.world.executors.running)
@@ -188,6 +201,11 @@ class TaskLife(RuleBasedStateMachine):
                 world.delete()
         self._then(follows)
 
+    @rule(at_once=st.booleans())
+    def answers_take_time(self, at_once: bool) -> None:
+        """Let answers to what steps ask come at once, or later than the reconcile waits for them."""
+        self.world.answers_at_once = at_once
+
     @precondition(lambda self: self.there and self.world.task.metadata.deletion_timestamp is None)
     @rule(follows=FOLLOWS)
     def somebody_else_holds_the_object(self, follows: Follows) -> None:
@@ -233,8 +251,9 @@ class TaskLife(RuleBasedStateMachine):
         meta = body["metadata"]
         if meta.get("deletionTimestamp") or self.world.draining:
             return None
+        annotations = {names.ACCEPTED_COMMAND_ANNOTATION: note, names.ADOPTED_ANNOTATION: meta["uid"]}
         finalizers = meta["finalizers"] or ([] if self.world.phase.finished else [names.FINALIZER])
-        task = read_task(body | {"metadata": meta | {"finalizers": finalizers, "annotations": {names.ACCEPTED_COMMAND_ANNOTATION: note}}})
+        task = read_task(body | {"metadata": meta | {"finalizers": finalizers, "annotations": annotations}})
         intent = machine.decide(task, self.world.observe())
         if isinstance(intent, TakeLock | VerifyLock):
             return True
@@ -260,7 +279,8 @@ class TaskLife(RuleBasedStateMachine):
         if self.over:
             return True
         if world.executors.running:
-            world.succeed(world.executors.running[0].id.subtask)
+            self._end(world.executors.running[0], Succeeded())
+            world.run()
         elif isinstance(rest, Rest) and rest.wake_at is not None:
             world.now = rest.wake_at
         elif Verb.SKIP in world.status.allowed_actions:

@@ -3,6 +3,7 @@
 from tests.support import promises
 from tests.support.builders import TaskBuilder
 from tests.support.world import Crash, World
+from tests.unit.property.language import LanguagePromises
 from tests.unit.property.promises import WORKING, check_change, check_status
 
 from obtask.model.spec import Maintenance
@@ -23,6 +24,7 @@ class WatchedWorld(World):
         super().__init__(task)
         self.writes_in_a_row = 0
         self.answered: list[str] = []
+        self.language = LanguagePromises()
 
     def decide(self) -> Intent:
         """Decide twice, once on the task as it reads back: the intent must be the same, and a rest must have an end."""
@@ -37,12 +39,14 @@ class WatchedWorld(World):
         if isinstance(intent, Record):
             check_change(self.task, intent)
             check_status(self.task, intent.status)
+            self.language.check(self.task, intent)
             locked = self.task.plan.maintenance is not Maintenance.NONE
             assert not intent.start or (intent.status.phase in WORKING and self.holds_lease is locked and not self.draining)
-        before, body, stored = self.status, self.api.body, len(self.stored)
+        task, before, body, stored = self.task, self.status, self.api.body, len(self.stored)
         goes_on = super().perform(intent, crash)
         if isinstance(intent, Record) and len(self.stored) > stored:
             self.check_history(before)
+            self.language.stored(task, self.stored[-1])
             assert list(promises.task_changed(body, self.api.body)) == []
             assert list(promises.broken([self.api.body], None)) == []
         return goes_on

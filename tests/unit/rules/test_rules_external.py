@@ -6,7 +6,7 @@ from tests.support.world import World
 
 from obtask.model.attempt import Attempt, Failed, Succeeded
 from obtask.model.status import FailureReason, Phase
-from obtask.rules.attempts import running_attempts
+from obtask.rules.subtask_context import running_attempts
 
 OBSHELL = {"path": "/api/v1/ob/stop"}
 BROKEN = Failed(FailureReason.OBSHELL_TASK_FAILED, "broken", "11", external="11")

@@ -6,7 +6,7 @@ from tests.support.world import World
 
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Running
 from obtask.model.limits import KEPT_BYTES, KEPT_OBJECT_BYTES, kept_room
-from obtask.rules.attempts import running_attempts
+from obtask.rules.subtask_context import running_attempts
 
 CHANGE = {"resource": {"apply": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}}}
 RESTORED = CHANGE | {"rollback": {"resource": {"restore": True}}}

@@ -12,9 +12,9 @@ from obtask import names
 from obtask.model.attempt import Attempt, AttemptId, Running
 from obtask.model.limits import NONCE_DIGESTS
 from obtask.model.status import Direction
-from obtask.rules.attempts import live, running_attempts
 from obtask.rules.nonces import Nonces, proves
 from obtask.rules.owned import attempt_annotations, is_made_for, owner_reference
+from obtask.rules.subtask_context import live, running_attempts
 
 TEXTS = st.text(min_size=1, max_size=20)
 IDS = st.builds(AttemptId, TEXTS, TEXTS, TEXTS, st.sampled_from(Direction), st.integers(1, 100))

@@ -10,7 +10,7 @@ from obtask.model.answered import ActionResult
 from obtask.model.attempt import Failed, Lost, Running, Succeeded
 from obtask.model.status import Direction, FailureReason, Left, Phase, Reason, Verb
 from obtask.rules.afterwards import SINCE, left_attempts
-from obtask.rules.attempts import running_attempts
+from obtask.rules.subtask_context import running_attempts
 
 OBSHELL = {"path": "/api/v1/ob/stop"}
 BY_OBSHELL = {"obshell": {"operator": "Rollback"}}

@@ -224,3 +224,21 @@ def test_a_backup_tool_s_label_counts_beside_the_mark() -> None:
     world.run()
 
     assert world.phase is Phase.REJECTED
+
+
+@pytest.mark.parametrize("task", [a_task().none(), a_task()], ids=["no lock", "a lock"])
+@pytest.mark.parametrize("broken", [False, True], ids=["Running", "Failed"])
+def test_a_task_that_is_replaced_is_marked_again(task: TaskBuilder, broken: bool) -> None:
+    """`kubectl replace` takes off what the manifest does not have; a copy made later must still be known for one."""
+    world = World(task.step("s"))
+    world.run()
+    if broken:
+        world.fail("s")
+        world.run()
+    before, started = world.task.metadata, list(world.executors.started)
+
+    world.api.replace()
+    world.run()
+
+    assert (world.task.metadata.annotations, world.task.metadata.finalizers) == (before.annotations, before.finalizers)
+    assert (world.phase, world.executors.started) == (Phase.FAILED if broken else Phase.RUNNING, started)

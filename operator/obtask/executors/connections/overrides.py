@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from obtask.executors.connections.connection import AgentConnection, Connection
 from obtask.executors.connections.credentials import AGENT_URL, HOSTS_KEY
 from obtask.hosts import HostEntry, listed, same_host, usual_form
-from obtask.model.actions import AgentRef, ConnectionRef
 from obtask.model.attempt import Failed
+from obtask.model.connections import AgentRef, ConnectionRef
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
 
@@ -73,7 +73,7 @@ def _allowed(ref: AgentRef, own: Sequence[_Endpoint], entries: tuple[HostEntry, 
         # The owner has not said which scheme and port this host has: take those of the first encrypted one, or else of the first.
         model = next((endpoint for endpoint in own if endpoint.scheme == "https"), own[0])
         known = [endpoint for endpoint in own if same_host(endpoint.host, host)] or [replace(model, host=usual_form(host))]
-    wanted = [replace(endpoint, port=ref.port or endpoint.port) for endpoint in known]
+    wanted = [replace(endpoint, port=int(ref.port or endpoint.port)) for endpoint in known]
     exact = [endpoint for endpoint in wanted if endpoint in own]
     if exact:
         return exact

@@ -1,7 +1,9 @@
-"""Owns the functions of Kubernetes' CEL that the library lacks: lists, sets and quantities. Only the evaluation process may import this.
+"""Owns the functions that the library lacks: Kubernetes' own (lists, sets, quantities), and values for SQL.
+
+Only the evaluation process may import this.
 
 Each takes time in proportion to what it is given. ValueError: another value would do; TypeError: no value of this kind would.
-https://kubernetes.io/docs/reference/using-api/cel/ says what they mean.
+https://kubernetes.io/docs/reference/using-api/cel/ says what the first mean, API.md section 2.2 the second.
 """
 
 import re
@@ -12,15 +14,23 @@ from itertools import pairwise
 from typing import Any
 
 from cel_expr_python import cel
+from pydantic import TypeAdapter, ValidationError
+
+from obtask.model.constraints import Host
+from obtask.rules.sql_values import identifier_fault
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 LONGEST_QUANTITY = 64
-QUANTITY = "quantity"  # the one key of the map that stands for a quantity: the library has no way to make a type of one's own
+# The one key of a map that stands for a quantity, or for an identifier: the library has no way to make a type of one's own.
+QUANTITY = "quantity"
+IDENTIFIER = "identifier"  # its value is octets, which no answer and no parameter can bring here: JSON has none
+PORTS = range(1, 65536)
 
 _T = cel.Type
 _LIST = _T.List(_T.DYN)
 _AMOUNT = _T.Map(_T.STRING, _T.DYN)
 _FORM = re.compile(r"(?P<number>[+-]?(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++))(?P<suffix>[KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?")
+_HOST = TypeAdapter[str](Host)
 _BINARY = {f"{letter}i": Fraction(1024) ** power for power, letter in enumerate("KMGTPE", 1)}
 _DECIMAL = {letter: Fraction(10) ** (3 * power) for power, letter in enumerate(("n", "u", "m", "", "k", "M", "G", "T", "P", "E"), -3)}
 _FACTORS = _BINARY | _DECIMAL
@@ -71,6 +81,12 @@ def _to_return(values: Sequence[Any]) -> Sequence[Any]:
 
 def _is_sorted(values: Sequence[Any]) -> bool:
     return all(before <= after for before, after in pairwise(_ordered(values)))
+
+
+def _sorted(values: Sequence[Any]) -> Sequence[Any]:
+    if values and _kind(_ordered(values)[0]) in {"times", "durations"}:
+        raise TypeError("sort of times and durations is not there")  # as in _to_return
+    return sorted(_ordered(values))
 
 
 def _sum(values: Sequence[Any]) -> Any:
@@ -160,6 +176,23 @@ def _compared(one: Any, other: Any) -> int:
     return (_value(one) > _value(other)) - (_value(one) < _value(other))
 
 
+def _ident(name: str) -> dict[str, bytes]:
+    fault = identifier_fault(name)
+    if fault is not None:
+        raise ValueError(f"the text {fault}")
+    return {IDENTIFIER: name.encode()}
+
+
+def _server(host: str, port: int) -> str:
+    if port not in PORTS:
+        raise ValueError("the port of a server is 1 to 65535")
+    try:
+        _HOST.validate_python(host)
+    except ValidationError:
+        raise ValueError("the address of a server is an IP address or a host name") from None
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
 def _declared(name: str, gives: cel.Type, takes: Sequence[cel.Type], work: Callable[..., Any], *, member: bool = True) -> cel.FunctionDecl:
     return cel.FunctionDecl(name, [_overload(name, gives, takes, work, member=member)])
 
@@ -176,6 +209,7 @@ def extension() -> cel.CelExtension:
         "obtask",
         [
             _declared("isSorted", _T.BOOL, [_LIST], _is_sorted),
+            _declared("sort", _LIST, [_LIST], _sorted),
             _declared("sum", _T.DYN, [_LIST], _sum),
             _declared("min", _T.DYN, [_LIST], _least),
             _declared("max", _T.DYN, [_LIST], _greatest),
@@ -193,6 +227,8 @@ def extension() -> cel.CelExtension:
             _declared("compareTo", _T.INT, [_AMOUNT, _AMOUNT], _compared),
             _declared("isGreaterThan", _T.BOOL, [_AMOUNT, _AMOUNT], lambda one, other: _compared(one, other) > 0),
             _declared("isLessThan", _T.BOOL, [_AMOUNT, _AMOUNT], lambda one, other: _compared(one, other) < 0),
+            _declared("ident", _T.Map(_T.STRING, _T.BYTES), [_T.STRING], _ident, member=False),
+            _declared("server", _T.STRING, [_T.STRING, _T.INT], _server, member=False),
             *(
                 cel.FunctionDecl(name, [_overload(name, _AMOUNT, [_AMOUNT, other], work) for other in (_AMOUNT, _T.INT)])
                 for name, work in (

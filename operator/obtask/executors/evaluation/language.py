@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -16,12 +16,14 @@ from cel_expr_python.ext.ext_math import ExtMath
 from cel_expr_python.ext.ext_optional import ExtOptional
 from cel_expr_python.ext.ext_strings import ExtStrings
 
-from obtask.executors.evaluation.functions import extension
-from obtask.executors.evaluation.pipe import ELEMENTS
+from obtask.executors.evaluation import functions
+from obtask.executors.evaluation.pipe import ELEMENTS, LARGEST_VALUE
+from obtask.model.values import VARIABLES, Identifier, leaves, mentioned
 from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Gives, Vocabulary
 
 # A program takes up to 0.5 MiB. A condition that is waited for is compiled once; a few tasks at once are waited for.
 PROGRAMS = 32
+ENVIRONMENTS = 64  # of those that there can be, no more are in use at once
 SHOWN_FAULT = 400
 
 TOO_MANY_ELEMENTS = (
@@ -31,8 +33,9 @@ TOO_MANY_ELEMENTS = (
 _SHOWN = (cel.Type.STRING, cel.Type.INT, cel.Type.UINT, cel.Type.DOUBLE, cel.Type.BOOL)
 
 
-@lru_cache(maxsize=len(Vocabulary))
-def _environment(vocabulary: Vocabulary) -> cel.Env:
+@lru_cache(maxsize=ENVIRONMENTS)
+def _environment(vocabulary: Vocabulary, scope: frozenset[str]) -> cel.Env:
+    variables: dict[str, cel.Type] = {}
     match vocabulary:
         case Vocabulary.SQL:
             rows = cel.Type.List(cel.Type.Map(cel.Type.STRING, cel.Type.DYN))
@@ -44,14 +47,19 @@ def _environment(vocabulary: Vocabulary) -> cel.Env:
             variables = {"object": cel.Type.Map(cel.Type.STRING, cel.Type.DYN)}
         case Vocabulary.OBSHELL:
             variables = {"data": cel.Type.DYN}
-    libraries = [ExtBindings(), ExtEncoders(), ExtMath(), ExtOptional(), ExtStrings(), extension()]
+        case Vocabulary.JOB:
+            variables = {"result": cel.Type.DYN}
+        case Vocabulary.VALUES:
+            pass
+    variables |= {name: cel.Type.INT if name == "index" else cel.Type.DYN for name in scope if name not in variables}
+    libraries = [ExtBindings(), ExtEncoders(), ExtMath(), ExtOptional(), ExtStrings(), functions.extension()]
     return cel.NewEnv(variables=variables, extensions=libraries)
 
 
 @lru_cache(maxsize=PROGRAMS)
-def _compile(vocabulary: Vocabulary, gives: Gives, text: str) -> cel.Expression | ExpressionFault:
+def _compile(vocabulary: Vocabulary, gives: Gives, text: str, scope: frozenset[str]) -> cel.Expression | ExpressionFault:
     try:
-        compiled = _environment(vocabulary).compile(text)
+        compiled = _environment(vocabulary, scope).compile(text)
     except (RuntimeError, TypeError, ValueError) as error:
         return ExpressionFault(_one_line(error))
     found = compiled.return_type()
@@ -59,12 +67,14 @@ def _compile(vocabulary: Vocabulary, gives: Gives, text: str) -> cel.Expression 
         return ExpressionFault(f"must be true or false, not {found.name()}")
     if gives is Gives.TEXT and found not in (*_SHOWN, cel.Type.DYN):
         return ExpressionFault(f"must be a text or a number, not {found.name()}")
+    if gives is Gives.LIST and found != cel.Type.DYN and not found.name().startswith("LIST"):
+        return ExpressionFault(f"must be a list, not {found.name()}")
     return compiled
 
 
-def fault(vocabulary: Vocabulary, text: str, gives: Gives = Gives.CONDITION) -> ExpressionFault | None:
-    """Return why the expression does not compile, or None."""
-    compiled = _compile(vocabulary, gives, text)
+def fault(vocabulary: Vocabulary, text: str, gives: Gives = Gives.CONDITION, scope: frozenset[str] = frozenset()) -> ExpressionFault | None:
+    """Return why the expression does not compile, or None. ``scope``: the variables of values that there are."""
+    compiled = _compile(vocabulary, gives, text, scope)
     return compiled if isinstance(compiled, ExpressionFault) else None
 
 
@@ -93,6 +103,56 @@ def shown(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> st
             return ExpressionFault(f"must be a text or a number, not {type(found).__name__}", kind)
 
 
+def value(vocabulary: Vocabulary, text: str, variables: Mapping[str, Any]) -> Any:
+    """Return what the expression gives as JSON-ready data, or why it gives nothing that can be stored or inserted.
+
+    Names that are to be inserted into SQL are an ``Identifier``, or a list of them.
+    """
+    found = _value(vocabulary, Gives.VALUE, text, variables)
+    if isinstance(found, ExpressionFault):
+        return found
+    if vocabulary is Vocabulary.VALUES and (names := _names(found)) is not None:
+        return names
+    try:
+        ready = _ready(found)
+        size = len(json.dumps(ready, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        return ExpressionFault(f"gives no value: {error}", ExpressionFaultKind.TYPE)
+    if size > LARGEST_VALUE:
+        return ExpressionFault(f"gives a value of {size} bytes; at most {LARGEST_VALUE} are allowed", ExpressionFaultKind.EXCEEDED)
+    return ready
+
+
+def _names(found: Any) -> Identifier | list[Identifier] | None:
+    """Return the names that ``ident`` has marked; None if there are none, or not only names."""
+    match found:
+        case {functions.IDENTIFIER: bytes() | bytearray() as name} if len(found) == 1:
+            return Identifier(bytes(name).decode())
+        case [_, *_]:
+            names = [_names(one) for one in found]
+            return [name for name in names if isinstance(name, Identifier)] if all(isinstance(name, Identifier) for name in names) else None
+        case _:
+            return None
+
+
+def _ready(found: Any) -> Any:
+    match found:
+        case None | bool() | int() | float() | str():
+            return found
+        case list() | tuple():
+            return [_ready(one) for one in found]
+        case dict() if all(isinstance(name, str) for name in found):
+            return {name: _ready(one) for name, one in found.items()}
+        case datetime():
+            return found.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case timedelta():
+            return f"{found.total_seconds():g}s"
+        case bytes() | bytearray():
+            raise TypeError("octets are no text; and names of ident() are for SQL texts, alone or in a list of names")
+        case _:
+            raise TypeError(f"{type(found).__name__} is no text, number, boolean or null, nor a list or map of these")
+
+
 def _value(vocabulary: Vocabulary, gives: Gives, text: str, variables: Mapping[str, Any]) -> Any:
     """Return what the expression gives, or an ExpressionFault."""
     found = _evaluated(vocabulary, gives, text, variables)
@@ -110,12 +170,15 @@ def _value(vocabulary: Vocabulary, gives: Gives, text: str, variables: Mapping[s
 
 
 def _evaluated(vocabulary: Vocabulary, gives: Gives, text: str, variables: Mapping[str, Any]) -> Any:
-    compiled = _compile(vocabulary, gives, text)
+    scope = frozenset(variables).intersection(VARIABLES)
+    if any("\0" in leaf for name in mentioned(text) & scope for leaf in leaves(variables[name])):
+        return ExpressionFault("a value has a NUL in it, where the library would end it", ExpressionFaultKind.VALUE)
+    compiled = _compile(vocabulary, gives, text, scope)
     if isinstance(compiled, ExpressionFault):
         return compiled
     boxed = _columns_to_box(variables.get("rows", ()))
     if boxed:
-        compiled = _compile(vocabulary, gives, _opening(text, gives, tuple(variables["rows"][0]), boxed))
+        compiled = _compile(vocabulary, gives, _opening(text, gives, tuple(variables["rows"][0]), boxed), scope)
         if isinstance(compiled, ExpressionFault):
             return compiled
         variables = {**variables, "rows": [_boxed(row, boxed) for row in variables["rows"]]}
@@ -210,7 +273,7 @@ def _opening(text: str, gives: Gives, columns: tuple[str, ...], boxed: frozenset
     """Return the expression with ``rows`` bound to rows out of their boxes; ``text`` compiles on its own, so it cannot break out."""
     cells = ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {_cell(name, boxed=name in boxed)}" for name in columns)
     opened = f"[rows.map(row, {{{cells}}})]"
-    return f"{opened}.map(rows, ({text}\n))[0]" if gives is Gives.TEXT else f"{opened}.exists(rows, ({text}\n))"
+    return f"{opened}.exists(rows, ({text}\n))" if gives is Gives.CONDITION else f"{opened}.map(rows, ({text}\n))[0]"
 
 
 def _cell(name: str, *, boxed: bool) -> str:

@@ -1,16 +1,25 @@
 """Owns the evaluation process: it answers one question at a time, each within its limits, until the pipe is closed."""
 
-import json
 import math
 import os
 import pickle
 import resource
 import signal
 import sys
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from obtask.executors.evaluation.language import fault, holds, shown
-from obtask.executors.evaluation.pipe import CPU_SECONDS, FILES, LENGTH, LONGEST_TEXT, MEBIBYTES, NICENESS, OUT_OF_MEMORY, TOO_DEEP
+from obtask.executors.evaluation.language import fault, holds, shown, value
+from obtask.executors.evaluation.pipe import (
+    CPU_SECONDS,
+    FILES,
+    LENGTH,
+    LONGEST_TEXT,
+    MEBIBYTES,
+    NICENESS,
+    OUT_OF_MEMORY,
+    TOO_DEEP,
+    written,
+)
 from obtask.rules.expressions import ExpressionFault, Gives, Vocabulary
 
 
@@ -22,24 +31,26 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> int:
             answer = _answer(questions.read(LENGTH.unpack(head)[0]))
         except MemoryError:
             return OUT_OF_MEMORY
-        said = json.dumps([answer.message, answer.kind.value] if isinstance(answer, ExpressionFault) else answer).encode()
+        said = written(answer)
         answers.write(LENGTH.pack(len(said)) + said)
         answers.flush()
     return 0
 
 
-def _answer(question: bytes) -> bool | str | ExpressionFault | None:
+def _answer(question: bytes) -> Any:
     """Return what an expression gives, or, without variables, why it does not compile."""
     # The operator is the only one who writes here.
-    vocabulary, gives, text, *rest = pickle.loads(question)  # noqa: S301
+    vocabulary, gives, text, scope, *rest = pickle.loads(question)  # noqa: S301
     if not rest:
-        return fault(vocabulary, text, gives)
+        return fault(vocabulary, text, gives, scope)
     try:
         variables = rest[0]() if callable(rest[0]) else rest[0]
     except RecursionError:
         return TOO_DEEP
     if gives is Gives.CONDITION:
         return holds(vocabulary, text, dict(variables))
+    if gives is Gives.VALUE or gives is Gives.LIST:
+        return value(vocabulary, text, dict(variables))
     found = shown(vocabulary, text, dict(variables))
     return found if isinstance(found, ExpressionFault) else found[:LONGEST_TEXT]
 

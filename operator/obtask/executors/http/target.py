@@ -28,7 +28,7 @@ SHOWN_LINE = 300
 CHUNK = 64 * 1024
 
 
-class Conversation:
+class HttpConversation:
     """Sends requests of one attempt, each at most once."""
 
     def __init__(

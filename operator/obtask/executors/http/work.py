@@ -24,13 +24,13 @@ from obtask.executors.http.requests import (
     request,
     secret_headers,
 )
-from obtask.executors.http.target import Conversation
+from obtask.executors.http.target import HttpConversation
 from obtask.executors.http.words import shown
 from obtask.executors.inprocess import Reporter
 from obtask.executors.network.large_answers import LargeAnswers
 from obtask.executors.network.lookup import HostPolicy, share_of
 from obtask.executors.network.sessions import close_session, open_session
-from obtask.executors.until import Arrived, Judge, pauses, short, tell
+from obtask.executors.until import Arrived, Judge, pauses, tell
 from obtask.masking import http as redaction
 from obtask.masking.body import secrets_of
 from obtask.masking.words import SHORT
@@ -38,7 +38,7 @@ from obtask.model.actions import HttpAction, HttpMethod, HttpUntil
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, Vocabulary
+from obtask.rules.expressions import ExpressionFault, Vocabulary, short
 
 POLL_SECONDS = 30.0
 LONGEST_SENT = 4 * 1024 * 1024  # of which a megabyte is kept: chunks, headers and interim answers count, too
@@ -82,7 +82,7 @@ class HttpWork:
         share = self._large.of(attempt.namespace)
         session = open_session(share_of(self._hosts, attempt.namespace), self._tls, share, LONGEST_SENT)
         try:
-            conversation = Conversation(session, log=log, report=report, clock=self._clock, confirmed=self._confirmed, share=share)
+            conversation = HttpConversation(session, log=log, report=report, clock=self._clock, confirmed=self._confirmed, share=share)
             end = await self._carry_out(attempt, action, conversation, log, report)
         finally:
             share.leave()
@@ -90,14 +90,15 @@ class HttpWork:
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return end
 
-    async def _carry_out(self, attempt: Attempt, action: HttpAction, conversation: Conversation, log: Log, report: Reporter) -> Outcome:
+    async def _carry_out(self, attempt: Attempt, action: HttpAction, conversation: HttpConversation, log: Log, report: Reporter) -> Outcome:
         urls = [parsed(text) for text in (action.url, *([action.until.url] if action.until else []))]
         usable = [url for url in urls if url is not None]
         if len(usable) < len(urls):
             return Failed(
                 FailureReason.CONNECTION_FAILED, "the URL cannot be used: it names no host, or no port that there is; nothing was sent"
             )
-        invalid = await first_fault(self._expressions, attempt.namespace, action) or _own_headers(action) or self._forbidden(action, usable)
+        broken = await first_fault(self._expressions, attempt.namespace, action, attempt.variables)
+        invalid = broken or _own_headers(action) or self._forbidden(action, usable)
         if invalid is not None:
             return invalid
         secret = await secret_headers(action, attempt.namespace, self._secrets, usable)
@@ -112,8 +113,8 @@ class HttpWork:
         poll = request(HttpMethod.GET, usable[-1], action, secret, who, with_body=False)
         for url, asked in zip((usable[0], usable[-1]), (first, poll), strict=True):
             conversation.hide(*redaction.url_secrets(url), *redaction.header_secrets(dict(asked.headers)))
-        judge = Judge(self._expressions, attempt.namespace, Vocabulary.HTTP)
-        run = _Run(action, conversation, log, report, sleep=report.pausing(self._sleep), judge=judge, poll_seconds=self._poll_seconds)
+        judge = Judge(self._expressions, attempt.namespace, Vocabulary.HTTP, around=attempt.variables)
+        run = _HttpRun(action, conversation, log, report, sleep=report.pausing(self._sleep), judge=judge, poll_seconds=self._poll_seconds)
         return await run.carry_out(first, poll)
 
     def _forbidden(self, action: HttpAction, urls: Sequence[URL]) -> Failed | None:
@@ -130,20 +131,21 @@ def build(of: Dependencies) -> Executor:
         clock=of.operator.clock,
         confirmed=of.operator.confirmed,
         hosts=of.hosts,
-        tls=ssl.create_default_context(),
+        tls=of.tls,
         expressions=of.expressions,
+        sleep=of.operator.sleep,
         large=of.large,
     )
     return of.in_process(work)
 
 
-class _Run:
+class _HttpRun:
     """One attempt while it runs."""
 
     def __init__(
         self,
         action: HttpAction,
-        conversation: Conversation,
+        conversation: HttpConversation,
         log: Log,
         report: Reporter,
         *,
@@ -171,10 +173,12 @@ class _Run:
         if unmet is not None:
             return unmet
         done = f"HTTP {answer.status}"
+        outputs = await self._judge.outputs(self._action.outputs, partial(variables, answer))
         del answer  # it may be large, and the wait long
-        if self._action.until is not None:
-            return await self._until(self._action.until, poll, done)
-        return Succeeded(done)
+        if isinstance(outputs, Failed):
+            return replace(outputs, message=self._clean(outputs.message))
+        end = await self._until(self._action.until, poll, done) if self._action.until is not None else Succeeded(done)
+        return replace(end, outputs=outputs) if isinstance(end, Succeeded) else end
 
     async def _unmet(self, answer: HttpAnswer) -> Failed | None:
         """Return why the answer is not what was expected."""

@@ -1,5 +1,6 @@
 """Owns how the end of a Job and its pod is reported: reason, code and message. Pure. API.md section 3.2."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -68,6 +69,15 @@ def outcome(job: Json, pods: Sequence[Json]) -> Outcome:
         return pod_failure(pods[-1])
     said = f": {failed['message']}" if failed.get("message") else ""
     return Failed(FailureReason.POD_FAILED, f"the pod of Job {name} was deleted: nobody knows its exit code{said}")
+
+
+def result_of(pod: Json) -> Any:
+    """Return the termination message of the step's own container, parsed if it is JSON; nothing: an empty text."""
+    text = str((main_state(pod).get("terminated") or {}).get("message") or "")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def undeserved(job: Json, adopted: Sequence[Json]) -> Failed | None:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from obtask.executors.job.ending import cut_short, is_alive, is_done, is_finished, is_leaving, outcome, stopped, undeserved
+from obtask.executors.job.ending import cut_short, is_alive, is_done, is_finished, is_leaving, outcome, result_of, stopped, undeserved
 from obtask.executors.job.entry import JobEntry
 from obtask.executors.job.following import MOST_OF_A_NAMESPACE, Following
 from obtask.executors.job.manifest import job_manifest
@@ -121,7 +121,8 @@ class JobWork:
         if done is None:
             return undeserved(job, await self._read.adopted_pods(entry)) or cut_short(entry.cut, entry.cut) or end
         await self._witness(entry, pods, await self._created(entry), sure=True)
-        return cut_short(done["metadata"]["name"], entry.cut) or (second_run(entry.begun, job, pods) if entry.begun else None) or end
+        twice = second_run(entry.begun, job, pods) if entry.begun else None
+        return cut_short(done["metadata"]["name"], entry.cut) or twice or replace(end, seen={"result": result_of(done)})
 
     async def _until_stopped(self, entry: JobEntry, pods: list[Json]) -> Running:
         alive = [pod for pod in pods if is_alive(pod)]

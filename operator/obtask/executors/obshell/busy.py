@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from obtask.executors.obshell.answers import AgentAnswer, Miss
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
-from obtask.executors.obshell.dag import Dag, Node, State, moment
+from obtask.executors.obshell.dag import Dag, DagNode, State, moment
 from obtask.model.actions import WhenBusy
 
 LOOKS_APART = 2  # polls
@@ -56,7 +56,7 @@ class Busy:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._shown: tuple[tuple[str, State, str], ...] | None = None
-        self._nodes: dict[str, tuple[Node, ...]] = {}
+        self._nodes: dict[str, tuple[DagNode, ...]] = {}
 
     @property
     def waits(self) -> bool:

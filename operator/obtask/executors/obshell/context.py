@@ -14,7 +14,7 @@ from obtask.executors.obshell.deadline import Deadline
 from obtask.executors.obshell.login import passwords_in
 from obtask.executors.obshell.marks import mark_of
 from obtask.executors.obshell.purpose import DagPurpose, purpose_of
-from obtask.executors.obshell.target import Conversation, ObshellTools, shortened
+from obtask.executors.obshell.target import ObshellConversation, ObshellTools, shortened
 from obtask.executors.obshell.words import Transcript
 from obtask.masking.body import masked, secrets_of
 from obtask.masking.words import is_obshell_secret_name
@@ -50,7 +50,7 @@ class Context:
     tools: ObshellTools
     log: Log
     watcher: Watcher
-    conversation: Conversation
+    conversation: ObshellConversation
     script: Transcript
     time: Deadline
 
@@ -120,8 +120,8 @@ def context_of(attempt: Attempt, log: Log, watcher: Watcher, tools: ObshellTools
         return Failed(FailureReason.NOT_FOUND, "no connection: set spec.connection or obshell.connection", untouched=True)
     script = Transcript(log)
     script.hide(*secrets_of(action.body, is_obshell_secret_name), *map(_hashed, passwords_in(action.body)))
-    conversation = Conversation(attempt, ref, tools, script, tuple(passwords_in(action.body)))
-    conversation.keeps_data = action.expect is not None
+    conversation = ObshellConversation(attempt, ref, tools, script, tuple(passwords_in(action.body)))
+    conversation.keeps_data = action.expect is not None or bool(action.outputs)
     time = Deadline(attempt, tools.clock, watcher.stop, tools.stop_seconds)
     conversation.stopping = lambda: time.over is not None
     return Context(attempt, action, purpose_of(action), tools, log, watcher, conversation, script, time)

@@ -66,7 +66,7 @@ class DagSubtask:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class DagNode:
     """A stage of a DAG."""
 
     name: str
@@ -90,7 +90,7 @@ class Dag:
     operator: DagOperator
     stage: int
     max_stage: int
-    nodes: tuple[Node, ...]
+    nodes: tuple[DagNode, ...]
     cut: bool = False  # it has more subtasks, or lines of logs, than are looked at
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -215,10 +215,10 @@ class _Room:
     cut: bool = False
 
 
-def _node(data: dict[str, Any], room: _Room) -> Node:
+def _node(data: dict[str, Any], room: _Room) -> DagNode:
     subtasks = tuple(_subtask(sub, room) for sub in _parts(data.get("sub_tasks"), room))
     operator, own_id = told(data.get("operator"), LONGEST_ID), told(data.get("id"), LONGEST_ID)
-    return Node(_name(data), told(data.get("state"), LONGEST_ID), subtasks, operator, own_id)
+    return DagNode(_name(data), told(data.get("state"), LONGEST_ID), subtasks, operator, own_id)
 
 
 def _subtask(data: dict[str, Any], room: _Room) -> DagSubtask:

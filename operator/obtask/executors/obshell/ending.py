@@ -7,16 +7,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from obtask.executors.evaluation.scope import together
 from obtask.executors.obshell.context import Context
 from obtask.executors.obshell.dag import MOST_SUB_DAGS, Dag, DagOperator, State, agent_of
 from obtask.executors.obshell.marks import is_same
 from obtask.executors.obshell.words import Transcript
+from obtask.executors.outputs import Giving
 from obtask.model.attempt import Failed, Outcome
-from obtask.model.limits import one_line
 from obtask.model.status import FailureReason, Left
-from obtask.rules.expressions import ExpressionFault, Vocabulary
+from obtask.rules.expressions import ExpressionFault, Vocabulary, short
 
-SHOWN_EXPRESSION = 160
 EXPECT_GRACE_SECONDS = 2.0  # for what the attempt ended with in time
 QUESTION_SECONDS = 2.0
 MORE_SECONDS = 6.0  # for all that is asked about a failure, when the end itself is known
@@ -53,12 +53,25 @@ async def verdict(context: Context, dag: Dag) -> Outcome:
 
 async def succeeded(context: Context, message: str, data: Any) -> Outcome:
     """Return a success, if the answer is what the step expects."""
+    unmet = await _unmet(context, message, data)
+    if unmet is not None:
+        return unmet
+    giving = Giving(context.tools.expressions, context.attempt.namespace, Vocabulary.OBSHELL, context.attempt.variables)
+    outputs = await giving.values(context.action.outputs, {"data": data})
+    if isinstance(outputs, Failed):
+        return replace(context.failed(outputs.reason, f"{message}, but {outputs.message}"), permanent=outputs.permanent)
+    return replace(context.succeeded(message), outputs=outputs)
+
+
+async def _unmet(context: Context, message: str, data: Any) -> Failed | None:
+    """Return why the answer is not what the step expects, or None."""
     expected = context.action.expect
     if expected is None:
-        return context.succeeded(message)
-    asking = context.tools.expressions.holds(context.attempt.namespace, Vocabulary.OBSHELL, expected, {"data": data})
+        return None
+    variables = together(context.attempt.variables, {"data": data})
+    asking = context.tools.expressions.holds(context.attempt.namespace, Vocabulary.OBSHELL, expected, variables)
     holds = await context.time.unless_over(asking, EXPECT_GRACE_SECONDS)
-    shown = one_line(expected, SHOWN_EXPRESSION)
+    shown = short(expected)
     if holds is None:
         why = context.time.over or FailureReason.TIMEOUT
         return context.failed(why, f"{context.time.cause(why)}: {message}, but expect was not evaluated in time: {shown}")
@@ -67,7 +80,7 @@ async def succeeded(context: Context, message: str, data: Any) -> Outcome:
         return replace(context.failed(FailureReason.INVALID_EXPRESSION, text), permanent=holds.is_final())
     if not holds:
         return context.failed(FailureReason.EXPECTATION_NOT_MET, f"{message}, but expect does not hold: {shown}")
-    return context.succeeded(message)
+    return None
 
 
 async def _failed(context: Context, dag: Dag) -> Failed:

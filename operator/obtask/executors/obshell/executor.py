@@ -18,11 +18,11 @@ from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost,
 
 
 @dataclass(slots=True)
-class _Entry:
+class _Followed:
     """What is remembered of an attempt until it is forgotten. Implements ``Watcher``."""
 
     enqueue: Callable[[], None]
-    all: Callable[[], Iterable["_Entry"]] = tuple
+    all: Callable[[], Iterable["_Followed"]] = tuple
     external: str | None = None
     mark: str | None = None
     progress: str | None = None
@@ -58,7 +58,7 @@ class Obshell:
     def __init__(self, tools: ObshellTools, *, on_news: Callable[[AttemptId], None]) -> None:
         self._tools = tools
         self._on_news = on_news
-        self._entries: dict[AttemptId, _Entry] = {}
+        self._entries: dict[AttemptId, _Followed] = {}
         self._live: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._afterwards = Afterwards(tools)
@@ -115,8 +115,8 @@ class Obshell:
     async def close(self) -> None:
         """Nothing is open that ``stop`` has not closed."""
 
-    def _launch(self, attempt: Attempt, log: Log, *, found: bool = False) -> _Entry:
-        entry = self._entries[attempt.id] = _Entry(
+    def _launch(self, attempt: Attempt, log: Log, *, found: bool = False) -> _Followed:
+        entry = self._entries[attempt.id] = _Followed(
             lambda: self._on_news(attempt.id), self._entries.values, attempt.external, attempt.external_mark
         )
         if attempt.external is not None:
@@ -127,7 +127,7 @@ class Obshell:
         entry.task.add_done_callback(lambda task: self._ended(entry, task))
         return entry
 
-    def _ended(self, entry: _Entry, task: asyncio.Task[None]) -> None:
+    def _ended(self, entry: _Followed, task: asyncio.Task[None]) -> None:
         """Record the end. This is a callback because a task that is cancelled before its first step runs none of its own code."""
         self._live.discard(task)
         if task.cancelled() and entry.external is None:
@@ -135,13 +135,13 @@ class Obshell:
         entry.told.set()
         entry.enqueue()
 
-    async def _supervised(self, attempt: Attempt, log: Log, entry: _Entry, *, found: bool) -> None:
+    async def _supervised(self, attempt: Attempt, log: Log, entry: _Followed, *, found: bool) -> None:
         try:
             entry.end = await self._outcome(attempt, log, entry, found=found)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must become a value: nobody awaits this task
             entry.end = unexpected(attempt, log, error)
 
-    async def _outcome(self, attempt: Attempt, log: Log, entry: _Entry, *, found: bool) -> Outcome | Lost:
+    async def _outcome(self, attempt: Attempt, log: Log, entry: _Followed, *, found: bool) -> Outcome | Lost:
         context = context_of(attempt, log, entry, self._tools)
         if isinstance(context, Failed):
             return context
@@ -157,6 +157,8 @@ class Obshell:
 def build(of: Dependencies) -> Executor:
     """Return the executor of obshell actions."""
     operator = of.operator
-    client = Client(clock=operator.clock, hosts=of.hosts, large=of.large)
-    tools = ObshellTools(of.secrets, client, operator.clock, operator.confirmed, of.own_slots(), of.pace, of.expressions)
+    client = Client(clock=operator.clock, hosts=of.hosts, tls=of.tls, large=of.large)
+    tools = ObshellTools(
+        of.secrets, client, operator.clock, operator.confirmed, of.own_slots(), of.pace, of.expressions, operator.obshell_seconds
+    )
     return Obshell(tools, on_news=operator.on_news)

@@ -16,8 +16,9 @@ from obtask.executors.obshell.dag import Dag, DagOperator, read_dag, read_dags, 
 from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.wire import ASK_SECONDS, Client
 from obtask.executors.obshell.words import Transcript
-from obtask.model.actions import AgentRef, HttpMethod
+from obtask.model.actions import HttpMethod
 from obtask.model.attempt import Attempt, Failed
+from obtask.model.connections import AgentRef
 from obtask.model.limits import one_line
 from obtask.shares import Pace, Slot, Slots
 
@@ -45,7 +46,7 @@ class ObshellTools:
     stop_seconds: float = 8.0
 
 
-class Conversation:
+class ObshellConversation:
     """One attempt's conversation with its agent. Before every change the Secret and the agent's key are read again.
 
     No call takes longer than the seconds it is given, however an agent behaves.

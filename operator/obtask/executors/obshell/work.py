@@ -45,7 +45,9 @@ class Run:
         """Carry the attempt out from its beginning."""
         context = self._context
         context.watcher.tell("connecting")
-        invalid = await context.time.unless_over(first_fault(context.tools.expressions, context.attempt.namespace, context.action))
+        attempt = context.attempt
+        asking = first_fault(context.tools.expressions, attempt.namespace, context.action, attempt.variables)
+        invalid = await context.time.unless_over(asking)
         if invalid is not None:
             return replace(invalid, untouched=True)
         begun = await self._begin()

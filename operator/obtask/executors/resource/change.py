@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from obtask.executors.resource.kept import Keeping, Kept, lost, name_of
 from obtask.executors.resource.objects import Target, field_manager, identity_of
-from obtask.executors.resource.target import Conversation
+from obtask.executors.resource.target import ResourceConversation
 from obtask.executors.resource.until import until_gone
 from obtask.executors.resource.words import version_of
 from obtask.kube.api import ApiError, Json
@@ -21,7 +21,9 @@ WRITE_TRIES = 4  # a write between the server's read and its write refuses a cha
 RESTORE_TRIES = 10  # each one lost to somebody who wrote in between
 
 
-async def change(conversation: Conversation, keeping: Keeping, attempt: Attempt, action: ResourceAction, target: Target) -> str | Failed:
+async def change(
+    conversation: ResourceConversation, keeping: Keeping, attempt: Attempt, action: ResourceAction, target: Target
+) -> str | Failed:
     """Change the object; return what that did. Those that are large are changed a few at once."""
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(conversation.room())
@@ -32,10 +34,18 @@ async def change(conversation: Conversation, keeping: Keeping, attempt: Attempt,
 
 
 async def _changed(
-    conversation: Conversation, keeping: Keeping, attempt: Attempt, action: ResourceAction, target: Target, *, before: Json | ApiError
+    conversation: ResourceConversation,
+    keeping: Keeping,
+    attempt: Attempt,
+    action: ResourceAction,
+    target: Target,
+    *,
+    before: Json | ApiError,
 ) -> str | Failed:
     if isinstance(before, ApiError) and conversation.kind_is_gone:
         return conversation.failed(before, target)
+    if action.create_only and not isinstance(before, ApiError) and not _changed_by(before, attempt):
+        return Failed(FailureReason.EXPECTATION_NOT_MET, f"{target} exists already; nothing was changed")
     undo = attempt.counterpart
     if isinstance(undo, ResourceAction) and undo.restore:
         if "status" in _patched(action, target):
@@ -58,7 +68,7 @@ async def _changed(
     return did
 
 
-async def _send(conversation: Conversation, attempt: Attempt, action: ResourceAction, target: Target) -> ApiAnswer | ApiError:
+async def _send(conversation: ResourceConversation, attempt: Attempt, action: ResourceAction, target: Target) -> ApiAnswer | ApiError:
     query = {"fieldManager": field_manager(attempt), "fieldValidation": "Strict"}
     if action.apply is not None:
         return await _insist(conversation, target.path, query | {"force": "true"}, _placed(action.apply, target), APPLY)
@@ -70,7 +80,9 @@ async def _send(conversation: Conversation, attempt: Attempt, action: ResourceAc
     return await _insist(conversation, last[0], query, last[1], MERGE_PATCH)
 
 
-async def _insist(conversation: Conversation, path: str, query: Mapping[str, str], body: Json, content_type: str) -> ApiAnswer | ApiError:
+async def _insist(
+    conversation: ResourceConversation, path: str, query: Mapping[str, str], body: Json, content_type: str
+) -> ApiAnswer | ApiError:
     answer = await conversation.write("PATCH", path, query=query, body=body, content_type=content_type)
     for _ in range(WRITE_TRIES - 1):
         if not isinstance(answer, ApiError) or not answer.conflict or _asks_for_version(body):
@@ -120,7 +132,7 @@ def _content(live: Json) -> Json:
     return {**live, "metadata": meta}
 
 
-async def restore(conversation: Conversation, keeping: Keeping, attempt: Attempt, target: Target | Failed) -> str | Failed:
+async def restore(conversation: ResourceConversation, keeping: Keeping, attempt: Attempt, target: Target | Failed) -> str | Failed:
     """Put the object back; return what that did."""
     if isinstance(target, Failed):
         return "nothing to put back: the step changed nothing" if attempt.kept == NOTHING_KEPT else target
@@ -138,7 +150,7 @@ async def restore(conversation: Conversation, keeping: Keeping, attempt: Attempt
     return end
 
 
-async def _nothing_kept(conversation: Conversation, attempt: Attempt, target: Target) -> str | Failed:
+async def _nothing_kept(conversation: ResourceConversation, attempt: Attempt, target: Target) -> str | Failed:
     """Keeping comes first: without it the step changed nothing, unless the object itself says otherwise."""
     live = await conversation.read(target)
     if not isinstance(live, ApiError) and _changed_by(live, attempt):
@@ -146,7 +158,7 @@ async def _nothing_kept(conversation: Conversation, attempt: Attempt, target: Ta
     return "nothing to put back: the step changed nothing"
 
 
-async def _put_back(conversation: Conversation, attempt: Attempt, target: Target, before: Kept) -> str | Failed:
+async def _put_back(conversation: ResourceConversation, attempt: Attempt, target: Target, before: Kept) -> str | Failed:
     """Try once, against the object as it is now; ExpectationNotMet says that it changed meanwhile."""
     live = await conversation.read(target)
     if isinstance(live, ApiError) and not live.missing:
@@ -178,7 +190,7 @@ def _over(live: Json, before: Json) -> Json:
     return {**before, "metadata": meta, **status}
 
 
-async def _delete(conversation: Conversation, target: Target, live: Json) -> str | Failed:
+async def _delete(conversation: ResourceConversation, target: Target, live: Json) -> str | Failed:
     conversation.log.write(f"deleting {target}, which was not there before, as {conversation.account.user}")
     options = {"propagationPolicy": "Background", "preconditions": {"uid": live["metadata"]["uid"]}}
     answer = await conversation.write("DELETE", target.path, body={"apiVersion": "v1", "kind": "DeleteOptions", **options})

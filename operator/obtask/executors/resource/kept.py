@@ -13,7 +13,7 @@ from functools import partial
 
 from obtask import names
 from obtask.executors.resource.objects import Target, identity_of
-from obtask.executors.resource.target import Conversation
+from obtask.executors.resource.target import ResourceConversation
 from obtask.kube.api import ApiError, Json
 from obtask.kube.errors import explained, finding
 from obtask.kube.objects import Objects
@@ -108,7 +108,7 @@ class Keeping:
         self._objects = objects
         self._record = record
 
-    async def keep(self, conversation: Conversation, attempt: Attempt, target: Target, before: Json | ApiError) -> Failed | None:
+    async def keep(self, conversation: ResourceConversation, attempt: Attempt, target: Target, before: Json | ApiError) -> Failed | None:
         """Keep the object as it is, unless an earlier attempt did; return why that cannot be, and then nothing is to be changed."""
         trouble = _unkeepable(conversation, target, before)
         if trouble is not None:
@@ -126,7 +126,7 @@ class Keeping:
             return Failed(FailureReason.EXPECTATION_NOT_MET, f"{message}; {UNCHANGED}")
         return await self._store(conversation, attempt, target, text) or await self._recorded(conversation, attempt, target, text)
 
-    async def find(self, conversation: Conversation, attempt: Attempt, target: Target) -> Kept | Failed | None:
+    async def find(self, conversation: ResourceConversation, attempt: Attempt, target: Target) -> Kept | Failed | None:
         """Return what was kept of the object, None if nothing is there, or why what is there is not believed."""
         if attempt.kept == NOTHING_KEPT:
             return None
@@ -145,7 +145,7 @@ class Keeping:
             foreign = foreign or name
         return _foreign(foreign) if foreign is not None else None
 
-    async def _kept_before(self, conversation: Conversation, attempt: Attempt, target: Target) -> Failed | None:
+    async def _kept_before(self, conversation: ResourceConversation, attempt: Attempt, target: Target) -> Failed | None:
         found = await self.find(conversation, attempt, target)
         if isinstance(found, Failed):
             return replace(found, message=f"{found.message}; {UNCHANGED}")
@@ -155,7 +155,7 @@ class Keeping:
         conversation.log.write(f"kept before for restore in ConfigMap {name}")
         return None
 
-    async def _store(self, conversation: Conversation, attempt: Attempt, target: Target, text: str) -> Failed | None:
+    async def _store(self, conversation: ResourceConversation, attempt: Attempt, target: Target, text: str) -> Failed | None:
         digest = digest_of(text, target)
         name = name_of(attempt, digest)
         made = await conversation.persist(lambda: self._objects.create_config_map(manifest(attempt, text, digest)))
@@ -170,7 +170,7 @@ class Keeping:
         conversation.log.write(f"kept now for restore in ConfigMap {name}: {len(text.encode())} bytes")
         return None
 
-    async def _recorded(self, conversation: Conversation, attempt: Attempt, target: Target, text: str) -> Failed | None:
+    async def _recorded(self, conversation: ResourceConversation, attempt: Attempt, target: Target, text: str) -> Failed | None:
         digest = digest_of(text, target)
         recorded = await self._record(attempt, digest)
         return None if recorded == digest else await self._kept_before(conversation, replace(attempt, kept=recorded), target)
@@ -186,7 +186,7 @@ def _foreign(name: str) -> Failed:
     return Failed(FailureReason.FORBIDDEN, text)
 
 
-def _unkeepable(conversation: Conversation, target: Target, before: Json | ApiError) -> Failed | None:
+def _unkeepable(conversation: ResourceConversation, target: Target, before: Json | ApiError) -> Failed | None:
     if isinstance(before, ApiError) and not before.missing:
         return conversation.failed(before, target)
     # What came back counts, too: names have led elsewhere before.

@@ -29,7 +29,7 @@ KIND_PAUSES = (0.25, 0.5, 1.0, 1.5, 1.75)
 _T = TypeVar("_T")
 
 
-class Conversation:
+class ResourceConversation:
     """One attempt's requests. They are repeated while the API server does not answer; the caller enforces the deadline."""
 
     def __init__(

@@ -5,16 +5,19 @@ from dataclasses import replace
 
 from obtask import names
 from obtask.executors.resource.objects import Target
-from obtask.executors.resource.target import Conversation
+from obtask.executors.resource.target import ResourceConversation
 from obtask.executors.resource.words import shown, version_of
-from obtask.executors.until import Arrived, Judge, short, tell
+from obtask.executors.until import Arrived, Judge, tell
 from obtask.kube.api import ApiError, Json
 from obtask.model.attempt import Failed
 from obtask.model.kubernetes_actions import ResourceUntil
 from obtask.model.limits import one_line
+from obtask.rules.expressions import short
 
 
-async def until_holds(conversation: Conversation, target: Target, until: ResourceUntil, judge: Judge, *, task: str = "") -> str | Failed:
+async def until_holds(
+    conversation: ResourceConversation, target: Target, until: ResourceUntil, judge: Judge, *, task: str = ""
+) -> str | Failed:
     """Return what was seen when ``expect`` held, or why that cannot come. ``task`` is the uid of the one that waits."""
     conversation.log.write(f"watching until {short(until.expect)}")
     conversation.report(f"waiting until {short(until.expect)}")
@@ -50,7 +53,7 @@ def deadlock(live: Json, task: str) -> str:
     return "the two tasks wait for each other: that one waits for the lock of this one, which would have to end first"
 
 
-async def until_gone(conversation: Conversation, target: Target) -> Failed | None:
+async def until_gone(conversation: ResourceConversation, target: Target) -> Failed | None:
     """Return when the object is gone, or why that cannot be told."""
     async with aclosing(conversation.follow(target)) as states:
         async for live in states:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from obtask.executors.base import Executor, Log
 from obtask.executors.dependencies import Dependencies
@@ -11,10 +12,11 @@ from obtask.executors.records import Records
 from obtask.executors.resource.change import change, restore
 from obtask.executors.resource.kept import Keeping, Record
 from obtask.executors.resource.objects import Target, named, secrets_in
-from obtask.executors.resource.target import Conversation
+from obtask.executors.resource.target import ResourceConversation
 from obtask.executors.resource.until import until_holds
 from obtask.executors.until import Judge
 from obtask.kube.access import Purpose, rights
+from obtask.kube.api import ApiError
 from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation, ServiceAccount
 from obtask.kube.objects import Objects
@@ -67,7 +69,7 @@ class ResourceWork:
         report.touched = False
         for secret in secrets_in(action):
             log.hide(secret)
-        conversation = Conversation(
+        conversation = ResourceConversation(
             ServiceAccount(attempt.namespace, attempt.service_account or DEFAULT_ACCOUNT),
             self._impersonation,
             self._discovery,
@@ -78,11 +80,12 @@ class ResourceWork:
             watch_seconds=self._watch_seconds,
             rooms=self._rooms,
         )
-        end = await first_fault(self._expressions, attempt.namespace, action) or await self._carry_out(conversation, attempt, action)
+        broken = await first_fault(self._expressions, attempt.namespace, action, attempt.variables)
+        end = broken or await self._carry_out(conversation, attempt, action)
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
         return end
 
-    async def _carry_out(self, conversation: Conversation, attempt: Attempt, action: ResourceAction) -> Outcome:
+    async def _carry_out(self, conversation: ResourceConversation, attempt: Attempt, action: ResourceAction) -> Outcome:
         changed = attempt.counterpart if action.restore else action
         if not isinstance(changed, ResourceAction):
             return Failed(FailureReason.NOT_FOUND, "restore has nothing to put back: the subtask changes no object")
@@ -92,14 +95,26 @@ class ResourceWork:
             target, did = await self._change(conversation, attempt, action, changed)
         if isinstance(did, Failed):
             return did
-        if action.until is None or isinstance(target, Failed):
+        if isinstance(target, Failed):
             return Succeeded(did)
-        judge = Judge(self._expressions, attempt.namespace, Vocabulary.RESOURCE, discreet=target.is_secret)
-        seen = await until_holds(conversation, target, action.until, judge, task=attempt.id.uid)
-        return seen if isinstance(seen, Failed) else Succeeded(one_line(f"{did}; {seen}"))
+        judge = Judge(self._expressions, attempt.namespace, Vocabulary.RESOURCE, discreet=target.is_secret, around=attempt.variables)
+        if action.until is not None:
+            seen = await until_holds(conversation, target, action.until, judge, task=attempt.id.uid)
+            if isinstance(seen, Failed):
+                return seen
+            did = f"{did}; {seen}"
+        outputs = await self._outputs(conversation, target, action, judge)
+        return outputs if isinstance(outputs, Failed) else Succeeded(one_line(did), outputs=outputs)
+
+    @staticmethod
+    async def _outputs(conversation: ResourceConversation, target: Target, action: ResourceAction, judge: Judge) -> dict[str, Any] | Failed:
+        if not action.outputs:
+            return {}
+        live = await conversation.read(target)
+        return conversation.failed(live, target) if isinstance(live, ApiError) else await judge.outputs(action.outputs, {"object": live})
 
     async def _change(
-        self, conversation: Conversation, attempt: Attempt, action: ResourceAction, changed: ResourceAction
+        self, conversation: ResourceConversation, attempt: Attempt, action: ResourceAction, changed: ResourceAction
     ) -> tuple[Target | Failed, str | Failed]:
         target = await conversation.find(named(changed), attempt.namespace)
         if action.restore:
@@ -120,5 +135,6 @@ def build(of: Dependencies) -> Executor:
         record=records.record,
         confirmed=operator.confirmed,
         expressions=of.expressions,
+        sleep=operator.sleep,
     )
     return of.in_process(work, slots=of.own_slots(), idle=of.own_slots(), records=records, closing=acting.close)

@@ -50,6 +50,15 @@ class _Answer:
     since_turn: int = 0  # bytes, and so many for each packet that TURN_PACKETS of them make a turn
 
 
+class _Column(FieldDescriptorPacket):  # type: ignore[misc] # the driver has no types
+    """What a server says of a column. A long name may be cut in the middle of a character: it is taken as it comes."""
+
+    def _parse_field_descriptor(self, encoding: str) -> None:
+        self.catalog, self.db, *names = [self.read_length_coded_string() for _ in range(6)]
+        self.table_name, self.org_table, self.name, self.org_name = [name.decode(encoding, "replace") for name in names]
+        self.charsetnr, self.length, self.type_code, self.flags, self.scale = self.read_struct("<xHIBHBxx")
+
+
 class Bounded(aiomysql.Connection):  # type: ignore[misc] # the driver has no types
     """The driver's connection, with its reading replaced. Reading raises TooLong."""
 
@@ -98,7 +107,7 @@ class Bounded(aiomysql.Connection):  # type: ignore[misc] # the driver has no ty
         octets = parts[0] if len(parts) == 1 else b"".join(parts)[: max(self._room, LONGEST_ERROR)]
         if octets[:1] == bytes([ERROR]):
             octets = octets[:LONGEST_ERROR]
-        packet = packet_type(octets, self._encoding)
+        packet = (_Column if packet_type is FieldDescriptorPacket else packet_type)(octets, self._encoding)
         if packet.is_error_packet():
             if self._result is not None:
                 self._result.unbuffered_active = False

@@ -14,15 +14,17 @@ from obtask.executors.network.lookup import HostPolicy
 from obtask.executors.sql import words
 from obtask.executors.sql.answers import Result, SqlFault, SqlFaultKind, Zone, variables, zone_of
 from obtask.executors.sql.session import TOO_LONG, SqlSession, connect
-from obtask.executors.sql.statements import bind, identify, literal_text, program
+from obtask.executors.sql.statements import bind, identify, in_general, literal_text, program
 from obtask.executors.sql.wire import CONNECT_SECONDS
 from obtask.masking import sql as redaction
 from obtask.masking.secrets import Parts, masked, without_end
-from obtask.model.actions import ConnectionRef, SqlAction
+from obtask.model.actions import SqlAction
 from obtask.model.attempt import Attempt, Failed
+from obtask.model.connections import ConnectionRef
 from obtask.model.constraints import Scalar
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
+from obtask.model.values import OPENING
 from obtask.rules.sql_text import placeholders
 
 LONGEST_SECONDS = 8 * 24 * 3600  # for an attempt without a deadline
@@ -34,7 +36,7 @@ SECONDS_PER_HOST = 5.0  # with several hosts, one that does not answer must leav
 REFUSALS = frozenset({"1044", "1045", "1049"})  # about the user or the database: the other hosts would say the same
 
 
-class Conversation:
+class SqlConversation:
     """One attempt's connection; after a loss it can be opened again."""
 
     def __init__(
@@ -67,7 +69,7 @@ class Conversation:
         """True when statements contain values from Secrets: SQL can transform them into something that no mask recognises."""
         self._secrets: set[str] = set()
         for text in _texts(action):
-            self._hide(*redaction.secrets_in(text, self._args))
+            self._hide(*self._secrets_of(text))
         for value in secret_args.values():
             # A server may echo the literal, in which quotes and backslashes are doubled.
             self._hide(value, *(literal_text(value, backslash_escapes=escapes)[1:-1] for escapes in (True, False)))
@@ -120,7 +122,7 @@ class Conversation:
             self._log.write(f"{label}: {redaction.masked_statement(statement)}")
         await self._confirmed()
         began = self._clock()
-        answer = await self._session.execute(bind(statement, self._args, self._session.escape))
+        answer = await self._session.execute(bind(statement, self._args, self._session.escape, self._attempt.values))
         took = f"{(self._clock() - began).total_seconds() * 1000:.0f} ms"
         if isinstance(answer, SqlFault):
             answer = self._cleaned(answer, statement)
@@ -177,9 +179,14 @@ class Conversation:
         message = fault.message
         if self.discreet and fault.kind is SqlFaultKind.STATEMENT:
             message = redaction.without_quoted(message)
-        elif self.discreet or redaction.secrets_in(statement, self._args):
+        elif self.discreet or self._secrets_of(statement):
             message = redaction.without_echo(message)
         return SqlFault(fault.kind, self.clean(message), fault.code)
+
+    def _secrets_of(self, text: str) -> list[str]:
+        """Return the passwords and keys of a SQL text; which of its values are some shows only when they are in their places."""
+        inserted = redaction.secrets_in(bind(text, {}, in_general, self._attempt.values), {}) if OPENING in text else []
+        return redaction.secrets_in(text, self._args) + inserted
 
     def _hide(self, *secrets: str) -> None:
         for secret in secrets:

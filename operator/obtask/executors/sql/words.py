@@ -8,11 +8,13 @@ from typing import Any
 from obtask.executors.sql.answers import Result
 from obtask.model.attempt import Failed
 from obtask.model.limits import MESSAGE_CHARACTERS, one_line
-from obtask.rules.sql_text import code
+from obtask.rules.sql_text import code, read
 
 SHOWN_ROWS = 3
 SHOWN_VALUE = 60
+SHOWN_SENTENCE = 140  # in a column of its own: what a check has to say
 SHOWN = 240
+SHOWN_SENTENCES = 440
 SYNTAX_ERROR = "1064"
 _DELIMITER = re.compile(r"^[ \t]*+delimiter[ \t]++\S", re.IGNORECASE | re.MULTILINE)
 _SOURCE = re.compile(r"^[ \t]*+source[ \t]++\S", re.IGNORECASE | re.MULTILINE)
@@ -51,7 +53,7 @@ def shown(result: Result) -> str:
         return "no rows"
     rows = ["; ".join(_row(result.columns, row)) for row in islice(result.rows, SHOWN_ROWS)]
     more = " | …" if result.total > len(rows) else ""
-    return _cut(f"{_count(result.total)}: {' | '.join(rows)}{more}", SHOWN)
+    return _cut(f"{_count(result.total)}: {' | '.join(rows)}{more}", SHOWN if len(result.columns) > 1 else SHOWN_SENTENCES)
 
 
 def counted(result: Result) -> str:
@@ -60,7 +62,8 @@ def counted(result: Result) -> str:
 
 
 def _row(columns: tuple[str, ...], row: tuple[Any, ...]) -> list[str]:
-    return [f"{name}={_cut(_text(value), SHOWN_VALUE)}" for name, value in zip(columns, row, strict=True)]
+    most = SHOWN_VALUE if len(columns) > 1 else SHOWN_SENTENCE
+    return [f"{name}={_cut(_text(value), most)}" for name, value in zip(columns, row, strict=True)]
 
 
 def _text(value: Any) -> str:
@@ -85,7 +88,7 @@ def of_failure(statement: str, failed: Failed) -> Failed:
     """Return a failure of the statement, with what may be meant if what the server refused was pasted from somewhere."""
     if failed.code != SYNTAX_ERROR:
         return failed
-    plain = code(statement)
+    plain = code(read(statement).plain)
     return with_hint(failed, next((hint for pattern, hint in PASTED if pattern.search(plain)), None))
 
 
@@ -121,7 +124,7 @@ def doubled_columns(result: Result) -> str | None:
 
 def comments_alone(statements: list[str]) -> str | None:
     """Return which statements of several do nothing because they are comments."""
-    numbers = [str(number) for number, text in enumerate(statements, 1) if not code(text).strip("; \t\r\n")]
+    numbers = [str(number) for number, text in enumerate(statements, 1) if not code(read(text).plain).strip("; \t\r\n")]
     if not numbers:
         return None
     return (

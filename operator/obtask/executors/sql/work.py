@@ -1,9 +1,11 @@
 """Owns the order of a sql action: unless, statements, expect, until. API.md section 2.1."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
+from typing import Any
 
 from obtask.executors.base import Executor, Log
 from obtask.executors.connections.connection import SqlSource
@@ -14,15 +16,16 @@ from obtask.executors.network.large_answers import LargeAnswers
 from obtask.executors.network.lookup import ANYWHERE, HostPolicy, share_of
 from obtask.executors.sql import words
 from obtask.executors.sql.answers import Result, SqlFault, SqlFaultKind
-from obtask.executors.sql.target import Conversation, secret_args
-from obtask.executors.until import Arrived, Judge, NotYet, pauses, short, tell, untold
+from obtask.executors.sql.target import SqlConversation, secret_args
+from obtask.executors.until import Arrived, Judge, NotYet, pauses, tell, untold
 from obtask.masking.sql import masked_statement
 from obtask.model.actions import SqlAction, SqlUnless, SqlUntil
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
 from obtask.model.status import FailureReason
-from obtask.rules.expressions import ExpressionFault, Vocabulary
+from obtask.rules.expressions import ExpressionFault, Vocabulary, short
 from obtask.rules.sql_faults import missing_args, session_state, sql_faults
+from obtask.rules.sql_values import value_faults
 
 SHOWN_STATEMENT = 80
 UNCOMMITTED = "transaction left open: the server rolls back what it changed when the connection is closed; end the statements with COMMIT"
@@ -66,7 +69,11 @@ class SqlWork:
         if isinstance(secrets, Failed):
             log.write(f"failed: {secrets.message}")
             return secrets
-        conversation = Conversation(
+        wrong = _invalid(action, attempt.values)
+        if wrong is not None:
+            log.write(f"failed: {wrong.message}")
+            return wrong
+        conversation = SqlConversation(
             attempt,
             action,
             ref,
@@ -78,13 +85,13 @@ class SqlWork:
             hosts=share_of(self._hosts, attempt.namespace),
             share=self._large.of(attempt.namespace),
         )
-        end: Outcome | None = await first_fault(self._expressions, attempt.namespace, action) or _invalid(action)
+        end: Outcome | None = await first_fault(self._expressions, attempt.namespace, action, attempt.variables)
         if end is None:
             # A connection whose state is needed is not closed to make room for others: its attempt keeps its slot instead.
             pause = self._sleep if session_state(action) else report.pausing(self._sleep, conversation.close)
             try:
-                judge = Judge(self._expressions, attempt.namespace, Vocabulary.SQL, conversation.discreet)
-                end = await _Run(action, conversation, log, report, sleep=pause, judge=judge).carry_out()
+                judge = Judge(self._expressions, attempt.namespace, Vocabulary.SQL, conversation.discreet, attempt.variables)
+                end = await _SqlRun(action, conversation, log, report, sleep=pause, judge=judge).carry_out()
             finally:
                 await conversation.close()
         log.write(f"failed: {end.message}" if isinstance(end, Failed) else f"succeeded: {end.message}")
@@ -95,18 +102,24 @@ def build(of: Dependencies) -> Executor:
     """Return the executor of sql actions."""
     operator = of.operator
     work = SqlWork(
-        of.secrets, clock=operator.clock, confirmed=operator.confirmed, expressions=of.expressions, hosts=of.hosts, large=of.large
+        of.secrets,
+        clock=operator.clock,
+        confirmed=operator.confirmed,
+        expressions=of.expressions,
+        sleep=operator.sleep,
+        hosts=of.hosts,
+        large=of.large,
     )
     return of.in_process(work)
 
 
-class _Run:
+class _SqlRun:
     """One attempt while it runs."""
 
     def __init__(
         self,
         action: SqlAction,
-        conversation: Conversation,
+        conversation: SqlConversation,
         log: Log,
         report: Reporter,
         *,
@@ -126,11 +139,10 @@ class _Run:
         refused = await self._conversation.open()
         if refused is not None:
             return refused
-        if self._action.unless is not None:
-            early = await self._unless(self._action.unless)
-            self._conversation.forget()
-            if early is not None:
-                return early
+        early = await self._unless(self._action.unless) if self._action.unless is not None else None
+        self._conversation.forget()
+        if early is not None:
+            return early
         last = await self._statements()
         if isinstance(last, Failed):
             return last
@@ -138,10 +150,18 @@ class _Run:
             unmet = await self._expect(self._action.expect, last)
             if unmet is not None:
                 return unmet
+        outputs = await self._outputs(last)
         del last  # it may be large, and the wait long
-        if self._action.until is not None:
-            return await self._until(self._action.until)
-        return Succeeded(self._done())
+        if isinstance(outputs, Failed):
+            return outputs
+        end = await self._until(self._action.until) if self._action.until is not None else Succeeded(self._done())
+        return replace(end, outputs=outputs) if isinstance(end, Succeeded) else end
+
+    async def _outputs(self, last: Result) -> dict[str, Any] | Failed:
+        if not self._action.outputs:
+            return {}
+        found = await self._judge.outputs(self._action.outputs, await self._conversation.variables(last))
+        return replace(found, message=self._conversation.clean(found.message)) if isinstance(found, Failed) else found
 
     async def _unless(self, unless: SqlUnless) -> Outcome | None:
         answer = await self._ask("the query of unless", unless.query)
@@ -153,7 +173,10 @@ class _Run:
         hint = words.of_expression(unless.expect, answer)
         if hint is not None and not done:
             self._log.write(f"unless.expect does not hold: {hint}")
-        return Succeeded("already done") if done else None
+        if not done:
+            return None
+        outputs = await self._outputs(answer)
+        return outputs if isinstance(outputs, Failed) else Succeeded("already done", outputs=outputs)
 
     async def _statements(self) -> Result | Failed:
         """Run them all; the list is never empty."""
@@ -255,9 +278,9 @@ class _Run:
         self._tell(self._conversation.clean(text))
 
 
-def _invalid(action: SqlAction) -> Failed | None:
+def _invalid(action: SqlAction, values: Mapping[str, Any]) -> Failed | None:
     """Return what is wrong with the action itself, before anything runs."""
-    for field, fault in (*sql_faults(action), *missing_args(action)):
+    for field, fault in chain(sql_faults(action, computed=bool(values)), missing_args(action), value_faults(action, values)):
         text = one_line(f"{_label(field, len(action.statements))}: {fault}; nothing was run")
         return Failed(FailureReason.INVALID_EXPRESSION, text)
     return None

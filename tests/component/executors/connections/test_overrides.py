@@ -24,12 +24,12 @@ from obtask.executors.connections.credentials import agent_connection, http_secr
 from obtask.executors.connections.overrides import agent_target, sql_target
 from obtask.executors.network.lookup import HostPolicy
 from obtask.executors.obshell.login import AgentLogin
-from obtask.executors.obshell.target import Conversation, ObshellTools
+from obtask.executors.obshell.target import ObshellConversation, ObshellTools
 from obtask.executors.obshell.wire import Client
 from obtask.executors.obshell.words import Transcript
 from obtask.executors.sql.work import SqlWork
-from obtask.model.actions import AgentRef, ConnectionRef
 from obtask.model.attempt import Failed, Succeeded
+from obtask.model.connections import AgentRef, ConnectionRef
 from obtask.model.status import FailureReason
 from obtask.shares import Pace, Slots
 
@@ -38,7 +38,7 @@ REFUSED = 'nothing was sent: the key "hosts" of Secret "s" does not list '
 ODD_HOSTS = [
     "", " db", "db ", "db\n", "d b", "a,b", "db:2881", "10.0.0.5:2881", "[::1]:2881", "db/x", "db#x", "db?x", "u@db", "%64b", "db\0",
     "db\0.corp", "*.corp", "*", "-db", ".corp", "db..", "d\N{CYRILLIC SMALL LETTER BE}", "\uff11\uff12\uff17.0.0.1",
-    "127\u30020\u30020\u30021", "x\u202ecorp", "fe80::1%eth0", "[fe80::1%25eth0]", "[::1", "::1]", "[db]", "[127.0.0.1]", "[]", "${{ x }}",
+    "127\u30020\u30020\u30021", "x\u202ecorp", "fe80::1%eth0", "[fe80::1%25eth0]", "[::1", "::1]", "[db]", "[127.0.0.1]", "[]", "$ { x }",
     "a" * 254, 5, True, ["db"],
 ]  # fmt: skip
 
@@ -391,7 +391,7 @@ async def test_an_agent_elsewhere_is_not_asked(scheme: str) -> None:
         )
         for host in ("127.0.0.1", "127.1", "localhost", "::ffff:127.0.0.1"):
             own = AgentRef.model_validate({"secretName": SECRET_NAME, "host": host, "port": port})
-            refused = await Conversation(attempt(operation(connection=own.dump())), own, tools, Transcript(log)).open()
+            refused = await ObshellConversation(attempt(operation(connection=own.dump())), own, tools, Transcript(log)).open()
             assert isinstance(refused, Failed)
             assert refused.reason is FailureReason.FORBIDDEN
 

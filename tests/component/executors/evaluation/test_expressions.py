@@ -181,3 +181,16 @@ def test_what_is_no_text(text: str, kind: ExpressionFaultKind | None) -> None:
         found = shown(Vocabulary.SQL, text, {"rows": [{"l": [1], "nil": None}], "affected": 0})
         assert isinstance(found, ExpressionFault)
         assert found.kind is kind
+
+
+@pytest.mark.parametrize("text", ["params.zones", "params.zones.map(zone, {'zone': zone})", "[1, 2]", "[]"])
+def test_the_items_of_a_loop_are_a_list(text: str) -> None:
+    """A list of any type will do, also one that the expression makes itself."""
+    assert fault(Vocabulary.VALUES, text, Gives.LIST, frozenset({"params"})) is None
+
+
+def test_items_that_are_no_list() -> None:
+    """What can only be something else is refused before the task takes a lock."""
+    refused = fault(Vocabulary.VALUES, "{'a': 1}", Gives.LIST)
+    assert refused is not None
+    assert refused.message.startswith("must be a list, not MAP")

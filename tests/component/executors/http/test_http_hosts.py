@@ -98,6 +98,7 @@ async def test_a_host_header_from_a_secret(site: Website, name: str) -> None:
 ODD = st.text(st.sampled_from("abz09.:/@[]%?#\\-_ ~*+=&;,\u0663é\u3002\x00\t"), max_size=24)
 
 
+@pytest.mark.slow
 @given(ODD, ODD, ODD)
 async def test_no_url_and_no_header_is_an_error_of_the_operator(url: str, until: str, host: str) -> None:
     """Whatever they are made of, the attempt ends with a reason of its own."""

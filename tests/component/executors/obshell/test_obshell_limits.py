@@ -17,9 +17,9 @@ from obtask.executors.obshell import takeup, work
 from obtask.executors.obshell.answers import AgentAnswer
 from obtask.executors.obshell.context import Context, context_of
 from obtask.executors.obshell.dag import MOST_SUBTASKS
-from obtask.executors.obshell.executor import _Entry
+from obtask.executors.obshell.executor import _Followed
 from obtask.executors.obshell.login import AgentLogin
-from obtask.executors.obshell.target import Conversation
+from obtask.executors.obshell.target import ObshellConversation
 from obtask.executors.obshell.wire import Client
 from obtask.model.attempt import Failed, Running, Succeeded
 from obtask.model.status import FailureReason
@@ -230,9 +230,9 @@ async def test_without_a_slot_it_is_asked_again(agent: FakeAgent, monkeypatch: p
     assert isinstance(await on.end_of(one), Succeeded)
 
 
-def speech_of(on: ObshellBench, *, stopping: bool = False) -> Conversation:
+def speech_of(on: ObshellBench, *, stopping: bool = False) -> ObshellConversation:
     """Return the words of an attempt with its agent."""
-    entry = _Entry(lambda: None)
+    entry = _Followed(lambda: None)
     context = context_of(attempt(operation()), on.log, entry, on.executor._tools)
     assert isinstance(context, Context)
     if stopping:

@@ -14,7 +14,7 @@ from tests.support.attempts import attempt, until
 
 from obtask.executors.obshell.afterwards import Afterwards
 from obtask.executors.obshell.context import Context, context_of
-from obtask.executors.obshell.executor import _Entry
+from obtask.executors.obshell.executor import _Followed
 from obtask.model.attempt import Failed, Succeeded
 
 PARAMETERS = "/api/v1/obcluster/parameters"
@@ -84,7 +84,7 @@ async def halfway() -> AsyncGenerator[int]:
 
 def words(on: ObshellBench, **fields: Any) -> Context:
     """Return the means of an attempt."""
-    context = context_of(attempt(operation(**fields)), on.log, _Entry(lambda: None), on.executor._tools)
+    context = context_of(attempt(operation(**fields)), on.log, _Followed(lambda: None), on.executor._tools)
     assert isinstance(context, Context)
     return context
 

@@ -51,6 +51,24 @@ async def test_apply_takes_fields_that_others_manage(workplace: Workplace) -> No
     assert live["data"] == {"size": "2", "color": "red"}
 
 
+async def test_what_is_there_already_is_not_made_again(workplace: Workplace) -> None:
+    """CreateOnly leaves an object of somebody else as it is, and fails; its own it applies again: an answer may have been lost."""
+    action = apply(config_map(size="1")).model_copy(update={"create_only": True})
+
+    made = await workplace.bench().run(workplace.attempt(action))
+    again = await workplace.bench().run(workplace.attempt(action))
+    workplace.kubectl("delete", "configmap", "settings", "-n", workplace.namespace)
+    workplace.put(config_map(size="2"))
+    refused = await workplace.bench().run(workplace.attempt(action))
+
+    words = f'ConfigMap "settings" in namespace "{workplace.namespace}"'
+    assert (made, again) == (Succeeded(f"{words} created"), Succeeded(f"{words} unchanged", untouched=True))
+    assert refused == Failed(FailureReason.EXPECTATION_NOT_MET, f"{words} exists already; nothing was changed", untouched=True)
+    live = workplace.get("configmap", "settings")
+    assert live is not None
+    assert live["data"] == {"size": "2"}
+
+
 async def test_patch_merges_and_null_removes(workplace: Workplace) -> None:
     """A merge patch changes what it names; null takes a field away."""
     workplace.put(config_map(size="1", color="red"))

@@ -16,7 +16,7 @@ from obtask.executors.inprocess import Reporter
 from obtask.executors.network.large_answers import SMALL_BYTES
 from obtask.executors.resource.change import change
 from obtask.executors.resource.objects import Target
-from obtask.executors.resource.target import Conversation
+from obtask.executors.resource.target import ResourceConversation
 from obtask.executors.resource.until import until_holds
 from obtask.executors.until import Judge
 from obtask.kube.discovery import Served
@@ -68,11 +68,11 @@ class Never(Evaluated):
         return False
 
 
-async def conversing(server: object, slots: Slots, rooms: Slots) -> Conversation:
+async def conversing(server: object, slots: Slots, rooms: Slots) -> ResourceConversation:
     """Return the conversation of an attempt with a slot."""
     slot = Slot(slots, "ns")
     await slot.take()
-    return Conversation(
+    return ResourceConversation(
         ServiceAccount("ns", "runner"),
         server,  # type: ignore[arg-type]  # of which no more is needed
         None,  # type: ignore[arg-type]  # nothing is looked up

@@ -162,6 +162,7 @@ def ways(trust: Certified) -> list[tuple[ssl.SSLContext | None, Connection]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plugin", REFUSED_PLUGINS, ids=lambda name: repr(name)[:40])
 async def test_no_other_plugin_is_answered(plugin: str, trust: Certified) -> None:
     """By the greeting, by a switch, by a second switch; with and without TLS, also where it is verified: nothing but hashes leaves."""

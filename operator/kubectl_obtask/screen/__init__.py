@@ -1,0 +1,1 @@
+"""Owns what needs Rich or Textual: imported only where it is shown."""

@@ -1,0 +1,1 @@
+"""Who is looking: how a request becomes a visitor with credentials of their own."""

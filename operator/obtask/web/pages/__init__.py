@@ -1,0 +1,1 @@
+"""The pages, one module each; `routes` of each takes what the page needs."""

@@ -1,0 +1,51 @@
+"""Owns the words by which people find the controls, as the contract fixes them: API.md, section 9."""
+
+from collections.abc import Mapping
+from typing import Final
+
+WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "tasks": "Tasks",
+        "failed": "failed",
+        "search": "Search tasks",
+        "retry": "Retry",
+        "skip": "Skip task",
+        "rollback": "Roll back",
+        "approve": "Approve",
+        "keep": "Keep as it is",
+        "reason": "Reason",
+        "log": "Log",
+        "new": "New task",
+        "yaml": "From YAML",
+        "check": "Check",
+        "create": "Create",
+        "line": "Line 13",
+        "first": "It would wait, first in line",
+        "Succeeded": "Succeeded",
+        "Skipped": "Skipped",
+        "Failed": "Failed",
+        "waiting": "Waiting",
+    },
+    "zh": {
+        "tasks": "任务",
+        "failed": "失败",
+        "search": "搜索任务",
+        "retry": "重试",
+        "skip": "跳过任务",
+        "rollback": "回滚",
+        "approve": "批准",
+        "keep": "保持不变",
+        "reason": "原因",
+        "log": "日志",
+        "new": "新建任务",
+        "yaml": "用 YAML",
+        "check": "检查",
+        "create": "创建",
+        "line": "第 13 行",
+        "first": "任务会排在第一位",
+        "Succeeded": "成功",
+        "Skipped": "已跳过",
+        "Failed": "失败",
+        "waiting": "等待中",
+    },
+}
