@@ -86,7 +86,9 @@ def everything(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
     say("starting a control plane and the operator")
     with control_plane(folder / "cluster") as cluster:
         put_policies(cluster)
-        with measured_operator(cluster.operator_kubeconfig, folder / "operator.log", OBTASK_MARKED_AT_CREATION="true") as operator:
+        with measured_operator(
+            cluster.operator_kubeconfig, folder / "operator.log", namespace=None, OBTASK_MARKED_AT_CREATION="true"
+        ) as operator:
             figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
     with control_plane(folder / "kinds", audit=True) as cluster:
         figures += Kinds(cluster, folder, say).measure(20)

@@ -58,9 +58,12 @@ class MeasuredOperator:
 
 @contextmanager
 def measured_operator(
-    kubeconfig: Path, log: Path, *, namespace: str | None = None, kill: bool = False, **settings: str
+    kubeconfig: Path, log: Path, *, namespace: str | None, kill: bool = False, **settings: str
 ) -> Iterator[MeasuredOperator]:
-    """Run an operator until the block ends; ``kill`` ends it like a power cut. ``settings``: environment variables."""
+    """Run an operator until the block ends; ``kill`` ends it like a power cut. ``settings``: environment variables.
+
+    ``namespace``: one, several with commas, or None for all, on a control plane that nobody else has tasks on.
+    """
     address = f"{LOOPBACK}:{free_port()}"
     command = [sys.executable, "-m", "obtask", "run", "--kubeconfig", str(kubeconfig)]
     command += ["--namespace", namespace] if namespace else []

@@ -164,7 +164,7 @@ def _namespaces(cluster: ControlPlane) -> tuple[str, str]:
 def _run(cluster: ControlPlane, seekdb: SqlServer, folder: Path, seconds: float) -> Siege:
     attacker, home = _namespaces(cluster)
     neighbour = move_in(cluster, home, seekdb)
-    with measured_operator(cluster.operator_kubeconfig, folder / "operator.log") as operator:
+    with measured_operator(cluster.operator_kubeconfig, folder / "operator.log", namespace=f"{attacker},{home}") as operator:
         return besiege(cluster, neighbour, attacker, operator, seconds)
 
 

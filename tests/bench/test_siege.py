@@ -20,7 +20,7 @@ def test_a_minute_of_siege(control_plane: ControlPlane, kubectl: Kubectl, namesp
     attacker = f"{namespace}-attacker"
     kubectl("create", "namespace", attacker)
     neighbour = move_in(control_plane, namespace, seekdb)
-    with measured_operator(control_plane.operator_kubeconfig, tmp_path / "operator.log") as operator:
+    with measured_operator(control_plane.operator_kubeconfig, tmp_path / "operator.log", namespace=f"{namespace},{attacker}") as operator:
         found = besiege(control_plane, neighbour, attacker, operator, SECONDS)
 
     assert not found.unmet, found

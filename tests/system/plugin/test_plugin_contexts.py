@@ -83,21 +83,22 @@ def test_the_screen_is_of_the_context(obtask: Plugin) -> None:
         assert ("here-only" in screen.drawn) == (expected == "here-only")
 
 
-def signed_in(obtask: Plugin, context: str, expected: str) -> str:
-    """Run the page of a context, sign in there, and return what it shows as soon as it has the text that is expected."""
+def signed_in(obtask: Plugin, context: str, namespace: str, expected: str) -> str:
+    """Run the page of a context, sign in there, and return what it shows of a namespace as soon as it has the text that is expected."""
     with obtask.started("web", "--context", context) as process:
         assert process.stdout is not None
         line = next((line for line in process.stdout if "/login#" in line), "")
         url, _, code = line.split()[-1].partition("/login#")
         with httpx.Client(base_url=url, headers={"Sec-Fetch-Site": "same-origin"}, trust_env=False, timeout=30) as browser:
             first = browser.post("/login", data={"secret": code}, follow_redirects=True)
-            pages = chain([first], iter(lambda: browser.get(first.url), None))
+            pages = chain([first], iter(lambda: browser.get(f"/tasks?ns={namespace}"), None))
             return eventually(lambda: next(pages).text, lambda page: expected in page, READ_SECONDS)
 
 
-def test_the_page_is_of_the_context(obtask: Plugin) -> None:
+def test_the_page_is_of_the_context(obtask: Plugin, module_namespace: str) -> None:
     """It shows the tasks of this cluster; where the other one is meant, it says that it does not answer."""
-    here, elsewhere = signed_in(obtask, HERE, "here-only"), signed_in(obtask, ELSEWHERE, "The API server does not answer")
+    here = signed_in(obtask, HERE, module_namespace, "here-only")
+    elsewhere = signed_in(obtask, ELSEWHERE, module_namespace, "The API server does not answer")
 
     assert ("here-only" in here, "here-only" in elsewhere) == (True, False)
 
