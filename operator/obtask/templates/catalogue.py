@@ -1,6 +1,8 @@
-"""Owns the catalogue of templates that comes with the package, and reading templates from files. `catalogue` is deploy/templates."""
+"""Owns the catalogue of templates that comes with the package, and reading templates from files."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Final
 
 import yaml
@@ -12,7 +14,9 @@ from obtask.model.template import Template, read_template
 from obtask.model.template_contract import TemplateKind
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C, where there is one, takes a tenth of the time
-CATALOGUE = files("obtask.templates") / "catalogue"
+# A wheel has the files beside this module; in a checkout they are where the chart is made from. Not linked: not every checkout has links.
+PACKAGED: Final = "catalogue"
+CHECKED_OUT: Final = Path(__file__).parents[3] / "deploy" / "templates"
 
 
 class NotTemplates(ValueError):  # noqa: N818 - what the file is
@@ -24,7 +28,9 @@ def read_catalogue() -> dict[str, Template]:
 
     Raises NotTemplates if one of the files holds anything else, which a test rules out for what is shipped.
     """
-    texts = sorted((file.name, file.read_text(encoding="utf-8")) for file in CATALOGUE.iterdir() if file.name.endswith(".yaml"))
+    packaged = files("obtask.templates") / PACKAGED
+    folder: Traversable = packaged if packaged.is_dir() else CHECKED_OUT
+    texts = sorted((file.name, file.read_text(encoding="utf-8")) for file in folder.iterdir() if file.name.endswith(".yaml"))
     found = [template for name, text in texts for template in read_templates(text, name)]
     return {template.metadata.name: template for template in sorted(found, key=lambda template: template.metadata.name)}
 
