@@ -1,12 +1,14 @@
 """The objects every control plane of ours has: the CRDs, and what the operator's user may do."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from devcluster.files import checkout
 from devcluster.kubectl import Kubectl
+
+LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C, where there is one, takes a tenth of the time
 
 
 def apply_resources(kubectl: Kubectl) -> list[str]:
@@ -19,7 +21,7 @@ def apply_resources(kubectl: Kubectl) -> list[str]:
 def _resource_paths(definitions: list[Path]) -> list[str]:
     paths: list[str] = []
     for file in definitions:
-        for crd in yaml.safe_load_all(file.read_text()):
+        for crd in yaml.load_all(file.read_text(), LOADER):
             paths += _paths_of(crd) if crd and crd.get("kind") == "CustomResourceDefinition" else []
     return paths
 

@@ -13,6 +13,7 @@ from obtask.model.template_contract import TemplateKind
 from obtask.rules.unreadable import UNREADABLE
 
 CHART = ROOT / "charts/obtask-operator"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C, where there is one, takes a tenth of the time
 
 
 def contract() -> str:
@@ -75,7 +76,7 @@ def _rule(resources: list[str], *verbs: str) -> dict[str, list[str]]:
 def catalogue() -> str:
     """Return files/templates.yaml: the catalogue as one file, without comments, which count against the size of a release."""
     texts = [file.read_text() for file in sorted((ROOT / "deploy/templates").glob("*.yaml"))]
-    whole = [document for text in texts for document in yaml.safe_load_all(text) if document]
+    whole = [document for text in texts for document in yaml.load_all(text, LOADER) if document]
     return yaml.safe_dump_all(whole, sort_keys=False, allow_unicode=True, width=1000)
 
 

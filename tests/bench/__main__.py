@@ -14,6 +14,7 @@ from tests.bench.load import Load, Times, hand_overs
 from tests.bench.meters import meters
 from tests.bench.neighbour import Neighbour
 from tests.bench.operators import MeasuredOperator, measured_operator
+from tests.bench.peer import race
 from tests.bench.plugin import PluginCost
 from tests.bench.scale import Scale
 from tests.bench.tenants import Tenants
@@ -129,7 +130,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--greedy", type=int, default=1000, help="greedy tasks beside a neighbour's (default 1000)")
     parser.add_argument("--tenants", type=int, nargs="+", default=[250, 1000, 5000], help="tenants of one cluster (default 250 1000 5000)")
     parser.add_argument(
-        "--scenario", choices=("all", "memory", "neighbour", "plugin", "tenants", "web"), default="all", help="which (default all)"
+        "--scenario", choices=("all", "memory", "neighbour", "peer", "plugin", "tenants", "web"), default="all", help="which (default all)"
     )
     parser.add_argument("--web-tasks", type=int, default=10_000, help="tasks that the Task Center shows (default 10000)")
     parser.add_argument("--rest", type=float, default=120, help="seconds that tabs of the Task Center are at rest (default 120)")
@@ -149,6 +150,8 @@ def main() -> None:
             figures += tenants(Path(folder), chosen)
         elif chosen.scenario == "web":
             figures += web(Path(folder), chosen)
+        elif chosen.scenario == "peer":
+            figures += race.measure(Path(folder), say, chosen.tasks, chosen.waiting)
         elif chosen.scenario == "plugin":
             figures += plugin(Path(folder), chosen)
         elif chosen.scenario == "memory":

@@ -2,22 +2,29 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.support.apiserver import OBTASKS, ApiServer
+from tests.support.apiserver import OBTASKS, ApiServer, Body
 
 WATCH_SECONDS = 5.0
 LIMIT_SECONDS = 300.0
 POLL_SECONDS = 0.02
 
 
-class Sightings:
-    """The tasks of one namespace, by phase. Times are seconds since the epoch."""
+def phase_of(body: Body) -> str:
+    """Return the phase of an OBTask."""
+    phase: str = body.get("status", {}).get("phase", "Pending")
+    return phase
 
-    def __init__(self, api: ApiServer, namespace: str) -> None:
+
+class Sightings:
+    """The tasks of one namespace, by phase; those of another kind with its ``path`` and ``phase``. Times are seconds since the epoch."""
+
+    def __init__(self, api: ApiServer, namespace: str, *, path: str = OBTASKS, phase: Callable[[Body], str] = phase_of) -> None:
         self._api = api
-        self._path = OBTASKS.format(namespace)
+        self._path = path.format(namespace)
+        self._phase = phase
         self._seen: dict[str, dict[str, float]] = {}
 
     @contextmanager
@@ -38,8 +45,7 @@ class Sightings:
         while not ending.is_set():
             for _, body in self._api.watch(self._path, version, WATCH_SECONDS):
                 version = body["metadata"]["resourceVersion"]
-                phase = body.get("status", {}).get("phase", "Pending")
-                self._seen.setdefault(body["metadata"]["name"], {}).setdefault(phase, time.time())
+                self._seen.setdefault(body["metadata"]["name"], {}).setdefault(self._phase(body), time.time())
 
     def at(self, name: str, phase: str) -> float | None:
         """Return when a task was first seen in a phase."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support import manifests
 from tests.support.chart.installed import Release, eventually
 from tests.support.chart.rendering import CHART
 
@@ -40,7 +41,7 @@ def older(tmp_path: Path) -> Path:
     copy = tmp_path / "older"
     shutil.copytree(CHART, copy)
     (file,) = (copy / "files/crds").glob("*_obtasks.yaml")
-    (definition,) = yaml.safe_load_all(file.read_text())
+    (definition,) = manifests.read_all(file.read_text())
     definition["spec"]["versions"][0].pop("additionalPrinterColumns")
     file.write_text(yaml.safe_dump(definition))
     return copy

@@ -5,7 +5,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-import yaml
+from tests.support import manifests
 from tests.support.chart.rendering import NAMESPACE, ROOT, Body, kinds, objects, one
 
 from obtask import names
@@ -165,7 +165,7 @@ def rules_of(role: Body) -> list[Any]:
 
 def test_rights_are_those_that_every_test_runs_with() -> None:
     """The operator of the tests has these rights and no others, so each of them is known to be needed, and to be enough."""
-    (tried,) = (body for body in yaml.safe_load_all((ROOT / "deploy/devcluster/rbac.yaml").read_text()) if body["kind"] == "ClusterRole")
+    (tried,) = (body for body in manifests.read_all((ROOT / "deploy/devcluster/rbac.yaml").read_text()) if body["kind"] == "ClusterRole")
 
     assert rules_of(one({}, "ClusterRole", "obtask-operator")) == rules_of(tried)
 
@@ -193,7 +193,7 @@ def test_namespaces_mean_roles_only() -> None:
 @pytest.mark.parametrize("plural", ["obtasks", "obtasktemplates", "clusterobtasktemplates"])
 def test_the_definitions_are_the_generated_ones_and_are_kept(plural: str) -> None:
     """CRDs are templates, so that an upgrade changes them; uninstalling leaves them, and all tasks, where they are."""
-    (generated,) = yaml.safe_load_all((ROOT / f"crds/task.oceanbase.com_{plural}.yaml").read_text())
+    (generated,) = manifests.read_all((ROOT / f"crds/task.oceanbase.com_{plural}.yaml").read_text())
     rendered = one({}, "CustomResourceDefinition", generated["metadata"]["name"])
 
     assert rendered["spec"] == generated["spec"]

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
+from tests.support import manifests
 from tests.support.chart.rendering import CHART, Body, nested, objects, one, texts
 
 from obtask.settings import read_settings
 
-DEFAULTS: Body = yaml.safe_load((CHART / "values.yaml").read_text())
+DEFAULTS: Body = manifests.read((CHART / "values.yaml").read_text())
 
 
 def _paths(values: Body, before: str = "") -> Iterator[str]:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from tests.support import templates
+from tests.support import manifests, templates
 from tests.support.chart.installed import Release, eventually_says, release, small
 from tests.support.chart.rendering import CHART, ROOT, Body, objects, texts
 from tests.support.kubectl import Kubectl, KubectlError
@@ -28,7 +27,7 @@ def catalogue(values: Body) -> dict[str, Body]:
 
 def test_the_catalogue_is_part_of_a_release() -> None:
     """Each template of deploy/templates, with the release's labels; none if nobody wants them."""
-    written = [yaml.safe_load(file.read_text()) for file in (ROOT / "deploy/templates").glob("*.yaml")]
+    written = [manifests.read(file.read_text()) for file in (ROOT / "deploy/templates").glob("*.yaml")]
     found = catalogue({})
 
     assert {name: body["spec"] for name, body in found.items()} == {body["metadata"]["name"]: body["spec"] for body in written}
@@ -137,7 +136,7 @@ def copied(chart: Path, leave_out: Sequence[str]) -> Path:
     shutil.copytree(CHART, chart, dirs_exist_ok=True)
     file = chart / "files/templates.yaml"
     each = file.read_text().split("\n---\n")
-    file.write_text("\n---\n".join(text for text in each if yaml.safe_load(text)["metadata"]["name"] not in leave_out))
+    file.write_text("\n---\n".join(text for text in each if manifests.read(text)["metadata"]["name"] not in leave_out))
     return chart
 
 

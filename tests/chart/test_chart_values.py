@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 from helm_python import HelmError, lint
+from tests.support import manifests
 from tests.support.chart.rendering import CHART, ROOT, Body, chart, nested, texts
 
 SCHEMA: Body = json.loads((CHART / "values.schema.json").read_text())
@@ -38,7 +38,7 @@ def _objects(schema: Body, path: str = "") -> Iterator[tuple[str, Body]]:
 
 def test_every_value_is_in_the_schema_and_in_the_file() -> None:
     """values.yaml shows every value that the schema knows, so that it can be read as the reference."""
-    defaults = yaml.safe_load((CHART / "values.yaml").read_text())
+    defaults = manifests.read((CHART / "values.yaml").read_text())
     for path, schema in _objects(SCHEMA):
         at: Any = defaults
         for key in filter(None, path.split(".")):

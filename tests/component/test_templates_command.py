@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
+from tests.support import manifests
 from typer.testing import CliRunner, Result
 
 from obtask.cli import build
@@ -47,12 +47,12 @@ def test_titles_are_in_the_language_of_whoever_asks(words: list[str], environmen
 @pytest.mark.parametrize("output", ["json", "yaml"])
 def test_the_catalogue_can_be_applied_as_it_is_printed(output: str) -> None:
     """A list of templates, or one of them."""
-    whole = yaml.safe_load(templates("list", "-o", output).stdout)
-    one = yaml.safe_load(templates("show", "resize-tenant", "-o", output).stdout)
+    whole = manifests.read(templates("list", "-o", output).stdout)
+    one = manifests.read(templates("show", "resize-tenant", "-o", output).stdout)
 
     assert whole["kind"] == "List"
     assert one in whole["items"]
-    assert one == yaml.safe_load((CATALOGUE / "resize-tenant.yaml").read_text())
+    assert one == manifests.read((CATALOGUE / "resize-tenant.yaml").read_text())
 
 
 def test_a_template_is_shown_with_what_its_parameters_allow() -> None:
@@ -70,7 +70,7 @@ def test_a_task_is_rendered() -> None:
 
     assert made.exit_code == 0
     assert made.stderr == "obtask: replace CLUSTER (--cluster)\n"
-    task = yaml.safe_load(made.stdout)
+    task = manifests.read(made.stdout)
     assert task["kind"] == "OBTask"
     assert task["metadata"] == {"name": "grow", "namespace": "prod"}
     assert task["spec"] == {

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from tests.support import manifests
 
 SERVER: Final = Path(__file__).parent / "server"
 
@@ -79,7 +79,7 @@ def book() -> Book:
     volatile: dict[str, Sequence[str]] = {}
     begin: list[str] = []
     for path in sorted(SERVER.glob("*.yaml")):
-        text = yaml.safe_load(path.read_text())
+        text = manifests.read(path.read_text())
         assert not views.keys() & text.get("views", {}).keys(), f"{path.name} describes a view that another file has"
         views |= text.get("views", {})
         history |= set(text.get("history", ()))

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
+from tests.support import manifests
 
 from obtask.kube.api import Json
 
@@ -83,7 +83,7 @@ def templates() -> list[str]:
 
 def template(name: str) -> Json:
     """Return a template as it is applied."""
-    body: Json = yaml.safe_load((TEMPLATES / f"{name}.yaml").read_text())
+    body: Json = manifests.read((TEMPLATES / f"{name}.yaml").read_text())
     return body
 
 
@@ -94,7 +94,7 @@ def runs_jobs(body: Json) -> bool:
 
 def scenario(name: str) -> Scenario:
     """Return what is tried with a template."""
-    return Scenario.model_validate(yaml.safe_load((SCENARIOS / f"{name}.yaml").read_text()))
+    return Scenario.model_validate(manifests.read((SCENARIOS / f"{name}.yaml").read_text()))
 
 
 def task_spec(body: Json, asked: Asked) -> Json:

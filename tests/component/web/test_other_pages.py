@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from tests.support import manifests
 from tests.support.kubectl import Kubectl
 from tests.support.made_tasks import make
 from tests.support.web import Web, person
@@ -20,7 +21,7 @@ CATALOGUE = Path(__file__).parents[3] / "deploy/templates"
 @pytest.fixture(scope="module")
 def template(kubectl: Kubectl, module_namespace: str) -> str:
     """Make a template of the namespace from one of the catalogue, and return its name."""
-    body = yaml.safe_load((CATALOGUE / "drop-tenant.yaml").read_text())
+    body = manifests.read((CATALOGUE / "drop-tenant.yaml").read_text())
     kubectl("apply", "-n", module_namespace, "-f", "-", manifest=body | {"kind": "OBTaskTemplate", "metadata": {"name": "drop-ours"}})
     return "drop-ours"
 

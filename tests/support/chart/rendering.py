@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from helm_python import Chart
+from tests.support import manifests
 
 ROOT = Path(__file__).resolve().parents[3]
 CHART = ROOT / "charts/obtask-operator"
@@ -36,7 +36,7 @@ def objects(values: Values, name: str = RELEASE) -> list[Body]:
 
 def read(manifest: str) -> list[Body]:
     """Return the objects of a manifest, those of its lists one by one, as Helm takes them."""
-    found = (body for body in yaml.safe_load_all(manifest) if body)
+    found = (body for body in manifests.read_all(manifest) if body)
     return [one for body in found for one in (body["items"] if body["kind"] == "List" else [body])]
 
 
