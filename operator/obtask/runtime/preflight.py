@@ -13,7 +13,7 @@ from obtask.kube.api import ApiError, ApiUnavailable
 from obtask.kube.client import Api
 from obtask.kube.discovery import published_schema
 from obtask.model.compatibility import Schema, losses
-from obtask.model.schema import DISTRIBUTION, custom_resource_definitions
+from obtask.model.schema import DISTRIBUTION, task_schema
 from obtask.runtime.rights import CLUSTER_WIDE, INDISPENSABLE, LEADING, OPTING_IN, purposes
 from obtask.settings import Settings
 
@@ -69,7 +69,7 @@ def _misfit(served: Schema | ApiError) -> str | None:
             return f"the CRD {names.PLURAL}.{names.GROUP} is not installed; type: {INSTALL}"
         logger.warning("the CRD cannot be compared with this operator: %s", served.message)
         return None
-    ours: Schema = custom_resource_definitions()[0]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    ours = task_schema()
     lost, unknown = losses(ours, served), losses(served, ours)
     if lost:
         return (
