@@ -23,7 +23,7 @@ from obtask.rules.lock_keys import task_lock_key
 from obtask.rules.observation import Granted, Hindered, Observation, Obstacle, Refused, Renewed, Taken
 from obtask.rules.retention import is_kept_elsewhere
 from obtask.rules.subtask_context import running_attempts
-from obtask.rules.validation import spec_fault, unchecked
+from obtask.rules.validation import spec_fault, unanswered
 
 
 def decide(task: Task, observed: Observation) -> Intent:
@@ -159,7 +159,7 @@ def _begin(task: Task, observed: Observation) -> Intent:
         broken = spec_fault(task, observed.verdicts)
         if broken is not None:
             return Record(_rejected(task.status, Reason.INVALID_SPEC, broken, observed.now))
-        if open_questions := unchecked(task, observed.verdicts):
+        if isinstance(task.spec, TaskSpec) and (open_questions := unanswered(task.spec, observed.verdicts)):
             return Check(open_questions)
     if task_lock_key(task) is None or not observed.obstacle.count:
         # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.

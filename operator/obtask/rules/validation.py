@@ -68,7 +68,12 @@ def unchecked(task: Task, verdicts: Verdicts) -> tuple[Question, ...]:
     """Return the questions about the task's expressions that have no answer yet, in the order of the spec."""
     if isinstance(task.spec, InvalidSpec) or any(_fault_of(action) is not None for _, action in task.spec.actions):
         return ()  # it is rejected without an answer; where an expression ends may not even be known
-    found = (one.question for one in _asked(task.spec) if not _needs_no_compiler(one.question))
+    return unanswered(task.spec, verdicts)
+
+
+def unanswered(spec: TaskSpec, verdicts: Verdicts) -> tuple[Question, ...]:
+    """Return the same for a spec that is known to be sound but for its expressions."""
+    found = (one.question for one in _asked(spec) if not _needs_no_compiler(one.question))
     return tuple(dict.fromkeys(question for question in found if question not in verdicts))
 
 

@@ -99,6 +99,7 @@ class Stand:
             house.objects,
         )
         self._operator: Operator | None = None
+        self._read: tuple[str, Task] | None = None
         self._key = Key(house.namespace, "")
         self._uids = 0
         self.secret(SECRET, host=LOOPBACK, port=str(house.port), password=PASSWORD, tls="disabled")
@@ -175,8 +176,12 @@ class Stand:
 
     @property
     def task(self) -> Task:
-        """The task."""
-        return read_task(self.body)
+        """The task, read once for each of its versions: it is asked for at every statement."""
+        body = self.body
+        version = body["metadata"]["resourceVersion"]
+        if self._read is None or self._read[0] != version:
+            self._read = (version, read_task(body))
+        return self._read[1]
 
     @property
     def status(self) -> TaskStatus:
