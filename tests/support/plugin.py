@@ -57,9 +57,11 @@ class Screen:
     def until(self, text: str, seconds: float = RUN_SECONDS) -> None:
         """Read until the text was drawn; fail if it is not, within so many seconds."""
         deadline = time.monotonic() + seconds
+        terminal = select.poll()  # unlike select(), for any file descriptor: other suites leave many open in this process
+        terminal.register(self._ours, select.POLLIN)
         while text.encode() not in self._seen:
-            ready, _, _ = select.select([self._ours], [], [], max(deadline - time.monotonic(), 0.0))
-            assert ready, f"{text!r} was not drawn: {self.drawn[-2000:]}"
+            drawn = terminal.poll(max(deadline - time.monotonic(), 0.0) * 1000)
+            assert drawn, f"{text!r} was not drawn: {self.drawn[-2000:]}"
             self._seen += os.read(self._ours, 65536)
 
     @property

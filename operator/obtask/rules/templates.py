@@ -18,7 +18,7 @@ from obtask.rules.references import uses
 from obtask.rules.validation import expressions_of, spec_fault, unchecked
 
 _PARAMETER = re.compile(
-    r"""params\s*(?:\.\s*\??\s*(?P<name>[A-Za-z_]\w*)|\[\s*\??\s*(?:"(?P<double>[^"\\]*)"|'(?P<single>[^'\\]*)')\s*\])"""
+    r"""params\s*(?:\.\s*(?:\?\s*)?(?P<name>[A-Za-z_]\w*)|\[\s*(?:\?\s*)?(?:"(?P<double>[^"\\]*)"|'(?P<single>[^'\\]*)')\s*\])"""
 )
 _NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ DOMAIN = "obtask"
 FOLDER = Path(__file__).parent / "locale"
 PARAMETER = "lang"
 LONGEST_HEADER = 1000
-_RANGE = re.compile(r"\s*([a-zA-Z]{1,8}|\*)(?:-[a-zA-Z0-9-]{0,40})?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*")
+_RANGE = re.compile(r"\s*([a-zA-Z]{1,8}|\*)(?:-[a-zA-Z0-9-]{0,40})?\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?")
 
 
 class Language(StrEnum):
