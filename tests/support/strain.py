@@ -36,7 +36,6 @@ async def strain() -> AsyncIterator[Strain]:
     try:
         yield found
     finally:
-        gc.unfreeze()
         ticking.cancel()
         await asyncio.gather(ticking, return_exceptions=True)
         found.mebibytes = _mebibytes("VmHWM") - before
