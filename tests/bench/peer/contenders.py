@@ -120,7 +120,8 @@ class Argo:
         folder = Path(go(MODULE, "list", "-m", "-f", "{{.Dir}}", ARGO, report=self.report).strip())
         crds = [manifests.read(path.read_text()) for path in sorted((folder / "manifests/base/crds/minimal").glob("argoproj*.yaml"))]
         cluster.kubectl.apply(crds)
-        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG}, "data": {"config": "metricsConfig: {enabled: false}"}}
+        quiet = {"config": "metricsConfig: {enabled: false}"}  # it would listen on all addresses
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG}, "data": quiet}
         api_server(cluster).send("POST", CONFIG_MAPS.format(NAMESPACE), config)
 
     def _program(self) -> Path:
