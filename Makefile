@@ -162,7 +162,7 @@ siege: $(INSTALLED)  ## Run every hostile target side by side for MINUTES=10, be
 	@$(RUN) -m devcluster build
 	$(RUN) -m tests.bench.siege --minutes $(or $(MINUTES),10)
 
-bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory (SCENARIO=memory, neighbour, peer, plugin or tenants: only that)
+bench: $(INSTALLED)  ## Measure throughput, hand-over, writes, CPU and memory (SCENARIO=kinds, memory, neighbour, peer, plugin or tenants: only that)
 	@$(RUN) -m devcluster build
 	$(RUN) -m tests.bench --scenario $(or $(SCENARIO),all)
 

@@ -91,8 +91,7 @@ def everything(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
             cluster.operator_kubeconfig, folder / "operator.log", namespace=None, OBTASK_MARKED_AT_CREATION="true"
         ) as operator:
             figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
-    with control_plane(folder / "kinds", audit=True) as cluster:
-        figures += Kinds(cluster, folder, say).measure(20)
+    figures += kinds(folder)
     with control_plane(folder / "scale") as cluster:
         scale = Scale(cluster, folder, say)
         figures += scale.long_line(chosen.waiting)
@@ -100,6 +99,12 @@ def everything(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
         figures += scale.finished(chosen.waiting * 10, chosen.waiting)
         figures += scale.memory(chosen.waiting * 10)
     return figures + plugin(folder, chosen) + tenants(folder, chosen)
+
+
+def kinds(folder: Path) -> list[Figure]:
+    """Return what one step of each kind costs."""
+    with control_plane(folder / "kinds", audit=True) as cluster:
+        return Kinds(cluster, folder, say).measure(20)
 
 
 def tenants(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
@@ -130,7 +135,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--greedy", type=int, default=1000, help="greedy tasks beside a neighbour's (default 1000)")
     parser.add_argument("--tenants", type=int, nargs="+", default=[250, 1000, 5000], help="tenants of one cluster (default 250 1000 5000)")
     parser.add_argument(
-        "--scenario", choices=("all", "memory", "neighbour", "peer", "plugin", "tenants", "web"), default="all", help="which (default all)"
+        "--scenario",
+        choices=("all", "kinds", "memory", "neighbour", "peer", "plugin", "tenants", "web"),
+        default="all",
+        help="which (default all)",
     )
     parser.add_argument("--web-tasks", type=int, default=10_000, help="tasks that the Task Center shows (default 10000)")
     parser.add_argument("--rest", type=float, default=120, help="seconds that tabs of the Task Center are at rest (default 120)")
@@ -150,6 +158,8 @@ def main() -> None:
             figures += tenants(Path(folder), chosen)
         elif chosen.scenario == "web":
             figures += web(Path(folder), chosen)
+        elif chosen.scenario == "kinds":
+            figures += kinds(Path(folder))
         elif chosen.scenario == "peer":
             figures += race.measure(Path(folder), say, chosen.tasks, chosen.waiting)
         elif chosen.scenario == "plugin":
