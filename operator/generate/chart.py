@@ -11,9 +11,9 @@ from obtask.model.contract import ACTION_NAMES, Audience, Phase, Verb
 from obtask.model.listed import listed
 from obtask.model.template_contract import TemplateKind
 from obtask.rules.unreadable import UNREADABLE
+from obtask.templates.catalogue import LOADER
 
 CHART = ROOT / "charts/obtask-operator"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C, where there is one, takes a tenth of the time
 
 
 def contract() -> str:

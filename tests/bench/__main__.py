@@ -5,8 +5,10 @@ import asyncio
 import json
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from tests.bench.figures import Figure, percentile, table
 from tests.bench.kinds import Kinds
@@ -91,7 +93,7 @@ def everything(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
             cluster.operator_kubeconfig, folder / "operator.log", namespace=None, OBTASK_MARKED_AT_CREATION="true"
         ) as operator:
             figures = asyncio.run(measure(cluster, operator, chosen.tasks, chosen.finished))
-    figures += kinds(folder)
+    figures += kinds(folder, chosen)
     with control_plane(folder / "scale") as cluster:
         scale = Scale(cluster, folder, say)
         figures += scale.long_line(chosen.waiting)
@@ -101,10 +103,27 @@ def everything(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
     return figures + plugin(folder, chosen) + tenants(folder, chosen)
 
 
-def kinds(folder: Path) -> list[Figure]:
+def kinds(folder: Path, _: argparse.Namespace) -> list[Figure]:
     """Return what one step of each kind costs."""
     with control_plane(folder / "kinds", audit=True) as cluster:
         return Kinds(cluster, folder, say).measure(20)
+
+
+def memory(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
+    """Return what finished tasks take of the operator's memory."""
+    with control_plane(folder / "memory") as cluster:
+        return Scale(cluster, folder, say).memory(chosen.waiting * 10)
+
+
+def neighbour(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
+    """Return how long a task waits beside a greedy namespace."""
+    with control_plane(folder / "neighbour") as cluster:
+        return Neighbour(cluster, folder, say).measure(chosen.greedy, 4, 30)
+
+
+def peer(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
+    """Return the figures of this operator and of another controller, by the same loads."""
+    return race.measure(folder, say, chosen.tasks, chosen.waiting)
 
 
 def tenants(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
@@ -124,6 +143,23 @@ def plugin(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
         return PluginCost(cluster, folder, say).measure(chosen.waiting // 2, chosen.waiting * 10)
 
 
+def whole(folder: Path, chosen: argparse.Namespace) -> list[Figure]:
+    """Return the figures of all scenarios but those of the Task Center and of the other controller."""
+    return everything(folder, chosen) + neighbour(folder, chosen)
+
+
+SCENARIOS: Final[Mapping[str, Callable[[Path, argparse.Namespace], list[Figure]]]] = {
+    "all": whole,
+    "kinds": kinds,
+    "memory": memory,
+    "neighbour": neighbour,
+    "peer": peer,
+    "plugin": plugin,
+    "tenants": tenants,
+    "web": web,
+}
+
+
 def arguments() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
@@ -136,7 +172,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tenants", type=int, nargs="+", default=[250, 1000, 5000], help="tenants of one cluster (default 250 1000 5000)")
     parser.add_argument(
         "--scenario",
-        choices=("all", "kinds", "memory", "neighbour", "peer", "plugin", "tenants", "web"),
+        choices=SCENARIOS,
         default="all",
         help="which (default all)",
     )
@@ -153,23 +189,7 @@ def main() -> None:
     """Measure and print."""
     chosen = arguments()
     with tempfile.TemporaryDirectory(prefix="obtask-bench-") as folder:
-        figures = everything(Path(folder), chosen) if chosen.scenario == "all" else []
-        if chosen.scenario == "tenants":
-            figures += tenants(Path(folder), chosen)
-        elif chosen.scenario == "web":
-            figures += web(Path(folder), chosen)
-        elif chosen.scenario == "kinds":
-            figures += kinds(Path(folder))
-        elif chosen.scenario == "peer":
-            figures += race.measure(Path(folder), say, chosen.tasks, chosen.waiting)
-        elif chosen.scenario == "plugin":
-            figures += plugin(Path(folder), chosen)
-        elif chosen.scenario == "memory":
-            with control_plane(Path(folder) / "memory") as cluster:
-                figures += Scale(cluster, Path(folder), say).memory(chosen.waiting * 10)
-        else:
-            with control_plane(Path(folder) / "neighbour") as cluster:
-                figures += Neighbour(cluster, Path(folder), say).measure(chosen.greedy, 4, 30)
+        figures = SCENARIOS[chosen.scenario](Path(folder), chosen)
     sys.stdout.write(table(figures) + "\n")
     if chosen.json:
         chosen.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1))

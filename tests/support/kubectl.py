@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Protocol
 
+import yaml
 from tests.support.patience import once_known
 
 from devcluster.controlplane import ControlPlane
@@ -22,6 +24,14 @@ class Kubectl(Protocol):
 
     def __call__(self, *words: str, manifest: Mapping[str, Any] | None = None) -> str:
         """Run one command and return what it prints; raises KubectlError. `-f -` reads the manifest."""
+
+
+def write_kubeconfig(cluster: ControlPlane, namespace: str, path: Path) -> None:
+    """Write a kubeconfig of a control plane's admin whose contexts are in a namespace."""
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    for context in config["contexts"]:
+        context["context"]["namespace"] = namespace
+    path.write_text(yaml.safe_dump(config))
 
 
 def kubectl_of(cluster: ControlPlane) -> Kubectl:

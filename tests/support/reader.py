@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
+from tests.support.kubectl import write_kubeconfig
 
 from devcluster.controlplane import ControlPlane
 from documents.blocks import SHELL, Block, blocks
@@ -63,10 +63,7 @@ def script_of(document: Path) -> str:
 
 def read(document: Path, folder: Path, tools: Path, control_plane: ControlPlane, namespace: str) -> str:
     """Type all commands of a document, in a namespace of an API server with our CRDs; return what they say."""
-    kubeconfig = yaml.safe_load(control_plane.kubeconfig.read_text())
-    for context in kubeconfig["contexts"]:
-        context["context"]["namespace"] = namespace
-    (folder / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    write_kubeconfig(control_plane, namespace, folder / "kubeconfig")
     work = workspace(folder / "work")
     return run(script_of(document), work, PATH=f"{tools}:/usr/bin:/bin", HOME=str(folder), KUBECONFIG=str(folder / "kubeconfig"))
 

@@ -72,7 +72,7 @@ def unchecked(task: Task, verdicts: Verdicts) -> tuple[Question, ...]:
 
 
 def unanswered(spec: TaskSpec, verdicts: Verdicts) -> tuple[Question, ...]:
-    """Return the same for a spec that is known to be sound but for its expressions."""
+    """Return the questions of `unchecked` for a spec in which nothing else is known to be wrong: that is not looked for again."""
     found = (one.question for one in _asked(spec) if not _needs_no_compiler(one.question))
     return tuple(dict.fromkeys(question for question in found if question not in verdicts))
 

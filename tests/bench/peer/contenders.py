@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-import yaml
 from tests.bench.operators import measured_operator
 from tests.bench.sightings import phase_of
 from tests.support import manifests
 from tests.support.apiserver import CONFIG_MAPS, OBTASKS, ApiServer, Body, api_server
 from tests.support.chart.policies import put_policies
 from tests.support.go_programs import built, go
+from tests.support.kubectl import write_kubeconfig
 
 from devcluster.controlplane import ControlPlane
 from devcluster.progress import Report
@@ -130,10 +130,7 @@ class Argo:
     @contextmanager
     def controller(self, cluster: ControlPlane, folder: Path) -> Iterator[int]:
         """Run it with more workers and requests a second than it asks for by itself."""
-        kubeconfig = manifests.read(cluster.kubeconfig.read_text())
-        for context in kubeconfig["contexts"]:
-            context["context"]["namespace"] = NAMESPACE
-        (folder / "argo.kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+        write_kubeconfig(cluster, NAMESPACE, folder / "argo.kubeconfig")
         words = [str(self._program()), f"--kubeconfig={folder / 'argo.kubeconfig'}", *TUNED]
         environment = {**os.environ, "LEADER_ELECTION_DISABLE": "true"}
         with (folder / "argo.log").open("a") as log, subprocess.Popen(words, stdout=log, stderr=log, env=environment) as process:  # noqa: S603

@@ -10,14 +10,14 @@ from pathlib import Path
 from tests.bench.figures import Figure, percentile
 from tests.bench.operators import cpu_seconds
 from tests.bench.peer.contenders import NAMESPACE, Argo, Contender, Ours
-from tests.bench.sightings import Sightings
+from tests.bench.sightings import LIMIT_SECONDS, POLL_SECONDS, Sightings
 from tests.support.apiserver import ApiServer, api_server
+from tests.support.patience import eventually
 
 from devcluster.controlplane import ControlPlane, control_plane
 
 CONCURRENT_CREATES = 16
 LONG_SECONDS = 36000
-POLL_SECONDS = 0.02
 QUEUE = 30  # tasks of one second each, one after the other
 
 
@@ -77,8 +77,7 @@ class Race:
         self.contender.stop(self.api, holder)
         began = time.time()
         with self.contender.controller(self.cluster, self.folder):
-            while not self.contender.let_go(self.api, holder):
-                time.sleep(POLL_SECONDS)
+            eventually(lambda: self.contender.let_go(self.api, holder), bool, LIMIT_SECONDS, POLL_SECONDS)
             return self.seen.wait("waiter", "Running") - began
 
     def _at(self, name: str, phase: str) -> float:
