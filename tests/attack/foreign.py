@@ -105,8 +105,8 @@ def large_waiting_tasks(ground: Ground) -> Verdict:
         # The first holds the lock for as long as the attack lasts.
         tenant.make("alice", "holder", {"name": "a", "wait": {"seconds": 600}}, cluster="x", maintenance="Global")
         before = ground.operator.own_mib()
-        taken = [f"larger-{number}" for number in range(4) if _waiting(tenant, f"larger-{number}", 900_000)]
-        made = [f"large-{number}" for number in range(30) if _waiting(tenant, f"large-{number}", 120_000)]
+        taken = [f"larger-{number}" for number in range(4) if _waiting(tenant, f"larger-{number}", number, 900_000)]
+        made = [f"large-{number}" for number in range(30) if _waiting(tenant, f"large-{number}", number, 120_000)]
         until(lambda: all(tenant.phase(name) in ("Waiting", "Rejected") for name in [*taken, *made]))
         phases = {name: tenant.phase(name) for name in [*taken, *made]}
         grown = ground.operator.own_mib() - before
@@ -121,12 +121,19 @@ def large_waiting_tasks(ground: Ground) -> Verdict:
         return Held(told) if ready and waiting == len(made) == 30 and grown < 60 and after < 200 else Through(told)
 
 
-def _body(size: int) -> str:
-    return "[" + ",".join(["[]"] * (size // 3)) + "]"
+# What takes much more than its text, or long to look at.
+DENSE = ("[]", "{}", "[" * 50 + "]" * 50, '{"a":[{}]}', '""', '"\\""', "1", '"${{ task.name }}"')
 
 
-def _waiting(tenant: Tenant, name: str, size: int) -> bool:
-    text = filled(tenant.manifest(name, {"name": "hole"}, cluster="x", maintenance="Global"), "http.body", _body(size))
+def _body(number: int, size: int) -> str:
+    one = DENSE[number % len(DENSE)]
+    # A task has 64 KiB of expressions at most.
+    ones = [one] * (200 if "$" in one else size // (len(one) + 1))
+    return "[" + ",".join([*ones, '"' + "x" * (size - sum(map(len, ones)) - len(ones)) + '"']) + "]"
+
+
+def _waiting(tenant: Tenant, name: str, number: int, size: int) -> bool:
+    text = filled(tenant.manifest(name, {"name": "hole"}, cluster="x", maintenance="Global"), "http.body", _body(number, size))
     return tenant.as_("alice").send("POST", tenant.task_path(), text).ok
 
 

@@ -11,23 +11,25 @@ from typing import Any
 from obtask import names
 from obtask.model.command import noted_command
 from obtask.model.packed import text_of
-from obtask.model.spec import TaskSpec
+from obtask.model.spec import StepsElsewhere, TaskSpec, with_steps
 from obtask.model.status import Phase, TaskStatus
-from obtask.model.task import InvalidSpec, Key, Metadata, Task, Unreadable, is_finished, read_object, read_spec, scope_of
+from obtask.model.task import InvalidSpec, Key, Metadata, Task, Unreadable, is_finished, read_object, scope_of
 from obtask.rules.exclusion import Contender
 
 # Specs that are unpacked for the reconciles of the moment.
-UNPACKED = 8
+UNPACKED = 4
+HEAD_BYTES = 4 * 1024  # of parameters that are kept as they are
 
 
 @dataclass(frozen=True, slots=True)
 class _Large:
-    """A task with a spec that takes many times its text in memory."""
+    """A task with a spec that takes many times its text in memory. ``head``: all but its steps, or None if that is large as well."""
 
     metadata: Metadata
     status: TaskStatus
     packed: bytes
     scope: str
+    head: TaskSpec | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class TaskCache:
 
     def __init__(self) -> None:
         self._tracked: dict[Key, Tracked] = {}
-        self._unpacked: OrderedDict[tuple[str, int], TaskSpec | InvalidSpec] = OrderedDict()
+        self._unpacked: OrderedDict[tuple[str, int], TaskSpec] = OrderedDict()
 
     def get(self, key: Key) -> Task | Unreadable | None:
         """Return the newest known version, or None."""
@@ -111,7 +113,7 @@ class TaskCache:
             tracked.next_task()
         tracked.at_rest = tracked.ending = False
         if isinstance(task, Task) and isinstance(task.spec, TaskSpec) and packed is not None:
-            tracked.version = _Large(task.metadata, task.status, packed, scope_of(task.spec))
+            tracked.version = self._large(task, task.spec, packed)
         else:
             tracked.version = task
         return task
@@ -178,10 +180,23 @@ class TaskCache:
             return cached.packed
         return zlib.compress(text.encode(errors="replace"), 1)
 
-    def _spec(self, large: _Large) -> TaskSpec | InvalidSpec:
+    def _large(self, task: Task, spec: TaskSpec, packed: bytes) -> _Large:
+        """Return what is kept of a large task. What waits for hours is looked at now and then, which needs no steps."""
+        name = (task.metadata.uid, task.metadata.generation)
+        is_light = len(json.dumps(spec.parameters)) <= HEAD_BYTES
+        steps = StepsElsewhere(len(spec.steps), lambda: self._unpack(name, packed).steps)
+        return _Large(task.metadata, task.status, packed, scope_of(spec), with_steps(spec, steps) if is_light else None)
+
+    def _spec(self, large: _Large) -> TaskSpec:
         name = (large.metadata.uid, large.metadata.generation)
-        spec = self._unpacked.pop(name, None) or read_spec(json.loads(zlib.decompress(large.packed)))
+        if large.head is None or name in self._unpacked:
+            return self._unpack(name, large.packed)
+        return with_steps(large.head, large.head.steps)
+
+    def _unpack(self, name: tuple[str, int], packed: bytes) -> TaskSpec:
+        spec = self._unpacked.get(name) or TaskSpec.model_validate(json.loads(zlib.decompress(packed)))
         self._unpacked[name] = spec
+        self._unpacked.move_to_end(name)
         if len(self._unpacked) > UNPACKED:
             self._unpacked.popitem(last=False)
         return spec

@@ -1,7 +1,7 @@
 """Owns reading JSON that strangers wrote: nothing too deep or too large for its purpose ever becomes a Python value.
 
 Python's parser gives up at about a thousand levels, other code sooner, and a list of empty lists takes twenty times the memory of
-its text. So brackets are counted first, which is linear and needs no stack; what does not fit is replaced before anything is parsed.
+its text. So its nesting is looked at first, which is linear and needs no stack; what does not fit is replaced before anything is parsed.
 """
 
 import asyncio
@@ -12,19 +12,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from obtask.kube.nesting import nesting
 from obtask.model.limits import DEEPEST_SPEC, SPEC_BYTES, STATUS_BYTES
 from obtask.model.packed import fault, packed
 
 DEEPEST: Final = 200  # whatever is parsed; Kubernetes' own objects stay below 40
 FEW: Final = 150  # so many opening brackets cannot nest too deep, whatever their order
 SMALL: Final = 16 * 1024  # bytes of a task that is parsed as it is
-SLOW: Final = 64 * 1024  # bytes that may take too long for the event loop: 15 ms if they are nothing but brackets
+SLOW: Final = 64 * 1024  # bytes that may take too long for the event loop: MEASURE ms if they are nothing but brackets
 BATCH: Final = 256 * 1024  # bytes of a list that are looked through at once
 
-# The next bracket that is not in a string. The possessive quantifiers never step back: linear, and an incomplete text fails at once.
-_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"(?:[^"\\]++|\\.)*+"[^"\[\]{}]*+)*+([\[\]{}])', re.DOTALL)
 _KEY = re.compile(rb'"([A-Za-z]{1,64})"\s*:\s*[\[{]$')
-_OPENING = b"[{"
 LINE_BYTES: Final = 16 * 1024 * 1024
 
 Done = TypeVar("Done")
@@ -60,7 +58,7 @@ def shallow(text: bytes) -> bytes:
 
 
 def _is_deep(text: bytes) -> bool:
-    return text.count(b"{") + text.count(b"[") > FEW and any(depth > DEEPEST for _, depth in _brackets(text))
+    return text.count(b"{") + text.count(b"[") > FEW and nesting(text).deepest() > DEEPEST
 
 
 def parse_task(text: bytes) -> Any:
@@ -87,8 +85,7 @@ def slim_task(text: bytes) -> bytes:
 def _without_excess(text: bytes) -> bytes:
     """Return the text of an OBTask, as the API server writes it, without managedFields and without a spec that is too large.
 
-    Counting the brackets of half a megabyte takes a tenth of a second, this does not; if the text is written otherwise, what is left
-    of it is no JSON.
+    Half a megabyte of brackets takes a while to look at, this does not; if the text is written otherwise, what is left of it is no JSON.
     """
     begin = text.find(b'"managedFields":[')
     end = text.find(b'],"name":"', begin)
@@ -117,7 +114,7 @@ def _fitting(member: "_Member", text: bytes) -> bytes:
     if len(text) > most:
         return _dumped(_too_large(member.key, len(text), most))
     if member.depth > DEEPEST_SPEC:
-        return _dumped(fault(f"{member.key} nests {member.depth} deep, more than {DEEPEST_SPEC}"))
+        return _dumped(fault(f"{member.key} nests more than {DEEPEST_SPEC} deep"))
     if member.key == "spec" and len(text) > SMALL:
         return _dumped(packed(text.decode(errors="replace")))
     return text
@@ -143,41 +140,32 @@ class _Member:
 
 def _members(text: bytes) -> Iterator[_Member]:
     """Yield what an object consists of, in order. Metadata is yielded in pieces, since only its managedFields grow without bounds."""
-    level, start, deepest = 0, 0, 0
-    key, base = "", 0  # the member that is open, and the level at which it closes
-    for end, depth in _brackets(text):
-        opened = depth > level
-        level = depth
-        if opened and not key and depth <= 3:  # noqa: PLR2004 - object, member, managedFields
-            matched = _KEY.search(text, max(end - 70, 0), end)
-            name = matched[1].decode() if matched else ""
-            if name == "managedFields" or (depth == 2 and name != "metadata"):  # noqa: PLR2004
-                key, base, start, deepest = name or "?", depth - 1, end - 1, 0
-        if key:
-            deepest = max(deepest, depth - base)
-            if depth == base:
-                yield _Member(key, start, end, deepest)
-                key = ""
+    found = nesting(text)
+    ends = found.ends()
+    for first, last in found.spans(2):
+        key = _key(text, ends[first])
+        if key != "metadata":
+            yield _Member(key, ends[first] - 1, ends[last], found.deepest(first, last) - 1)
+            continue
+        for begin, end in found.spans(3, first, last):
+            if _key(text, ends[begin]) == "managedFields":
+                yield _Member("managedFields", ends[begin] - 1, ends[end], found.deepest(begin, end) - 2)
 
 
-def _brackets(text: bytes, position: int = 0, depth: int = 0) -> Iterator[tuple[int, int]]:
-    """Yield the end of each bracket outside of strings, and the depth behind it."""
-    while matched := _BRACKET.match(text, position):
-        position = matched.end()
-        depth += 1 if text[position - 1] in _OPENING else -1
-        yield position, depth
+def _key(text: bytes, bracket_end: int) -> str:
+    matched = _KEY.search(text, max(bracket_end - 70, 0), bracket_end)
+    return matched[1].decode() if matched else "?"
 
 
 def _pruned(text: bytes) -> bytes:
+    found = nesting(text)
+    ends = found.ends()
     pieces: list[bytes] = []
-    start, level = 0, 0
-    for end, depth in _brackets(text):
-        if depth == DEEPEST + 1 and level == DEEPEST:
-            pieces += [text[start : end - 1], b"null"]
-        if depth == DEEPEST and level == DEEPEST + 1:
-            start = end
-        level = depth
-    return b"".join([*pieces, text[start:]])
+    done = 0
+    for first, last in found.spans(DEEPEST + 1):
+        pieces += [text[done : ends[first] - 1], b"null"]
+        done = ends[last]
+    return b"".join([*pieces, text[done:]])
 
 
 @dataclass(slots=True)
@@ -196,22 +184,30 @@ class ListReader:
     def feed(self, more: bytes) -> list[bytes]:
         """Take the next piece of the text; return the items that are complete now."""
         text = self._waiting + more
-        matched: list[bytes] = []
+        found = nesting(text[self._scanned :], self._depth)
+        ends = found.ends(self._scanned)
+        items: list[bytes] = []
         start = 0
-        for end, depth in _brackets(text, self._scanned, self._depth):
-            if self._in_items and depth == 2 and self._depth == 3:  # noqa: PLR2004 - list, items, item
-                matched.append(text[start:end].lstrip(b", \n\r\t"))
-                start = end
-            elif self._depth == 1 and depth == 2 and text[start:end].rstrip().endswith((b'"items":[', b'"items": [')):  # noqa: PLR2004
-                self._in_items = True
-                self.rest += text[start:end]
-                start = end
-            elif self._in_items and depth == 1:
-                self._in_items = False
-                start = end - 1
-            self._depth, self._scanned = depth, end
-        self._waiting, self._scanned = text[start:], self._scanned - start
-        return matched
+        bracket: int | None = 0
+        while bracket is not None:
+            if self._in_items:
+                closed = next(found.changes(2, 1, bracket), None)
+                for last in found.changes(3, 2, bracket, closed):
+                    items.append(text[start : ends[last]].lstrip(b", \n\r\t"))
+                    start = ends[last]
+                if closed is not None:
+                    start = ends[closed] - 1
+                bracket, self._in_items = closed, closed is None
+            else:
+                bracket = next(found.changes(1, 2, bracket), None)
+                if bracket is not None and text[start : ends[bracket]].endswith((b'"items":[', b'"items": [')):
+                    self._in_items = True
+                    self.rest += text[start : ends[bracket]]
+                    start = ends[bracket]
+                bracket = None if bracket is None else bracket + 1
+        self._depth = found.end
+        self._waiting, self._scanned = text[start:], (ends[-1] if ends else self._scanned) - start
+        return items
 
     def ended(self) -> dict[str, Any]:
         """Return the list without its items; raises ValueError when the text broke off."""

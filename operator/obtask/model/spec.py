@@ -1,9 +1,9 @@
 """Owns the spec of an OBTask: what a person asks for. API.md section 2."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated, Self, overload
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -73,7 +73,7 @@ class TaskSpec(Value):
         description=f"With templateRef: up to {PARAMETERS} values for the parameters that the template declares, at most "
         f"{PARAMETERS_BYTES // 1024} KiB with those that it has as defaults.",
     )
-    steps: list[Step] = Field(
+    steps: Sequence[Step] = Field(
         default_factory=list,
         min_length=1,
         max_length=STEPS,
@@ -130,6 +130,31 @@ class TaskSpec(Value):
         """How many of its subtasks keep an object, to put it back when they are undone."""
         found = [step.most_subtasks if step.for_each else 1 for step in self.steps for _, work in step.works if work.is_restored]
         return min(sum(found), SUBTASKS)
+
+
+class StepsElsewhere(Sequence[Step]):
+    """Steps that are kept in another form, and read when one of them is looked at. How many they are is known without that."""
+
+    def __init__(self, count: int, read: Callable[[], Sequence[Step]]) -> None:
+        self._count = count
+        self._read = read
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> Step: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Step]: ...
+    def __getitem__(self, at: int | slice) -> Step | Sequence[Step]:
+        return self._read()[at]
+
+
+def with_steps(spec: TaskSpec, steps: Sequence[Step]) -> TaskSpec:
+    """Return a spec that is known to be sound with its steps in another form, and with nothing that was derived from them."""
+    return TaskSpec.model_construct(
+        spec.model_fields_set, **{name: getattr(spec, name) for name in TaskSpec.model_fields} | {"steps": steps}
+    )
 
 
 def _duplicate(values: Iterable[str]) -> str | None:

@@ -9,7 +9,7 @@ from obtask.model.answered import ActionResult
 from obtask.model.command import Command, given_command, noted_command
 from obtask.model.contract import Stage
 from obtask.model.limits import one_line
-from obtask.model.spec import OnConflict, TaskSpec
+from obtask.model.spec import TaskSpec
 from obtask.model.status import LockStatus, Phase, Reason, TaskStatus, Verb
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands, expansion, held_up, messages, progress, restored
@@ -24,6 +24,7 @@ from obtask.rules.observation import Granted, Hindered, Observation, Obstacle, R
 from obtask.rules.retention import is_kept_elsewhere
 from obtask.rules.subtask_context import running_attempts
 from obtask.rules.validation import spec_fault, unanswered
+from obtask.rules.waiting import UNBLOCKED, blocked, rejected, wait
 
 
 def decide(task: Task, observed: Observation) -> Intent:
@@ -72,7 +73,7 @@ def _refused(task: Task, observed: Observation, obstacle: Obstacle) -> Record:
     if task.status.phase is Phase.FAILED and command is not None:
         text = f"the lock was lost; {messages.waiting(obstacle.blockers, obstacle.count, task.metadata.namespace)}"
         return Record(commands.answered(tried, command, ActionResult.REJECTED, text, observed.now))
-    return Record(_blocked(task, tried, obstacle, observed.now))
+    return Record(blocked(task, tried, obstacle, observed.now))
 
 
 def _lock_lost(task: Task, observed: Observation, holder: str) -> Record:
@@ -91,16 +92,13 @@ def _hindered(task: Task, observed: Observation, why: str) -> Record:
     return Record(held_up.marked(sealed.status, why))
 
 
-_UNBLOCKED = {"blocked_by": (), "blocked_by_count": None, "blocked_by_summary": None}
-
-
 def _decide(task: Task, observed: Observation) -> Intent:
     if task.metadata.deletion_timestamp is not None:
         return leave(task, observed, _pending_command(task), _given(task, observed))
     if observed.draining and _starts_nothing_by_itself(task.status.phase):
         return Rest()
     if (copied := _copied(task, observed)) is not None:
-        return Record(_rejected(task.status, Reason.INVALID_SPEC, copied, observed.now))
+        return Record(rejected(task.status, Reason.INVALID_SPEC, copied, observed.now))
     command = _pending_command(task)
     if command is None and (given := _given(task, observed)) is not None:
         return TakeCommand(given)
@@ -146,48 +144,28 @@ OPT_IN_PAUSE = timedelta(seconds=30)
 
 
 def _begin(task: Task, observed: Observation) -> Intent:
+    is_blocked = bool(observed.obstacle.count) and task_lock_key(task) is not None
+    if is_blocked and task.status.phase is Phase.WAITING:
+        return wait(task, observed)  # its steps matter, and are looked at, when its turn comes
     if (forbidden := out_of_bounds(task, observed.bounds)) is not None:
-        return Record(_rejected(task.status, Reason.INVALID_SPEC, forbidden, observed.now))
+        return Record(rejected(task.status, Reason.INVALID_SPEC, forbidden, observed.now))
     if not observed.opted_in and task.status.phase is Phase.PENDING:
         text = one_line(not_opted_in(task.metadata.namespace))
         told = task.status.message == text
         return Rest(observed.now + OPT_IN_PAUSE) if told else Record(task.status.model_copy(update={"message": text}))
     given = expansion.from_template(task, observed.template)
     if given is not None:
-        return given if isinstance(given, MarkTask) else Record(_rejected(task.status, Reason.INVALID_SPEC, given, observed.now))
+        return given if isinstance(given, MarkTask) else Record(rejected(task.status, Reason.INVALID_SPEC, given, observed.now))
     if task.status.phase is Phase.PENDING:
         broken = spec_fault(task, observed.verdicts)
         if broken is not None:
-            return Record(_rejected(task.status, Reason.INVALID_SPEC, broken, observed.now))
+            return Record(rejected(task.status, Reason.INVALID_SPEC, broken, observed.now))
         if isinstance(task.spec, TaskSpec) and (open_questions := unanswered(task.spec, observed.verdicts)):
             return Check(open_questions)
-    if task_lock_key(task) is None or not observed.obstacle.count:
-        # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.
-        return restored.lacking(task, marked_at_creation=observed.marked_at_creation) or TakeLock()
-    blocked = _blocked(task, task.status, observed.obstacle, observed.now)
-    changed = blocked.blocked_by != task.status.blocked_by or blocked.blocked_by_count != task.status.blocked_by_count
-    return Record(blocked) if blocked.phase is not task.status.phase or (changed and observed.refresh_due) else Rest()
-
-
-def _blocked(task: Task, status: TaskStatus, obstacle: Obstacle, now: datetime) -> TaskStatus:
-    text = messages.waiting(obstacle.blockers, obstacle.count, task.metadata.namespace)
-    if isinstance(task.spec, TaskSpec) and task.spec.on_conflict is OnConflict.REJECT:
-        return _rejected(status, Reason.CONFLICT, "conflict: " + text.removeprefix("waiting for "), now)
-    return status.model_copy(
-        update={
-            "phase": Phase.WAITING,
-            "reason": Reason.QUEUED,
-            "message": text,
-            "blocked_by": obstacle.blockers,
-            "blocked_by_count": obstacle.count,
-            "blocked_by_summary": messages.blocked_by_summary(obstacle.blockers, obstacle.count),
-        }
-    )
-
-
-def _rejected(status: TaskStatus, reason: Reason, message: str, now: datetime) -> TaskStatus:
-    change = {"phase": Phase.REJECTED, "reason": reason, "message": one_line(message), "finished_at": now, "lock": None}
-    return status.model_copy(update=_UNBLOCKED | change)
+    if is_blocked:
+        return wait(task, observed)
+    # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.
+    return restored.lacking(task, marked_at_creation=observed.marked_at_creation) or TakeLock()
 
 
 def _unreadable(task: Task, observed: Observation, command: Command | None, spec: InvalidSpec) -> Intent:
@@ -198,7 +176,7 @@ def _unreadable(task: Task, observed: Observation, command: Command | None, spec
             return _carried_out(task, observed, status, command)
         return Record(commands.answered(status, command, ActionResult.REJECTED, f"{refusal}: {spec.message}", observed.now))
     if status.phase.in_line:
-        return Record(_rejected(status, Reason.INVALID_SPEC, spec.message, observed.now))
+        return Record(rejected(status, Reason.INVALID_SPEC, spec.message, observed.now))
     text = messages.unreadable_spec(spec.message, status.phase, task.metadata)
     return Rest() if status.message == text or status.cancelling else Record(status.model_copy(update={"message": text}))
 
@@ -294,7 +272,7 @@ def _seal(task: Task, observed: Observation, record: Record) -> Record:
     if spec is not None:
         derived["progress"] = progress.progress(status) if status.steps else f"0/{len(spec.steps)}"
     derived["step_summary"] = progress.step_summary(status)
-    derived |= {} if status.phase is Phase.WAITING else _UNBLOCKED
+    derived |= {} if status.phase is Phase.WAITING else UNBLOCKED
     derived |= {"lock": None, "cancelling": False} if status.phase.finished else {}
     sealed = with_conditions(status.model_copy(update=derived), task.metadata, observed.now)
     return replace(record, status=sealed)

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from obtask.cache.events import LIST_ENDS
 from obtask.runtime.assembly import Operator
 from obtask.runtime.evidence import Evidence
-from obtask.runtime.kopf_session import Ears
+from obtask.runtime.kopf_session import Ears, OnObject
 from obtask.runtime.watching import KopfThread, build_registry, build_settings
 
 logger = logging.getLogger(__name__)
@@ -17,37 +19,55 @@ logger = logging.getLogger(__name__)
 WATCH_PAUSE_SECONDS = 2.0
 EVIDENCE_SECONDS = 5.0
 MOST_ON_THE_WAY = 100  # objects, of up to a megabyte each
+TURN_SECONDS = 0.005
 
 
-class _Handover:
-    """Hands watched objects from kopf's thread to the event loop, no faster than the loop takes them."""
+class Handover:
+    """Hands watched objects from kopf's thread to the event loop, no faster than the loop takes them. ``clock`` returns seconds.
 
-    def __init__(self, operator: Operator, listed: asyncio.Event) -> None:
+    The loop takes some at a time: a hundred large ones at once would keep it from everything else for seconds.
+    """
+
+    def __init__(self, see: OnObject, listed: asyncio.Event, clock: Callable[[], float] = time.monotonic) -> None:
         self._loop = asyncio.get_running_loop()
-        self._operator = operator
+        self._see = see
         self._listed = listed
+        self._clock = clock
+        self._waiting: deque[tuple[str, str, dict[str, Any]]] = deque()
         self._told = self._taken = 0  # each is written by one thread
 
     def seen(self, kind: str, change: str, body: dict[str, Any]) -> None:
         """Pass an object on."""
         self._told += 1
         with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
-            self._loop.call_soon_threadsafe(self._take, kind, change, body)
+            self._loop.call_soon_threadsafe(self._put, kind, change, body)
 
     def room(self) -> bool:
         """Return whether there is room for more."""
         return self._told - self._taken < MOST_ON_THE_WAY
 
-    def _take(self, kind: str, change: str, body: dict[str, Any]) -> None:
-        self._taken += 1
-        self._operator.handlers.see(kind, change, body)
-        if change == LIST_ENDS:
-            self._listed.set()
+    def _put(self, kind: str, change: str, body: dict[str, Any]) -> None:
+        self._waiting.append((kind, change, body))
+        if len(self._waiting) == 1:  # not here: each of a hundred could begin a turn of its own in one pass of the loop
+            self._loop.call_soon(self._take)
+
+    def _take(self) -> None:
+        until = self._clock() + TURN_SECONDS
+        while self._waiting:
+            kind, change, body = self._waiting[0]
+            self._see(kind, change, body)
+            self._waiting.popleft()
+            self._taken += 1
+            if change == LIST_ENDS:
+                self._listed.set()
+            if self._waiting and self._clock() >= until:
+                self._loop.call_soon(self._take)
+                return
 
 
 async def watch(operator: Operator, evidence: Evidence, listed: asyncio.Event) -> None:
     """Pass on what kopf sees. ``listed`` is set when a list is complete: deletions before it are reported by no event."""
-    handover, loop = _Handover(operator, listed), asyncio.get_running_loop()
+    handover, loop = Handover(operator.handlers.see, listed), asyncio.get_running_loop()
     ears = Ears(handover.seen, handover.room, evidence)
     while True:
         registry = build_registry(lambda: operator.api.apart(loop), ears)

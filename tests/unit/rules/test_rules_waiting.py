@@ -1,5 +1,7 @@
 """Waiting in line, and not waiting: blockedBy, messages, `onConflict: Reject`, and the fence of a try that failed."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,8 +9,10 @@ from tests.support.builders import START, a_blocker, a_task
 from tests.support.world import Crash, World
 
 from obtask import names
+from obtask.model.spec import Step, StepsElsewhere, with_steps
 from obtask.model.status import Phase, Reason, TaskStatus, Verb
-from obtask.rules.decision import Record, Rest, TakeLock
+from obtask.rules import machine
+from obtask.rules.decision import MarkTask, Record, Rest, TakeLock
 
 
 def blocked(*names_: str, phase: Phase = Phase.RUNNING) -> World:
@@ -40,6 +44,24 @@ def test_waiting_task_shows_progress() -> None:
     world.run()
 
     assert world.status.progress == "0/2"
+
+
+def test_a_task_that_waits_is_not_read_in_full() -> None:
+    """As long as somebody is in its way its steps do not matter: they may be 256 KiB, and it may wait for days among many."""
+    world = blocked("freeze")
+    looked = list[str]()
+
+    def steps() -> Sequence[Step]:
+        looked.append("at the steps")
+        return world.task.plan.steps
+
+    waiting = replace(world.task, spec=with_steps(world.task.plan, StepsElsewhere(len(world.task.plan.steps), steps)))
+
+    assert isinstance(machine.decide(waiting, world.observe()), Rest)
+    assert not looked
+    world.in_the_way = ()
+    assert isinstance(machine.decide(waiting, world.observe()), MarkTask)
+    assert looked
 
 
 def test_failed_blocker_comes_with_what_to_type() -> None:
