@@ -35,32 +35,32 @@ class Handover:
         self._clock = clock
         self._waiting: deque[tuple[str, str, dict[str, Any]]] = deque()
         self._told = self._taken = 0  # each is written by one thread
+        self._is_woken = False
 
     def seen(self, kind: str, change: str, body: dict[str, Any]) -> None:
         """Pass an object on."""
         self._told += 1
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
-            self._loop.call_soon_threadsafe(self._put, kind, change, body)
+        self._waiting.append((kind, change, body))
+        if not self._is_woken:  # to wake the loop takes longer than to pass an object on
+            self._is_woken = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the operator has ended
+                self._loop.call_soon_threadsafe(self._take)
 
     def room(self) -> bool:
         """Return whether there is room for more."""
         return self._told - self._taken < MOST_ON_THE_WAY
 
-    def _put(self, kind: str, change: str, body: dict[str, Any]) -> None:
-        self._waiting.append((kind, change, body))
-        if len(self._waiting) == 1:  # not here: each of a hundred could begin a turn of its own in one pass of the loop
-            self._loop.call_soon(self._take)
-
     def _take(self) -> None:
+        self._is_woken = False  # before the first look: what comes after the last one wakes the loop again
         until = self._clock() + TURN_SECONDS
         while self._waiting:
-            kind, change, body = self._waiting[0]
+            kind, change, body = self._waiting.popleft()
             self._see(kind, change, body)
-            self._waiting.popleft()
             self._taken += 1
             if change == LIST_ENDS:
                 self._listed.set()
             if self._waiting and self._clock() >= until:
+                self._is_woken = True
                 self._loop.call_soon(self._take)
                 return
 
