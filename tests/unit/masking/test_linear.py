@@ -199,8 +199,9 @@ def modules() -> Iterator[str]:
             yield module.name
 
 
+@pytest.fixture(scope="module")
 def patterns() -> dict[str, re.Pattern[Any]]:
-    """Return the compiled patterns by module and name, each where it was made."""
+    """The compiled patterns by module and name, each where it was made."""
     found: dict[str, re.Pattern[Any]] = {}
     for module in modules():
         tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
@@ -231,9 +232,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.thread_time() - began
 
 
-def test_every_pattern_is_listed() -> None:
+def test_every_pattern_is_listed(patterns: dict[str, re.Pattern[Any]]) -> None:
     """Whoever adds a pattern says what its worst cases are; whoever takes one away cleans up."""
-    assert sorted(patterns()) == sorted(WORST)
+    assert sorted(patterns) == sorted(WORST)
 
 
 def test_patterns_are_compiled_once_where_this_test_finds_them() -> None:
@@ -250,9 +251,9 @@ def test_patterns_are_compiled_once_where_this_test_finds_them() -> None:
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_a_pattern_takes_time_in_proportion_to_the_text(name: str) -> None:
+def test_a_pattern_takes_time_in_proportion_to_the_text(name: str, patterns: dict[str, re.Pattern[Any]]) -> None:
     """Searched, from everywhere in a text of its worst cases: of 16 times the text it takes about 16 times as long."""
-    pattern = patterns()[name]
+    pattern = patterns[name]
     given: Callable[[str], Any] = _octets if isinstance(pattern.pattern, bytes) else str
     works: list[Callable[[str], object]] = [lambda text: pattern.match(given(text)), lambda text: pattern.fullmatch(given(text))]
     if not used(name) <= {"match", "fullmatch"}:
@@ -263,9 +264,9 @@ def test_a_pattern_takes_time_in_proportion_to_the_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_one_beginning_and_a_long_run_behind_it(name: str) -> None:
+def test_one_beginning_and_a_long_run_behind_it(name: str, patterns: dict[str, re.Pattern[Any]]) -> None:
     """What only goes on for long after the right beginning ("charset=", then spaces) takes no time either."""
-    pattern = patterns()[name]
+    pattern = patterns[name]
     given: Callable[[str], Any] = _octets if isinstance(pattern.pattern, bytes) else str
     work = pattern.fullmatch if used(name) <= {"match", "fullmatch"} else pattern.search
     for beginning in ["", *WORST[name]]:
