@@ -4,9 +4,9 @@ import json
 import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from obtask import names
 from obtask.model.command import noted_command
@@ -106,16 +106,19 @@ class TaskCache:
         cached = self.metadata(key)
         if cached is not None and int(cached.resource_version) >= int(meta["resourceVersion"]):
             return None
-        task = read_object(body, self._known_spec(key, meta))
-        packed = self._packed(key, meta, body)
+        unchanged = self._unchanged(key, meta)
+        task = read_object(body, self._known_spec(unchanged))
+        text = text_of(body.get("spec"))
         tracked = self.track(key)
         if cached is not None and cached.uid != task.metadata.uid:
             tracked.next_task()
         tracked.at_rest = tracked.ending = False
-        if isinstance(task, Task) and isinstance(task.spec, TaskSpec) and packed is not None:
-            tracked.version = self._large(task, task.spec, packed)
-        else:
+        if not isinstance(task, Task) or not isinstance(task.spec, TaskSpec) or text is None:
             tracked.version = task
+        elif isinstance(unchanged, _Large):
+            tracked.version = replace(unchanged, metadata=task.metadata, status=task.status)
+        else:
+            tracked.version = self._large(task, task.spec, text)
         return task
 
     def forget(self, key: Key, uid: str, *, deleted: bool) -> None:
@@ -162,27 +165,29 @@ class TaskCache:
     def _versions(self) -> Iterator[Task | _Large | Unreadable]:
         return (tracked.version for tracked in self._tracked.values() if tracked.version is not None)
 
-    def _known_spec(self, key: Key, meta: Mapping[str, Any]) -> TaskSpec | InvalidSpec | None:
-        """Return the spec if it is known: it does not change as long as the generation does not, and reading it takes the most time."""
-        cached = self.metadata(key)
-        if cached is None or (cached.uid, cached.generation) != (meta["uid"], meta.get("generation")):
-            return None
-        task = self.get(key)
-        return task.spec if isinstance(task, Task) else None
-
-    def _packed(self, key: Key, meta: Mapping[str, Any], body: Mapping[str, Any]) -> bytes | None:
-        text = text_of(body.get("spec"))
-        if text is None:
-            return None
+    def _unchanged(self, key: Key, meta: Mapping[str, Any]) -> Task | _Large | Unreadable | None:
+        """Return the known version if its spec is still the same: it does not change as long as the generation does not."""
         tracked = self._tracked.get(key)
-        cached = tracked.version if tracked is not None else None
-        if isinstance(cached, _Large) and (cached.metadata.uid, cached.metadata.generation) == (meta["uid"], meta.get("generation")):
-            return cached.packed
-        return zlib.compress(text.encode(errors="replace"), 1)
+        version = tracked.version if tracked is not None else None
+        if version is None or (version.metadata.uid, version.metadata.generation) != (meta["uid"], meta.get("generation")):
+            return None
+        return version
 
-    def _large(self, task: Task, spec: TaskSpec, packed: bytes) -> _Large:
+    def _known_spec(self, version: Task | _Large | Unreadable | None) -> TaskSpec | InvalidSpec | None:
+        """Return the spec of a version if it has one: reading it again would take the most time."""
+        match version:
+            case Task():
+                return version.spec
+            case _Large():
+                return self._spec(version)
+            case None | Unreadable():
+                return None
+            case never:
+                assert_never(never)
+
+    def _large(self, task: Task, spec: TaskSpec, text: str) -> _Large:
         """Return what is kept of a large task. What waits for hours is looked at now and then, which needs no steps."""
-        name = (task.metadata.uid, task.metadata.generation)
+        name, packed = (task.metadata.uid, task.metadata.generation), zlib.compress(text.encode(errors="replace"), 1)
         is_light = len(json.dumps(spec.parameters)) <= HEAD_BYTES
         steps = StepsElsewhere(len(spec.steps), lambda: self._unpack(name, packed).steps)
         return _Large(task.metadata, task.status, packed, scope_of(spec), with_steps(spec, steps) if is_light else None)

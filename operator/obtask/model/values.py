@@ -124,7 +124,7 @@ class WithValues(Value):
     def written(self) -> tuple[tuple[str, str], ...]:
         """Every text of it that has a value in it as (path, text)."""
         data = self.dump()
-        if OPENING not in json.dumps(data):  # a hundred times as fast as going through a large body
+        if OPENING not in json.dumps(data):  # twenty times as fast as going through a large body
             return ()
         return tuple((path, text) for path, text in texts(data) if OPENING in text)
 

@@ -34,12 +34,10 @@ class Handover:
         self._listed = listed
         self._clock = clock
         self._waiting: deque[tuple[str, str, dict[str, Any]]] = deque()
-        self._told = self._taken = 0  # each is written by one thread
         self._is_woken = False
 
     def seen(self, kind: str, change: str, body: dict[str, Any]) -> None:
         """Pass an object on."""
-        self._told += 1
         self._waiting.append((kind, change, body))
         if not self._is_woken:  # to wake the loop takes longer than to pass an object on
             self._is_woken = True
@@ -48,7 +46,7 @@ class Handover:
 
     def room(self) -> bool:
         """Return whether there is room for more."""
-        return self._told - self._taken < MOST_ON_THE_WAY
+        return len(self._waiting) < MOST_ON_THE_WAY
 
     def _take(self) -> None:
         self._is_woken = False  # before the first look: what comes after the last one wakes the loop again
@@ -56,7 +54,6 @@ class Handover:
         while self._waiting:
             kind, change, body = self._waiting.popleft()
             self._see(kind, change, body)
-            self._taken += 1
             if change == LIST_ENDS:
                 self._listed.set()
             if self._waiting and self._clock() >= until:
