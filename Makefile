@@ -147,8 +147,8 @@ format: $(INSTALLED)  ## Format the code
 generate: $(INSTALLED)  ## Generate what follows from the code: CRDs, lists and rights in the chart, Argo CD's settings, the reference
 	@$(RUN) -m generate
 
-explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses
-	@$(RUN) -m tests.exploration --deep
+explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses (JOBS=2: cases at a time)
+	@$(RUN) -m tests.exploration --deep --jobs $(JOBS)
 
 chaos: $(INSTALLED)  ## Inject thousands of faults between operator and API server, and check every promise
 	@$(RUN) -m devcluster build

@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 
-from tests.exploration.cases import DEEP, QUICK, Case
-from tests.exploration.explorer import Explorer, Result
-from tests.exploration.mutants import MUTANTS
+from tests.exploration.cases import DEEP, QUICK
+from tests.exploration.explorer import Result
+from tests.exploration.searches import MUTANT_CASES, searched
 
 DESCRIPTION = """\
 Tries every order of events of a few operators over a few tasks: the real engine, rules and locks run over an API server in memory,
@@ -16,7 +18,7 @@ run has run, and no Lease names a task that is finished or gone. Ends with 1 if 
 EPILOG = """\
 examples:
   python -m tests.exploration                                 the quick cases, as in the test suite
-  python -m tests.exploration --deep                          all cases
+  python -m tests.exploration --deep --jobs 2                 all cases, two at a time: about two hours, and up to 8 GB of memory
   python -m tests.exploration --deep --case 'Lease deleted' --seconds 60
   python -m tests.exploration --mutants --traces              broken operators, and how each one was caught
 
@@ -33,18 +35,25 @@ def main() -> int:
     parser.add_argument("--mutants", action="store_true", help="operators with one mistake each instead: every one must be caught")
     parser.add_argument("--case", default="", metavar="TEXT", help="only the cases with this text in their name")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="give up a case after this time")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="search this many cases at a time, in the order in which they end")
     parser.add_argument("--traces", action="store_true", help="with --mutants: print the shortest way to each broken promise")
     options = parser.parse_args()
-    cases = {name: case for name, (case, _) in MUTANTS.items()} if options.mutants else DEEP if options.deep else QUICK
-    chosen = {name: case for name, case in cases.items() if options.case in name}
+    cases = MUTANT_CASES if options.mutants else DEEP if options.deep else QUICK
+    chosen = [name for name in cases if options.case in name]
     sys.stdout.write(LAYOUT.format("mutant" if options.mutants else "case", "states", "transitions", "seconds", "", "broken promises"))
-    found = [_explored(name, case, options.seconds, traces=options.traces or not options.mutants) for name, case in chosen.items()]
+    sys.stdout.flush()
+    found: list[Result] = []
+    # A process of its own for each case: what one has met is of no use to the next, and can be several gigabytes.
+    with ProcessPoolExecutor(max(1, options.jobs), mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        searches = {pool.submit(searched, name, options.seconds): name for name in chosen}
+        for search in as_completed(searches):
+            found.append(search.result())
+            _print(searches[search], found[-1], traces=options.traces or not options.mutants)
     as_it_should_be = all(result.finding is not None if options.mutants else result.finding is None for result in found)
     return 0 if as_it_should_be else 1
 
 
-def _explored(name: str, case: Case, seconds: float, *, traces: bool) -> Result:
-    result = Explorer(case).search(longest_seconds=seconds)
+def _print(name: str, result: Result, *, traces: bool) -> None:
     finding = result.finding
     end = "complete" if result.complete else "BROKEN" if finding else "not complete"
     said = f"{finding.what} (after {len(finding.trace)} steps)" if finding else "none"
@@ -52,7 +61,6 @@ def _explored(name: str, case: Case, seconds: float, *, traces: bool) -> Result:
     if finding and traces:
         sys.stdout.write("".join(f"    {line}\n" for line in finding.trace))
     sys.stdout.flush()
-    return result
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Owns the search: every state of a case is visited once, the nearest first, and judged by the promises."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -51,8 +52,11 @@ class Explorer:
         self._calm: set[State] = set()
         self._transitions = 0
 
-    def search(self, *, longest_seconds: float = float("inf")) -> Result:
-        """Visit every state, until a promise is broken or the time is over."""
+    def search(self, *, longest_seconds: float = float("inf"), level_done: Callable[[int, int], None] | None = None) -> Result:
+        """Visit every state, until a promise is broken or the time is over.
+
+        ``level_done`` is told how many states are known, and how many steps away the last ones visited are.
+        """
         begun = time.monotonic()
         start = self._space.start()
         self._parents[start] = None
@@ -66,6 +70,8 @@ class Explorer:
                     break
             level = following
             deepest += 1
+            if level_done is not None:
+                level_done(len(self._parents), deepest)
         seconds = time.monotonic() - begun
         done = complete and finding is None
         return Result(len(self._parents), self._transitions, self._space.steps.runs, deepest, seconds, done, finding)
