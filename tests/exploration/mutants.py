@@ -10,8 +10,7 @@ from obtask.engine.reconcile import Engine
 from obtask.kube.api import ApiError
 from obtask.kube.leases import Lease
 from obtask.locks.protocol import Locks
-from obtask.model.answered import ActionResult
-from obtask.model.status import Phase, Verb
+from obtask.model.contract import ActionResult, Phase, Verb
 from obtask.model.task import Task
 from obtask.rules.decision import Record
 from obtask.rules.lock_keys import LockKey, holder_name

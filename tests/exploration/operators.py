@@ -30,7 +30,7 @@ from obtask.locks.sweep import Sweeper
 from obtask.metrics import Metrics
 from obtask.model.actions import Action, ApproveAction, HttpAction, SqlAction
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.model.task import Key, Task
 from obtask.rules.nonces import Nonces
 from obtask.runtime.work_queue import WorkQueue

@@ -11,7 +11,7 @@ from tests.support.promises import phase_of, said
 
 from obtask import names
 from obtask.model.attempt import AttemptId
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 
 
 def broken(store: Store, catalogue: Catalogue) -> str | None:

@@ -9,7 +9,7 @@ from tests.gitops.test_gitops_health import in_phase, live
 from tests.support.builders import Json, a_task
 
 from generate.argocd import PATCH
-from obtask.model.status import Phase, Verb
+from obtask.model.contract import Phase, Verb
 
 SETTINGS: dict[str, str] = yaml.safe_load(PATCH.read_text())["data"]
 

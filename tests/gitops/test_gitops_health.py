@@ -12,8 +12,8 @@ from tests.support.world import World
 
 from generate.argocd import PATCH
 from obtask import names
+from obtask.model.contract import Phase
 from obtask.model.schema import UNSEEN
-from obtask.model.status import Phase
 from obtask.model.template_contract import TemplateKind
 
 SETTINGS: dict[str, str] = yaml.safe_load(PATCH.read_text())["data"]

@@ -10,7 +10,7 @@ from tests.support.tasks import FAILING, TaskClient, sql_step, wait_step
 from tests.support.templates import create, pause
 
 from obtask import names
-from obtask.model.status import Verb
+from obtask.model.contract import Verb
 from obtask.settings import Settings
 
 BY = names.REQUESTED_BY_ANNOTATION

@@ -14,7 +14,8 @@ from obtask.executors.records import Records
 from obtask.model.actions import Action, SqlAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Outcome, Running
 from obtask.model.connections import ConnectionRef
-from obtask.model.status import Direction, FailureReason
+from obtask.model.contract import Direction
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import ExpressionFault, Question, Vocabulary
 from obtask.shares import Pace, Slots
 

@@ -7,7 +7,9 @@ from typing import Any, Self
 
 from obtask import names
 from obtask.model.attempt import Failed
-from obtask.model.status import Blocker, FailureReason, Phase
+from obtask.model.contract import Phase
+from obtask.model.reasons import FailureReason
+from obtask.model.status import Blocker
 from obtask.model.task import Task, read_task
 
 Json = dict[str, Any]

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from obtask.logs.store import log_ref
-from obtask.model.answered import ActionResult, HandledCommand, LastAction
+from obtask.model.answered import HandledCommand, LastAction
+from obtask.model.contract import ActionResult, ConditionStatus, Direction, Left, Phase, SubtaskPhase, Verb
 from obtask.model.limits import (
     EXTERNAL_CHARACTERS,
     FOR_EACH_NAME,
@@ -18,24 +19,8 @@ from obtask.model.limits import (
     tail_room,
     values_room,
 )
-from obtask.model.status import (
-    Blocker,
-    Condition,
-    ConditionStatus,
-    Direction,
-    FailedSubtask,
-    Failure,
-    FailureReason,
-    Left,
-    LockStatus,
-    Phase,
-    Reason,
-    StepStatus,
-    SubtaskPhase,
-    SubtaskStatus,
-    TaskStatus,
-    Verb,
-)
+from obtask.model.reasons import FailureReason, Reason
+from obtask.model.status import Blocker, Condition, FailedSubtask, Failure, LockStatus, StepStatus, SubtaskStatus, TaskStatus
 from obtask.rules.commands import remembered
 from obtask.rules.opening import value_bytes
 from obtask.rules.variables import shown_item

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from tests.support.builders import a_blocker, a_mended_task, a_task
 from tests.support.world import World
 
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 
 
 def waiting() -> World:

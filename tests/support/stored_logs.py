@@ -8,7 +8,7 @@ from tests.support.tasks import Tasks
 
 from obtask.logs.store import log_name
 from obtask.model.attempt import AttemptId
-from obtask.model.status import Direction
+from obtask.model.contract import Direction
 
 
 def talking(tasks: Tasks, task: Body) -> None:

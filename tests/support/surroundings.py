@@ -15,7 +15,9 @@ from obtask.kube.leases import Leases, read_lease
 from obtask.kube.tasks import Tasks
 from obtask.locks.protocol import Claimed, Contended, Locks, Outpaced, StillHeld, Stolen
 from obtask.model.attempt import Attempt, AttemptId, Lost, Outcome, Running
-from obtask.model.status import Direction, FailureReason, LogRef, TaskStatus
+from obtask.model.contract import Direction
+from obtask.model.reasons import FailureReason
+from obtask.model.status import LogRef, TaskStatus
 from obtask.model.task import Task, read_task
 from obtask.rules.decision import Delete, Finish, MarkTask, RemoveFinalizer, TakeCommand
 from obtask.rules.lock_keys import LockKey, task_lock_key

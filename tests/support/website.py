@@ -17,7 +17,7 @@ from obtask.executors.http.work import HttpWork
 from obtask.hosts import HostPolicy, read_entry
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Failed, Lost, Outcome
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 

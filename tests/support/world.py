@@ -22,7 +22,8 @@ from obtask import names
 from obtask.executors.evaluation import language
 from obtask.locks.protocol import Claimed, Contended, Outpaced, StillHeld, Stolen
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import Blocker, LogRef, Phase, StepStatus, SubtaskStatus, TaskStatus
+from obtask.model.contract import Phase
+from obtask.model.status import Blocker, LogRef, StepStatus, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import machine
 from obtask.rules.bounds import NO_BOUNDS

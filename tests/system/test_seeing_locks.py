@@ -14,7 +14,7 @@ from tests.support.tasks import TaskClient, sql_step, wait_step
 
 from devcluster.ports import free_port
 from obtask.engine.locking import REFRESH_BASE_SECONDS
-from obtask.model.spec import Maintenance, TaskType
+from obtask.model.contract import Maintenance, TaskType
 from obtask.names import FINALIZER
 from obtask.rules.lock_keys import Domain, LockKey
 from obtask.settings import Settings

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from obtask.cache.finished import FinishedTasks
 from obtask.cache.locks import LockCache
-from obtask.cache.tasks import TaskCache, Tracked
+from obtask.cache.tasks import TaskCache
+from obtask.cache.tracked import Tracked
 from obtask.kube.leases import Lease
 from obtask.model.task import Key, Task, Unreadable
 
@@ -82,7 +83,7 @@ class ClusterCache:
         """Mark a task as stale: it is read again before it is reconciled."""
         tracked = self.tasks.tracked(key)
         if tracked is not None:
-            tracked.stale = True
+            tracked.mark_stale()
 
     def dump(self) -> ClusterDump:
         """Return what is remembered."""

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from obtask import names
 from obtask.cache.queues import CachedLease, DomainLocks, LockTask, contender, in_order
 from obtask.kube.leases import Lease
-from obtask.model.contract import SCOPES, TaskType
-from obtask.model.status import Phase
+from obtask.model.contract import SCOPES, Phase, TaskType
 from obtask.model.task import Key, Task
 from obtask.rules.exclusion import Contender, InTheWay, double_holds, in_the_way, next_in_line, rivals
 from obtask.rules.lock_keys import Domain, LockKey, holder_identity, holder_name, holder_uid, task_lock_key

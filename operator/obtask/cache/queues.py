@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from obtask.kube.leases import Lease
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.model.task import Task
 from obtask.rules.conditions import in_the_way_since
 from obtask.rules.exclusion import Contender, DomainView

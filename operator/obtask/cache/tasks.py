@@ -1,77 +1,23 @@
-"""Owns what is remembered under the name of each task that still needs to be reconciled. Large specs are kept packed."""
+"""Owns the tasks that still need to be reconciled, each with its newest known version. Large specs are kept packed."""
 
 import json
 import zlib
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, assert_never
 
 from obtask import names
+from obtask.cache.tracked import Large, Tracked
 from obtask.model.command import noted_command
+from obtask.model.contract import Phase
 from obtask.model.packed import text_of
 from obtask.model.spec import StepsElsewhere, TaskSpec, with_steps
-from obtask.model.status import Phase, TaskStatus
 from obtask.model.task import InvalidSpec, Key, Metadata, Task, Unreadable, is_finished, read_object, scope_of
-from obtask.rules.exclusion import Contender
 
 # Specs that are unpacked for the reconciles of the moment.
 UNPACKED = 4
 HEAD_BYTES = 4 * 1024  # of parameters that are kept as they are
-
-
-@dataclass(frozen=True, slots=True)
-class _Large:
-    """A task with a spec that takes many times its text in memory. ``head``: all but its steps, or None if that is large as well."""
-
-    metadata: Metadata
-    status: TaskStatus
-    packed: bytes
-    scope: str
-    head: TaskSpec | None
-
-
-@dataclass(frozen=True, slots=True)
-class Met:
-    """Who was met at a Lease although the lock cache knows of nobody, and until when that counts."""
-
-    blockers: tuple[Contender, ...]
-    until: datetime
-
-
-@dataclass(slots=True)
-class Tracked:
-    """What is remembered under the name of a task, besides its newest version.
-
-    ``stale``: the version may be wrong and is read again before it is used. ``deleted``: the uids of tasks of this name that are gone,
-    and left something that is still to be cleaned up. ``at_rest``: the watch has told that the task needs nothing any more. ``ending``:
-    the same by our own reads; the watch has the last word. ``failures``: reconciles that failed in a row. ``told_at``, ``told``: what
-    people were told last of that. Of this very task: ``shown_at``: when its place in the line was stored; ``met``: who was met at its
-    Lease; ``noted``: people were told that nothing can be written to it.
-    """
-
-    version: Task | _Large | Unreadable | None = None
-    stale: bool = False
-    deleted: frozenset[str] = frozenset()
-    at_rest: bool = False
-    ending: bool = False
-    failures: int = 0
-    told_at: datetime | None = None
-    told: str = ""
-    shown_at: datetime | None = None
-    met: Met | None = None
-    noted: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing worth remembering."""
-        return self.version is None and not self.deleted
-
-    def next_task(self) -> None:
-        """Forget what concerns one task, and not the next of its name."""
-        self.version = self.shown_at = self.met = None
-        self.stale = self.at_rest = self.ending = self.noted = False
 
 
 class TaskCache:
@@ -85,7 +31,7 @@ class TaskCache:
         """Return the newest known version, or None."""
         tracked = self._tracked.get(key)
         version = tracked.version if tracked is not None else None
-        return Task(version.metadata, self._spec(version), version.status) if isinstance(version, _Large) else version
+        return Task(version.metadata, self._spec(version), version.status) if isinstance(version, Large) else version
 
     def metadata(self, key: Key) -> Metadata | None:
         """Return the metadata of the newest known version, or None: cheaper than the whole."""
@@ -115,7 +61,7 @@ class TaskCache:
         tracked.at_rest = tracked.ending = False
         if not isinstance(task, Task) or not isinstance(task.spec, TaskSpec) or text is None:
             tracked.version = task
-        elif isinstance(unchanged, _Large):
+        elif isinstance(unchanged, Large):
             tracked.version = replace(unchanged, metadata=task.metadata, status=task.status)
         else:
             tracked.version = self._large(task, task.spec, text)
@@ -162,10 +108,10 @@ class TaskCache:
         """Return what is remembered under this name, from now on."""
         return self._tracked.setdefault(key, Tracked())
 
-    def _versions(self) -> Iterator[Task | _Large | Unreadable]:
+    def _versions(self) -> Iterator[Task | Large | Unreadable]:
         return (tracked.version for tracked in self._tracked.values() if tracked.version is not None)
 
-    def _unchanged(self, key: Key, meta: Mapping[str, Any]) -> Task | _Large | Unreadable | None:
+    def _unchanged(self, key: Key, meta: Mapping[str, Any]) -> Task | Large | Unreadable | None:
         """Return the known version if its spec is still the same: it does not change as long as the generation does not."""
         tracked = self._tracked.get(key)
         version = tracked.version if tracked is not None else None
@@ -173,26 +119,26 @@ class TaskCache:
             return None
         return version
 
-    def _known_spec(self, version: Task | _Large | Unreadable | None) -> TaskSpec | InvalidSpec | None:
+    def _known_spec(self, version: Task | Large | Unreadable | None) -> TaskSpec | InvalidSpec | None:
         """Return the spec of a version if it has one: reading it again would take the most time."""
         match version:
             case Task():
                 return version.spec
-            case _Large():
+            case Large():
                 return self._spec(version)
             case None | Unreadable():
                 return None
             case never:
                 assert_never(never)
 
-    def _large(self, task: Task, spec: TaskSpec, text: str) -> _Large:
+    def _large(self, task: Task, spec: TaskSpec, text: str) -> Large:
         """Return what is kept of a large task. What waits for hours is looked at now and then, which needs no steps."""
         name, packed = (task.metadata.uid, task.metadata.generation), zlib.compress(text.encode(errors="replace"), 1)
         is_light = len(json.dumps(spec.parameters)) <= HEAD_BYTES
         steps = StepsElsewhere(len(spec.steps), lambda: self._unpack(name, packed).steps)
-        return _Large(task.metadata, task.status, packed, scope_of(spec), with_steps(spec, steps) if is_light else None)
+        return Large(task.metadata, task.status, packed, scope_of(spec), with_steps(spec, steps) if is_light else None)
 
-    def _spec(self, large: _Large) -> TaskSpec:
+    def _spec(self, large: Large) -> TaskSpec:
         name = (large.metadata.uid, large.metadata.generation)
         if large.head is None or name in self._unpacked:
             return self._unpack(name, large.packed)
@@ -207,8 +153,8 @@ class TaskCache:
         return spec
 
 
-def _scope_of(version: Task | _Large) -> str:
-    return version.scope if isinstance(version, _Large) else scope_of(version.spec)
+def _scope_of(version: Task | Large) -> str:
+    return version.scope if isinstance(version, Large) else scope_of(version.spec)
 
 
 def at_rest(body: Mapping[str, Any]) -> bool:

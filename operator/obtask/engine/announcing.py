@@ -7,7 +7,7 @@ from datetime import datetime
 
 from obtask.kube.events import EventRecorder
 from obtask.metrics import Metrics
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.model.task import Task, Unreadable, scope_of
 from obtask.rules.announcements import Announcement, announcements
 from obtask.rules.decision import Record

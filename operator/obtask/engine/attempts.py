@@ -10,8 +10,9 @@ from obtask.logs.memory import LogMemory
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
+from obtask.model.contract import Left, Phase
 from obtask.model.limits import tail_room
-from obtask.model.status import FailureReason, Left, Phase
+from obtask.model.reasons import FailureReason
 from obtask.model.task import Key, Task, Unreadable
 from obtask.model.values import leaves
 from obtask.rules import elsewhere

@@ -48,10 +48,8 @@ class Caretaker:
         if refused and amend.instead is not None:
             answer = await self.tasks.write_status(task, amend.instead)
         elif refused:  # any write would lose what is stored: report it by an Event, once
-            tracked = self.cache.track(task.key)
-            if not tracked.noted:
+            if self.cache.track(task.key).first_note():
                 self.announcer.say(task, amend.said)
-                tracked.noted = True
             return None
         if not isinstance(answer, ApiError):
             self.announcer.say(task, amend.said)

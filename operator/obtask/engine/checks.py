@@ -9,8 +9,8 @@ from functools import partial
 from typing import Protocol
 
 from obtask.engine.asking import Asking
+from obtask.model.contract import Phase
 from obtask.model.limits import one_line
-from obtask.model.status import Phase
 from obtask.model.task import Key, Task
 from obtask.rules.expressions import ExpressionFault, Question, Verdicts
 from obtask.rules.validation import unchecked

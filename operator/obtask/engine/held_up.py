@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from obtask.cache.tasks import Tracked
+from obtask.cache.tracked import Tracked
 from obtask.engine.reconcile import Engine
 from obtask.kube.api import ApiError
 from obtask.model.task import Key, Task
@@ -22,7 +22,7 @@ def is_due(tracked: Tracked, why: str, now: datetime) -> bool:
     """Return whether this is to be reported now, and note that it was."""
     if tracked.told_at is not None and now - tracked.told_at < (SAME_AGAIN if tracked.told == why else OTHER_AGAIN):
         return False
-    tracked.told_at, tracked.told = now, why
+    tracked.tell(why, now)
     return True
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from obtask.cache.cluster import ClusterCache
-from obtask.cache.tasks import Met
+from obtask.cache.tracked import Met
 from obtask.kube.leases import Lease
 from obtask.locks.protocol import Claimed, Contended, Locks, Outpaced, StillHeld, Stolen
 from obtask.locks.sweep import Sweeper
 from obtask.model.attempt import AttemptId
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.model.task import InvalidSpec, Key, Task
 from obtask.rules.bounds import NO_BOUNDS, Bounds
 from obtask.rules.decision import TakeLock, VerifyLock
@@ -101,7 +101,7 @@ class Locking:
                 return Answered(Granted(held))
             case Contended(blockers=blockers, claim=claim):
                 if not await self._free_holders(blockers, task) and not self._cache.locks.in_the_way(task, lock).count:
-                    self._cache.tasks.track(task.key).met = Met(blockers, now + timedelta(seconds=REFRESH_BASE_SECONDS))
+                    self._cache.tasks.track(task.key).meet(Met(blockers, now + timedelta(seconds=REFRESH_BASE_SECONDS)))
                 return Answered(Refused(_obstacle(InTheWay(blockers, len(blockers)))), claim)
             case Outpaced():
                 return None
@@ -154,7 +154,7 @@ class Locking:
         """Note that a status was stored."""
         tracked = self._cache.tasks.tracked(task.key)
         if tracked is not None:
-            tracked.shown_at, tracked.met = (now, tracked.met) if task.status.phase is Phase.WAITING else (None, None)
+            tracked.show(now, waits=task.status.phase is Phase.WAITING)
 
     def look_again_in(self, task: Task, wake_at: datetime | None, now: datetime) -> timedelta:
         """Return when to reconcile a resting unfinished task again, unless it is enqueued before."""
@@ -189,9 +189,7 @@ class Locking:
         return (self._cache.locks.position(task, lock), self._cache.locks.length(lock)) if lock is not None else (0, 0)
 
     def _shown_at(self, task: Task, now: datetime) -> datetime:
-        tracked = self._cache.tasks.track(task.key)
-        tracked.shown_at = tracked.shown_at or now
-        return tracked.shown_at
+        return self._cache.tasks.track(task.key).last_shown(now)
 
 
 def refresh_pause(position: int, length: int) -> timedelta:

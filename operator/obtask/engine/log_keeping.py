@@ -22,7 +22,7 @@ from obtask.logs.store import End, log_config_map, log_name, log_ref, unpacked
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Succeeded
 from obtask.model.limits import one_line, stored_bytes
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import ObservedAttempt
 from obtask.rules.owned import is_made_for, is_owned

@@ -20,7 +20,7 @@ from obtask.kube.leases import Lease
 from obtask.kube.namespaces import OptIn
 from obtask.kube.tasks import Tasks
 from obtask.model.attempt import Running
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.model.task import FINISHED, Key, Task, Unreadable
 from obtask.rules import machine, restored
 from obtask.rules.announcements import left_elsewhere, released
@@ -169,12 +169,10 @@ class Engine:
         tracked = self.cache.tasks.tracked(task.key)
         if tracked is None:
             return True
-        # If the event came before our answer, no other one will come.
-        if tracked.at_rest or tracked.ending:
+        over = tracked.ended()
+        if over:  # if the event came before our answer, no other one will come
             self.cache.forget(task.key, task.metadata.uid, deleted=False)
-            return True
-        tracked.ending = True
-        return False
+        return over
 
     async def _look_after(self, task: Unreadable) -> Outcome:
         """Do what can be done for a task with an unreadable status; return whether and when to reconcile it again."""
@@ -199,7 +197,7 @@ class Engine:
     async def _refresh(self, key: Key) -> bool:
         """Read a task whose cached version may be wrong; return whether it still exists."""
         if (tracked := self.cache.tasks.tracked(key)) is not None:
-            tracked.stale = False  # before the request: who marks it in between knows what the answer may not tell
+            tracked.mark_fresh()
         cached = self.cache.tasks.get(key)
         return cached is None or await self.read_again(cached)
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from obtask.executors.base import Log
 from obtask.executors.records import Records
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Outcome, Running
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.shares import Pace, Slot, Slots
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -8,7 +8,7 @@ from obtask.executors.evaluation.evaluator import Expressions, Variables
 from obtask.executors.evaluation.scope import together
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary, short
 from obtask.rules.opening import as_stored, output_fault
 

@@ -14,7 +14,7 @@ from obtask.kube.api import ApiError, ApiUnavailable, Json
 from obtask.kube.errors import explained
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Failed
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 # An API server that is away for a moment is no reason to fail a maintenance: nothing of the attempt has been executed yet.
 TRIES = 7

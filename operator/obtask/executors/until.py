@@ -9,7 +9,7 @@ from obtask.executors.evaluation.scope import together
 from obtask.executors.inprocess import Reporter
 from obtask.executors.outputs import Giving
 from obtask.model.attempt import Failed
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.model.until import Until
 from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary, short
 

@@ -18,7 +18,7 @@ from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Runni
 from obtask.model.connections import ConnectionRef
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary, short
 from obtask.rules.values import Misfit, connection_in_place, direct, in_place, is_direct, wanted
 

@@ -15,7 +15,7 @@ from obtask.kube.api import ApiBusy, ApiError, ApiForbidden, ApiUnavailable, Jso
 from obtask.kube.errors import explained
 from obtask.kube.foreign import ListReader, items_of, off_loop, parse_shallow, parse_task
 from obtask.kube.leases import Lease, read_lease
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 
 logger = logging.getLogger(__name__)
 

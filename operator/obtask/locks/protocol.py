@@ -12,7 +12,8 @@ from obtask.cache.locks import LockCache, is_marked, key_of
 from obtask.kube.api import ApiError, ApiForbidden
 from obtask.kube.errors import explained
 from obtask.kube.leases import Lease, Leases, micro_time
-from obtask.model.status import LockStatus, Phase
+from obtask.model.contract import Phase
+from obtask.model.status import LockStatus
 from obtask.model.task import Task
 from obtask.rules.exclusion import Contender, conflicts
 from obtask.rules.fencing import first_token, next_token

@@ -8,7 +8,7 @@ from typing import Any, Final
 from obtask import names
 from obtask.logs.store import PREFIX
 from obtask.model.attempt import AttemptId
-from obtask.model.status import Direction
+from obtask.model.contract import Direction
 from obtask.rules.owned import is_owned
 
 TASK_BYTES: Final = 16 * 1024 * 1024

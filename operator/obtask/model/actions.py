@@ -18,10 +18,7 @@ from obtask.model.constraints import (
     Statement,
     Url,
 )
-from obtask.model.contract import ActionKind
-from obtask.model.contract import HttpMethod as HttpMethod
-from obtask.model.contract import ObshellOperator as ObshellOperator
-from obtask.model.contract import WhenBusy as WhenBusy
+from obtask.model.contract import ActionKind, HttpMethod, ObshellOperator, WhenBusy
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.limits import ATTEMPT_SECONDS, MESSAGE_CHARACTERS
 from obtask.model.secret_values import ArgFrom, BodyFrom, HeaderFrom

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from obtask.model.base import Line, Moment, Stored
-from obtask.model.contract import ActionResult as ActionResult
+from obtask.model.contract import ActionResult
 from obtask.model.limits import MESSAGE_CHARACTERS
 from obtask.model.listed import listed
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from obtask.model.actions import Action
 from obtask.model.connections import ConnectionRef
+from obtask.model.contract import Direction, Left
 from obtask.model.limits import KEPT_OBJECT_BYTES
-from obtask.model.status import Direction, FailureReason, Left
+from obtask.model.reasons import FailureReason
 
 NOTHING_KEPT = "none"
 

@@ -8,8 +8,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from obtask import names
 from obtask.model.base import Line, Moment, Stored
-from obtask.model.contract import Option as Option
-from obtask.model.contract import Verb
+from obtask.model.contract import Option, Verb
 from obtask.model.limits import MESSAGE_CHARACTERS
 
 Short = Annotated[str, StringConstraints(max_length=63)]

@@ -1,7 +1,10 @@
 """Owns what a status must say for anything to follow from it. The operator writes no other; a person with an editor may."""
 
-from obtask.model.spec import Maintenance, Step, TaskSpec
-from obtask.model.status import Reason, TaskStatus
+from obtask.model.contract import Maintenance
+from obtask.model.reasons import Reason
+from obtask.model.spec import TaskSpec
+from obtask.model.status import TaskStatus
+from obtask.model.steps import Step
 
 
 def contradiction(spec: TaskSpec | None, status: TaskStatus) -> str | None:

@@ -11,16 +11,9 @@ from obtask.model.actions import Action
 from obtask.model.base import Value
 from obtask.model.connections import ConnectionRef
 from obtask.model.constraints import FreeForm
-from obtask.model.contract import Forbidden as Forbidden
-from obtask.model.contract import Interrupted as Interrupted
-from obtask.model.contract import Maintenance as Maintenance
-from obtask.model.contract import OnConflict as OnConflict
-from obtask.model.contract import TaskType as TaskType
+from obtask.model.contract import Maintenance, OnConflict, TaskType
 from obtask.model.limits import PARAMETERS, PARAMETERS_BYTES, STEPS, SUBTASKS
-from obtask.model.steps import Rollback as Rollback
-from obtask.model.steps import Step as Step
-from obtask.model.steps import Subtask as Subtask
-from obtask.model.steps import Undoable
+from obtask.model.steps import Step, Undoable
 from obtask.model.target import target_faults
 from obtask.model.template_ref import TemplateRef
 

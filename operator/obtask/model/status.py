@@ -7,13 +7,7 @@ from pydantic import Field
 
 from obtask.model.answered import HandledCommand, LastAction
 from obtask.model.base import ConditionMessage, Line, Moment, Stored, Tail
-from obtask.model.contract import SCOPES, ConditionType
-from obtask.model.contract import ConditionStatus as ConditionStatus
-from obtask.model.contract import Direction as Direction
-from obtask.model.contract import Left as Left
-from obtask.model.contract import Phase as Phase
-from obtask.model.contract import SubtaskPhase as SubtaskPhase
-from obtask.model.contract import Verb as Verb
+from obtask.model.contract import SCOPES, ConditionStatus, ConditionType, Direction, Left, Phase, SubtaskPhase, Verb
 from obtask.model.limits import (
     BLOCKERS,
     HISTORY_BYTES,
@@ -28,8 +22,7 @@ from obtask.model.limits import (
 )
 from obtask.model.listed import listed
 from obtask.model.printable import printable, printable_lines
-from obtask.model.reasons import FailureReason as FailureReason
-from obtask.model.reasons import Reason as Reason
+from obtask.model.reasons import FailureReason, Reason
 from obtask.model.template_ref import TemplateSource
 
 LINES = "logTail"  # the only text of several lines

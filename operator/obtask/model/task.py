@@ -10,11 +10,11 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidatorFunctionW
 from obtask import names
 from obtask.model.base import Moment, Stored, Value
 from obtask.model.consistency import contradiction
-from obtask.model.contract import Maintenance
+from obtask.model.contract import Maintenance, Phase
 from obtask.model.limits import DEEPEST_SPEC, MESSAGE_CHARACTERS, one_line
 from obtask.model.packed import depth, fault_of, unpacked
 from obtask.model.spec import TaskSpec
-from obtask.model.status import Phase, TaskStatus
+from obtask.model.status import TaskStatus
 from obtask.model.template_ref import noted_expansion
 
 Model = TypeVar("Model", bound=Value)

@@ -14,8 +14,8 @@ from obtask.model.limits import PARAMETERS, PATTERNS_CHARACTERS, STEPS, SUBTASKS
 from obtask.model.listed import listed
 from obtask.model.packed import unpacked
 from obtask.model.pattern import PATTERN_CHARACTERS, matcher
-from obtask.model.spec import Step
 from obtask.model.status import Condition
+from obtask.model.steps import Step
 from obtask.model.task import InvalidSpec, read_as
 from obtask.model.template_contract import ParameterFormat, ParameterType, TemplateCondition, TemplateKind
 

@@ -4,8 +4,8 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from obtask.model.attempt import Attempt
+from obtask.model.contract import Direction, SubtaskPhase, Verb
 from obtask.model.limits import one_line
-from obtask.model.status import Direction, SubtaskPhase, Verb
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import progress
 from obtask.rules.decision import Intent, Record, Rest

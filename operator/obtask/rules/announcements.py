@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import assert_never
 
-from obtask.model.answered import ActionResult
-from obtask.model.contract import Stage
-from obtask.model.reasons import EventReason
-from obtask.model.status import Phase, Reason, TaskStatus
+from obtask.model.contract import ActionResult, Phase, Stage
+from obtask.model.reasons import EventReason, Reason
+from obtask.model.status import TaskStatus
 from obtask.rules.decision import Record
 
 

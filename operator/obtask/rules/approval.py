@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from obtask.model.actions import ApproveAction
+from obtask.model.contract import SubtaskPhase
 from obtask.model.spec import TaskSpec
-from obtask.model.status import SubtaskPhase, TaskStatus
+from obtask.model.status import TaskStatus
 from obtask.rules import progress
 from obtask.rules.subtask_context import live
 

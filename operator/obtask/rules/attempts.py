@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from obtask.model.actions import AWAITING, ApproveAction, WaitAction
 from obtask.model.attempt import NOTHING_KEPT, AttemptState, Failed, Lost, Running, Succeeded
 from obtask.model.base import rfc3339
+from obtask.model.contract import Direction, Interrupted, SubtaskPhase
 from obtask.model.kubernetes_actions import JobAction
 from obtask.model.limits import NONCE_DIGESTS, STAGE_CHARACTERS, one_line
-from obtask.model.spec import Interrupted
-from obtask.model.status import Direction, Failure, FailureReason, SubtaskPhase, SubtaskStatus
+from obtask.model.reasons import FailureReason
+from obtask.model.status import Failure, SubtaskStatus
 from obtask.rules import elsewhere
 from obtask.rules.observation import ObservedAttempt
 from obtask.rules.owned import job_name

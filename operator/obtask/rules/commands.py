@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import assert_never
 
 from obtask import names
-from obtask.model.answered import ActionResult, HandledCommand, LastAction
-from obtask.model.command import Command, Option
+from obtask.model.answered import HandledCommand, LastAction
+from obtask.model.command import Command
+from obtask.model.contract import ActionResult, Direction, Forbidden, Option, Phase, SubtaskPhase, Verb
 from obtask.model.limits import (
     HISTORY_BYTES,
     HISTORY_ENTRIES,
@@ -16,8 +17,9 @@ from obtask.model.limits import (
     one_line,
     stored_bytes,
 )
-from obtask.model.spec import Forbidden, TaskSpec
-from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus, Verb
+from obtask.model.reasons import Reason
+from obtask.model.spec import TaskSpec
+from obtask.model.status import StepStatus, SubtaskStatus, TaskStatus
 from obtask.rules import messages
 from obtask.rules.approval import approved, awaiting_approval, not_a_member
 from obtask.rules.elsewhere import irreversible, left_behind

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import assert_never
 
-from obtask.model.contract import ConditionType
-from obtask.model.status import Condition, ConditionStatus, Phase, TaskStatus
+from obtask.model.contract import ConditionStatus, ConditionType, Phase
+from obtask.model.status import Condition, TaskStatus
 from obtask.model.task import Metadata
 from obtask.rules import messages
 

@@ -5,8 +5,10 @@ from typing import assert_never
 
 from obtask.model.actions import only_looks, works_on_what_it_undoes
 from obtask.model.attempt import AttemptState, Failed, Lost, Succeeded
-from obtask.model.spec import Subtask, TaskSpec
-from obtask.model.status import Direction, Left, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
+from obtask.model.contract import Direction, Left, SubtaskPhase
+from obtask.model.spec import TaskSpec
+from obtask.model.status import StepStatus, SubtaskStatus, TaskStatus
+from obtask.model.steps import Subtask
 
 UNTIL = "until it is retried, rolled back or passed in obshell"
 

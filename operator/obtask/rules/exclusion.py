@@ -8,9 +8,9 @@ from heapq import merge
 from itertools import chain, islice
 from typing import assert_never
 
+from obtask.model.contract import Maintenance, Phase
 from obtask.model.limits import BLOCKERS
-from obtask.model.spec import Maintenance
-from obtask.model.status import Blocker, Phase
+from obtask.model.status import Blocker
 from obtask.rules.lock_keys import LockKey
 
 MOST_BLOCKERS_SHOWN = BLOCKERS

@@ -4,7 +4,9 @@ from datetime import datetime
 
 from obtask.model.actions import tells_progress, until_of
 from obtask.model.attempt import Attempt, Running
-from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
+from obtask.model.contract import Direction, Phase, SubtaskPhase
+from obtask.model.reasons import Reason
+from obtask.model.status import StepStatus, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import progress
 from obtask.rules.approval import awaiting_approval

@@ -5,10 +5,10 @@ The condition Reconciling bears the reason HeldUp for as long. The message says 
 
 from typing import Final, assert_never
 
-from obtask.model.contract import ConditionType
+from obtask.model.contract import ConditionType, Phase
 from obtask.model.limits import one_line
-from obtask.model.reasons import EventReason
-from obtask.model.status import Phase, Reason, TaskStatus
+from obtask.model.reasons import EventReason, Reason
+from obtask.model.status import TaskStatus
 from obtask.model.task import Task
 from obtask.rules import messages
 from obtask.rules.execution import described

@@ -9,12 +9,13 @@ from datetime import datetime
 
 from obtask import names
 from obtask.model.actions import ObshellAction
-from obtask.model.answered import ActionResult
 from obtask.model.attempt import Running
 from obtask.model.command import Command
+from obtask.model.contract import ActionResult, Phase
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.limits import one_line
-from obtask.model.status import Phase, Reason, TaskStatus
+from obtask.model.reasons import Reason
+from obtask.model.status import TaskStatus
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands
 from obtask.rules.decision import Finish, Intent, Record, RemoveFinalizer, Rest, Stop, TakeCommand

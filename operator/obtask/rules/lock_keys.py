@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from obtask import names
+from obtask.model.contract import Maintenance, TaskType
 from obtask.model.limits import one_line
-from obtask.model.spec import Maintenance, TaskSpec, TaskType
+from obtask.model.spec import TaskSpec
 from obtask.model.task import InvalidSpec, Task
 
 LONGEST_HOLDER = 256  # a stranger may have signed a Lease with anything

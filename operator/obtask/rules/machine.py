@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from obtask import names
-from obtask.model.answered import ActionResult
 from obtask.model.command import Command, given_command, noted_command
-from obtask.model.contract import Stage
+from obtask.model.contract import ActionResult, Phase, Stage, Verb
 from obtask.model.limits import one_line
+from obtask.model.reasons import Reason
 from obtask.model.spec import TaskSpec
-from obtask.model.status import LockStatus, Phase, Reason, TaskStatus, Verb
+from obtask.model.status import LockStatus, TaskStatus
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import commands, expansion, held_up, messages, progress, restored
 from obtask.rules.afterwards import remarked

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from obtask.model.contract import Phase, Verb
 from obtask.model.limits import one_line
-from obtask.model.status import Blocker, Phase, Verb
+from obtask.model.status import Blocker
 from obtask.model.task import Metadata
 
 

@@ -7,9 +7,12 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from obtask.model.contract import Direction, SubtaskPhase
 from obtask.model.limits import FOR_EACH_ITEMS, OUTPUT_BYTES, SUBTASKS, one_line, stored_bytes, values_room
-from obtask.model.spec import Step, TaskSpec
-from obtask.model.status import Direction, Failure, FailureReason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
+from obtask.model.reasons import FailureReason
+from obtask.model.spec import TaskSpec
+from obtask.model.status import Failure, StepStatus, SubtaskStatus, TaskStatus
+from obtask.model.steps import Step
 from obtask.model.task import Task
 from obtask.model.values import leaves, mentioned
 from obtask.rules import variables

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import assert_never
 
-from obtask.model.contract import Maintenance, Verb
-from obtask.model.spec import Step, TaskSpec
-from obtask.model.status import Direction, Phase, SubtaskStatus, TaskStatus
+from obtask.model.contract import Direction, Maintenance, Phase, Verb
+from obtask.model.spec import TaskSpec
+from obtask.model.status import SubtaskStatus, TaskStatus
+from obtask.model.steps import Step
 from obtask.rules.attempts import has_changed
 from obtask.rules.opening import is_expanded
 from obtask.rules.preview_wording import CHANGED_NOTHING, NO_ROLLBACK, HeldLock, Piece, Told

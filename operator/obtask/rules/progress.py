@@ -3,16 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from obtask.model.contract import Direction, SubtaskPhase
+from obtask.model.reasons import FailureReason
 from obtask.model.spec import TaskSpec
-from obtask.model.status import (
-    Direction,
-    FailedSubtask,
-    FailureReason,
-    StepStatus,
-    SubtaskPhase,
-    SubtaskStatus,
-    TaskStatus,
-)
+from obtask.model.status import FailedSubtask, StepStatus, SubtaskStatus, TaskStatus
 
 
 def fresh_steps(spec: TaskSpec) -> tuple[StepStatus, ...]:

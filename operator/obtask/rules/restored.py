@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from obtask import names
 from obtask.model.command import noted_command
+from obtask.model.contract import Phase
 from obtask.model.limits import one_line
-from obtask.model.status import Phase
 from obtask.model.task import Metadata, Task
 from obtask.rules.decision import MarkTask
 from obtask.rules.leaving import must_be_guarded

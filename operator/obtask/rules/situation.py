@@ -1,8 +1,8 @@
 """Owns where a task stands in plain names, from which the sentences about it are made: rules/situation_wording.py. Pure."""
 
-from obtask.model.contract import Maintenance, Verb
+from obtask.model.contract import Direction, Maintenance, Phase, Verb
 from obtask.model.spec import TaskSpec
-from obtask.model.status import Direction, Phase, StepStatus, SubtaskStatus, TaskStatus
+from obtask.model.status import StepStatus, SubtaskStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules.approval import awaiting_approval
 from obtask.rules.preview import preview

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from obtask.model.attempt import Attempt, Failed, Succeeded
+from obtask.model.contract import SubtaskPhase
 from obtask.model.limits import TAIL_BYTES, last_lines, tail_room
-from obtask.model.spec import Step
-from obtask.model.status import FailureReason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
+from obtask.model.reasons import FailureReason
+from obtask.model.status import StepStatus, SubtaskStatus, TaskStatus
+from obtask.model.steps import Step
 from obtask.model.task import Task
 from obtask.rules import progress
 from obtask.rules.attempts import awaits_retry, begin, begin_undo, has_changed, settle, undo_failed

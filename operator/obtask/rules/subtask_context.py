@@ -8,9 +8,11 @@ from typing import Any
 from obtask import names
 from obtask.model.actions import Action, ApproveAction, WaitAction
 from obtask.model.attempt import Attempt, AttemptId
+from obtask.model.contract import Direction, SubtaskPhase
 from obtask.model.limits import kept_room, message_room
-from obtask.model.spec import Step, Subtask, TaskSpec
-from obtask.model.status import Direction, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
+from obtask.model.spec import TaskSpec
+from obtask.model.status import StepStatus, SubtaskStatus, TaskStatus
+from obtask.model.steps import Step, Subtask
 from obtask.model.task import InvalidSpec, Task
 from obtask.rules import variables
 from obtask.rules.nonces import Nonces

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import assert_never
 
+from obtask.model.contract import ConditionStatus
 from obtask.model.limits import MESSAGE_CHARACTERS, one_line
 from obtask.model.spec import TaskSpec
-from obtask.model.status import ConditionStatus, TaskStatus
+from obtask.model.status import TaskStatus
 from obtask.model.task import InvalidSpec, Metadata, Task
 from obtask.model.template import Template, TemplateConditionEntry, TemplateSpec, TemplateStatus
 from obtask.model.template_contract import TemplateCondition

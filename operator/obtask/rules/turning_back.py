@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
-from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
+from obtask.model.contract import Direction, Phase, SubtaskPhase
+from obtask.model.reasons import Reason
+from obtask.model.status import StepStatus, SubtaskStatus, TaskStatus
 from obtask.rules import progress
 from obtask.rules.subtask_context import live
 

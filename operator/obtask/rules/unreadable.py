@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from obtask import names
-from obtask.model.answered import ActionResult
 from obtask.model.command import Command, given_command, noted_command
+from obtask.model.contract import ActionResult, Phase, Verb
 from obtask.model.limits import one_line
-from obtask.model.reasons import EventReason
-from obtask.model.status import Phase, Reason, TaskStatus, Verb
+from obtask.model.reasons import EventReason, Reason
+from obtask.model.status import TaskStatus
 from obtask.model.task import FINISHED, Unreadable
 from obtask.rules.announcements import Announcement, event
 from obtask.rules.commands import answered

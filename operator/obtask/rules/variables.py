@@ -8,9 +8,10 @@ from typing import Any
 
 from obtask.model.attempt import AttemptId
 from obtask.model.base import rfc3339
+from obtask.model.contract import Direction
 from obtask.model.limits import ITEM_SHOWN_BYTES, cut_in_the_middle, stored_bytes
 from obtask.model.spec import TaskSpec
-from obtask.model.status import Direction, StepStatus, TaskStatus
+from obtask.model.status import StepStatus, TaskStatus
 from obtask.model.steps import Step
 from obtask.model.task import Metadata
 

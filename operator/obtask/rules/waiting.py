@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Final
 
+from obtask.model.contract import OnConflict, Phase
 from obtask.model.limits import one_line
-from obtask.model.spec import OnConflict, TaskSpec
-from obtask.model.status import Phase, Reason, TaskStatus
+from obtask.model.reasons import Reason
+from obtask.model.spec import TaskSpec
+from obtask.model.status import TaskStatus
 from obtask.model.task import Task
 from obtask.rules import messages
 from obtask.rules.decision import Intent, Record, Rest

@@ -75,13 +75,12 @@ class Workers:
             why = f"held up by a fault of the operator ({type(error).__name__}); its log says more"
         else:
             if (tracked := self._engine.cache.tasks.tracked(key)) is not None:
-                tracked.failures = 0
+                tracked.succeeded()
             return outcome
         # It is unknown what was stored: the next reconcile starts from what the API server says.
         self._engine.cache.mark_stale(key)
-        failures = self._failures(key) + 1
-        if (tracked := self._engine.cache.tasks.tracked(key)) is not None:
-            tracked.failures = failures
+        tracked = self._engine.cache.tasks.tracked(key)
+        failures = tracked.failed() if tracked is not None else 1
         if why is not None and failures >= TELLING_FAILURES:
             await self._tell(key, why)
         seconds = min(FIRST_PAUSE_SECONDS * 2 ** (failures - 1), LONGEST_PAUSE_SECONDS)

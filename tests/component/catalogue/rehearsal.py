@@ -8,7 +8,7 @@ from tests.component.catalogue.stand import House, Stand, shown
 
 from devcluster.ports import LOOPBACK
 from obtask.kube.api import Json
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 
 TRIES = 3
 DONE = "already done"

@@ -26,8 +26,9 @@ from obtask.executors.registry import Executors, build_executors
 from obtask.executors.secret_connections import SecretConnections
 from obtask.kube.api import ApiError, Json
 from obtask.kube.client import Api
+from obtask.model.contract import Phase, SubtaskPhase
 from obtask.model.spec import TaskSpec
-from obtask.model.status import Phase, SubtaskPhase, TaskStatus
+from obtask.model.status import TaskStatus
 from obtask.model.task import Key, Task, read_task
 from obtask.runtime.assembly import Operator, assemble
 from obtask.settings import Settings

@@ -11,7 +11,7 @@ from tests.component.catalogue.stage import Fault, How
 from tests.component.catalogue.stand import Stand, shown
 
 from obtask.kube.api import Json
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.model.task import InvalidSpec
 from obtask.model.template import read_template
 from obtask.model.template_contract import TemplateKind

@@ -15,7 +15,7 @@ from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import SqlSession, connect
 from obtask.kube.api import Json
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

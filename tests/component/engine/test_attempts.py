@@ -14,7 +14,9 @@ from obtask.kube.config_maps import ConfigMaps
 from obtask.kube.objects import Objects
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Running
-from obtask.model.status import Direction, FailureReason, LockStatus, SubtaskPhase, SubtaskStatus
+from obtask.model.contract import Direction, SubtaskPhase
+from obtask.model.reasons import FailureReason
+from obtask.model.status import LockStatus, SubtaskStatus
 from obtask.model.task import Task
 from obtask.rules import machine
 from obtask.rules.decision import Record

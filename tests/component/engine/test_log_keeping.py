@@ -16,7 +16,7 @@ from obtask.kube.objects import Objects
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, Succeeded
-from obtask.model.status import Direction
+from obtask.model.contract import Direction
 from obtask.rules.nonces import Nonces
 
 BEGIN = datetime(2026, 11, 23, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from tests.support.builders import START
 
-from obtask.cache.tasks import Tracked
+from obtask.cache.tracked import Tracked
 from obtask.engine.held_up import OTHER_AGAIN, SAME_AGAIN, is_due
 
 MOMENT = timedelta(seconds=1)

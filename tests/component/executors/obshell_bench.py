@@ -17,7 +17,7 @@ from obtask.executors.obshell.target import ObshellTools
 from obtask.executors.obshell.wire import Client
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.shares import Pace, Slots
 
 STOP = "/api/v1/ob/stop"

@@ -11,7 +11,7 @@ from tests.support.attempts import START, Bench, PlainLog, SetClock, attempt, be
 from obtask.executors.base import Log
 from obtask.executors.inprocess import SHOWN_FRAMES, Reporter, unexpected
 from obtask.model.attempt import Attempt, Failed, Lost, Outcome, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 class Scripted:

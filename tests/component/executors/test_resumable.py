@@ -9,7 +9,7 @@ from tests.support.attempts import attempt, bench, sql, until
 from obtask.executors.base import Log
 from obtask.executors.inprocess import Reporter
 from obtask.model.attempt import Attempt, Failed, Outcome, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 class Counted:

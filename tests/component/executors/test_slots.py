@@ -12,7 +12,7 @@ from obtask.executors.base import Log
 from obtask.executors.inprocess import InProcess, Reporter
 from obtask.model.actions import Action
 from obtask.model.attempt import Attempt, Failed, Outcome, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.shares import Pace, Slots
 
 

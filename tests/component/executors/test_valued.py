@@ -12,7 +12,7 @@ from obtask.executors.evaluation.evaluator import Variables
 from obtask.executors.values import Valued, with_values
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary
 
 ACTION = HttpAction.model_validate({"url": "http://h/${{ item + '!' }}"})

@@ -18,8 +18,8 @@ from obtask.kube.discovery import Discovery
 from obtask.kube.impersonation import Impersonation
 from obtask.kube.objects import Objects
 from obtask.model.attempt import NOTHING_KEPT, Attempt
+from obtask.model.contract import Direction
 from obtask.model.kubernetes_actions import ResourceAction
-from obtask.model.status import Direction
 
 RUNNER = "runner"
 TASK = "resize-orders"

@@ -17,7 +17,7 @@ from obtask.kube.leases import LARGEST_TOKEN, LARGEST_TRANSITIONS, Lease, Leases
 from obtask.kube.tasks import Tasks
 from obtask.locks.protocol import TRIES, Claimed, Locks, Outpaced
 from obtask.locks.sweep import COLLECTED_AT_ONCE, Sweeper
-from obtask.model.spec import Maintenance, TaskType
+from obtask.model.contract import Maintenance, TaskType
 from obtask.model.task import Task
 from obtask.rules.lock_keys import Domain, LockKey, task_lock_key
 

@@ -23,7 +23,8 @@ from obtask.logs.store import log_config_map, log_name, unpacked
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Succeeded
-from obtask.model.status import Direction, FailureReason
+from obtask.model.contract import Direction
+from obtask.model.reasons import FailureReason
 from obtask.rules.nonces import Nonces
 
 FAILED = Failed(FailureReason.SQL_ERROR, "broken", "1146")

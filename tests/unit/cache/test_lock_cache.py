@@ -12,8 +12,8 @@ from tests.support.builders import START, TaskBuilder
 from obtask.cache.locks import LockCache
 from obtask.engine.locking import FRONT, refresh_pause, relook_pause
 from obtask.kube.leases import Lease
-from obtask.model.spec import Maintenance, TaskType
-from obtask.model.status import LockStatus, Phase, TaskStatus
+from obtask.model.contract import Maintenance, Phase, TaskType
+from obtask.model.status import LockStatus, TaskStatus
 from obtask.model.task import Key, Task
 from obtask.rules.exclusion import Contender, in_the_way
 from obtask.rules.lock_keys import Domain, LockKey, task_lock_key

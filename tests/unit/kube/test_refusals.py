@@ -8,7 +8,7 @@ from obtask.executors.resource.words import failed
 from obtask.kube.api import ApiError
 from obtask.kube.errors import ErrorCause, explained, finding
 from obtask.model.attempt import Failed
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 RIGHTS, QUOTA, POLICY, ENDING, OTHER = ErrorCause
 JOB = 'jobs.batch "obt-load-1" is forbidden: '

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from obtask.logs.retention import LARGEST_OBJECT, OVERHEAD, TASK_BYTES, StoredLog, given_up, read_stored, stored_size
 from obtask.model.attempt import AttemptId
-from obtask.model.status import Direction
+from obtask.model.contract import Direction
 
 UID = "4f0c"
 KIB = 1024

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from obtask.logs.store import LARGEST_BYTES, End, log_config_map, log_name, log_ref, unpacked
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId
-from obtask.model.status import Direction, LogRef
+from obtask.model.contract import Direction
+from obtask.model.status import LogRef
 from obtask.rules.owned import label_value
 
 ID = AttemptId("4f0c1f9e-0000-4000-8000-000000000000", "resize", "zone1", Direction.ROLLBACK, 3)

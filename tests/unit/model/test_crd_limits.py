@@ -9,7 +9,7 @@ from tests.support.largest import LONG_TEXT, largest_spec, largest_status
 
 from obtask.model.limits import MESSAGE_CHARACTERS, OBJECT_BYTES, message_room, one_line, stored_bytes
 from obtask.model.printable import printable
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 @pytest.mark.parametrize("action", ["job", "obshell", "resource"])

@@ -6,8 +6,9 @@ from typing import Any
 from tests.unit.property.strategies import ITEMS, WHENS
 
 from obtask.model.attempt import Attempt
-from obtask.model.spec import Step
-from obtask.model.status import Direction, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus, Verb
+from obtask.model.contract import Direction, SubtaskPhase, Verb
+from obtask.model.status import StepStatus, SubtaskStatus, TaskStatus
+from obtask.model.steps import Step
 from obtask.model.task import Task
 from obtask.rules import progress
 from obtask.rules.attempts import awaits_retry

@@ -9,8 +9,9 @@ from tests.unit.property.bounds import status_schema, violations
 
 from obtask.model.attempt import AttemptId
 from obtask.model.command import Command
-from obtask.model.spec import Maintenance
-from obtask.model.status import Direction, Phase, Reason, StepStatus, SubtaskPhase, TaskStatus, Verb
+from obtask.model.contract import Direction, Maintenance, Phase, SubtaskPhase, Verb
+from obtask.model.reasons import Reason
+from obtask.model.status import StepStatus, TaskStatus
 from obtask.model.task import Task
 from obtask.rules import commands, progress
 from obtask.rules.attempts import awaits_retry

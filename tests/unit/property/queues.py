@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from tests.support.builders import START
 from tests.support.lines import form_line
 
-from obtask.model.spec import Maintenance, TaskType
-from obtask.model.status import Phase
+from obtask.model.contract import Maintenance, Phase, TaskType
 from obtask.rules.exclusion import Contender, DomainView, conflicts
 from obtask.rules.lock_keys import Domain, LockKey
 

@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 from tests.support.builders import TaskBuilder, a_blocker, a_task, work
 
 from obtask.model.attempt import Failed, Outcome, Succeeded
-from obtask.model.spec import Forbidden
-from obtask.model.status import Blocker, FailureReason, Phase
+from obtask.model.contract import Forbidden, Phase
+from obtask.model.reasons import FailureReason
+from obtask.model.status import Blocker
 
 FORBIDS = st.lists(st.sampled_from([forbidden.value for forbidden in Forbidden]), max_size=1)
 AUTO_RETRIES = st.sampled_from([None, {"limit": 1, "backoffSeconds": 0}, {"limit": 2, "backoffSeconds": 5, "maxBackoffSeconds": 7}])

@@ -13,7 +13,7 @@ from tests.support.lines import form_line
 from tests.support.promises import conflict
 from tests.unit.property.queues import CLUSTER_LOCKS, HOLDING, LOCKS, contender, lines
 
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.rules.exclusion import MOST_BLOCKERS_SHOWN, Contender, DomainView, conflicts, in_the_way, next_in_line
 from obtask.rules.lock_keys import LockKey
 

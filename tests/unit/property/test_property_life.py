@@ -15,10 +15,10 @@ from tests.unit.property.watched import WatchedWorld
 from obtask import names
 from obtask.model.action_expressions import outputs_of
 from obtask.model.actions import ApproveAction
-from obtask.model.answered import ActionResult
 from obtask.model.attempt import Attempt, Outcome, Succeeded
 from obtask.model.command import Command
-from obtask.model.status import Blocker, Direction, Phase, Verb
+from obtask.model.contract import ActionResult, Direction, Phase, Verb
+from obtask.model.status import Blocker
 from obtask.model.task import read_task
 from obtask.rules import machine
 from obtask.rules.decision import Finish, Record, Rest, TakeLock, VerifyLock

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obtask.model.spec import Maintenance, TaskType
+from obtask.model.contract import Maintenance, TaskType
 from obtask.rules.lock_keys import Domain, LockKey
 from obtask.rules.owned import label_value
 

@@ -6,8 +6,8 @@ from tests.support.world import Crash, World
 from tests.unit.property.language import LanguagePromises
 from tests.unit.property.promises import WORKING, check_change, check_status
 
-from obtask.model.spec import Maintenance
-from obtask.model.status import Phase, TaskStatus
+from obtask.model.contract import Maintenance, Phase
+from obtask.model.status import TaskStatus
 from obtask.model.task import read_task
 from obtask.rules import machine
 from obtask.rules.decision import Intent, Record, Rest

@@ -6,7 +6,7 @@ import pytest
 from tests.support.builders import a_task
 from tests.support.world import World
 
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.rules.json_pointer import NoPlace, with_values
 
 

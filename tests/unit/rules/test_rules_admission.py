@@ -6,8 +6,8 @@ import pytest
 from tests.support.builders import a_blocker, a_task
 from tests.support.world import World
 
-from obtask.model.answered import ActionResult
-from obtask.model.status import FailureReason, Phase, Reason, SubtaskPhase, Verb
+from obtask.model.contract import ActionResult, Phase, SubtaskPhase, Verb
+from obtask.model.reasons import FailureReason, Reason
 from obtask.model.task import InvalidSpec
 from obtask.rules.decision import Check
 

@@ -4,10 +4,9 @@ import pytest
 from tests.support.builders import START, a_blocker, a_task
 from tests.support.world import World
 
-from obtask.model.answered import ActionResult
 from obtask.model.command import Command
-from obtask.model.spec import Forbidden
-from obtask.model.status import Direction, Phase, TaskStatus, Verb
+from obtask.model.contract import ActionResult, Direction, Forbidden, Phase, Verb
+from obtask.model.status import TaskStatus
 from obtask.rules import commands
 
 FAILED_FORWARD = (Verb.RETRY, Verb.ROLLBACK, Verb.SKIP, Verb.SKIP_STEP)

@@ -5,9 +5,9 @@ from tests.support.builders import a_task
 from tests.support.world import World
 
 from obtask import names
-from obtask.model.answered import ActionResult, LastAction
+from obtask.model.answered import LastAction
 from obtask.model.command import Command, noted_command
-from obtask.model.status import Phase, SubtaskPhase
+from obtask.model.contract import ActionResult, Phase, SubtaskPhase
 from obtask.rules.decision import Record, Rest, TakeCommand
 
 

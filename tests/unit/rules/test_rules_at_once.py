@@ -3,7 +3,7 @@
 from tests.support.builders import a_blocker, a_task
 from tests.support.world import World
 
-from obtask.model.status import Phase, SubtaskPhase
+from obtask.model.contract import Phase, SubtaskPhase
 from obtask.rules.announcements import announcements
 from obtask.rules.decision import Record
 

@@ -7,7 +7,7 @@ from tests.support.builders import START, TaskBuilder, a_task
 from tests.support.world import World
 
 from obtask.model.attempt import AttemptId
-from obtask.model.status import Direction
+from obtask.model.contract import Direction
 
 SQL = {"statements": ["select 1"]}
 

@@ -8,7 +8,8 @@ from tests.support.builders import START, a_task, failed
 from tests.support.world import World
 
 from obtask.model.attempt import Lost
-from obtask.model.status import FailureReason, Phase, SubtaskPhase
+from obtask.model.contract import Phase, SubtaskPhase
+from obtask.model.reasons import FailureReason
 from obtask.rules.decision import Rest
 
 

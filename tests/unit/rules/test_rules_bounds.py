@@ -7,8 +7,8 @@ import pytest
 from tests.support.builders import a_task
 from tests.support.world import World
 
-from obtask.model.answered import ActionResult
-from obtask.model.status import Phase, Reason
+from obtask.model.contract import ActionResult, Phase
+from obtask.model.reasons import Reason
 from obtask.rules.bounds import Bounds
 from obtask.rules.decision import Rest
 

@@ -4,9 +4,9 @@ import pytest
 from tests.support.builders import a_blocker, a_mended_task, a_task, failed
 from tests.support.world import World
 
-from obtask.model.answered import ActionResult
 from obtask.model.attempt import Succeeded
-from obtask.model.status import Direction, FailureReason, Phase, Reason, SubtaskPhase, Verb
+from obtask.model.contract import ActionResult, Direction, Phase, SubtaskPhase, Verb
+from obtask.model.reasons import FailureReason, Reason
 
 CANCELLED = 'step 2/3 "resize": cancelled; the target may be half changed'
 

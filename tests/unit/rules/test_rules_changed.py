@@ -7,7 +7,8 @@ from tests.support.builders import a_mended_task, a_task, failed
 from tests.support.world import World
 
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason, Phase, SubtaskPhase
+from obtask.model.contract import Phase, SubtaskPhase
+from obtask.model.reasons import FailureReason
 from obtask.rules.progress import replace_step
 
 

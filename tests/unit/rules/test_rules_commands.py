@@ -8,8 +8,9 @@ from tests.support.builders import START, a_blocker, a_mended_task, a_task
 from tests.support.world import Crash, World
 
 from obtask import names
-from obtask.model.answered import ActionResult, LastAction
-from obtask.model.status import Phase, TaskStatus
+from obtask.model.answered import LastAction
+from obtask.model.contract import ActionResult, Phase
+from obtask.model.status import TaskStatus
 from obtask.rules.decision import Record, Rest, TakeCommand
 
 

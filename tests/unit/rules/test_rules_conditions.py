@@ -8,7 +8,8 @@ from tests.support.builders import START, a_blocker, a_task
 from tests.support.phases import IN_PHASE, cancelled, failed_one, running, succeeded
 from tests.support.world import World
 
-from obtask.model.status import Condition, Phase
+from obtask.model.contract import Phase
+from obtask.model.status import Condition
 from obtask.rules.conditions import in_the_way_since
 
 

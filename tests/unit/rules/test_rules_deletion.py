@@ -8,9 +8,9 @@ from tests.support.builders import START, a_blocker, a_task, failed
 from tests.support.phases import broken, resizing
 from tests.support.world import World
 
-from obtask.model.answered import ActionResult
 from obtask.model.attempt import Succeeded
-from obtask.model.status import FailureReason, Phase, Reason, SubtaskPhase
+from obtask.model.contract import ActionResult, Phase, SubtaskPhase
+from obtask.model.reasons import FailureReason, Reason
 from obtask.rules.decision import Delete, Finish, Record, RemoveFinalizer, Rest, Stop
 
 

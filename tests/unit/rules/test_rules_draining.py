@@ -6,7 +6,8 @@ from tests.support.world import World
 
 from obtask import names
 from obtask.model.attempt import Lost, Succeeded
-from obtask.model.status import FailureReason, Phase, Reason, SubtaskPhase
+from obtask.model.contract import Phase, SubtaskPhase
+from obtask.model.reasons import FailureReason, Reason
 from obtask.rules.decision import Rest
 
 

@@ -7,8 +7,7 @@ import pytest
 from tests.support.builders import START
 from tests.support.lines import form_line
 
-from obtask.model.spec import Maintenance, TaskType
-from obtask.model.status import Phase
+from obtask.model.contract import Maintenance, Phase, TaskType
 from obtask.rules.exclusion import Contender, DomainView, as_blockers, conflicts, double_holds, in_the_way, next_in_line
 from obtask.rules.lock_keys import Domain, LockKey
 

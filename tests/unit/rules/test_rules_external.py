@@ -5,7 +5,8 @@ from tests.support.builders import a_task
 from tests.support.world import World
 
 from obtask.model.attempt import Attempt, Failed, Succeeded
-from obtask.model.status import FailureReason, Phase
+from obtask.model.contract import Phase
+from obtask.model.reasons import FailureReason
 from obtask.rules.subtask_context import running_attempts
 
 OBSHELL = {"path": "/api/v1/ob/stop"}

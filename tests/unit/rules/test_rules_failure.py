@@ -9,8 +9,10 @@ from tests.support.builders import START, a_mended_task, a_task, failed
 from tests.support.world import World
 
 from obtask.model.attempt import Failed
+from obtask.model.contract import Direction, Left, Phase, SubtaskPhase, Verb
 from obtask.model.limits import EXTERNAL_CHARACTERS, OBJECT_BYTES
-from obtask.model.status import Direction, FailureReason, Left, LogRef, Phase, Reason, SubtaskPhase, Verb
+from obtask.model.reasons import FailureReason, Reason
+from obtask.model.status import LogRef
 
 
 def resizing() -> World:

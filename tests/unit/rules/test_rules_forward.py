@@ -7,7 +7,8 @@ from tests.support.builders import START, a_task
 from tests.support.world import World
 
 from obtask import names
-from obtask.model.status import Direction, Phase, Reason, SubtaskPhase
+from obtask.model.contract import Direction, Phase, SubtaskPhase
+from obtask.model.reasons import Reason
 from obtask.rules.attempts import PROGRESS_SHOWN_AFTER, PROGRESS_SHOWN_EVERY
 from obtask.rules.decision import Finish, MarkTask, Record, Rest, TakeLock
 from obtask.rules.validation import unchecked

@@ -7,7 +7,7 @@ from tests.support.builders import a_task
 from tests.support.world import World
 
 from obtask import names
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.rules.decision import Finish, MarkTask
 
 WAIT: dict[str, Any] = {"wait": {"seconds": 60}}

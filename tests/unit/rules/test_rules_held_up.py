@@ -6,7 +6,7 @@ import pytest
 from tests.support.builders import a_blocker, a_mended_task, a_task
 from tests.support.world import World
 
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.rules import held_up
 from obtask.rules.decision import Rest
 from obtask.rules.observation import Hindered

@@ -8,10 +8,10 @@ from tests.support.world import World
 
 from obtask.model.actions import HttpAction, ObshellAction
 from obtask.model.attempt import Succeeded
+from obtask.model.contract import Phase, SubtaskPhase
 from obtask.model.kubernetes_actions import JobAction, ResourceAction
 from obtask.model.limits import OUTPUT_BYTES, STORED_VALUES_BYTES
 from obtask.model.reasons import FailureReason
-from obtask.model.status import Phase, SubtaskPhase
 from obtask.rules.expressions import ExpressionFault
 from obtask.rules.opening import as_stored, output_fault, stored_values
 from obtask.rules.references import Reference, references

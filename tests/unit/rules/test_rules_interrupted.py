@@ -5,7 +5,8 @@ from tests.support.builders import a_task, failed
 from tests.support.world import Crash, World
 
 from obtask.model.attempt import Succeeded
-from obtask.model.status import Direction, FailureReason, Phase, Reason, SubtaskPhase, Verb
+from obtask.model.contract import Direction, Phase, SubtaskPhase, Verb
+from obtask.model.reasons import FailureReason, Reason
 
 
 def test_interrupted_attempt_fails() -> None:

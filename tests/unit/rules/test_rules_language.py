@@ -8,9 +8,9 @@ from tests.support.builders import a_task
 from tests.support.world import World
 
 from obtask.model.attempt import Succeeded
+from obtask.model.contract import Phase, SubtaskPhase, Verb
 from obtask.model.limits import FOR_EACH_ITEMS, OUTPUT_BYTES, STORED_VALUES_BYTES
-from obtask.model.reasons import FailureReason
-from obtask.model.status import Phase, Reason, SubtaskPhase, Verb
+from obtask.model.reasons import FailureReason, Reason
 from obtask.model.task import InvalidSpec
 from obtask.rules.decision import Evaluate, Record
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.builders import TaskBuilder, a_task
 
 from obtask import names
-from obtask.model.spec import Maintenance, TaskType
+from obtask.model.contract import Maintenance, TaskType
 from obtask.rules.lock_keys import Domain, LockKey, holder_identity, holder_name, holder_uid, task_lock_key
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

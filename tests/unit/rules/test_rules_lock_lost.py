@@ -4,9 +4,9 @@ import pytest
 from tests.support.builders import a_blocker, a_mended_task, a_task, failed
 from tests.support.world import World
 
-from obtask.model.answered import ActionResult
 from obtask.model.attempt import Succeeded
-from obtask.model.status import Direction, FailureReason, Phase, Reason, SubtaskPhase, Verb
+from obtask.model.contract import ActionResult, Direction, Phase, SubtaskPhase, Verb
+from obtask.model.reasons import FailureReason, Reason
 from obtask.rules.decision import VerifyLock
 
 STRANGER = "janitor/uid-of-janitor"

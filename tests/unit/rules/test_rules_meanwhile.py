@@ -4,7 +4,7 @@ from tests.support.builders import a_task
 from tests.support.world import World
 
 from obtask.model.attempt import Succeeded
-from obtask.model.status import SubtaskPhase
+from obtask.model.contract import SubtaskPhase
 from obtask.rules.decision import Evaluate
 
 

@@ -10,8 +10,8 @@ from tests.support.world import World
 
 from obtask import names
 from obtask.model.attempt import Attempt, AttemptId, Running
+from obtask.model.contract import Direction
 from obtask.model.limits import NONCE_DIGESTS
-from obtask.model.status import Direction
 from obtask.rules.nonces import Nonces, proves
 from obtask.rules.owned import attempt_annotations, is_made_for, owner_reference
 from obtask.rules.subtask_context import live, running_attempts

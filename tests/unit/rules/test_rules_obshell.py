@@ -6,9 +6,9 @@ import pytest
 from tests.support.builders import a_task
 from tests.support.world import World
 
-from obtask.model.answered import ActionResult
 from obtask.model.attempt import Failed, Lost, Running, Succeeded
-from obtask.model.status import Direction, FailureReason, Left, Phase, Reason, Verb
+from obtask.model.contract import ActionResult, Direction, Left, Phase, Verb
+from obtask.model.reasons import FailureReason, Reason
 from obtask.rules.afterwards import SINCE, left_attempts
 from obtask.rules.subtask_context import running_attempts
 

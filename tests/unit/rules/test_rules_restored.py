@@ -10,7 +10,9 @@ from tests.support.world import Crash, World
 
 from obtask import names
 from obtask.model.command import Command
-from obtask.model.status import LockStatus, Phase, Reason
+from obtask.model.contract import Phase
+from obtask.model.reasons import Reason
+from obtask.model.status import LockStatus
 from obtask.rules.decision import TakeLock
 
 OLD = "uid-of-old"

@@ -6,8 +6,8 @@ from tests.support.builders import START, a_mended_task, failed
 from tests.support.phases import broken
 from tests.support.world import World
 
-from obtask.model.answered import ActionResult
-from obtask.model.status import Direction, Phase, Reason, SubtaskPhase
+from obtask.model.contract import ActionResult, Direction, Phase, SubtaskPhase
+from obtask.model.reasons import Reason
 
 
 def test_retry_runs_only_what_failed() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from obtask.model.status import Phase
+from obtask.model.contract import Phase
 from obtask.rules.preview_wording import HeldLock
 from obtask.rules.situation_wording import Blocked, Situation, happened, is_safe, to_type
 

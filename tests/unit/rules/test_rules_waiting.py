@@ -9,8 +9,11 @@ from tests.support.builders import START, a_blocker, a_task
 from tests.support.world import Crash, World
 
 from obtask import names
-from obtask.model.spec import Step, StepsElsewhere, with_steps
-from obtask.model.status import Phase, Reason, TaskStatus, Verb
+from obtask.model.contract import Phase, Verb
+from obtask.model.reasons import Reason
+from obtask.model.spec import StepsElsewhere, with_steps
+from obtask.model.status import TaskStatus
+from obtask.model.steps import Step
 from obtask.rules import machine
 from obtask.rules.decision import MarkTask, Record, Rest, TakeLock
 

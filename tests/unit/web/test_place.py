@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from obtask.model.status import Direction, TaskStatus
+from obtask.model.contract import Direction
+from obtask.model.status import TaskStatus
 from obtask.web.detail.place import Place, chosen, located
 
 WHEN = "2026-11-28T14:24:58Z"

@@ -7,7 +7,7 @@ from obtask.executors.base import Executor, Log
 from obtask.executors.dependencies import Dependencies
 from obtask.model.actions import ApproveAction
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Running
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 class Approve:

@@ -7,8 +7,8 @@ from typing import Any
 from obtask.masking.words import MASK
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
+from obtask.model.reasons import FailureReason
 from obtask.model.secret_values import BodyFrom
-from obtask.model.status import FailureReason
 from obtask.rules.json_pointer import NoPlace, with_values
 
 ValueOf = Callable[[str, str], Awaitable[str | Failed]]

@@ -13,7 +13,7 @@ from obtask.executors.connections.public_key import read_public_key
 from obtask.hosts import HostEntry, InvalidEntry, listed, read_entry, same_host
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 DEFAULT_PORT = 2881
 DEFAULT_USER = "root@sys"

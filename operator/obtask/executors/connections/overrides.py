@@ -13,7 +13,7 @@ from obtask.hosts import HostEntry, listed, same_host, usual_form
 from obtask.model.attempt import Failed
 from obtask.model.connections import AgentRef, ConnectionRef
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 _PORTS = {"http": 80, "https": 443}
 

@@ -15,7 +15,7 @@ from obtask.model.action_expressions import expressions as texts_of
 from obtask.model.actions import Action
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.model.values import mentioned
 from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Gives, Question, Vocabulary, question_about, short
 from obtask.shares import Slots

@@ -19,7 +19,7 @@ from obtask.masking.http import without_query
 from obtask.model.actions import HttpAction
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 SEE_OTHER = 303

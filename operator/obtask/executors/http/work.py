@@ -34,10 +34,11 @@ from obtask.executors.until import Arrived, Judge, pauses, tell
 from obtask.masking import http as redaction
 from obtask.masking.body import secrets_of
 from obtask.masking.words import SHORT
-from obtask.model.actions import HttpAction, HttpMethod, HttpUntil
+from obtask.model.actions import HttpAction, HttpUntil
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
+from obtask.model.contract import HttpMethod
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary, short
 
 POLL_SECONDS = 30.0

@@ -9,7 +9,7 @@ from obtask.kube.api import ApiError
 from obtask.kube.errors import ErrorCause, explained, finding
 from obtask.model.attempt import Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 Json = Mapping[str, Any]
 

@@ -20,7 +20,7 @@ from obtask.kube.errors import explained
 from obtask.kube.jobs import JOB_NAME_LABEL, Jobs
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Lost, Outcome, Running
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from obtask.executors.job.ending import container_statuses, is_alive, pod_failure
 from obtask.model.attempt import Failed, Outcome, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 Json = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from obtask.executors.job.ending import container_statuses, main_state
 from obtask.kube.errors import ErrorCause, finding_of, with_advice
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 Json = Mapping[str, Any]
 

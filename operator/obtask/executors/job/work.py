@@ -17,7 +17,7 @@ from obtask.kube.errors import explained
 from obtask.kube.jobs import Jobs
 from obtask.model.attempt import AttemptState, Failed, Outcome, Running, Succeeded
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.nonces import Nonces
 
 SOON = timedelta(seconds=1)

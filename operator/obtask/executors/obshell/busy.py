@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from obtask.executors.obshell.answers import AgentAnswer, Miss
 from obtask.executors.obshell.context import LOOK_SECONDS, Context
 from obtask.executors.obshell.dag import Dag, DagNode, State, moment
-from obtask.model.actions import WhenBusy
+from obtask.model.contract import WhenBusy
 
 LOOKS_APART = 2  # polls
 TRY_AGAIN_AFTER = 30  # polls: an agent may become free without any visible change

@@ -20,7 +20,8 @@ from obtask.masking.body import masked, secrets_of
 from obtask.masking.words import is_obshell_secret_name
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Succeeded
-from obtask.model.status import FailureReason, Left
+from obtask.model.contract import Left
+from obtask.model.reasons import FailureReason
 
 LOOK_SECONDS = 10.0
 

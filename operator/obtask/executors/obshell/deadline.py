@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from obtask.model.attempt import Attempt
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 LONGEST_POST_SECONDS = 600.0  # as the SDK has it
 SHORTEST_SECONDS = 0.1

@@ -14,7 +14,8 @@ from obtask.executors.obshell.marks import is_same
 from obtask.executors.obshell.words import Transcript
 from obtask.executors.outputs import Giving
 from obtask.model.attempt import Failed, Outcome
-from obtask.model.status import FailureReason, Left
+from obtask.model.contract import Left
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary, short
 
 EXPECT_GRACE_SECONDS = 2.0  # for what the attempt ended with in time

@@ -11,7 +11,8 @@ from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.wire import ASK_SECONDS
 from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Outcome
-from obtask.model.status import Direction, FailureReason, Left
+from obtask.model.contract import Direction, Left
+from obtask.model.reasons import FailureReason
 
 OPERATE_GRACE_SECONDS = 2.0  # after a cancel
 GONE_AFTER = 10  # misses in a row: an agent whose database is away may not know its own tasks for a moment

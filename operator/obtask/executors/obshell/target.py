@@ -16,9 +16,9 @@ from obtask.executors.obshell.dag import Dag, DagOperator, read_dag, read_dags, 
 from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.wire import ASK_SECONDS, Client
 from obtask.executors.obshell.words import Transcript
-from obtask.model.actions import HttpMethod
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.connections import AgentRef
+from obtask.model.contract import HttpMethod
 from obtask.model.limits import one_line
 from obtask.shares import Pace, Slot, Slots
 

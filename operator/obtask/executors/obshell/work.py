@@ -19,7 +19,7 @@ from obtask.executors.obshell.takeup import GONE_AFTER, Begun, TakeUp, TakeUpAga
 from obtask.executors.obshell.target import shortened
 from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 ANSWER_GRACE_SECONDS = 4.0  # for the answer that tells which task a cancelled attempt has started
 SEARCH_SECONDS = 2.0

@@ -14,7 +14,7 @@ from obtask.kube.client import MERGE_PATCH
 from obtask.kube.impersonation import APPLY, ApiAnswer
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed
 from obtask.model.kubernetes_actions import ResourceAction
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 UNCHANGED = "unchanged"
 WRITE_TRIES = 4  # a write between the server's read and its write refuses a change that asks for no particular version

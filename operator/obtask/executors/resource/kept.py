@@ -19,7 +19,7 @@ from obtask.kube.errors import explained, finding
 from obtask.kube.objects import Objects
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.owned import is_owned, owner_reference, subtask_annotations, task_labels
 
 KEY = "object.json"

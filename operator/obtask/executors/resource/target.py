@@ -17,7 +17,7 @@ from obtask.kube.discovery import Discovery, Served, is_about_kind
 from obtask.kube.impersonation import ApiAnswer, Impersonation, ServiceAccount
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.shares import Slots
 
 FIRST_PAUSE_SECONDS = 0.5

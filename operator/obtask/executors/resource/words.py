@@ -8,7 +8,7 @@ from obtask.kube.api import ApiError, Json
 from obtask.kube.errors import ErrorCause, finding, with_advice
 from obtask.model.attempt import Failed
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 FORBIDDEN, NOT_FOUND, CONFLICT, GONE, INTERNAL_ERROR = 403, 404, 409, 410, 500
 

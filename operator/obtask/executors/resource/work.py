@@ -23,7 +23,7 @@ from obtask.kube.objects import Objects
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import Vocabulary
 from obtask.shares import Slots
 

@@ -23,7 +23,7 @@ from obtask.model.attempt import Attempt, Failed
 from obtask.model.connections import ConnectionRef
 from obtask.model.constraints import Scalar
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.model.values import OPENING
 from obtask.rules.sql_text import placeholders
 

@@ -22,7 +22,7 @@ from obtask.masking.sql import masked_statement
 from obtask.model.actions import SqlAction, SqlUnless, SqlUntil
 from obtask.model.attempt import Attempt, Failed, Outcome, Succeeded
 from obtask.model.limits import one_line
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import ExpressionFault, Vocabulary, short
 from obtask.rules.sql_faults import missing_args, session_state, sql_faults
 from obtask.rules.sql_values import value_faults

@@ -7,7 +7,7 @@ from obtask.executors.base import Executor, Log
 from obtask.executors.dependencies import Dependencies
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 WORTH_TELLING_SECONDS = 5
 

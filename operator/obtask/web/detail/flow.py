@@ -8,8 +8,10 @@ from typing import Any
 
 from obtask.model.actions import kind
 from obtask.model.attempt import AttemptId
-from obtask.model.spec import Step, TaskSpec
-from obtask.model.status import StepStatus, SubtaskPhase, SubtaskStatus
+from obtask.model.contract import SubtaskPhase
+from obtask.model.spec import TaskSpec
+from obtask.model.status import StepStatus, SubtaskStatus
+from obtask.model.steps import Step
 from obtask.model.task import Task
 from obtask.rules.progress import fresh_steps
 from obtask.web.detail.log_reading import KeptLog

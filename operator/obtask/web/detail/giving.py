@@ -7,8 +7,7 @@ from obtask import names
 from obtask.kube.api import ApiError, Json
 from obtask.kube.client import Api
 from obtask.kube.tasks import task_path
-from obtask.model.answered import ActionResult
-from obtask.model.contract import Verb
+from obtask.model.contract import ActionResult, Verb
 from obtask.model.status import TaskStatus
 from obtask.model.task import Key
 

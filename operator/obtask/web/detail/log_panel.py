@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from obtask.kube.api import ApiError
 from obtask.kube.client import Api
+from obtask.model.contract import SubtaskPhase
 from obtask.model.printable import printable_lines
-from obtask.model.status import SubtaskPhase
 from obtask.model.task import Task
 from obtask.web.detail.flow import AttemptRow, attempts, steps_of
 from obtask.web.detail.log_reading import KeptLog, Log, LogReader, Nothing, Source, download_name

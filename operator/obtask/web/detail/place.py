@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from obtask.model.attempt import AttemptId
-from obtask.model.status import Direction, StepStatus, SubtaskPhase, SubtaskStatus, TaskStatus
+from obtask.model.contract import Direction, SubtaskPhase
+from obtask.model.status import StepStatus, SubtaskStatus, TaskStatus
 from obtask.rules.progress import current
 
 LONGEST_NUMBER = 18  # digits; versions of objects are numbers, too

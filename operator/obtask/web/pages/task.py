@@ -12,8 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from obtask.kube.api import ApiError, Json
-from obtask.model.command import Option
-from obtask.model.contract import Verb
+from obtask.model.contract import Option, Verb
 from obtask.model.task import Key, Task, Unreadable
 from obtask.rules.evidence import Refused
 from obtask.web.detail import bundle, commands, giving, more

@@ -10,7 +10,7 @@ from obtask.executors.secret_connections import SecretConnections
 from obtask.kube.api import ApiError, Json
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Failed
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 TYPE = "task.oceanbase.com/connection"
 

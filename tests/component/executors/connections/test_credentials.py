@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from obtask.executors.connections.connection import AgentConnection, Connection, HttpSecret, Tls
 from obtask.executors.connections.credentials import agent_connection, http_secret, sql_connection
 from obtask.model.attempt import Failed
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 PUBLIC = generate_rsa_key(65537, 2048).public_key()
 PEM = PUBLIC.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -30,7 +30,7 @@ from obtask.executors.obshell.words import Transcript
 from obtask.executors.sql.work import SqlWork
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.connections import AgentRef, ConnectionRef
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.shares import Pace, Slots
 
 PASSWORD = "s3cret-word"  # noqa: S105 - that of the scripted server

@@ -8,7 +8,7 @@ from obtask.executors.secret_connections import TRIES, SecretConnections
 from obtask.kube.api import ApiError, ApiUnavailable, Json
 from obtask.kube.objects import Objects
 from obtask.model.attempt import Failed
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 SECRET = {"type": "task.oceanbase.com/connection", "data": {"host": base64.b64encode(b"db").decode()}}
 

@@ -10,7 +10,7 @@ from tests.support.attempts import attempt, until
 from tests.support.website import Website, http, http_bench, run, website
 
 from obtask.model.attempt import Failed, Lost, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.support.website import Website, http, http_bench, run, website
 from devcluster.ports import free_port
 from obtask.executors.network.lookup import HostPolicy
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 LINK_LOCAL = [
     "169.254.169.254",

@@ -15,7 +15,7 @@ from tests.support.website import Website, run, website
 from obtask.executors.http.answers import KEPT_BYTES
 from obtask.executors.http.decoding import decoded
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.model.utf8 import beginning, unfinished
 
 STATE = {"state": "已完成", "name": "é"}

@@ -11,7 +11,7 @@ from tests.support.website import http, http_bench
 
 from obtask.executors.evaluation.evaluator import Evaluator
 from obtask.model.attempt import Failed
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import Vocabulary
 
 SLOW = frozenset({"http-slow-head", "http-slow-body", "http-many-interim"})

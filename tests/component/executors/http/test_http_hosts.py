@@ -13,7 +13,7 @@ from yarl import URL
 from obtask.executors.http.requests import host_header_refusal
 from obtask.hosts import HostPolicy
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 @pytest.fixture

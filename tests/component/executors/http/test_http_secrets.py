@@ -12,7 +12,7 @@ from obtask.executors.connections.connection import HttpSecret
 from obtask.executors.http.requests import secret_headers
 from obtask.hosts import read_entry
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 TOKEN = "t0ken-of-the-owner"  # noqa: S105 - of a test
 SECRET = [{"name": "X-Key", "secretKeyRef": {"name": "api", "key": "token"}}]

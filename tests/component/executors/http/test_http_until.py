@@ -11,7 +11,7 @@ from tests.support.website import Handler, Website, http, http_bench, website
 from obtask.executors.evaluation.pipe import TOO_LARGE
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.expressions import ExpressionFault
 
 

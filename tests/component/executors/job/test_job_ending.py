@@ -8,7 +8,7 @@ from obtask.executors.job.ending import creation_refused, outcome
 from obtask.executors.job.words import no_pod_hold, pod_hold
 from obtask.kube.api import ApiError
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 Json = dict[str, Any]
 

@@ -13,8 +13,9 @@ from obtask.executors.job.following import MOST_OF_A_NAMESPACE
 from obtask.kube.client import Api
 from obtask.kube.jobs import Jobs
 from obtask.model.attempt import Attempt, Failed, Running, Succeeded
+from obtask.model.contract import Direction
 from obtask.model.kubernetes_actions import JobAction
-from obtask.model.status import Direction, FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.nonces import Nonces
 from obtask.rules.owned import job_name
 

@@ -11,8 +11,8 @@ from tests.support.attempts import START, attempt
 
 from obtask.executors.job.manifest import is_of, job_manifest
 from obtask.model.attempt import Attempt
+from obtask.model.contract import Direction
 from obtask.model.kubernetes_actions import JobAction
-from obtask.model.status import Direction
 from obtask.rules.owned import job_name
 
 Json = dict[str, Any]

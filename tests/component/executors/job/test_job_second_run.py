@@ -12,7 +12,7 @@ from obtask.executors.job.once import created_pods
 from obtask.kube.client import Api
 from obtask.kube.jobs import Jobs
 from obtask.model.attempt import Attempt, Failed, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.nonces import Nonces
 from obtask.rules.owned import job_name
 

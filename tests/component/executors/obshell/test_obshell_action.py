@@ -15,7 +15,8 @@ from obtask.executors.obshell.target import KEY_WARNING
 from obtask.logs.text import AttemptLog
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Failed, Running, Succeeded
-from obtask.model.status import Direction, FailureReason
+from obtask.model.contract import Direction
+from obtask.model.reasons import FailureReason
 
 
 @pytest.fixture

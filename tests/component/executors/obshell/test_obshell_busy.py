@@ -11,7 +11,7 @@ from tests.support.attempts import attempt
 
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Failed, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 INITIALIZE = Operation(stages(Step("prepare"), Step("boot", held=True, fails=1)), "Initialize cluster")
 

@@ -13,7 +13,8 @@ from obtask.executors.obshell.answers import last_words
 from obtask.executors.obshell.dag import agent_of
 from obtask.executors.obshell.wire import LONGEST_ANSWER
 from obtask.model.attempt import Attempt, Failed, Succeeded
-from obtask.model.status import FailureReason, Left
+from obtask.model.contract import Left
+from obtask.model.reasons import FailureReason
 
 A, B, C = "10.0.0.1:2886", "10.0.0.2:2886", "10.0.0.3:2886"
 

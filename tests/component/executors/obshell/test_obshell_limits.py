@@ -22,7 +22,7 @@ from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.target import ObshellConversation
 from obtask.executors.obshell.wire import Client
 from obtask.model.attempt import Failed, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.shares import Pace, Slots
 
 

@@ -11,7 +11,7 @@ from tests.support.attempts import attempt
 
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from obtask.executors.connections.connection import AgentConnection
 from obtask.executors.obshell.search import is_another, tenant_of
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Lost, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 STOP_OB = Operation(stages(Step("prepare"), Step("kill")), "Stop OB")
 

@@ -15,7 +15,7 @@ from obtask.logs.text import AttemptLog
 from obtask.masking.body import masked
 from obtask.masking.words import is_obshell_secret_name
 from obtask.model.attempt import Attempt, Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 BODY_FROM = [
     {"pointer": "/rootPwd", "secretKeyRef": {"name": "next", "key": "password"}},

@@ -11,7 +11,7 @@ from tests.support.agent.dags import Step
 from tests.support.attempts import SetClock, attempt, until, wall_clock
 
 from obtask.model.attempt import Failed, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.wire import LONGEST_ANSWER, Client
 from obtask.masking.body import masked, secrets_of
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from obtask.kube.objects import Objects
 from obtask.logs.text import AttemptLog
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 async def test_apply_creates_then_changes_nothing_then_changes(workplace: Workplace) -> None:

@@ -11,7 +11,7 @@ from tests.support.attempts import until
 from obtask.executors.resource.change import UNCHANGED
 from obtask.model.attempt import Attempt, Failed, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 class Kind:

@@ -9,7 +9,7 @@ from tests.support.rights import grant
 from obtask.executors.resource.kept import name_of
 from obtask.model.attempt import NOTHING_KEPT, Failed, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 async def test_what_was_there_before_comes_back(workplace: Workplace) -> None:

@@ -9,7 +9,7 @@ from tests.component.executors.workplace import Body, Workplace, apply, config_m
 
 from obtask.executors.resource.kept import name_of, text_of
 from obtask.model.attempt import NOTHING_KEPT, Attempt, Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.owned import owner_reference, subtask_annotations, task_labels
 
 MALLORY = "mallory"

@@ -10,7 +10,7 @@ from tests.support.rights import grant
 from obtask.kube.impersonation import Change, Impersonation, ServiceAccount
 from obtask.model.attempt import Attempt, Failed, Running, Succeeded
 from obtask.model.kubernetes_actions import ResourceAction
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 READY = "object.data.phase == 'Ready'"
 

@@ -14,7 +14,7 @@ from obtask.executors.resource.words import failed, shown
 from obtask.kube.api import ApiError
 from obtask.kube.impersonation import ServiceAccount
 from obtask.model.kubernetes_actions import ResourceAction
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 RUNNER = ServiceAccount("prod", "runner")
 LIVE: dict[str, Any] = {

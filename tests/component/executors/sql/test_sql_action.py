@@ -15,7 +15,7 @@ from obtask.executors.sql.session import SqlSession
 from obtask.executors.sql.work import SqlWork
 from obtask.model.actions import SqlAction
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 async def test_statements_run_in_order_over_one_connection(database: Connection) -> None:

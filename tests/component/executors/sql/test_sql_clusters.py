@@ -11,7 +11,7 @@ from tests.support.scripted_server import NOTHING, Answer, Script, scripted_serv
 from devcluster.ports import free_port
 from obtask.executors.connections.connection import Connection
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 def target(port: int, hosts: str = "127.0.0.1", user: str = "root@sys#obdemo") -> Connection:

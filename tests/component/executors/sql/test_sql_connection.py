@@ -17,7 +17,7 @@ from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import SqlFault, SqlFaultKind
 from obtask.executors.sql.session import connect
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 NOWHERE = Connection("127.0.0.1", 1, "root@sys", "hunter2")
 OK = b"\0\0\0\x02\0\0\0"

@@ -8,7 +8,7 @@ from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.words import BIT, BOOLEAN, PASTED, WORD, comments_alone, of_failure
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.limits import MESSAGE_CHARACTERS
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.support.strain import strain
 
 from obtask.executors.connections.connection import Connection
 from obtask.model.attempt import Failed
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 TARGET = Connection("127.0.0.1", 1, "root@sys", "hunter2")
 SLOW = frozenset({"sql-slow-row", "sql-mute"})

@@ -7,7 +7,7 @@ from obtask.executors.connections.connection import Connection
 from obtask.executors.network.lookup import HostPolicy
 from obtask.executors.sql.work import SqlWork
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 async def run(target: Connection, *allowed: str) -> Outcome | Lost:

@@ -15,7 +15,7 @@ from obtask.executors.sql.statements import bind, in_general, literal, literal_t
 from obtask.masking.sql import masked_statement, secrets_in
 from obtask.masking.words import MASK
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.model.values import Identifier
 
 VALUES: dict[str, Any] = {

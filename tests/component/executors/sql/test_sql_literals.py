@@ -13,7 +13,7 @@ from obtask.executors.sql.session import SqlSession
 from obtask.executors.sql.statements import bind
 from obtask.model.attempt import Failed, Succeeded
 from obtask.model.constraints import Scalar
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.rules.sql_text import misplaced, read
 
 ATTACKS = ["; drop table victim; -- ", "'; drop table victim; -- ", '"; drop table victim; -- ', "\\'; drop table victim; -- ", "` ", "*/ "]

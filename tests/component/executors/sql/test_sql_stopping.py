@@ -8,7 +8,7 @@ from tests.support.attempts import attempt, sql
 from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.session import SqlSession
 from obtask.model.attempt import Failed, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 async def test_a_timeout_tells_what_was_last_seen(database: Connection) -> None:

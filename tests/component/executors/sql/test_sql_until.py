@@ -11,7 +11,7 @@ from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.answers import Result
 from obtask.executors.sql.session import SqlSession
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 
 async def test_until_asks_again_until_it_holds(database: Connection, admin: SqlSession) -> None:

@@ -9,7 +9,7 @@ from tests.support.attempts import attempt, sql
 from obtask.executors.connections.connection import Connection
 from obtask.executors.sql.session import SqlSession
 from obtask.model.attempt import Failed, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 TABLE = ("create table t (state varchar(20), done int)", "insert into t values ('RUNNING', 10)")
 LOOK = "select state, done from t"

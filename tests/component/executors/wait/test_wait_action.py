@@ -7,7 +7,7 @@ from tests.support.attempts import START, PlainLog, SetClock, attempt
 from obtask.executors.wait.executor import Wait
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, Failed, Running, Succeeded
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 
 LOG = PlainLog()
 

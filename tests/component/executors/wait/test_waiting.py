@@ -9,7 +9,7 @@ from tests.support.attempts import Evaluated
 from obtask.executors.inprocess import Reporter
 from obtask.executors.until import Arrived, Judge, NotYet, pauses, tell
 from obtask.model.attempt import Failed
-from obtask.model.status import FailureReason
+from obtask.model.reasons import FailureReason
 from obtask.model.until import Until
 from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary
 from obtask.shares import Slot, Slots
