@@ -71,6 +71,7 @@ class World:
         # Who is in the way as far as the operator knows; and who shows up only when it reaches for the lock.
         self.in_the_way: tuple[Blocker, ...] = ()
         self.rivals: tuple[Blocker, ...] = ()
+        self.hearsay = self.freed = False
         self.refresh_due = True
         self.progress_at: datetime | None = None
         self.draining = False
@@ -180,7 +181,7 @@ class World:
             self.now,
             f"operator-{self.operators}",
             self.executors.reports(task),
-            obstacle=obstacle(in_the_way) if in_line else Obstacle(),
+            obstacle=replace(obstacle(in_the_way), hearsay=self.hearsay) if in_line else Obstacle(),
             lock_in_doubt=locked and task.status.lock is not None and not self.holds_lease,
             refresh_due=self.refresh_due,
             progress_at=self.progress_at,
@@ -311,7 +312,7 @@ class World:
                 return self.perform(self.record_of(Refused(obstacle(as_blockers(blockers)))), crash)
             case Claimed() | Outpaced():
                 self.in_the_way = self.rivals
-        again = self.perform(self.record_of(Refused(obstacle(self.rivals))), crash)
+        again = self.perform(self.record_of(Refused(obstacle(self.rivals), freed=self.freed)), crash)
         if not crash:
             self.lease.release(task)
         return again

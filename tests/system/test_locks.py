@@ -313,8 +313,10 @@ def test_a_task_created_again_does_not_inherit(tasks: TaskClient, settings: Sett
 
 
 @pytest.mark.usefixtures("operator")
-def test_a_lease_of_a_vanished_or_finished_task_is_freed(tasks: TaskClient) -> None:
-    """Who waits behind a holder that is gone, or has finished, does not wait for long."""
+@pytest.mark.parametrize("on_conflict", ["Queue", "Reject"])
+@pytest.mark.parametrize("scope", ["Global", "Tenant t"])
+def test_a_lease_of_a_vanished_or_finished_task_is_freed(tasks: TaskClient, scope: str, on_conflict: str) -> None:
+    """Who comes after a holder that is gone, or has finished, does not wait for long, and is not turned away because of it."""
     tasks.create("done", maintenance="Global", steps=[wait_step("go", 1)])
     lease = tasks.wait_phase("done", "Running")["lock"]["lease"]
     tasks.wait_let_go("done", "Succeeded")
@@ -323,8 +325,23 @@ def test_a_lease_of_a_vanished_or_finished_task_is_freed(tasks: TaskClient) -> N
         ("ghost/0c8f5e5e-0000-4000-8000-000000000000", f"done/{uid}", "done/0c8f5e5e-0000-4000-8000-000000000000")
     ):
         tasks.kubectl("patch", "lease", lease, "--type=merge", "-p", f'{{"spec": {{"holderIdentity": "{holder}"}}}}')
-        tasks.create(f"next-{number}", maintenance="Global", steps=SHORT)
-        tasks.wait_let_go(f"next-{number}", "Succeeded", seconds=5)
+        tasks.create(f"next-{number}", **SCOPES[scope], onConflict=on_conflict, steps=SHORT)
+        assert tasks.wait_let_go(f"next-{number}", seconds=5)["phase"] == "Succeeded", holder
+
+
+@pytest.mark.parametrize("scope", ["Global", "Tenant t"])
+def test_a_lease_left_over_from_before_turns_nobody_away(tasks: TaskClient, settings: Settings, scope: str) -> None:
+    """An operator died before it gave a finished task's lock back, and the next one knows nothing of that: nobody is turned away."""
+    with operator_thread(settings):
+        tasks.create("done", maintenance="Global", steps=[wait_step("go", 1)])
+        lease = tasks.wait_phase("done", "Running")["lock"]["lease"]
+        tasks.wait_let_go("done", "Succeeded")
+    uid = tasks.get("done")["metadata"]["uid"]
+    tasks.kubectl("patch", "lease", lease, "--type=merge", "-p", f'{{"spec": {{"holderIdentity": "done/{uid}"}}}}')
+    tasks.create("next", **SCOPES[scope], onConflict="Reject", steps=SHORT)
+
+    with operator_thread(settings):
+        assert tasks.wait_let_go("next")["phase"] == "Succeeded"
 
 
 @pytest.mark.usefixtures("operator")

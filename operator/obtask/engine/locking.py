@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from obtask.cache.cluster import ClusterCache
+from obtask.cache.locks import key_of
 from obtask.cache.tracked import Met
 from obtask.kube.leases import Lease
 from obtask.locks.protocol import Claimed, Contended, Locks, Outpaced, StillHeld, Stolen
@@ -15,7 +16,7 @@ from obtask.model.task import InvalidSpec, Key, Task
 from obtask.rules.bounds import NO_BOUNDS, Bounds
 from obtask.rules.decision import TakeLock, VerifyLock
 from obtask.rules.exclusion import Contender, InTheWay, as_blockers
-from obtask.rules.lock_keys import LockKey, task_lock_key
+from obtask.rules.lock_keys import LockKey, holder_uid, task_lock_key
 from obtask.rules.nonces import Nonces
 from obtask.rules.observation import Granted, LockAnswer, Observation, ObservedAttempt, Obstacle, Refused, Renewed, Taken
 
@@ -75,7 +76,7 @@ class Locking:
             now,
             self._runner,
             reports,
-            obstacle=_obstacle(rivals),
+            obstacle=self._obstacle(rivals),
             lock_in_doubt=task.status.lock is not None and not claimed,
             refresh_due=shown is None or now - shown >= self._refresh_pause(task),
             draining=self.draining,
@@ -100,9 +101,10 @@ class Locking:
             case Claimed(lock=held):
                 return Answered(Granted(held))
             case Contended(blockers=blockers, claim=claim):
-                if not await self._free_holders(blockers, task) and not self._cache.locks.in_the_way(task, lock).count:
+                freed = await self._free_holders(blockers, task)
+                if not freed and not self._cache.locks.in_the_way(task, lock).count:
                     self._cache.tasks.track(task.key).meet(Met(blockers, now + timedelta(seconds=REFRESH_BASE_SECONDS)))
-                return Answered(Refused(_obstacle(InTheWay(blockers, len(blockers)))), claim)
+                return Answered(Refused(self._obstacle(InTheWay(blockers, len(blockers))), freed), claim)
             case Outpaced():
                 return None
 
@@ -171,10 +173,22 @@ class Locking:
         # A Lease that a person made without our labels is not in the cache: without this, the task would retry at once for ever.
         return rivals if rivals.count or met is None or met.until <= now else InTheWay(met.blockers, len(met.blockers))
 
+    def _obstacle(self, rivals: InTheWay) -> Obstacle:
+        return Obstacle(as_blockers(rivals.first), rivals.count, hearsay=not any(map(self._cache.locks.knows, rivals.first)))
+
     async def _free_holders(self, blockers: tuple[Contender, ...], task: Task) -> bool:
-        """Free the Leases of holders that are finished or gone; return whether there were any."""
-        leases = [self._cache.locks.lease(task.metadata.namespace, other.lock) for other in blockers if not self._cache.locks.knows(other)]
-        return any([await self._sweeper.check(lease) for lease in leases if lease is not None])
+        """Free the Leases of holders that are finished or gone; return whether one is free now, whoever has freed it."""
+        unknown = [other for other in blockers if not self._cache.locks.knows(other)]
+        for other in unknown:
+            lease = self._cache.locks.lease(task.metadata.namespace, other.lock)
+            if lease is not None and lease.holder:
+                await self._sweeper.check(lease)
+        return not all(self._still_holds(task.metadata.namespace, other) for other in unknown)
+
+    def _still_holds(self, namespace: str, other: Contender) -> bool:
+        leases = self._cache.locks.leases_of(Key(namespace, other.name))
+        # One that cannot be read counts as one of the whole domain.
+        return any(holder_uid(lease.holder) == other.uid and key_of(lease) in {other.lock, None} for lease in leases)
 
     def _refresh_pause(self, task: Task) -> timedelta:
         return refresh_pause(*self._place(task))
@@ -202,7 +216,3 @@ def refresh_pause(position: int, length: int) -> timedelta:
 def relook_pause(position: int) -> timedelta:
     """Return how soon a waiter at this position may be among the first, who show changes more often: it is reconciled by then."""
     return timedelta(seconds=max(REFRESH_BEHIND_SECONDS, (position - FRONT) / WRITES_PER_SECOND_BEHIND))
-
-
-def _obstacle(rivals: InTheWay) -> Obstacle:
-    return Obstacle(as_blockers(rivals.first), rivals.count)

@@ -24,7 +24,7 @@ from obtask.rules.observation import Granted, Hindered, Observation, Obstacle, R
 from obtask.rules.retention import is_kept_elsewhere
 from obtask.rules.subtask_context import running_attempts
 from obtask.rules.validation import spec_fault, unanswered
-from obtask.rules.waiting import UNBLOCKED, blocked, rejected, wait
+from obtask.rules.waiting import UNBLOCKED, blocked, does_not_wait, rejected, wait
 
 
 def decide(task: Task, observed: Observation) -> Intent:
@@ -34,8 +34,8 @@ def decide(task: Task, observed: Observation) -> Intent:
             return _polished(task, observed, _looked(task, observed))
         case Granted(lock=lock):
             return _polished(task, observed, _granted(task, observed, lock))
-        case Refused(obstacle=obstacle):
-            return _seal(task, observed, _refused(task, observed, obstacle))
+        case Refused(obstacle=obstacle, freed=freed):
+            return _seal(task, observed, _refused(task, observed, obstacle, freed=freed))
         case Renewed(lock=lock):
             return _seal(task, observed, Record(task.status.model_copy(update={"lock": lock})))
         case Taken(holder=holder):
@@ -66,9 +66,14 @@ def _granted(task: Task, observed: Observation, lock: LockStatus | None) -> Reco
     return replace(begun, took=lock)
 
 
-def _refused(task: Task, observed: Observation, obstacle: Obstacle) -> Record:
-    """Return the record that follows from not getting the lock. It always differs from what is stored: it is the fence."""
+def _refused(task: Task, observed: Observation, obstacle: Obstacle, *, freed: bool) -> Record:
+    """Return the record that follows from not getting the lock. It always differs from what is stored: it is the fence.
+
+    If the way was ``freed`` nothing else is said: the task tries again, and nobody is turned away because of a task that is over.
+    """
     tried = task.status.model_copy(update={"lock_attempts": task.status.lock_attempts + 1})
+    if freed:
+        return Record(tried)
     command = _pending_command(task)
     if task.status.phase is Phase.FAILED and command is not None:
         text = f"the lock was lost; {messages.waiting(obstacle.blockers, obstacle.count, task.metadata.namespace)}"
@@ -162,7 +167,7 @@ def _begin(task: Task, observed: Observation) -> Intent:
             return Record(rejected(task.status, Reason.INVALID_SPEC, broken, observed.now))
         if isinstance(task.spec, TaskSpec) and (open_questions := unanswered(task.spec, observed.verdicts)):
             return Check(open_questions)
-    if is_blocked:
+    if is_blocked and not (observed.obstacle.hearsay and does_not_wait(task)):
         return wait(task, observed)
     # A task in line has nothing to clean up; one that may hold a lock must not vanish unnoticed.
     return restored.lacking(task, marked_at_creation=observed.marked_at_creation) or TakeLock()

@@ -24,10 +24,14 @@ class ObservedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Who stands in a task's way: the first of them, and how many in all."""
+    """Who stands in a task's way: the first of them, and how many in all.
+
+    ``hearsay``: only Leases tell of them, and nobody knows whether these tasks are unfinished.
+    """
 
     blockers: tuple[Blocker, ...] = ()
     count: int = 0
+    hearsay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,10 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The task does not get its lock: somebody is in the way."""
+    """The task does not get its lock: somebody is in the way. ``freed``: the Lease of somebody who is finished or gone was emptied."""
 
     obstacle: Obstacle
+    freed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,15 @@ def wait(task: Task, observed: Observation) -> Intent:
     return Record(waiting) if waiting.phase is not task.status.phase or (changed and observed.refresh_due) else Rest()
 
 
+def does_not_wait(task: Task) -> bool:
+    """Return whether a task ends when somebody is in its way: then it has to be true that somebody is."""
+    return isinstance(task.spec, TaskSpec) and task.spec.on_conflict is OnConflict.REJECT
+
+
 def blocked(task: Task, status: TaskStatus, obstacle: Obstacle, now: datetime) -> TaskStatus:
     """Return the status of a task behind others: Waiting, or Rejected if it does not want to wait."""
     text = messages.waiting(obstacle.blockers, obstacle.count, task.metadata.namespace)
-    if isinstance(task.spec, TaskSpec) and task.spec.on_conflict is OnConflict.REJECT:
+    if does_not_wait(task):
         return rejected(status, Reason.CONFLICT, "conflict: " + text.removeprefix("waiting for "), now)
     return status.model_copy(
         update={

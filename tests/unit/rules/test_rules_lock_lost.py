@@ -179,6 +179,24 @@ def test_command_is_rejected_while_somebody_else_holds_the_lock(verb: str, holde
     assert not world.holds_lease
 
 
+@pytest.mark.parametrize("verb", ["retry", "rollback", "skip-step"])
+def test_command_is_not_rejected_because_of_somebody_who_is_gone(verb: str) -> None:
+    """If the lock names a task that is over, the try is recorded, the command stays, and the next try takes the lock."""
+    world = lost_while_failed()
+    world.lease.holder, world.rivals, world.freed = "", (a_blocker("gone"),), True
+    world.api.annotate(action=verb)
+    while not world.status.lock_attempts:
+        world.reconcile()
+    assert world.status.history == ()
+    world.rivals = world.in_the_way = ()
+
+    world.run()
+
+    last = world.status.last_action
+    assert last is not None
+    assert (last.result, world.holds_lease) == (ActionResult.ACCEPTED, True)
+
+
 def test_skip_needs_no_lock() -> None:
     """Skip touches no target: it is accepted whoever holds the lock, and leaves the stranger's Lease alone."""
     world = lost_while_failed()

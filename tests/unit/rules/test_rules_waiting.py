@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.support.builders import START, a_blocker, a_task
+from tests.support.builders import START, TaskBuilder, a_blocker, a_task
 from tests.support.world import Crash, World
 
 from obtask import names
@@ -208,6 +208,31 @@ def test_reject_ends_the_task_at_once(found_by: str) -> None:
     assert (status.finished_at, status.blocked_by, status.lock, world.lease.holder) == (START, (), None, "")
     assert names.FINALIZER not in world.task.metadata.finalizers
     assert world.executors.started == []
+
+
+def test_hearsay_turns_nobody_away() -> None:
+    """Somebody of whom only a Lease tells may be finished or gone: a task that would not wait for him tries to take its lock."""
+    world = World(a_task().rejecting())
+    world.in_the_way, world.hearsay = (a_blocker("freeze"),), True
+
+    world.run()
+
+    assert (world.phase, world.holds_lease) == (Phase.RUNNING, True)
+
+
+@pytest.mark.parametrize("task", [a_task(), a_task().rejecting()], ids=["waits", "rejects"])
+def test_a_try_that_found_the_lock_of_somebody_gone_is_repeated(task: TaskBuilder) -> None:
+    """The Lease of a task that is over is emptied, the try recorded, and the lock taken by the next one."""
+    world = World(task)
+    world.rivals, world.freed = (a_blocker("gone"),), True
+
+    world.reconcile()
+    world.reconcile()
+    assert (world.phase, world.status.lock_attempts, world.lease.holder) == (Phase.PENDING, 1, "")
+    world.rivals = world.in_the_way = ()
+    world.run()
+
+    assert (world.phase, world.holds_lease) == (Phase.RUNNING, True)
 
 
 def test_reject_without_a_conflict_runs() -> None:
