@@ -234,12 +234,13 @@ class Attempts:
         return report
 
     async def _succeeded(self, attempt: Attempt, log: AttemptLog, state: Succeeded) -> Succeeded | Failed:
-        """Return the success with its message masked; a secret in its outputs makes a failure of it."""
+        """Return the success with its message masked; a secret in its outputs, in one piece or in several, makes a failure of it."""
+        told: list[str] = []
         for name, value in state.outputs.items():
-            for text in (name, *leaves(value)):
-                if await self._logs.reveals(attempt, log, text):
-                    why = f"outputs.{name} would show what is in a Secret; what the step does is done"
-                    return Failed(FailureReason.INVALID_EXPRESSION, why, permanent=True, external=state.external)
+            told += (name, *leaves(value))
+            if await self._logs.reveals(attempt, log, (name, *leaves(value))) or await self._logs.reveals(attempt, log, told):
+                why = f"outputs.{name} would show what is in a Secret; what the step does is done"
+                return Failed(FailureReason.INVALID_EXPRESSION, why, permanent=True, external=state.external)
         return replace(state, message=state.message and await self._logs.masked(attempt, log, state.message))
 
     def _is_running(self, name: AttemptId) -> bool:

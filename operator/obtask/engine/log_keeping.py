@@ -6,7 +6,7 @@ API.md section 6. The log of a failed attempt always goes to a ConfigMap, becaus
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -115,9 +115,9 @@ class LogKeeping:
         """Return a message of the attempt in one line, with secrets masked."""
         return await self._read(attempt, log, lambda: log.mask(message))
 
-    async def reveals(self, attempt: Attempt, log: AttemptLog, text: str) -> bool:
-        """Return whether a text holds a secret of the attempt."""
-        return await self._read(attempt, log, lambda: log.reveals(text))
+    async def reveals(self, attempt: Attempt, log: AttemptLog, texts: Sequence[str]) -> bool:
+        """Return whether texts hold a secret of the attempt, each or one after the other."""
+        return await self._read(attempt, log, lambda: log.reveals(texts))
 
     async def show(self, running: Iterable[tuple[Attempt, AttemptLog]], is_running: Callable[[AttemptId], bool]) -> None:
         """Publish the live logs of attempts that have run for a while and have new lines.

@@ -11,6 +11,8 @@ from obtask.model.base import rfc3339
 
 logger = logging.getLogger(__name__)
 
+GIVEN_UP_AT_ONCE = 100  # anybody can make ConfigMaps that look like logs: the others have to wait for the next log
+
 
 class _Task:
     """The logs of one task, remembered while this operator runs any of its attempts."""
@@ -37,7 +39,7 @@ class LogShelf:
             logs = await self._known(task, attempt)
             before = logs.pop(name, None)
             new = StoredLog(attempt.id, name, before.uid if before else "", octets, rfc3339(attempt.started_at))
-            for log in given_up([*logs.values(), new], {*task.running, attempt.id}):
+            for log in given_up([*logs.values(), new], {*task.running, attempt.id})[:GIVEN_UP_AT_ONCE]:
                 await self._give_up(attempt, logs, log)
             (task.running.discard if ended else task.running.add)(attempt.id)
             fits = sum(log.octets for log in logs.values()) + octets <= TASK_BYTES

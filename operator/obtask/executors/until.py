@@ -7,21 +7,11 @@ from typing import Any
 from obtask.executors.evaluation.evaluator import Expressions, Variables
 from obtask.executors.evaluation.scope import together
 from obtask.executors.inprocess import Reporter
-from obtask.executors.outputs import Giving
+from obtask.executors.outputs import IN_GENERAL, Giving
 from obtask.model.attempt import Failed
 from obtask.model.reasons import FailureReason
 from obtask.model.until import Until
-from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Vocabulary, short
-
-# What is said of a fault where its own message could reveal values.
-IN_GENERAL = {
-    ExpressionFaultKind.INVALID: "does not compile",
-    ExpressionFaultKind.TYPE: "a value has a type that does not fit",
-    ExpressionFaultKind.EXCEEDED: "takes too much time or memory, or goes through too many elements",
-    ExpressionFaultKind.MISSING: "a key, an element or a value is missing",
-    ExpressionFaultKind.VALUE: "a value does not fit",
-    ExpressionFaultKind.UNAVAILABLE: "cannot be evaluated now",
-}
+from obtask.rules.expressions import ExpressionFault, Vocabulary, short
 
 
 class Arrived:
@@ -80,7 +70,8 @@ class Judge:
 
     async def outputs(self, outputs: Mapping[str, str], variables: Variables) -> dict[str, Any] | Failed:
         """Return what the action gives away."""
-        return await Giving(self.expressions, self.namespace, self.vocabulary, self.around).values(outputs, variables)
+        giving = Giving(self.expressions, self.namespace, self.vocabulary, self.around, discreet=self.discreet)
+        return await giving.values(outputs, variables)
 
 
 def given_up(until: Until, seen: str, told: str | ExpressionFault | None) -> Failed:

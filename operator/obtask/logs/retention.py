@@ -55,7 +55,8 @@ def given_up(stored: Collection[StoredLog], running: Collection[AttemptId], need
     Those of ``running`` attempts stay, whatever they take.
     """
     extra = [log for log in _in_the_middle(stored) if log.attempt not in running]
-    left = sorted((log for log in stored if log not in extra), key=lambda log: (log.started_at, log.attempt.number))
+    going = {log.name for log in extra}
+    left = sorted((log for log in stored if log.name not in going), key=lambda log: (log.started_at, log.attempt.number))
     total = sum(log.octets for log in left) + needed
     for log in left:
         if total <= budget:

@@ -87,9 +87,9 @@ class AttemptLog:
         # At the end there may be the first half of a secret, which is not recognised.
         return shown if len(text) <= LONGEST_MESSAGE else shown[:-PIECE] + CUT
 
-    def reveals(self, text: str) -> bool:
-        """Return whether a text holds a secret, as far as that can be told."""
-        lines = _split(text)
+    def reveals(self, texts: Sequence[str]) -> bool:
+        """Return whether texts hold a secret, each or one after the other, as far as that can be told."""
+        lines = [printable(line) for text in texts for line in _split(text)]
         return self._secrets.too_many or self._secrets.mask(lines) != lines
 
     def tail(self, max_lines: int = TAIL_LINES, max_bytes: int = TAIL_BYTES) -> str:

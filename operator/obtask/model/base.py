@@ -1,6 +1,6 @@
 """Owns what values in the model are made of: the base class (frozen, camelCase, unknown fields refused), moments and texts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
@@ -24,6 +24,13 @@ Moment = Annotated[AwareDatetime, AfterValidator(_sensible)]
 def rfc3339(time: datetime) -> str:
     """Return a moment as logs show it: UTC, to the millisecond."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def in_seconds(length: timedelta) -> str:
+    """Return a length of time in seconds, exactly, without an exponent and without zeros at its end: ``86401.25``."""
+    whole, fraction = divmod(abs(length), timedelta(seconds=1))
+    exact = f"{whole}.{fraction.microseconds:06d}".rstrip("0").removesuffix(".")
+    return f"-{exact}" if length < timedelta() else exact
 
 
 def _cut_at(characters: int) -> BeforeValidator:

@@ -180,3 +180,21 @@ def test_the_lines_around_a_secret_keep_their_places() -> None:
     log.write("one hun\n\nter22 two\nthree")
 
     assert [line.removeprefix(PREFIX) for line in log.tail().split("\n")] == [f"one {MASK}", MASK, f"{MASK} two", "three"]
+
+
+@given(st.data(), SECRETS, st.text(max_size=9), st.text(max_size=9))
+def test_a_secret_in_values_is_noticed(data: st.DataObject, secret: str, before: str, after: str) -> None:
+    """In one value or spread over several that follow each other: it must not be stored."""
+    log = a_log()
+    log.hide(secret)
+
+    assert log.reveals(data.draw(chunked(before + secret + after)))
+
+
+@pytest.mark.parametrize("secret", ["pa\u200bssword-x1", "tab\x01secretword", "p\u00adqrstu", "\ue000private"])
+def test_a_secret_that_cannot_be_printed_is_noticed(secret: str) -> None:
+    """What is invisible in it does not hide it."""
+    log = a_log()
+    log.hide(secret)
+
+    assert log.reveals([f"<{secret}>"])

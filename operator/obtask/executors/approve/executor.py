@@ -7,6 +7,7 @@ from obtask.executors.base import Executor, Log
 from obtask.executors.dependencies import Dependencies
 from obtask.model.actions import ApproveAction
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Running
+from obtask.model.base import in_seconds
 from obtask.model.reasons import FailureReason
 
 
@@ -51,8 +52,8 @@ class Approve:
         if attempt.id in self._cancelled:
             return Failed(FailureReason.CANCELLED, "cancelled before anybody approved", untouched=True)
         if attempt.deadline is not None and self._clock() >= attempt.deadline:
-            allowed = (attempt.deadline - attempt.started_at).total_seconds()
-            return Failed(FailureReason.TIMEOUT, f"nobody approved within {allowed:g} s", untouched=True)
+            allowed = in_seconds(attempt.deadline - attempt.started_at)
+            return Failed(FailureReason.TIMEOUT, f"nobody approved within {allowed} s", untouched=True)
         return None
 
 

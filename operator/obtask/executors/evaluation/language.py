@@ -18,6 +18,7 @@ from cel_expr_python.ext.ext_strings import ExtStrings
 
 from obtask.executors.evaluation import functions
 from obtask.executors.evaluation.pipe import ELEMENTS, LARGEST_VALUE
+from obtask.model.base import in_seconds
 from obtask.model.values import VARIABLES, Identifier, leaves, mentioned
 from obtask.rules.expressions import ExpressionFault, ExpressionFaultKind, Gives, Vocabulary
 
@@ -146,7 +147,7 @@ def _ready(found: Any) -> Any:
         case datetime():
             return found.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case timedelta():
-            return f"{found.total_seconds():g}s"
+            return f"{in_seconds(found)}s"
         case bytes() | bytearray():
             raise TypeError("octets are no text; and names of ident() are for SQL texts, alone or in a list of names")
         case _:
@@ -260,7 +261,7 @@ def _box(value: Any) -> dict[str, str] | None:
         case datetime():
             return {"time": value.isoformat()}
         case timedelta():
-            return {"duration": f"{value.total_seconds():.6f}s"}
+            return {"duration": f"{in_seconds(value)}s"}
         case bytes() if b"\0" in value:
             return {"octets": base64.b64encode(value).decode()}
         case str() if "\0" in value:

@@ -1,10 +1,10 @@
 """Owns how the end of a Job and its pod is reported: reason, code and message. Pure. API.md section 3.2."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from obtask import names
+from obtask.executors.foreign_values import parsed, usable_text
 from obtask.kube.api import ApiError
 from obtask.kube.errors import ErrorCause, explained, finding
 from obtask.model.attempt import Failed, Outcome, Succeeded
@@ -75,9 +75,9 @@ def result_of(pod: Json) -> Any:
     """Return the termination message of the step's own container, parsed if it is JSON; nothing: an empty text."""
     text = str((main_state(pod).get("terminated") or {}).get("message") or "")
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+        return parsed(text)
+    except ValueError:
+        return usable_text(text)
 
 
 def undeserved(job: Json, adopted: Sequence[Json]) -> Failed | None:

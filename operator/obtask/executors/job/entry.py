@@ -10,6 +10,7 @@ from obtask.executors.job.manifest import is_of
 from obtask.executors.job.once import has_begun
 from obtask.executors.job.podlog import Copy, started_containers
 from obtask.model.attempt import Attempt, Lost, Outcome, Running
+from obtask.model.base import in_seconds
 from obtask.rules.owned import job_name
 
 Json = dict[str, Any]
@@ -105,7 +106,7 @@ class JobEntry:
     def too_long(self) -> str:
         """How to say that the attempt's time is over."""
         begun, deadline = self.attempt.started_at, self.attempt.deadline
-        late = f"did not end within {(deadline - begun).total_seconds() if deadline else 0:g} s"
+        late = f"did not end within {in_seconds(deadline - begun) if deadline else 0} s"
         return f"{late}: {self.waits_for}" if self.waits_for else late
 
     @property

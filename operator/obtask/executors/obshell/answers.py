@@ -7,6 +7,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
+from obtask.executors.foreign_values import parsed
 from obtask.model.limits import cut_in_the_middle
 
 OK = range(200, 300)
@@ -117,8 +118,8 @@ def read_answer(status: int, octets: bytes) -> AgentAnswer | AgentFault:
             AgentFaultKind.TOO_LONG, f"the answer has so many values that they would take more than {MOST_TAKEN // 1024**2} MiB of memory"
         )
     try:
-        body = json.loads(octets)
-    except (ValueError, RecursionError):
+        body = parsed(octets.decode("utf-8-sig"))
+    except ValueError:
         body = None
     if status not in OK and _PLAIN_TO_TLS in octets[:LONGEST_HINT]:
         return AgentAnswer(status, message="it speaks TLS only: its url begins with https://")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from obtask.model.attempt import Attempt
+from obtask.model.base import in_seconds
 from obtask.model.reasons import FailureReason
 
 LONGEST_POST_SECONDS = 600.0  # as the SDK has it
@@ -42,7 +43,7 @@ class Deadline:
         """Return for people why the attempt stops."""
         if why is FailureReason.CANCELLED or self._attempt.deadline is None:
             return "cancelled"
-        return f"did not end within {(self._attempt.deadline - self._attempt.started_at).total_seconds():g} s"
+        return f"did not end within {in_seconds(self._attempt.deadline - self._attempt.started_at)} s"
 
     def within(self, seconds: float) -> float:
         """Return how many seconds a request may take that would like so many: no more than are left."""

@@ -7,6 +7,7 @@ from obtask.executors.base import Executor, Log
 from obtask.executors.dependencies import Dependencies
 from obtask.model.actions import WaitAction
 from obtask.model.attempt import Attempt, AttemptId, AttemptState, Failed, Running, Succeeded
+from obtask.model.base import in_seconds
 from obtask.model.reasons import FailureReason
 
 WORTH_TELLING_SECONDS = 5
@@ -61,8 +62,8 @@ class Wait:
         if attempt.deadline is not None and attempt.deadline < end:
             if now < attempt.deadline:
                 return Running(f"waiting until {_text(end)}", attempt.deadline)
-            allowed = (attempt.deadline - attempt.started_at).total_seconds()
-            return Failed(FailureReason.TIMEOUT, f"did not end within {allowed:g} s: it had to wait {_seconds(attempt)} s")
+            allowed = in_seconds(attempt.deadline - attempt.started_at)
+            return Failed(FailureReason.TIMEOUT, f"did not end within {allowed} s: it had to wait {_seconds(attempt)} s")
         return Running(f"waiting until {_text(end)}", end) if now < end else Succeeded(f"waited {_seconds(attempt)} s")
 
 

@@ -225,6 +225,11 @@ async def test_what_is_cut_of_a_secret_shows_no_part_of_it(database: Connection)
         {"until": {"expect": "rows[0].v + 1 == 2"}},
         {"until": {"expect": "false", "failWhen": "true", "message": "rows[0].v"}},
         {"unless": {"expect": "rows[0].v + 1 == 2"}},
+        {"outputs": {"x": "rows[0].v"}},
+        {"outputs": {"x": "[1, rows[0].v]"}},
+        {"outputs": {"x": "{rows[0].v: 1}"}},
+        {"outputs": {"x": "timestamp(rows[0].v)"}},
+        {"unless": {"expect": "true"}, "outputs": {"x": "rows[0].v"}},
     ],
 )
 async def test_what_sql_makes_of_a_secret_is_shown_nowhere(database: Connection, made: str, value: str, fields: dict[str, Any]) -> None:
@@ -238,14 +243,27 @@ async def test_what_sql_makes_of_a_secret_is_shown_nowhere(database: Connection,
     on = sql_bench(database, sleep=sleep, values={("keys", "k"): WORD})
     ref = {"pw": {"secretKeyRef": {"name": "keys", "key": "k"}}}
     select = f"select {made} as v"
-    asked = {name: field | {"query": select} if isinstance(field, dict) else field for name, field in fields.items()}
+    asked = {name: field | {"query": select} if name in {"until", "unless"} else field for name, field in fields.items()}
     one = attempt(sql(select, argsFrom=ref, **asked))
     end = await on.run(one)
 
     assert isinstance(end, Failed | Succeeded)
     said = "\n".join([str(end.message), on.log.text, *told])
+    assert not isinstance(end, Succeeded) or not end.outputs
     assert "1 row" in said
     assert not [part for part in (value[:6], value[-6:]) if part in said], said
+
+
+async def test_numbers_beside_a_secret_are_given_away(database: Connection) -> None:
+    """How many rows there are, and whether something holds, may be told."""
+    on = sql_bench(database, values={("keys", "k"): WORD})
+    ref = {"pw": {"secretKeyRef": {"name": "keys", "key": "k"}}}
+    outputs = {"rows": "size(rows)", "same": "rows[0].v == 'x'", "none": "null", "list": "[1, 2.5]"}
+
+    end = await on.run(attempt(sql("select reverse(%(pw)s) as v", argsFrom=ref, outputs=outputs)))
+
+    assert isinstance(end, Succeeded), end
+    assert end.outputs == {"rows": 1, "same": False, "none": None, "list": [1, 2.5]}
 
 
 @pytest.mark.parametrize(
