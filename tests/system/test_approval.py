@@ -6,6 +6,7 @@ from tests.support.tasks import TaskClient, wait_step
 
 from devcluster.controlplane import ControlPlane
 from devcluster.errors import DevClusterError
+from obtask.logs.store import unpacked
 
 APPROVER = "task.oceanbase.com/approver-group"
 ASKING = [{"name": "ask", "approve": {"message": "Drop it?", "groups": ["dba", "sre"]}}, wait_step("go")]
@@ -32,6 +33,27 @@ def test_where_nothing_stamps_nobody_approves(tasks: TaskClient, stamp: str | No
     assert answer["message"].startswith('approving step "ask" needs one of the groups dba, sre')
     assert tasks.status("sure")["reason"] == "AwaitingApproval"
     assert APPROVER not in tasks.get("sure")["metadata"].get("annotations", {})
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize("shown", [True, False], ids=["its-log-was-shown", "at-once"])
+def test_the_log_of_an_approved_attempt_ends(tasks: TaskClient, shown: bool) -> None:
+    """Whoever reads it sees that it was approved; if it was shown while it waited, it says that it has ended."""
+    awaiting(tasks, "sure", steps=[{"name": "ask", "approve": {"message": "Drop it?"}}, wait_step("go")])
+    if shown:
+        eventually(lambda: tasks.config_maps("sure"), "the live log")
+
+    tasks.command("sure", "approve")
+
+    subtask = tasks.wait_let_go("sure", "Succeeded")["steps"][0]["subtasks"][0]
+    assert subtask["logTail"].endswith("Z approved")
+    for config_map in tasks.config_maps("sure"):
+        notes = config_map["metadata"]["annotations"]
+        assert (notes["task.oceanbase.com/reason"], bool(notes["task.oceanbase.com/finished-at"])) == ("Succeeded", True)
+        said = unpacked(config_map)
+        assert said is not None
+        assert [line.partition(" ")[2] for line in said.splitlines()] == ["awaiting approval: Drop it?", "approved"]
+    assert bool(tasks.config_maps("sure")) or not shown
 
 
 @pytest.mark.usefixtures("operator")

@@ -8,15 +8,17 @@ from obtask.engine.log_keeping import LogKeeping
 from obtask.executors.base import Executor, LooksAfter
 from obtask.logs.memory import LogMemory
 from obtask.logs.text import AttemptLog
-from obtask.model.actions import Action
+from obtask.model.actions import Action, ApproveAction
 from obtask.model.attempt import Attempt, AttemptId, Failed, Lost, Running, Succeeded
 from obtask.model.contract import Left, Phase
-from obtask.model.limits import tail_room
+from obtask.model.limits import TAIL_BYTES, tail_room
 from obtask.model.reasons import FailureReason
+from obtask.model.status import TaskStatus
 from obtask.model.task import Key, Task, Unreadable
 from obtask.model.values import leaves
 from obtask.rules import elsewhere
 from obtask.rules.afterwards import left_attempts
+from obtask.rules.approval import APPROVED
 from obtask.rules.attempts import PROGRESS_SHOWN_EVERY
 from obtask.rules.observation import ObservedAttempt
 from obtask.rules.subtask_context import running_attempts
@@ -136,6 +138,16 @@ class Attempts:
             if isinstance(state, Failed) and state.external is not None and state.left is not Left.RELEASED:
                 told.append(elsewhere.left_of(state.external, attempt.id.subtask, state.left))
         return "; ".join(told) or None
+
+    async def conclude(self, task: Task, status: TaskStatus) -> None:
+        """Complete what people can read of the attempts that this status ends by an approval: they do not report an end themselves."""
+        asking = [self._live[name] for name in self._running(task.key, task.metadata.uid)]
+        asking = [entry for entry in asking if isinstance(entry.attempt.action, ApproveAction)]
+        alive = {attempt.id for attempt in running_attempts(replace(task, status=status))} if asking else set[AttemptId]()
+        for entry in asking:
+            if entry.attempt.id not in alive:
+                entry.log.write(APPROVED)
+                await self._logs.ended(entry.attempt, entry.log, Succeeded(APPROVED), TAIL_BYTES)
 
     def settle(self, task: Task) -> None:
         """Forget the attempts that have ended according to the stored status; an end that is not recorded yet stays."""

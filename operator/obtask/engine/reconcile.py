@@ -241,6 +241,7 @@ class Engine:
 
     async def _store(self, task: Task, record: Record, claim: Lease | None) -> bool:
         self.attempts.intend(record.start)
+        await self.attempts.conclude(task, record.status)
         answer = await self.tasks.write_status(task, record.status)
         if isinstance(answer, ApiError):
             there = await self._updated(task, answer)

@@ -3,11 +3,14 @@
 from datetime import datetime
 
 from obtask.model.actions import ApproveAction
+from obtask.model.base import rfc3339
 from obtask.model.contract import SubtaskPhase
 from obtask.model.spec import TaskSpec
 from obtask.model.status import TaskStatus
 from obtask.rules import progress
 from obtask.rules.subtask_context import live
+
+APPROVED = "approved"
 
 
 def awaiting_approval(spec: TaskSpec, status: TaskStatus) -> ApproveAction | None:
@@ -38,8 +41,9 @@ def not_a_member(approval: ApproveAction, step: str | None, approver: str | None
 
 
 def approved(status: TaskStatus, now: datetime) -> TaskStatus:
-    """Return the status with the approval given that its current step awaits."""
-    change = {"phase": SubtaskPhase.SUCCEEDED, "finished_at": now, "message": "approved", "nonce_digests": (), "changed": False}
+    """Return the status with the approval given that its current step awaits; the log of the attempt says so as well."""
+    said = {"message": APPROVED, "log_tail": f"{rfc3339(now)} {APPROVED}"}
+    change = {"phase": SubtaskPhase.SUCCEEDED, "finished_at": now, "nonce_digests": (), "changed": False, **said}
     step = progress.find_step(status, status.current_step or "")
     subtasks = tuple(sub.model_copy(update=change) if live(sub) else sub for sub in step.subtasks)
     return progress.replace_step(status, step.model_copy(update={"subtasks": subtasks}))
