@@ -65,7 +65,7 @@ class Answers:
         self._known.pop(uid, None)
 
     def forget(self, uid: str) -> None:
-        """Drop what is known for a task that is gone, and stop asking for it."""
+        """Drop what is known for a task that is finished or gone, and stop asking for it."""
         self.used(uid)
         self._asking.forget(uid)
 

@@ -258,7 +258,7 @@ class Engine:
         await self.attempts.start(record.start)
         await self.attempts.cancel(record.cancel)
         self.attempts.settle(stored)
-        self.answers.used(task.metadata.uid)
+        (self.answers.forget if stored.status.phase.finished else self.answers.used)(task.metadata.uid)
         self.locking.stored(stored, self.clock())
         self.announcer.announce(task, record)
         return True

@@ -55,10 +55,6 @@ class Rule:
         return entry | {key: value for key, value in more.items() if value is not None}
 
 
-def _required(check: str, message: str, field: str) -> Rule:
-    return Rule(check, message, field, "FieldValueRequired")
-
-
 def _forbidden(check: str, message: str, field: str | None = None) -> Rule:
     return Rule(check, message, field, "FieldValueForbidden")
 

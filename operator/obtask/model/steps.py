@@ -24,8 +24,6 @@ RESTORE_ALONE = "rollback.resource.restore puts back what a resource action chan
 RESTORE_SECRET = "rollback.resource.restore is not possible for a Secret, because its values would have to be kept elsewhere"  # noqa: S105
 
 DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
-AccountName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", min_length=1, max_length=253)]
-TargetName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 
 class AutoRetry(Value):

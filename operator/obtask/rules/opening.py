@@ -73,7 +73,7 @@ def opened(task: Task, status: TaskStatus, step: StepStatus, answers: StepAnswer
     if isinstance(items, StepQuestion):
         return Opening(step, items)
     unfit = _unfit(items, task.plan, status)
-    return Opening(_failed(step, StepField.ITEMS, unfit, now) if unfit is not None else _with_items(step, items))
+    return Opening(_failed(step, StepField.ITEMS, unfit, now) if unfit is not None else _with_items(step, items, now))
 
 
 def _is_new(planned: Step, step: StepStatus) -> bool:
@@ -126,13 +126,14 @@ def _not_needed(step: StepStatus, now: datetime) -> StepStatus:
     return step.model_copy(update={"subtasks": tuple(sub.model_copy(update=change) for sub in subtasks)})
 
 
-def _with_items(step: StepStatus, items: list[Any]) -> StepStatus:
+def _with_items(step: StepStatus, items: list[Any], now: datetime) -> StepStatus:
     items = as_stored(items)
     shown = [variables.shown_item(item) for item in items]
     subtasks = tuple(SubtaskStatus(name=f"{step.name}-{index}", item=item) for index, item in enumerate(shown))
     # An absent item is null, and absent subtasks are an empty list only where the list itself says so.
     whole = shown == items and items and None not in items
-    return step.model_copy(update={"subtasks": subtasks, "items": None if whole else items})
+    # A step with an empty list has begun as well: nothing else would tell it from one that was not reached.
+    return step.model_copy(update={"subtasks": subtasks, "items": None if whole else items, "started_at": now})
 
 
 def _unfit(items: Any, spec: TaskSpec, status: TaskStatus) -> str | ExpressionFault | None:

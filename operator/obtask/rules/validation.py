@@ -16,7 +16,6 @@ from obtask.rules.sql_faults import sql_faults
 from obtask.rules.values import ONLY_IN_SQL, SQL_TEXTS, is_direct
 from obtask.rules.variables import OF_A_TEMPLATE, action_scope, step_scope
 
-SHOWN_EXPRESSION = 160
 OTHER_ATTEMPT = "what is to be restored cannot depend on attempt: the undo is another one, and would look for another object"
 
 

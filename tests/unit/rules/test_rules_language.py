@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.support.builders import a_task
+from tests.support.builders import START, a_task
 from tests.support.world import World
 
 from obtask.model.attempt import Succeeded
@@ -154,6 +154,19 @@ def test_empty_loop_succeeds_at_once() -> None:
     world.succeed("find", servers=[])
 
     assert (world.live, world.step("restart").phase, world.step("restart").subtasks) == (["after"], SubtaskPhase.SUCCEEDED, ())
+
+
+def test_empty_loop_counts_as_begun() -> None:
+    """It says when that was, and what it forbids is forbidden from then on."""
+    each = {"items": "steps.find.outputs.servers", "subtask": {"wait": {"seconds": 5}}}
+    world = World(a_task().with_steps(FIND, {"name": "restart", "forEach": each, "forbid": ["Rollback"]}).step("after"))
+    world.run()
+    world.succeed("find", servers=[])
+    world.fail("after")
+
+    step = world.step("restart")
+    assert (step.started_at, step.finished_at) == (START, START)
+    assert Verb.ROLLBACK not in world.status.allowed_actions
 
 
 def test_empty_loop_is_rolled_back_with_the_steps_around_it() -> None:

@@ -191,6 +191,6 @@ def test_the_values_of_a_task_are_bounded() -> None:
 @pytest.mark.parametrize("piece", ["1", "a", "1s", "[", ":", ";", "1."])
 def test_hostile_values_take_no_time(form: str, piece: str) -> None:
     """A pattern that steps back would take for ever."""
-    began = time.perf_counter()
+    began = time.process_time()
     given(piece * 8000 + "!", format=form)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 2

@@ -203,4 +203,4 @@ def test_reading_takes_linear_time(piece: str) -> None:
         state_asked(text)
         return time.process_time() - began
 
-    assert min(seconds(256 * 1024) for _ in range(3)) < 0.5
+    assert min(seconds(256 * 1024) for _ in range(3)) < 2

@@ -118,7 +118,8 @@ def _template(attempt: Attempt, action: JobAction, annotations: Mapping[str, str
 def _main(container: Json, action: JobAction) -> Json:
     """Put what the action says over the first container of the template."""
     stated: Json = {"image": action.image, "command": action.command, "args": action.args, "resources": action.resources}
-    merged = {"name": MAIN} | container | {field: value for field, value in stated.items() if value}
+    given = {field: value for field, value in stated.items() if value is not None and field in action.model_fields_set}
+    merged = {"name": MAIN} | container | given
     if action.env:
         merged["env"] = _with_variables(_maps(container.get("env")), [variable.dump() for variable in action.env])
     if action.env_from:

@@ -136,3 +136,13 @@ def test_a_template_that_cannot_be_merged_is_refused(template: Json, said: str) 
     """A template of another shape is a mistake in the spec, not something to be guessed at."""
     with pytest.raises(ValidationError, match=said):
         JobAction.model_validate({"podTemplate": template})
+
+
+@pytest.mark.parametrize("field", ["command", "args"])
+def test_what_the_action_says_comes_before_the_template_even_if_it_is_nothing(field: str) -> None:
+    """An empty list in the action takes the template's away; without one the template's stays."""
+    template = {"spec": {"containers": [{"name": "main", field: ["of-the-template"]}]}}
+
+    assert pod_of(podTemplate=template)["spec"]["containers"][0][field] == ["of-the-template"]
+    assert pod_of(podTemplate=template, **{field: []})["spec"]["containers"][0][field] == []
+    assert pod_of(podTemplate=template, **{field: ["own"]})["spec"]["containers"][0][field] == ["own"]
