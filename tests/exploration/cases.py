@@ -88,10 +88,11 @@ def task(
     life: int = 1,
     adopted: bool = True,
     held: tuple[str, ...] = (),
+    more: Json | None = None,
 ) -> Json:
     """Return a task as a person creates it, at a place in the order of creation; ``life`` tells namesakes apart.
 
-    ``held``: finalizers of others, who never take them off. Without ``steps`` it has one, with the action.
+    ``held``: finalizers of others, who never take them off. Without ``steps`` it has one, with the action. ``more`` is of its spec.
     """
     metadata = {
         "name": name,
@@ -102,7 +103,7 @@ def task(
         "finalizers": [*held, *([names.FINALIZER] if adopted else [])],
         "annotations": {names.ADOPTED_ANNOTATION: f"{name}{life}"} if adopted else {},
     }
-    return {"metadata": metadata, "spec": TARGETS[target] | {"steps": list(steps) or [{"name": "s"} | ACTIONS[action]]}}
+    return {"metadata": metadata, "spec": TARGETS[target] | {"steps": list(steps) or [{"name": "s"} | ACTIONS[action]]} | (more or {})}
 
 
 def tasks(
@@ -174,6 +175,9 @@ DEEP = QUICK | {
     "two failing OBProxy, deleted or skipped or retried": Case(FAILING, acts=COMMANDS, most_acts=1),
     "two failing OBProxy, deleted or skipped or retried, operators see each other": Case(
         FAILING, acts=COMMANDS, most_acts=1, parts=Parts(sees_others=True)
+    ),
+    "Global, and Tenant a that does not wait, one crash or lost answer": Case(
+        (task("x", "Global"), task("y", "Tenant a", place=1, more={"onConflict": "Reject"})), faults=1
     ),
     "Local Global and OBProxy, one crash or lost answer": Case(tasks("Local Global", "OBProxy"), faults=1),
     "Global, Tenant a and Tenant b": Case(tasks("Global", "Tenant a", "Tenant b")),
