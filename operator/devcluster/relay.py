@@ -9,7 +9,7 @@ from devcluster.ports import LOOPBACK
 
 CHUNK = 1 << 16
 
-# How long the far side may go on answering somebody who said that he sends no more, or has gone.
+# How long the far side may go on answering somebody who said that nothing more will come, or has gone.
 LINGER = 5.0
 
 
@@ -41,7 +41,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, t
     down = asyncio.create_task(_pump(far_reader, writer))
     try:
         await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
-        # Who says no more may still want the answer to what he said; a server that ended a conversation wants nothing.
+        # Who sends nothing more may still want the answer to what was sent; a server that ended a conversation wants nothing.
         await asyncio.wait({down}, timeout=LINGER)
         with suppress(TimeoutError):
             await asyncio.wait_for(_closed(writer, far_writer), LINGER)

@@ -1,4 +1,4 @@
-"""Owns which hosts the actions may reach: what the administrator lists, nothing special that he does not name, link-local never. Pure."""
+"""Owns which hosts the actions may reach: what the administrator lists, nothing special that is not named there, link-local never. Pure."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""Owns the report that two tasks which exclude each other both hold a lock.
+"""Owns the report that two mutually exclusive tasks both hold their locks.
 
 The operator never causes that: somebody has changed stored objects, by hand or from a backup.
 """

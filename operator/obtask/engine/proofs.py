@@ -1,6 +1,6 @@
 """Owns the proofs that a policy of the API server has stamped the groups of whoever gave a command. API.md section 5.
 
-Where no policy is at work, anybody who may give commands can write the stamp himself. So the operator believes one only if the answer to
+Where no policy is at work, anybody who may give commands can write the stamp themselves. So the operator believes one only if the answer to
 its own write, which takes all stamps off, has the mark that the chart's policy adds: no user can bring it there.
 """
 

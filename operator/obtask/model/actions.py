@@ -52,7 +52,7 @@ class ApproveAction(WithValues):
     groups: list[Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f$]+$", min_length=1, max_length=253)]] = Field(
         default_factory=list,
         max_length=16,
-        description="Up to 16 groups: whoever approves must be in one of them, as the API server knows him; written out, "
+        description="Up to 16 groups: whoever approves must be in one of them, as the API server knows them; written out, "
         "without values. Needs the chart's admission policies; without them nobody can approve. Default: whoever has the verb approve.",
     )
 

@@ -79,7 +79,7 @@ def buttons(task: Task, missing: Collection[str], gettext: Gettext) -> tuple[But
 
 
 def why_not(task: Task, verb: Verb, missing: Collection[str], gettext: Gettext) -> str:
-    """Return why a visitor cannot give a command now; empty if he can."""
+    """Return why a visitor cannot give a command now; empty if nothing prevents it."""
     if verb not in task.status.allowed_actions:
         return _why_not_now(task, verb, gettext)
     if verb.value in missing:
