@@ -1,5 +1,6 @@
 """The commands of pages about tasks at work are tried as they are printed: with an operator, on a real SQL server."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from devcluster.controlplane import ControlPlane
 from devcluster.sqlserver import SqlServer
 
 RUNBOOKS = Path("docs/guides/runbooks.md")
+FIRST = Path("docs/guides/first-task.md")
 
 
 @pytest.fixture
@@ -42,6 +44,18 @@ def test_runbooks(tmp_path: Path, tools: Path, tasks: TaskClient, seekdb: SqlSer
     status = tasks.status("put-back")
     assert [step["phase"] for step in status["steps"]] == ["RolledBack"] * 3
     assert tasks.status("clean-up")["phase"] == tasks.status("for-each")["phase"] == "Succeeded"
+
+
+@pytest.mark.timeout(300)
+def test_a_first_task(tmp_path: Path, tools: Path, tasks: TaskClient, seekdb: SqlServer) -> None:
+    """With the address of a server of the reader's own, the task tells the server's version and shows its log."""
+    own = {"10.0.0.5": seekdb.host, "2881": str(seekdb.port), '"$PASSWORD"': shlex.quote(seekdb.password), "root@sys": seekdb.user}
+
+    said = read(FIRST, tmp_path, tools, tasks.cluster, tasks.namespace, own)
+
+    version = tasks.status("first")["steps"][0]["subtasks"][0]["outputs"]["version"]
+    assert version in said.splitlines()
+    assert "statement 1 of 1: SELECT VERSION() AS version" in said
 
 
 def test_the_tasks_of_the_runbooks_are_samples() -> None:

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.kubectl import write_kubeconfig
@@ -15,7 +16,8 @@ FOUND = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *(ROOT / 
 BLOCKS = [block for document in FOUND for block in blocks(document, ROOT)]
 RUN = [block for block in BLOCKS if block.language in SHELL and not block.not_run]
 # Pages whose commands need an operator at work: test_operated_documents.py.
-OPERATED = [page for page in FOUND if page == Path("docs/guides/runbooks.md") or page.is_relative_to("docs/handbook")]
+AT_WORK = [Path("docs/guides/runbooks.md"), Path("docs/guides/first-task.md")]
+OPERATED = [page for page in FOUND if page in AT_WORK or page.is_relative_to("docs/handbook")]
 PATIENCE_SECONDS = 290  # a command that waits for what does not come is ended, with all that it started
 # What `make` means in a command that is tried: the environment, in a folder of the test's own.
 MAKE = f"""
@@ -61,11 +63,20 @@ def script_of(document: Path) -> str:
     return "\n".join(parts)
 
 
-def read(document: Path, folder: Path, tools: Path, control_plane: ControlPlane, namespace: str) -> str:
-    """Type all commands of a document, in a namespace of an API server with our CRDs; return what they say."""
+def read(
+    document: Path, folder: Path, tools: Path, control_plane: ControlPlane, namespace: str, own: Mapping[str, str] | None = None
+) -> str:
+    """Type all commands of a document, in a namespace of an API server with our CRDs; return what they say.
+
+    ``own`` is what a reader puts in the place of the document's examples.
+    """
     write_kubeconfig(control_plane, namespace, folder / "kubeconfig")
     work = workspace(folder / "work")
-    return run(script_of(document), work, PATH=f"{tools}:/usr/bin:/bin", HOME=str(folder), KUBECONFIG=str(folder / "kubeconfig"))
+    script = script_of(document)
+    for example, ours in (own or {}).items():
+        assert example in script
+        script = script.replace(example, ours)
+    return run(script, work, PATH=f"{tools}:/usr/bin:/bin", HOME=str(folder), KUBECONFIG=str(folder / "kubeconfig"))
 
 
 def printed(block: Block) -> list[str]:
