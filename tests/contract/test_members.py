@@ -9,7 +9,7 @@ from tests.contract.lists import PRODUCT, ROOT, faults
 from generate import labels, metrics
 from generate.values import read_values
 from obtask import names
-from obtask.model.contract import ActionKind, ConditionType, Forbidden, Maintenance, Phase, Stage, TaskType, Verb
+from obtask.model.contract import ActionKind, Audience, ConditionType, Forbidden, Maintenance, Phase, Stage, TaskType, Verb
 from obtask.model.reasons import EventReason, FailureReason, Reason
 from obtask.model.spec import TaskSpec
 from obtask.model.steps import OnlySubtask
@@ -17,6 +17,22 @@ from obtask.model.steps import OnlySubtask
 CHART = ROOT / "charts/obtask-operator"
 MODULES = sorted(path.relative_to(PRODUCT) for path in PRODUCT.rglob("*.py"))
 SOURCES = "".join((PRODUCT / path).read_text() for path in MODULES)
+FOR_EDIT, FOR_ADMIN = ({verb for verb in Verb if verb.audience is audience} for audience in (Audience.EDIT, Audience.ADMIN))
+# Where documents list commands: the page, the words that the list is between, and the commands that belong there.
+LISTED = [
+    ("README.md", "| annotate with |", "`status.allowedActions`", set(Verb)),
+    ("docs/concepts/commands.md", "| annotate with |", "`status.allowedActions`", set(Verb)),
+    ("docs/concepts/commands.md", "`edit` may give", ";", FOR_EDIT),
+    ("docs/concepts/commands.md", "`edit` may give", "need `admin`", set(Verb)),
+    ("docs/guides/install.md", "| `edit` |", "|\n", FOR_EDIT),
+    ("docs/guides/install.md", "| `admin` |", "|\n", FOR_ADMIN),
+    ("docs/security.md", "| `edit` |", "| everything", FOR_EDIT),
+    ("docs/security.md", "| `admin` |", "|", FOR_ADMIN),
+    ("SECURITY.md", "whatever the operator can reach", "It does **not**", FOR_EDIT),
+    ("SECURITY.md", "It does **not**", "(these need `admin`)", FOR_ADMIN),
+    ("docs/guides/gitops.md", "and offers", "greyed out", set(Verb)),
+    ("docs/guides/kubectl-plugin.md", "## Act", "work the same way", set(Verb)),
+]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=str)
@@ -111,6 +127,22 @@ def test_every_value_of_the_chart_is_described() -> None:
     found = read_values((CHART / "values.yaml").read_text())
 
     assert [value.path for value in found if not value.about and not value.path.startswith(f"{group}.")] == []
+
+
+@pytest.mark.parametrize(("page", "before", "after", "verbs"), LISTED)
+def test_a_list_of_commands_is_complete(page: str, before: str, after: str, verbs: set[Verb]) -> None:
+    """And has no command that a role does not have."""
+    text = (ROOT / page).read_text()
+
+    assert text.count(before) >= 1
+    listed = text.partition(before)[2].partition(after)[0]
+    assert {verb for verb in Verb if re.search(rf"(`|action=|obtask ){verb}(`| tune)", listed)} == verbs
+
+
+@pytest.mark.parametrize("page", ["docs/guides/install.md", "docs/guides/templates.md", "SECURITY.md", "docs/security.md"])
+def test_who_may_use_a_template_is_told_with_the_commands(page: str) -> None:
+    """The verb `use` is a right like those to commands."""
+    assert "`use`" in (ROOT / page).read_text()
 
 
 @pytest.mark.parametrize(
