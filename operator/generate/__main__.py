@@ -51,6 +51,7 @@ FILES: Mapping[Path, Callable[[], str]] = {
 # Pages in Markdown whose parts between two comments are generated.
 PAGES: Mapping[Path, Callable[[], Mapping[str, str]]] = {
     CHART / "README.md": _values,
+    Path("docs/guides/install.md"): rbac.parts,
     REFERENCE / "api.md": api.parts,
     REFERENCE / "events-and-reasons.md": reasons.parts,
     REFERENCE / "helm-values.md": _values,

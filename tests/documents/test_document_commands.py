@@ -100,6 +100,15 @@ def _unknown_option(words: list[str], tools: Path) -> str | None:
     return next((f"no option {option}" for option in options if f"{option}=" not in helped + general), None)
 
 
+def test_braces_are_quoted() -> None:
+    """A list that is given to Helm reaches it whole: bash splits `{a,b}` where it is not quoted."""
+    files = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(path for path in (ROOT / "charts").rglob("*") if path.is_file())]
+    lists = [(path, found) for path in files for found in re.findall(r"(.)\b\w+(?:\.\w+)+=\{\w", path.read_text())]
+
+    assert len(lists) > 5
+    assert [path for path, before in lists if before != "'"] == []
+
+
 def bodies(block: Block) -> list[Any]:
     """Return what a block of YAML or JSON holds."""
     return [body for body in yaml.safe_load_all(block.text) if body is not None]
