@@ -42,7 +42,7 @@ down: $(INSTALLED)  ## Stop what `make up` started
 status: $(INSTALLED)  ## Show what of `make up` is running
 	@$(RUN) -m devcluster status
 
-test: check $(ON_PATH)  ## Run all checks and all tests (TESTS=tests/unit: only those)
+test: $(if $(TESTS),$(INSTALLED),check) $(ON_PATH)  ## Run all checks and all tests (TESTS=tests/unit: only those tests)
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal $(or $(TESTS),--ignore=tests/attack)
 	$(if $(TESTS),,$(ATTACK))
 

@@ -42,6 +42,12 @@ def test_a_command_of_the_readme_starts_what_the_documents_are_tested_with(words
     assert recipe(words).strip().splitlines()[-1].strip() == command
 
 
+def test_some_tests_are_run_without_the_checks() -> None:
+    """Whoever works on one part waits for that part only; whoever runs all tests runs all checks, too."""
+    assert "ruff" in recipe("test")
+    assert "ruff" not in recipe("test TESTS=tests/unit")
+
+
 def test_a_demonstration_that_there_is_not_is_refused() -> None:
     """And nothing is started."""
     assert "devcluster.demo" not in recipe("demo DEMO=other")
