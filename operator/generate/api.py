@@ -71,7 +71,10 @@ def _identity() -> str:
 def _commands() -> str:
     return table(
         ("verb", "does", "RBAC verb for", "taken away by"),
-        ((f"`{verb}`", verb.about, _roles(verb.audience), f"`forbid: [{verb.forbidden}]`" if verb.forbidden else "nothing") for verb in Verb),
+        (
+            (f"`{verb}`", verb.about, _roles(verb.audience), f"`forbid: [{verb.forbidden}]`" if verb.forbidden else "nothing")
+            for verb in Verb
+        ),
     )
 
 

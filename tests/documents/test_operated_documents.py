@@ -51,7 +51,7 @@ def test_a_first_task(tmp_path: Path, tools: Path, tasks: TaskClient, seekdb: Sq
     """With the address of a server of the reader's own, the task tells the server's version and shows its log."""
     own = {"10.0.0.5": seekdb.host, "2881": str(seekdb.port), '"$PASSWORD"': shlex.quote(seekdb.password), "root@sys": seekdb.user}
 
-    said = read(FIRST, tmp_path, tools, tasks.cluster, tasks.namespace, own)
+    said = read(FIRST, tmp_path, tools, tasks.cluster, tasks.namespace, own=own)
 
     version = tasks.status("first")["steps"][0]["subtasks"][0]["outputs"]["version"]
     assert version in said.splitlines()

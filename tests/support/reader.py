@@ -64,7 +64,7 @@ def script_of(document: Path) -> str:
 
 
 def read(
-    document: Path, folder: Path, tools: Path, control_plane: ControlPlane, namespace: str, own: Mapping[str, str] | None = None
+    document: Path, folder: Path, tools: Path, control_plane: ControlPlane, namespace: str, *, own: Mapping[str, str] | None = None
 ) -> str:
     """Type all commands of a document, in a namespace of an API server with our CRDs; return what they say.
 
