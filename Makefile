@@ -46,7 +46,7 @@ test: $(if $(TESTS),$(INSTALLED),check) $(ON_PATH)  ## Run all checks and all te
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal $(or $(TESTS),--ignore=tests/attack)
 	$(if $(TESTS),,$(ATTACK))
 
-test-fast: $(INSTALLED)  ## Run what needs neither a control plane nor a SQL server nor patience: under a minute, and nothing is built
+test-fast: $(INSTALLED)  ## Run what needs neither a control plane nor a SQL server nor patience: about two minutes, and nothing is built
 	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -m "not (control_plane or seekdb or slow)" --ignore=tests/attack $(TESTS)
 
 attack: $(INSTALLED)  ## Try every known attack on an installation, and print what became of each (ONLY=S3: these; FULL=1: the long ones, too)
