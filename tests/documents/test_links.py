@@ -45,6 +45,27 @@ def test_paths_lead_somewhere(document: str) -> None:
     assert [path for path in written if not (ROOT / path).exists()] == []
 
 
+def reachable(start: str) -> set[str]:
+    """Return the documents to which links lead from this one, also by way of others."""
+    found, left = {start}, [start]
+    while left:
+        here = ROOT / left.pop()
+        targets = {target.partition("#")[0] for target in LINK.findall(FENCE.sub("", here.read_text()))}
+        paths = {(here.parent / target).resolve() for target in targets if target.endswith(".md") and ":" not in target}
+        fresh = {str(path.relative_to(ROOT)) for path in paths} - found
+        found |= fresh
+        left += fresh
+    return found
+
+
+@pytest.mark.parametrize("start", ["README.md", "docs/index.md"])
+def test_every_page_can_be_found(start: str) -> None:
+    """Whoever follows links from the first page comes to every other one; a translation is a link of the site."""
+    pages = {document for document in documents() if document.startswith("docs/") and ".zh." not in document}
+
+    assert pages - reachable(start) <= {"docs/index.md"}
+
+
 def test_the_readme_is_short() -> None:
     """What takes longer to say is in docs/."""
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
