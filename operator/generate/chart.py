@@ -7,11 +7,11 @@ import yaml
 
 from generate.text import ROOT, between
 from obtask import names
+from obtask.kube.yaml_text import data_of, documents
 from obtask.model.contract import ACTION_NAMES, Audience, Phase, Verb
 from obtask.model.listed import listed
 from obtask.model.template_contract import TemplateKind
 from obtask.rules.unreadable import UNREADABLE
-from obtask.templates.catalogue import LOADER
 
 CHART = ROOT / "charts/obtask-operator"
 
@@ -76,7 +76,7 @@ def _rule(resources: list[str], *verbs: str) -> dict[str, list[str]]:
 def catalogue() -> str:
     """Return files/templates.yaml: the catalogue as one file, without comments, which count against the size of a release."""
     texts = [file.read_text() for file in sorted((ROOT / "deploy/templates").glob("*.yaml"))]
-    whole = [document for text in texts for document in yaml.load_all(text, LOADER) if document]
+    whole = [document for text in texts for document in map(data_of, documents(text))]
     return yaml.safe_dump_all(whole, sort_keys=False, allow_unicode=True, width=1000)
 
 

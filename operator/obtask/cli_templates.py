@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-import yaml
 
 from obtask import names
 from obtask.executors.evaluation.evaluator import Evaluator
+from obtask.kube.yaml_text import written
 from obtask.model.printable import printable_lines
 from obtask.model.template import LocalDescription, LocalTitle, Parameter, Template, TemplateSpec
 from obtask.model.template_contract import DEFAULT_KIND
@@ -234,12 +234,8 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _write(data: Any, output: Output) -> None:
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n" if output is Output.JSON else _yaml(data)
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n" if output is Output.JSON else written(data, width=140)
     sys.stdout.write(text)
-
-
-def _yaml(data: Any) -> str:
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=140)
 
 
 def _say(text: str) -> None:

@@ -9,11 +9,11 @@ import yaml
 from pydantic import ValidationError
 
 from obtask import names
+from obtask.kube.yaml_text import data_of, documents
 from obtask.model.task import first_fault
 from obtask.model.template import Template, read_template
 from obtask.model.template_contract import TemplateKind
 
-LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C, where there is one, takes a tenth of the time
 # A wheel has the files beside this module; in a checkout they are where the chart is made from. Not linked: not every checkout has links.
 PACKAGED: Final = "catalogue"
 CHECKED_OUT: Final = Path(__file__).parents[3] / "deploy" / "templates"
@@ -38,12 +38,12 @@ def read_catalogue() -> dict[str, Template]:
 def read_templates(text: str, source: str) -> list[Template]:
     """Return the templates in a text of YAML or JSON, which comes from ``source``; raises NotTemplates."""
     try:
-        documents = [document for document in yaml.load_all(text, Loader=LOADER) if document is not None]
+        found = [data_of(root) for root in documents(text)]
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NotTemplates(f"{source}: no YAML: {' '.join(str(error).split())}") from None
-    if not documents:
+    if not found:
         raise NotTemplates(f"{source}: there is no template in it")
-    return [_template(document, f"{source}: document {number}") for number, document in enumerate(documents, 1)]
+    return [_template(document, f"{source}: document {number}") for number, document in enumerate(found, 1)]
 
 
 def _template(document: object, where: str) -> Template:

@@ -5,10 +5,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from obtask.kube.api import ApiError, Json
 from obtask.kube.client import Api
+from obtask.kube.yaml_text import written
 from obtask.model.packed import unpacked
 from obtask.model.printable import printable, printable_lines
 from obtask.model.task import Task
@@ -64,7 +63,7 @@ def _whole(raw: Json) -> Json:
 
 
 def _as_yaml(raw: Json) -> str:
-    text = yaml.safe_dump(_whole(raw), sort_keys=False, allow_unicode=True, width=120)
+    text = written(_whole(raw))
     return printable_lines(text if len(text) <= LONGEST_YAML else text[:LONGEST_YAML] + "\n…\n")
 
 

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from obtask import names
 from obtask.kube.api import BadName
+from obtask.kube.yaml_text import written
 from obtask.model.task import InvalidSpec
 from obtask.model.template_contract import DEFAULT_KIND, TemplateKind
 from obtask.web.catalogue import Entry, catalogue, entry
@@ -25,7 +26,7 @@ from obtask.web.security import BODY_BYTES
 from obtask.web.views.registry import view_of
 from obtask.web.visitor import visitor_of
 from obtask.web.words import N_
-from obtask.web.yaml_source import Source, Unreadable, read_source, written
+from obtask.web.yaml_source import Source, Unreadable, lines_of, read_source
 
 MOST_FIELDS: Final = 200
 LONGEST_FIELD: Final = 4096  # characters of what an address puts into a field
@@ -64,7 +65,7 @@ def routes(renderer: Renderer, namespaces: Sequence[str]) -> Sequence[BaseRoute]
             return await _form(renderer, request, namespaces, None)
         if "yaml" in request.query_params:
             barred = await _barred(request, namespaces)
-            return renderer.page(request, "new_yaml.html", here="new_task", text=EXAMPLE, checked=None, barred=barred)
+            return renderer.page(request, "new_yaml.html", here="new_task", text=EXAMPLE, lines=(), checked=None, barred=barred)
         found = await catalogue(visitor_of(request).api, namespaces)
         return renderer.page(request, "new_task.html", here="new_task", entries=found.entries, refusals=found.refusals)
 
@@ -78,7 +79,8 @@ def routes(renderer: Renderer, namespaces: Sequence[str]) -> Sequence[BaseRoute]
         if request.query_params.get("template"):
             return await _form(renderer, request, namespaces, given)
         text = text.replace("\r\n", "\n")
-        return await _answer(renderer, request, "new_yaml.html", await _check_yaml(request, text, for_good=_is_for_good(given)), text=text)
+        checked = await _check_yaml(request, text, for_good=_is_for_good(given))
+        return await _answer(renderer, request, "new_yaml.html", checked, text=text, lines=lines_of(text))
 
     return [Route("/new", show, methods=["GET"]), Route("/new", make, methods=["POST"])]
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from obtask.kube.api import ApiError, BadName
+from obtask.kube.yaml_text import written
 from obtask.model.contract import Maintenance, TaskType
 from obtask.model.task import InvalidSpec
 from obtask.model.template_contract import DEFAULT_KIND, TemplateKind
@@ -16,7 +17,6 @@ from obtask.web.catalogue import Entry, catalogue, entry
 from obtask.web.rendering import Renderer
 from obtask.web.visitor import visitor_of
 from obtask.web.words import N_
-from obtask.web.yaml_source import written
 
 LONGEST_SEARCH = 200
 SHOWN_METADATA = ("name", "namespace", "labels")
