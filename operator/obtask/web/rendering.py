@@ -21,6 +21,7 @@ from obtask.web import formats
 from obtask.web.identity.base import Clock
 from obtask.web.identity.cookies import LANGUAGE, THEME, set_preference
 from obtask.web.language import PARAMETER, Language, Translations, language_of
+from obtask.web.security import local_path
 from obtask.web.views.query import Counts, steps_of
 from obtask.web.views.view import View
 from obtask.web.words import PHASES, SCOPES, SHORT_SCOPES, SHORT_TYPES, TYPES
@@ -148,4 +149,4 @@ def _counts(request: Request) -> Counts | None:
 
 def _path(request: Request, **query: str) -> str:
     url = request.url.include_query_params(**query) if query else request.url.remove_query_params(PARAMETER)
-    return url.path + (f"?{url.query}" if url.query else "")
+    return local_path(url.path) + (f"?{url.query}" if url.query else "")

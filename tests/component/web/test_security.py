@@ -2,6 +2,7 @@
 
 import re
 import socket
+from html import unescape
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -82,6 +83,29 @@ def test_an_older_browser_says_its_origin(task_center: Web, token: str) -> None:
     with task_center.browser() as browser:
         del browser.headers["Sec-Fetch-Site"]
         assert browser.post("/login", data={"secret": token}, headers={"Origin": task_center.url}).status_code == 303
+
+
+LEADING = (
+    "//evil.example/x",
+    "///evil.example",
+    "/%2Fevil.example/x",
+    "/%5Cevil.example/x",
+    "/%09/evil.example",
+    "//evil.example/",
+    "//tasks",
+)
+LINKS = re.compile(r"""(?:href|src|action|value|content|hx-get|hx-post|hx-push-url|hx-replace-url|sse-connect)=["']([^"']*)""")
+
+
+@pytest.mark.parametrize("path", LEADING)
+def test_no_page_leads_away(task_center: Web, token: str, path: str) -> None:
+    """Whatever path was asked for, signed in or not, no link, form or redirect of the answer leads to another host."""
+    for visitor in (task_center.browser(), task_center.signed_in(token)):
+        with visitor as browser:
+            answer = browser.get(f"{task_center.url}{path}?lang=en", follow_redirects=False)
+            found = [*LINKS.findall(unescape(answer.text)), answer.headers.get("location", "")]
+
+        assert [link for link in found if re.match(r"[/\\\t]{2}|(?!data:)[a-z]+:(?!//127\.0\.0\.1:)", link)] == []
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"])
