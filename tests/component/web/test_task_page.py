@@ -204,6 +204,9 @@ def test_a_log_can_be_saved(tasks: TaskClient, admin: httpx.Client) -> None:
     assert answer.headers["content-type"].startswith("text/plain")
     assert answer.headers["content-disposition"] == f'attachment; filename="{tasks.namespace}.kept.window.window.forward.1.log"'
     assert "http://127.0.0.1:9/" in answer.text
+    for another in ({"attempt": "7"}, {"subtask": "door"}, {"direction": "Rollback"}, {"step": "door"}):
+        missing = admin.get(f"/t/{tasks.namespace}/kept/log", params={"step": "window", "attempt": "1", **another})
+        assert (missing.status_code, "127.0.0.1" in missing.text) == (404, False), another
 
 
 @pytest.mark.usefixtures("operator")

@@ -6,7 +6,7 @@ import pytest
 
 from obtask.model.contract import Direction
 from obtask.model.status import TaskStatus
-from obtask.web.detail.place import Place, chosen, located
+from obtask.web.detail.place import Place, chosen, is_asked, located
 
 WHEN = "2026-11-28T14:24:58Z"
 DONE = {"name": "check", "phase": "Succeeded", "subtasks": [{"name": "check", "phase": "Succeeded", "attempts": 1}]}
@@ -67,6 +67,25 @@ def test_the_page_opens_at_the_current_progress(task: TaskStatus, place: Place |
 def test_an_address_chooses_as_far_as_it_can(asked: Mapping[str, str], place: Place) -> None:
     """Whatever does not exist, or is no number, is left to the page."""
     assert chosen(asked, UNDOING) == place
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({}, True),
+        ({"step": "window"}, True),
+        ({"step": "window", "subtask": "zone1", "direction": "Forward", "attempt": "2"}, True),
+        ({"step": "window", "subtask": "zone1", "direction": "Forward", "attempt": "3"}, False),
+        ({"step": "window", "subtask": "zone1", "direction": "Backward", "attempt": "1"}, False),
+        ({"step": "window", "subtask": "zone3"}, False),
+        ({"step": "nowhere"}, False),
+        ({"subtask": "zone2"}, False),
+    ],
+)
+def test_what_is_near_what_is_asked_for_is_not_it(asked: Mapping[str, str], found: bool) -> None:
+    """Each part of an address that is given has to be so."""
+    assert is_asked(asked, chosen(asked, UNDOING)) is found
+    assert is_asked(asked, None) is (not asked)
 
 
 def test_a_place_leads_back_to_itself() -> None:

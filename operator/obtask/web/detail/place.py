@@ -65,6 +65,12 @@ def chosen(asked: Mapping[str, str], status: TaskStatus) -> Place | None:
     return Place(step.name, sub.name, direction, wanted if 1 <= wanted <= count else count)
 
 
+def is_asked(asked: Mapping[str, str], place: Place | None) -> bool:
+    """Return whether a place is all that an address asks for, and not only near it."""
+    here = {"step": place.step, "subtask": place.subtask, "direction": place.direction, "attempt": str(place.attempt)} if place else {}
+    return all(here.get(name) == asked[name] for name in ("step", "subtask", "direction", "attempt") if asked.get(name))
+
+
 def last_of(step: StepStatus | None, sub: SubtaskStatus) -> Place:
     """Return the last attempt of a subtask, in the direction that it went last."""
     direction = direction_of(sub)

@@ -22,7 +22,7 @@ from obtask.web.detail.head import head, verb_of
 from obtask.web.detail.live_task import NAME, address, live_task
 from obtask.web.detail.log_panel import download, log_panel
 from obtask.web.detail.permissions import Permissions
-from obtask.web.detail.place import chosen, number
+from obtask.web.detail.place import chosen, is_asked, number
 from obtask.web.detail.reading import Found, read
 from obtask.web.identity.base import Clock
 from obtask.web.live import Live
@@ -69,7 +69,8 @@ class TaskPage:
         found = await self._found(request)
         if isinstance(found, Response):
             return found
-        return await download(visitor_of(request), found.task, chosen(request.query_params, found.task.status))
+        place = chosen(request.query_params, found.task.status)
+        return await download(visitor_of(request), found.task, place if is_asked(request.query_params, place) else None)
 
     async def bundle(self, request: Request) -> Response:
         """Return everything about the task in one file."""
