@@ -15,12 +15,18 @@ API: Final = f"/apis/{GROUP}/v1alpha1"
 CORE: Final = "/api/v1"
 PAGE: Final = 500
 Query = Mapping[str, str | int]
+ESCAPES: Final = str.maketrans({each: f"\\{each}" for each in "\\,="})
 UNFINISHED: Final = ",".join(f"status.phase!={phase}" for phase in sorted(FINISHED))
 
 
 def tasks_path(namespace: str | None, name: str | None = None, query: Query = MappingProxyType({})) -> str:
     """Return the path of tasks: of all namespaces without one, of one task with its name."""
     return path_of(API, "obtasks", namespace, name, query)
+
+
+def equal(field: str, value: str) -> str:
+    """Return the field selector of what has this value: whatever is in it ends no term, and begins no other."""
+    return f"{field}={value.translate(ESCAPES)}"
 
 
 def path_of(api: str, plural: str, namespace: str | None, name: str | None = None, query: Query = MappingProxyType({})) -> str:

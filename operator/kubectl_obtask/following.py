@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from time import sleep
 from typing import Final
 
-from kubectl_obtask.cluster import Query, objects_in, parsed, tasks_path
+from kubectl_obtask.cluster import Query, equal, objects_in, parsed, tasks_path
 from kubectl_obtask.kubectl import ENDED, Call, Kubectl
 from kubectl_obtask.outcome import ExitCode, Fault
 from kubectl_obtask.tasks import Fields, Task
@@ -65,13 +65,13 @@ class Watch:
             self._stream = None
 
     def _selector(self) -> str:
-        return f"metadata.name={self._names[0]}" if len(self._names) == 1 else ""
+        return equal("metadata.name", self._names[0]) if len(self._names) == 1 else ""
 
     def _begin(self) -> Iterator[Seen]:
         """Read how the tasks are, and watch from there on."""
         versions = []
         for name in self._names:
-            listed = objects_in(self._kubectl.get(tasks_path(self._namespace, query={"fieldSelector": f"metadata.name={name}"})))
+            listed = objects_in(self._kubectl.get(tasks_path(self._namespace, query={"fieldSelector": equal("metadata.name", name)})))
             if isinstance(listed, Fault):
                 yield from self._broken(listed)
                 return

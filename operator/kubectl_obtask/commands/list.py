@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from kubectl_obtask.cluster import first_page, pages, unfinished
+from kubectl_obtask.cluster import equal, first_page, pages, unfinished
 from kubectl_obtask.outcome import Fault
 from kubectl_obtask.rows import columns, counted, in_order
 from kubectl_obtask.session import Session, verb
@@ -15,6 +15,8 @@ from kubectl_obtask.tasks import FAILED, PHASES_OF_TASKS, RESOURCE, Task
 from kubectl_obtask.wording import listing
 
 FORMATS: Final = ("wide", "json", "yaml", "name")
+# Whoever reads these is no person, and is told by nothing that some are left out.
+WHOLE: Final = frozenset({"json", "name"})
 
 
 @verb("list")
@@ -28,13 +30,13 @@ def command(
     session: Session, *, everything: bool, phase: str | None, failed: bool, tenant: str | None, all_namespaces: bool, output: str | None
 ) -> int | None:
     """List tasks, unfinished ones first."""
-    selector = ",".join([*_phases(phase, failed=failed), *([f"spec.tenant={tenant}"] if tenant else [])])
+    selector = ",".join([*_phases(phase, failed=failed), *([equal("spec.tenant", tenant)] if tenant else [])])
     if output == "yaml":
         return _as_kubectl(session, selector, all_namespaces=all_namespaces)
     namespace = None if all_namespaces else session.kubectl.current_namespace()
     if isinstance(namespace, Fault):
         return session.failed(namespace)
-    found = _found(session, namespace, selector, everything=everything, whole=output == "json")
+    found = _found(session, namespace, selector, everything=everything or output in WHOLE, whole=output == "json")
     if isinstance(found, Fault):
         return session.failed(found)
     tasks, more = found

@@ -170,6 +170,20 @@ def test_all_of_them_can_be_had(far: tuple[Plugin, list[dict[str, str]]]) -> Non
     assert memory < MOST_MEMORY
 
 
+@pytest.mark.parametrize("form", ["json", "name"])
+def test_a_program_gets_all_of_them_whole(far: tuple[Plugin, list[dict[str, str]]], form: str) -> None:
+    """As from kubectl: nothing tells a program that finished ones are left out, or fields."""
+    obtask, _ = far
+
+    listed = obtask.run("list", "-o", form)
+
+    if form == "json":
+        found = {each["metadata"]["name"]: each for each in json.loads(listed.out)["items"]}
+        assert found == {each["metadata"]["name"]: each for each in TASKS}
+    else:
+        assert {*listed.out.split()} == {f"obtasks.task.oceanbase.com/{each['metadata']['name']}" for each in TASKS}
+
+
 def test_all_of_them_may_wait(far: tuple[Plugin, list[dict[str, str]]]) -> None:
     """A line of ten thousand is listed whole, and does not fill the memory either."""
     obtask, _ = far
