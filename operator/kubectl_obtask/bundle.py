@@ -14,6 +14,7 @@ from kubectl_obtask.kubectl import Kubectl
 from kubectl_obtask.outcome import ExitCode, Fault
 
 PREFIX: Final = re.compile(r"Error from server(?: \((\w+)\))?: ")
+DEVICES: Final = "/dev"
 STATUS: Final = {"Forbidden": 403, "NotFound": 404, "Unauthorized": 401, "Expired": 410}
 
 
@@ -34,8 +35,13 @@ def collect(kubectl: Kubectl, namespace: str, name: str) -> Evidence | Fault:
 
 
 def write(file: Path, pieces: Iterable[bytes]) -> Fault | None:
-    """Write a file that is there as a whole or not at all, for its owner only."""
+    """Write a file that is there as a whole or not at all, for its owner only; a pipe or a device is written to, and stays one."""
     try:
+        if file.exists() and (not file.is_file() or file.is_relative_to(DEVICES)):
+            with file.open("wb") as written:
+                written.writelines(pieces)
+            return None
+        file = file.resolve()
         handle, unfinished = tempfile.mkstemp(prefix=f".{file.name[:64]}-", dir=file.parent)
         try:
             with os.fdopen(handle, "wb") as written:

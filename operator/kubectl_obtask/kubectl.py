@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -109,7 +109,8 @@ class Call:
             return self._fault or Fault(ExitCode.ERROR, "kubectl has no output")
         output = self._process.stdout.read()
         self._process.stdout.close()
-        return self._ended() or output
+        fault = self._ended()
+        return output if fault is None else replace(fault, printed=output)
 
     def line(self, timeout: float) -> bytes | Fault | None:
         """Return the next line; nothing if there is none within so many seconds; why there will be none any more.

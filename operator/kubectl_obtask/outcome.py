@@ -21,10 +21,11 @@ class Fault:
     """Why something could not be done. ``said`` is for the user, as the API server or kubectl said it where they did.
 
     ``passing``: the API server could not be reached, or could not answer now; the same call may succeed later.
-    ``missing``: what was asked for is not there.
+    ``missing``: what was asked for is not there. ``printed``: what kubectl had printed before; some of what was asked for may be done.
     """
 
     code: ExitCode
     said: str
     passing: bool = False
     missing: bool = False
+    printed: bytes = b""

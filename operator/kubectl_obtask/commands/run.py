@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,6 +16,8 @@ from kubectl_obtask.tasks import RESOURCE, Task
 from kubectl_obtask.templates import Wanted, template
 from kubectl_obtask.wording import running as words
 from kubectl_obtask.wording import shared
+
+KIND: Final = "OBTask"
 
 
 @verb("run")
@@ -42,8 +44,6 @@ def command(session: Session, *, filename: str | None, from_template: str | None
     created = _from_file(session, filename or "") if from_template is None else _from_template(session, namespace, from_template, given)
     if isinstance(created, Fault):
         return session.failed(created)
-    for task in created:
-        session.terminal.line(session.say(words.CREATED, name=f"{RESOURCE}/{task.name}"))
     # A file may put its tasks into another namespace than the one that the user is in.
     return _followed(
         [(session if task.namespace == namespace else session.within(task.namespace), task) for task in created], detach=detach
@@ -89,8 +89,13 @@ def _from_template(session: Session, namespace: str, name: str, given: Mapping[s
 
 
 def _created(session: Session, line: Sequence[str], stdin: bytes | None) -> list[Task] | Fault:
+    """Create objects, and say which ones were; those before one that was refused are there."""
     said = session.kubectl.read(line, stdin)
-    return said if isinstance(said, Fault) else [Task(each) for each in _objects(said) if each.get("kind") == "OBTask"]
+    made = [Task(each) for each in _objects(said.printed if isinstance(said, Fault) else said)]
+    for each in made:
+        resource = RESOURCE if each.text("kind") == KIND else each.text("kind").lower()
+        session.terminal.line(session.say(words.CREATED, name=f"{resource}/{each.name}"))
+    return said if isinstance(said, Fault) else [each for each in made if each.text("kind") == KIND]
 
 
 def _objects(said: bytes) -> Iterator[Mapping[str, Any]]:

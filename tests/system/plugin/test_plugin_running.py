@@ -117,6 +117,20 @@ def test_what_the_api_server_refuses(obtask: Plugin, file: Any) -> None:
     assert obtask.run("run", "-f", file("both", steps=[wait_step("one")]), "-p", "a=b").code == 2
 
 
+def test_what_was_created_before_a_refusal_is_told(obtask: Plugin, module_tasks: TaskClient) -> None:
+    """It is there, and runs: whoever types the line again must know."""
+    configmap = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "beside"}}
+    good = module_tasks.manifest("before-the-bad", steps=[wait_step("one", 0)])
+    bad = module_tasks.manifest("the-bad", maintenance="Nonsense", steps=[wait_step("one")])
+    text = "\n---\n".join(json.dumps(each) for each in (configmap, good, bad))
+
+    done = obtask.run("run", "-f", "-", stdin=text)
+
+    assert done.out.splitlines() == ["configmap/beside created", "obtasks.task.oceanbase.com/before-the-bad created"]
+    assert (done.code, "spec.maintenance" in done.err) == (5, True)
+    module_tasks.wait_phase("before-the-bad", "Succeeded")
+
+
 def test_ctrl_c_detaches(obtask: Plugin, module_tasks: TaskClient, file: Any) -> None:
     """The task goes on; what to type to come back is said, and works."""
     with obtask.started("run", "-f", file("long", steps=[wait_step("one", 600)])) as process:
