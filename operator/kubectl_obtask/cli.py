@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from errno import EINVAL
 from importlib import import_module
 from io import TextIOWrapper
@@ -86,7 +87,7 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the flags before the command as kubectl would."""
-        return super().parse_args(ctx, normalised(args))
+        return super().parse_args(ctx, normalised(args, self.params, to_the_first=True))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Keep the flags before the command for the command."""
@@ -136,9 +137,11 @@ def run(words: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except OSError as error:
-        if not isinstance(error, BrokenPipeError) and not (sys.platform == "win32" and error.errno == EINVAL):  # so Windows calls it
-            raise
-        # Whoever reads has read enough. Python would complain again when it flushes at its end.
+        # Python would complain again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+        if isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == EINVAL):  # so Windows calls it
+            return ExitCode.DONE  # whoever reads has read enough
+        with suppress(OSError):
+            print(f"kubectl obtask: {error.strerror or error}", file=sys.stderr, flush=True)  # noqa: T201 - the end of it
+        return ExitCode.ERROR
     return int(ended or ExitCode.DONE)

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem, ShellComplete
 
 from kubectl_obtask.cli import build
-from kubectl_obtask.options import FLAGS, normalised
+from kubectl_obtask.options import FLAGS
 
 # What the shell is told to do besides, as cobra numbers it.
 FILES: Final = ":0"
@@ -39,7 +39,7 @@ def answer(words: Sequence[str]) -> Iterator[str]:
 
 
 def _found(before: Sequence[str], beginning: str) -> list[CompletionItem]:
-    found = ShellComplete(build(), {}, "kubectl obtask", "").get_completions(normalised(list(before)), beginning)
+    found = ShellComplete(build(), {}, "kubectl obtask", "").get_completions(list(before), beginning)
     if beginning.startswith("-"):
         flags = (f"--{flag.name}" for flag in FLAGS if len(flag.name) > 1)
         known = {item.value for item in found}

@@ -1,8 +1,9 @@
 """Owns the flags that every command has: those of kubectl, passed on unread, and our own of language and colour."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -97,8 +98,9 @@ SECRETS: Final = ("--token=", "--password=")
 NAMESPACE: Final = next(flag for flag in FLAGS if flag.name == "namespace")
 LANGUAGE: Final = "obtask_lang"
 COLOUR: Final = "obtask_color"
-SHORT_WITH_EQUALS: Final = tuple(f"-{flag.short}=" for flag in FLAGS if flag.short)
-SWITCHES: Final = tuple(f"--{flag.name}=" for flag in FLAGS if flag.switch)
+# What Go takes for true and false, as kubectl does.
+TRUE: Final = frozenset({"1", "t", "T", "true", "True", "TRUE"})
+FALSE: Final = frozenset({"0", "f", "F", "false", "False", "FALSE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +146,63 @@ def taken(parameters: dict[str, Any]) -> Given:
     )
 
 
-def normalised(words: list[str]) -> list[str]:
-    """Return the words of a command line in a form that Click reads as kubectl does: `-n=x`, `--switch=true`."""
-    return [word for given in words for word in _normalised(given)]
+def normalised(words: Sequence[str], parameters: Iterable[click.Parameter], *, to_the_first: bool = False) -> list[str]:
+    """Return the words of a command line in a form that Click reads as kubectl does: `-n=x`, `--switch=true`.
+
+    The value of an option stays as it is, whatever it looks like. ``to_the_first``: what follows the first argument is left alone.
+    """
+    switches = {name: option.is_flag for option in parameters if isinstance(option, click.Option) for name in option.opts}
+    found: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word == "--" or (to_the_first and not _is_option(word)):
+            return [*found, word, *left]
+        made = _long(word, switches) if word.startswith("--") else _short(word, switches)
+        found += made
+        if made == [word] and switches.get(_option(word, switches)) is False:
+            found += islice(left, 1)
+    return found
 
 
-def _normalised(word: str) -> Iterator[str]:
-    name, _, value = word.partition("=")
-    if word.startswith(SHORT_WITH_EQUALS):
-        yield from (name, value)
-    elif not word.startswith(SWITCHES):
-        yield word
-    elif value.lower() not in {"false", "f", "0"}:
-        yield name
+def _is_option(word: str) -> bool:
+    return word.startswith("-") and word != "-"
+
+
+def _long(word: str, switches: Mapping[str, bool]) -> list[str]:
+    name, equals, value = word.partition("=")
+    if not equals or not switches.get(name):
+        return [word]
+    return [name] if _truth(name, value) else []
+
+
+def _short(word: str, switches: Mapping[str, bool]) -> list[str]:
+    """Return a word of one-letter options: all but the last one are switches, and that may have its value behind an equals sign."""
+    letters, equals, value = word.partition("=")
+    if not equals or not _is_option(letters) or any(not switches.get(f"-{letter}") for letter in letters[1:-1]):
+        return [word]
+    last = f"-{letters[-1]}"
+    match switches.get(last):
+        case None:
+            return [word]
+        case False:
+            return [letters, value]
+        case True:
+            before = letters[:-1]
+            return [each for each, there in ((before, before != "-"), (last, _truth(last, value))) if there]
+
+
+def _option(word: str, switches: Mapping[str, bool]) -> str:
+    """Return the option whose value has to follow a word; no option if none has to."""
+    if word.startswith("--") or not _is_option(word):
+        return word
+    at = next((at for at, letter in enumerate(word[1:], 1) if not switches.get(f"-{letter}")), 0)
+    return f"-{word[at]}" if at == len(word) - 1 else ""
+
+
+def _truth(name: str, value: str) -> bool:
+    if value not in TRUE | FALSE:
+        raise click.UsageError(f"{name} is true or false, not {value!r}")
+    return value in TRUE
 
 
 def _words(flag: Flag, value: Any) -> Iterator[str]:

@@ -88,7 +88,7 @@ class Verb(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line as kubectl would."""
-        return super().parse_args(ctx, normalised(args))
+        return super().parse_args(ctx, normalised(args, self.params))
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command with its Session."""

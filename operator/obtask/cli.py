@@ -1,6 +1,7 @@
 """Owns the command line: the commands of ``obtask`` and what they print."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -30,11 +31,25 @@ from obtask.runtime.process_name import PROC, own_name
 from obtask.settings import Settings, read_settings
 
 MOST_FILES = 1 << 20
+# What a full disk, a quota, a broken one, or a pipe without a reader answers.
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE}
 
 
 def main() -> None:
-    """Run the command line."""
-    build()()
+    """Run the command line; where its output cannot be written, that is one line, and none if it is only that nobody reads on."""
+    try:
+        try:
+            build()()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        # Python would complain again when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno != errno.EPIPE:
+            print(f"obtask: {error.strerror}", file=sys.stderr)  # noqa: T201 - the end of it
+        sys.exit(1)
 
 
 def build() -> typer.Typer:

@@ -91,6 +91,15 @@ def test_check_says_what_the_operator_would_see(control_plane: ControlPlane, nam
     assert (result.returncode, result.stderr, result.stdout) == (0, "", f"unfinished tasks: 0, locks: 0, in {namespace}\n")
 
 
+@pytest.mark.parametrize("words", [["crd"], ["--help"], ["--version"], ["templates", "list"], ["templates", "show", "restart-server"]])
+def test_a_full_disk_is_one_line(words: list[str]) -> None:
+    """Whatever was to be printed, the error is the system's own, and no traceback."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-m", "obtask", *words], stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)  # noqa: S603
+
+    assert (done.returncode, done.stderr.decode()) == (1, "obtask: No space left on device\n")
+
+
 def test_help_lists_the_verbs() -> None:
     """Every verb is listed with one sentence."""
     shown = obtask("--help").stdout

@@ -4,8 +4,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import click
 import pytest
@@ -47,6 +48,14 @@ WORDS = {
     "completion": "bash",
 }
 GIVEN = [flag for flag in FLAGS if flag.name != "namespace"]
+
+
+def switches(verb: str) -> Iterator[tuple[str, str]]:
+    """Yield each way to write a switch of a command, and the name of its parameter."""
+    command = COMMANDS.get_command(click.Context(COMMANDS), verb)
+    for option in command.params if command is not None else ():
+        if isinstance(option, click.Option) and option.is_flag:
+            yield from ((each, str(option.name)) for each in option.opts)
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -154,11 +163,78 @@ def test_flags_have_all_the_forms_that_kubectl_takes(words: list[str], tmp_path:
     assert "--insecure-skip-tls-verify" not in made
 
 
+SWITCHES = [(verb, option, name) for verb in VERBS for option, name in switches(verb)]
+
+
+@pytest.mark.parametrize("value", ["true", "1", "T", "false", "False", "0"])
+@pytest.mark.parametrize(("verb", "switch", "key"), SWITCHES, ids=str)
+def test_every_switch_takes_the_values_that_kubectl_takes(verb: str, switch: str, key: str, value: str) -> None:
+    """True is as if it stood there alone, false as if it did not; long or short."""
+    command = COMMANDS.get_command(click.Context(COMMANDS), verb)
+    assert command is not None
+    words = [word for word in WORDS[verb].split() if word != "-y"]
+    given = command.make_context(verb, [*words, f"{switch}={value}"], resilient_parsing=True).params
+
+    assert given[key] is (value in {"true", "1", "T"})
+    with pytest.raises(click.UsageError, match="is true or false"):
+        command.make_context(verb, [f"{switch}=maybe"])
+
+
+@pytest.mark.parametrize("before", [[], ["--context=a"]])
+@pytest.mark.parametrize("value", ["-n=5 nodes were down", "-s=x", "--insecure-skip-tls-verify=false", "-A=true", "--", "-n", "-y=1"])
+@pytest.mark.parametrize("word", ["--reason", "--reason="])
+def test_what_an_option_is_given_stays_as_it_is(word: str, value: str, before: list[str], tmp_path: Path) -> None:
+    """A reason may look like a flag of kubectl: it is kept in the history as it was typed, and nothing else changes."""
+    given = [word + value] if word.endswith("=") else [word, value]
+    environment(tmp_path)
+    recorder = tmp_path / "kubectl"
+    recorder.write_text(RECORDER.replace('echo "$@"', 'for word in "$@"; do echo "$word"; done'))
+    line = [sys.executable, "-m", "kubectl_obtask", *before, "retry", "x", *given, "-n=prod", "-y=true", "--no-wait=true"]
+    around = {"PATH": f"{tmp_path}:/usr/bin:/bin", "RECORD": str(tmp_path / "record"), "LC_ALL": "C.UTF-8"}
+    subprocess.run(line, env=around, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603 - words of the test
+    words = (tmp_path / "record").read_text().splitlines()
+
+    assert f"task.oceanbase.com/action-reason={value}" in words
+    assert {each for each in words if each.startswith(("--namespace=", "--server=", "--insecure"))} == {"--namespace=prod"}
+
+
 def test_names_stay_in_their_segment_of_the_path(tmp_path: Path) -> None:
     """A name from the command line cannot reach another path."""
     made = calls(tmp_path, "list", "-n", "../../../api/v1/secrets?a=b")
 
     assert made[0][2].startswith("/apis/task.oceanbase.com/v1alpha1/namespaces/..%2F..%2F..%2Fapi%2Fv1%2Fsecrets%3Fa%3Db/obtasks?")
+
+
+@pytest.mark.parametrize("given", ["a,status.phase!=Failed", "a=b", "a\\", "a\\,b", ",", "租户"])
+@pytest.mark.parametrize(
+    ("words", "field"), [(["list", "--tenant"], "spec.tenant"), (["wait", "--timeout=1s"], "metadata.name")], ids=["list", "wait"]
+)
+def test_what_a_user_gives_is_one_value_of_a_selector(words: list[str], field: str, given: str, tmp_path: Path) -> None:
+    """As the API server reads selectors: whatever is in it ends no condition, and adds none."""
+    made = calls(tmp_path, *words, given, "-n", "prod")
+    asked = [parse_qs(urlsplit(word).query)["fieldSelector"][0] for words in made for word in words if "fieldSelector=" in word]
+
+    assert asked
+    for selector in asked:
+        terms = re.findall(r"((?:\\.|[^\\,=!])+)=((?:\\.|[^\\,=])*)(?:,|$)", selector)
+        assert [(name, re.sub(r"\\(.)", r"\1", value)) for name, value in terms] == [(field, given)]
+
+
+PRINTING = [[verb, *WORDS[verb].split()] for verb in ("list", "tree", "why", "templates", "run", "download", "version", "completion")]
+
+
+@pytest.mark.parametrize("words", [[], *PRINTING, *([verb, "--help"] for verb in VERBS)], ids=" ".join)
+def test_a_full_disk_is_an_error_of_one_line(words: list[str], tmp_path: Path) -> None:
+    """Whatever command was to print, the error is the system's own, and no traceback."""
+    with Path("/dev/full").open("wb") as full:
+        line = [sys.executable, "-m", "kubectl_obtask", *words]
+        done = subprocess.run(  # noqa: S603 - words of the test
+            line, check=False, env=environment(tmp_path), stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines()[-1] == "kubectl obtask: No space left on device"
+    assert "Traceback" not in done.stderr.decode()
 
 
 def test_secrets_are_not_repeated() -> None:
