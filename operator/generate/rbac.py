@@ -92,7 +92,7 @@ def _rows() -> Iterator[tuple[str, str, str]]:
     for purpose in (*purposes((), opt_in=False), *CLUSTER_WIDE):
         yield _said(purpose.rights), purpose.consequence, opened if purpose.opened else everywhere
     yield _said(OPTING_IN), "it does not know which namespaces are open", "only then"
-    yield f"in its own namespace: {_said(LEADING)}", "no operator becomes the leader", "the same"
+    yield _said(LEADING), "no operator becomes the leader", "in its own namespace"
 
 
 def _said(rights: Iterable[Right]) -> str:
