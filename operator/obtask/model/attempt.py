@@ -35,7 +35,7 @@ class Attempt:
     ``counterpart`` is what the subtask does in the other direction. ``nonce_digests`` tell which objects were made for the attempt;
     there are none if an older operator recorded it. ``kept`` is the digest of what was kept for restore, ``NOTHING_KEPT`` if
     nothing was yet, and None of a subtask that an older operator began; ``kept_room`` is how many bytes may be kept.
-    ``created_by`` is the user who created the task, where the API server says so. ``variables`` are those of values that the action may
+    ``created_by`` is the user who created the task, where the API server says so; ``created_at`` is when, by its clock. ``variables`` are those of values that the action may
     use, ``values`` the values of the expressions inside of SQL texts.
     """
 
@@ -56,6 +56,7 @@ class Attempt:
     fresh: bool = False
     counterpart: Action | None = None
     created_by: str | None = None
+    created_at: datetime | None = None
     nonce_digests: tuple[str, ...] = ()
     kept: str | None = None
     kept_room: int = KEPT_OBJECT_BYTES

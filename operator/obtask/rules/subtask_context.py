@@ -62,6 +62,7 @@ class SubtaskContext:
             action=action,
             connection=self.spec.connection,
             service_account=self.spec.service_account_name,
+            created_at=self.task.metadata.creation_timestamp,
             created_by=self.task.metadata.annotations.get(names.CREATED_BY_ANNOTATION, "")[:CREATOR_LENGTH] or None,
             started_at=started,
             deadline=None if endless else started + timedelta(seconds=seconds),

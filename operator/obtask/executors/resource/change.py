@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from obtask.executors.resource.kept import Keeping, Kept, lost, name_of
 from obtask.executors.resource.objects import Target, field_manager, identity_of
@@ -180,7 +181,13 @@ async def _put_back(conversation: ResourceConversation, attempt: Attempt, target
 
 
 def _changed_by(live: Json, attempt: Attempt) -> bool:
-    return any(writer.get("manager") == field_manager(attempt) for writer in live["metadata"].get("managedFields") or [])
+    """Return whether this step has changed the object. An earlier task of the same name had the same field manager."""
+    writers = [writer for writer in live["metadata"].get("managedFields") or [] if writer.get("manager") == field_manager(attempt)]
+    return any(attempt.created_at is None or _moment(writer.get("time")) >= attempt.created_at.replace(microsecond=0) for writer in writers)
+
+
+def _moment(text: str | None) -> datetime:
+    return datetime.fromisoformat(text) if text else datetime.max.replace(tzinfo=UTC)
 
 
 def _over(live: Json, before: Json) -> Json:

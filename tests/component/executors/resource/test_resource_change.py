@@ -3,9 +3,11 @@
 import asyncio
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 
 from tests.component.executors.workplace import RUNNER, TASK, Workplace, apply, config_map, patch
-from tests.support.attempts import alone, bench, evaluated
+from tests.support.attempts import alone, bench, evaluated, wall_clock
 from tests.support.rights import grant
 
 from obtask.executors.resource.work import ResourceWork
@@ -67,6 +69,20 @@ async def test_what_is_there_already_is_not_made_again(workplace: Workplace) -> 
     live = workplace.get("configmap", "settings")
     assert live is not None
     assert live["data"] == {"size": "2"}
+
+
+async def test_what_an_earlier_task_of_this_name_has_made_is_not_made_again(workplace: Workplace) -> None:
+    """A GitOps tool makes a task again that was deleted after its time: it is another task, and the object is there already."""
+    action = apply(config_map(size="1")).model_copy(update={"create_only": True})
+    now = wall_clock()
+
+    made = await workplace.bench().run(replace(workplace.attempt(action), created_at=now))
+    again = await workplace.bench().run(replace(workplace.attempt(action), created_at=now))
+    other = await workplace.bench().run(replace(workplace.attempt(action), created_at=now + timedelta(minutes=1)))
+
+    words = f'ConfigMap "settings" in namespace "{workplace.namespace}"'
+    assert (made, again) == (Succeeded(f"{words} created"), Succeeded(f"{words} unchanged", untouched=True))
+    assert other == Failed(FailureReason.EXPECTATION_NOT_MET, f"{words} exists already; nothing was changed", untouched=True)
 
 
 async def test_patch_merges_and_null_removes(workplace: Workplace) -> None:
