@@ -163,14 +163,18 @@ class Lent:
         """Do nothing: what goes on is the lender's."""
 
 
-async def load(kubeconfig: str | None, context: str | None = None) -> Login:
+async def load(kubeconfig: str | None, context: str | None = None, *, plugin_seconds: float = PLUGIN_SECONDS) -> Login:
     """Return the credentials of a kubeconfig, or of the pod's own service account when none is given.
 
-    Raises kubernetes.aio.config.ConfigException when they cannot be read.
+    Raises kubernetes.aio.config.ConfigException when they cannot be read, or a plugin gives none in time.
     """
     if kubeconfig is None:
         return Login(await of_pod(), of_pod)
-    first, name = await _of_file(kubeconfig, context)
+    try:
+        async with asyncio.timeout(plugin_seconds):
+            first, name = await _of_file(kubeconfig, context)
+    except TimeoutError as error:
+        raise ConfigException(f"the plugin of this kubeconfig gave nothing within {plugin_seconds:g} s") from error
 
     async def read() -> LoadedConfiguration:
         # Whoever makes another context the current one meanwhile means kubectl, not this operator.

@@ -35,8 +35,8 @@ class Attempt:
     ``counterpart`` is what the subtask does in the other direction. ``nonce_digests`` tell which objects were made for the attempt;
     there are none if an older operator recorded it. ``kept`` is the digest of what was kept for restore, ``NOTHING_KEPT`` if
     nothing was yet, and None of a subtask that an older operator began; ``kept_room`` is how many bytes may be kept.
-    ``created_by`` is the user who created the task, where the API server says so; ``created_at`` is when, by its clock. ``variables`` are those of values that the action may
-    use, ``values`` the values of the expressions inside of SQL texts.
+    ``created_by`` is the user who created the task, where the API server says so; ``created_at`` is when, by its clock. ``variables`` are
+    those of values that the action may use, ``values`` the values of the expressions inside of SQL texts.
     """
 
     id: AttemptId

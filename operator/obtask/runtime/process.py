@@ -30,6 +30,7 @@ from obtask.settings import Settings
 logger = logging.getLogger(__name__)
 
 REWIND_PAUSE_SECONDS = 60.0
+MOST_DOUBLINGS = 16
 STRAY_SECONDS = 1.0
 LOGS_SECONDS = 0.5
 CLEAN_SECONDS = 2.0
@@ -70,7 +71,7 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], Non
                 "If this comes again and again, restart the API servers: they remember what etcd does not know",
                 error,
             )
-            await within(min(2.0**rewinds, REWIND_PAUSE_SECONDS), stop.wait())
+            await within(min(2.0 ** min(rewinds, MOST_DOUBLINGS), REWIND_PAUSE_SECONDS), stop.wait())
 
 
 async def _serve(settings: Settings, stop: asyncio.Event, ready: Callable[[], None], rewinds: int) -> None:

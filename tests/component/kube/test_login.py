@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,11 +17,12 @@ import yaml
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException
+from tests.support.attempts import until
 
 from devcluster.certificates import Authority
 from obtask.kube.api import ApiUnavailable
 from obtask.kube.client import Api, connect
-from obtask.kube.login import TOKEN, LoadedConfiguration, Login, of_pod
+from obtask.kube.login import TOKEN, LoadedConfiguration, Login, load, of_pod
 
 PATH = "/api/v1/namespaces/default"
 
@@ -210,6 +212,18 @@ async def test_another_server_is_not_followed(server: Server, caplog: pytest.Log
         with pytest.raises(ApiUnavailable, match="401"):
             await api.send("GET", PATH)
     assert "names another API server now" in caplog.text
+
+
+async def test_a_plugin_that_hangs_at_the_start(server: Server) -> None:
+    """It is said, and nobody waits for ever."""
+    user, script, pipe, ended = server.plugin(), *(server.folder / name for name in ("plugin", "answer", "ended"))
+    os.mkfifo(pipe)
+    script.write_text(f"#!/bin/sh\ncat {pipe}\ntouch {ended}\n")
+
+    with pytest.raises(ConfigException, match=r"the plugin of this kubeconfig gave nothing within 0\.2 s"):
+        await load(server.kubeconfig(user), plugin_seconds=0.2)
+    pipe.write_text("")
+    await until(ended.exists)
 
 
 async def test_a_plugin_that_gives_nothing(server: Server) -> None:

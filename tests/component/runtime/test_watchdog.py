@@ -32,7 +32,7 @@ async def test_a_hold_is_counted_and_named(caplog: pytest.LogCaptureFixture) -> 
     assert len(said) == 1
     assert "in dawdle" in said[0]
     assert count(metrics) >= 2
-    assert metrics.registry.get_sample_value("obtask_loop_held_seconds_sum", {}) == pytest.approx(1.6, abs=1)
+    assert (metrics.registry.get_sample_value("obtask_loop_held_seconds_sum", {}) or 0) >= 1.2
 
 
 def count(metrics: Metrics) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from obtask.executors.base import Log
 from obtask.executors.obshell.answers import Miss
-from obtask.executors.obshell.context import LOOK_SECONDS, Context, context_of
+from obtask.executors.obshell.context import Context, context_of
 from obtask.executors.obshell.dag import Dag, DagOperator, State
 from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.target import ObshellTools
@@ -94,7 +94,7 @@ class Afterwards:
             if isinstance(context, Failed) or name is None:
                 entry.remark = _NOTHING
                 return
-            found = await context.conversation.look(name, LOOK_SECONDS)
+            found = await context.conversation.look(name, context.tools.look_seconds)
             entry.misses = entry.misses + 1 if isinstance(found, Miss) and found.gone else 0
             if isinstance(found, Dag):
                 entry.remark = _told(context, found)

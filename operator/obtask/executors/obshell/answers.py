@@ -84,6 +84,16 @@ class AgentAnswer:
         return self.status == HTTPStatus.UNAUTHORIZED and "Incorrect" in (self.error or "") and "Password" in (self.error or "")
 
     @property
+    def may_pass(self) -> bool:
+        """True if it may do what it refused now later: of an operator 400 is the last word, but for a task that is not failed just now."""
+        return self.status != HTTPStatus.BAD_REQUEST or (self.error or "").endswith("NotFailedDag")
+
+    @property
+    def is_final(self) -> bool:
+        """True if it will never do what it refused."""
+        return self.error == "Task.Expired" or not self.may_pass
+
+    @property
     def unknown_task(self) -> bool:
         """True if there is no such task. While the agent's database is away it says the same of every task: that does not count."""
         away = _DATABASE_AWAY.search((self.message or "").partition(":")[2] or (self.message or ""))

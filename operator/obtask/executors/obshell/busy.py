@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from obtask.executors.obshell.answers import AgentAnswer, Miss
-from obtask.executors.obshell.context import LOOK_SECONDS, Context
+from obtask.executors.obshell.context import Context
 from obtask.executors.obshell.dag import Dag, DagNode, State, moment
 from obtask.model.contract import WhenBusy
 
@@ -70,7 +70,7 @@ class Busy:
 
     async def look(self, refusal: AgentAnswer) -> DagInTheWay:
         """Return what is in the way, by the refusal and by what obshell has under way."""
-        seconds = self._context.time.within(LOOK_SECONDS)
+        seconds = self._context.time.within(self._context.tools.look_seconds)
         found = await self._context.conversation.dags("dag/unfinish", seconds)
         if isinstance(found, Miss):
             last = await self._context.conversation.last_maintenance(seconds)

@@ -14,16 +14,14 @@ from obtask.executors.obshell.deadline import Deadline
 from obtask.executors.obshell.login import passwords_in
 from obtask.executors.obshell.marks import mark_of
 from obtask.executors.obshell.purpose import DagPurpose, purpose_of
-from obtask.executors.obshell.target import ObshellConversation, ObshellTools, shortened
-from obtask.executors.obshell.words import Transcript
+from obtask.executors.obshell.target import ObshellConversation, ObshellTools
+from obtask.executors.obshell.words import Transcript, shortened
 from obtask.masking.body import masked, secrets_of
 from obtask.masking.words import is_obshell_secret_name
 from obtask.model.actions import ObshellAction
 from obtask.model.attempt import Attempt, Failed, Succeeded
 from obtask.model.contract import Left
 from obtask.model.reasons import FailureReason
-
-LOOK_SECONDS = 10.0
 
 
 class Watcher(Protocol):

@@ -104,25 +104,50 @@ def _began_before(other: Dag, dag: Dag) -> bool:
     return other.started_at is None or dag.started_at is None or other.started_at <= dag.started_at
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The tasks that an agent lists, the agent's URL if it matters which one it is, and the moment to look from, by its clock."""
+
+    dags: list[Dag] | Miss
+    url: str | None
+    since: datetime
+
+
+async def _lists(context: Context, at: datetime, seconds: float) -> dict[str, _Listed]:
+    """Return the lists of tasks in which it may be."""
+    conversation = context.conversation
+    agents = await conversation.may_have_got_it() or (None,)
+    lists: dict[str, _Listed] = {}
+    for url in agents:
+        with conversation.only(url):
+            for path in ("dags/agent", "dags/ob"):
+                of_all = path == "dags/ob"  # every agent has the same ones
+                if of_all and path in lists and not isinstance(lists[path].dags, Miss):
+                    continue
+                found = await conversation.dags(path, seconds)
+                name = path if of_all or len(agents) == 1 else f"{path} of {url}"
+                lists[name] = _Listed(found, url, at + (conversation.agent_now - context.tools.clock()) - EARLIER)
+    return lists
+
+
 async def started_since(context: Context, at: datetime, seconds: float, *, may_have_waited: bool = False) -> Found:
     """Look for what the attempt's own request may have started since a moment of our clock; each question takes at most so long.
 
     ``may_have_waited``: the request may have been sent much later than that, as obshell was busy.
     """
-    conversation = context.conversation
-    with conversation.where_it_was_sent():
-        lists = {path: await conversation.dags(path, seconds) for path in ("dags/agent", "dags/ob")}
-    unread = [f"{path}: {found.message}" for path, found in lists.items() if isinstance(found, Miss)]
-    all_dags = {dag.id: dag for found in lists.values() if not isinstance(found, Miss) for dag in found}
-    since = at + (conversation.agent_now - context.tools.clock()) - EARLIER
+    lists = await _lists(context, at, seconds)
+    unread = [f"{name}: {listed.dags.message}" for name, listed in lists.items() if isinstance(listed.dags, Miss)]
+    all_dags = {dag.id: (dag, listed) for listed in lists.values() if not isinstance(listed.dags, Miss) for dag in listed.dags}
     path, tenant, before = context.action.path or "", tenant_of(context.action), context.attempt.previous_external
-    fresh = [dag for dag in all_dags.values() if dag.started_at is not None and dag.started_at >= since]
+    fresh = [dag for dag, listed in all_dags.values() if dag.started_at is not None and dag.started_at >= listed.since]
     likely = [dag for dag in fresh if dag.id != before and not is_another(path, dag.name) and not is_of_another_tenant(tenant, dag)]
     likely = [dag for dag in likely if not context.watcher.is_of_another(dag)]
     if len(likely) == 1:
         dag = likely[0]
-        if may_have_waited and (other := _kept_out(dag, all_dags.values(), since)) is not None:
+        every, listed = [one for one, _ in all_dags.values()], all_dags[dag.id][1]
+        if may_have_waited and (other := _kept_out(dag, every, listed.since)) is not None:
             return Found(None, f"{dag.title} may be it, or somebody else's: the request may have waited for {other.title}")
+        await context.conversation.stay_with(listed.url)
         context.watcher.tell(dag.progress, external=dag.id, mark=mark_of(dag))
         return Found(dag, f"{dag.title} was started at {moment(dag.started_at or at)}, and nothing else that it could be")
     if not all_dags and len(unread) == len(lists):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from obtask.executors.obshell.answers import Miss, NotDone
 from obtask.executors.obshell.busy import Busy, DagInTheWay
-from obtask.executors.obshell.context import LOOK_SECONDS, Context
+from obtask.executors.obshell.context import Context
 from obtask.executors.obshell.dag import Dag, DagOperator, State
 from obtask.executors.obshell.ending import what_is_left
 from obtask.executors.obshell.marks import is_same, mark_of
@@ -124,7 +124,7 @@ class TakeUp:
 
     async def _has_begun(self, before: Dag, refused: NotDone) -> Begun | NotDone:
         """Return ``Begun`` if a command that may have arrived has: the DAG has changed since."""
-        seen = await self._context.conversation.look(before.id, self._context.time.within(LOOK_SECONDS))
+        seen = await self._context.conversation.look(before.id, self._context.time.within(self._context.tools.look_seconds))
         if not isinstance(seen, Dag):
             return refused
         same = (seen.state, seen.operator, seen.started_at) == (before.state, before.operator, before.started_at)
@@ -134,7 +134,7 @@ class TakeUp:
         """Return the earlier attempt's DAG, once its last command (such as a cancellation) has finished."""
         context, misses = self._context, 0
         while (why := context.time.over) is None:
-            found = await context.time.unless_over(context.conversation.look(dag, context.time.within(LOOK_SECONDS)))
+            found = await context.time.unless_over(context.conversation.look(dag, context.time.within(context.tools.look_seconds)))
             context.conversation.forget()
             if isinstance(found, Dag):
                 if not is_same(context.attempt.previous_mark, found):

@@ -19,10 +19,9 @@ from obtask.executors.obshell.words import Transcript
 from obtask.model.attempt import Attempt, Failed
 from obtask.model.connections import AgentRef
 from obtask.model.contract import HttpMethod
-from obtask.model.limits import one_line
 from obtask.shares import Pace, Slot, Slots
 
-BAD_REQUEST, NOT_FOUND, SERVER_ERROR = 400, 404, 500
+NOT_FOUND, SERVER_ERROR = 404, 500
 EASY_BYTES = 128 * 1024
 KEY_WARNING = "warning: the agent's key is taken on trust over http://; give its public-key, or https:// with ca.crt, in the Secret"
 CLUSTER_TASK = "1"  # what the id of a task of the cluster begins with
@@ -43,6 +42,7 @@ class ObshellTools:
     pace: Pace
     expressions: Expressions
     poll_seconds: float = 1.0
+    look_seconds: float = 10.0
     stop_seconds: float = 8.0
 
 
@@ -128,14 +128,29 @@ class ObshellConversation:
         self._sent_to = login.target.url
         return self._without_secrets(await self._client.send(login, method.value, path, body=body, seconds=seconds))
 
+    async def may_have_got_it(self) -> tuple[str, ...]:
+        """Return the URLs of the agents that may have got the attempt's request: each lists only the tasks that it has started itself."""
+        if self._sent_to is not None:
+            return (self._sent_to,)
+        target = await self._target()
+        return () if isinstance(target, Failed) else (target.url, *target.others)
+
     @contextmanager
-    def where_it_was_sent(self) -> Iterator[None]:
-        """Within the block, ask only the agent that got the attempt's request, if that is known: other agents do not know its tasks."""
-        self._only, self._login = self._sent_to, self._login if self._sent_to is None else None
+    def only(self, url: str | None) -> Iterator[None]:
+        """Within the block, ask only the agent at this URL, and from then on as long as it answers; None: any."""
+        self._only = url
+        if url is not None and self._login is not None and self._login.target.url != url:
+            self._login = None
         try:
             yield
         finally:
             self._only = None
+
+    async def stay_with(self, url: str | None) -> None:
+        """Ask the agent at this URL from now on, as long as it answers; None: whichever does."""
+        with self.only(url):
+            if self._login is None:
+                await self.open()
 
     def _without_secrets(self, answer: AgentAnswer | AgentFault) -> AgentAnswer | AgentFault:
         """Return the answer with secrets masked. It has to be done before the text is cut: half a secret is not recognised."""
@@ -181,7 +196,7 @@ class ObshellConversation:
             return None
         if answer.busy:
             return NotDone(f"obshell is busy and did not accept {operator}: {answer.refusal}", busy=answer)
-        return NotDone(f"obshell does not allow {operator}: {answer.refusal}", disallowed=_for_good(answer), refused=not _may_pass(answer))
+        return NotDone(f"obshell does not allow {operator}: {answer.refusal}", disallowed=answer.is_final, refused=not answer.may_pass)
 
     async def ask(self, path: str, query: Mapping[str, str], seconds: float = ASK_SECONDS) -> AgentAnswer | AgentFault | Miss:
         """Return the answer to a GET. After a fault the next call reads the Secret and the agent's key again."""
@@ -280,20 +295,6 @@ class ObshellConversation:
         return answer.data if isinstance(answer, AgentAnswer) and isinstance(answer.data, dict) else {}
 
 
-def _for_good(answer: AgentAnswer) -> bool:
-    # Refusals of operators have status 400; one means only that the task is not in the state for it just now.
-    return answer.error == "Task.Expired" or (answer.status == BAD_REQUEST and not _may_pass(answer))
-
-
-def _may_pass(answer: AgentAnswer) -> bool:
-    return answer.status != BAD_REQUEST or (answer.error or "").endswith("NotFailedDag")
-
-
 def path_of(dag: str) -> str:
     """Return the path of a DAG."""
     return f"/api/v1/task/dag/{dag}"
-
-
-def shortened(text: str) -> str:
-    """Return a body as the log shows it."""
-    return one_line(text, 2000)

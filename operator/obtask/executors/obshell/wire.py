@@ -26,6 +26,7 @@ from obtask.executors.obshell.login import AgentLogin, login_for, seal
 LIFETIME_SECONDS = 60  # for how long a header is good, as the SDK has it
 CONNECT_SECONDS = 10.0
 ASK_SECONDS = 20.0  # for requests that change nothing
+LARGEST_DIFFERENCE = timedelta(days=1)  # between the clocks of an agent and of the operator
 LONGEST_ANSWER = 4 * 1024 * 1024
 LARGE_ANSWER = 256 * 1024  # read in a thread
 READ_BYTES = 64 * 1024
@@ -227,9 +228,11 @@ class Client:
         """Note the difference to the agent's clock, which its Date header tells to the second."""
         try:
             at = parsedate_to_datetime(date[:64]) if date else None
-            self.ahead = at - self._clock() if at is not None else timedelta()
+            ahead = at - self._clock() if at is not None else timedelta()
         except (ValueError, TypeError):
-            self.ahead = timedelta()
+            ahead = timedelta()
+        # A clock that is further off is no clock, and a sum with it may be no date.
+        self.ahead = ahead if abs(ahead) <= LARGEST_DIFFERENCE else timedelta()
 
     async def _piece(self, response: aiohttp.ClientResponse) -> bytes:
         async with asyncio.timeout(self._share.seconds_left):

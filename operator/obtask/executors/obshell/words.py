@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from obtask.executors.base import Log
 from obtask.executors.obshell.dag import MOST_LINES, MOST_SUBTASKS, Dag, State, shown_line
 from obtask.masking.secrets import masked
+from obtask.model.limits import one_line
 
 MOST_ROWS = 60
 
@@ -82,3 +83,8 @@ def table(dag: Dag) -> Iterator[str]:
 
 def _times(count: int) -> str:
     return "executed once" if count == 1 else f"executed {count} times"
+
+
+def shortened(text: str) -> str:
+    """Return a body as the log shows it."""
+    return one_line(text, 2000)

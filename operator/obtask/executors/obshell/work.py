@@ -8,7 +8,7 @@ from obtask.executors.connections.body import SecretBody
 from obtask.executors.evaluation.evaluator import first_fault
 from obtask.executors.obshell.answers import AgentAnswer, AgentFault, AgentFaultKind, Miss
 from obtask.executors.obshell.busy import Busy, DagInTheWay
-from obtask.executors.obshell.context import LOOK_SECONDS, Context
+from obtask.executors.obshell.context import Context
 from obtask.executors.obshell.dag import Dag, DagOperator, State, read_dag
 from obtask.executors.obshell.deadline import LONGEST_POST_SECONDS
 from obtask.executors.obshell.ending import give_up, ids_elsewhere, look_elsewhere, succeeded, told_elsewhere, verdict
@@ -16,7 +16,7 @@ from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.marks import is_same, mark_of
 from obtask.executors.obshell.search import EARLIER, Found, started_since
 from obtask.executors.obshell.takeup import GONE_AFTER, Begun, TakeUp, TakeUpAgain
-from obtask.executors.obshell.target import shortened
+from obtask.executors.obshell.words import shortened
 from obtask.model.actions import only_looks
 from obtask.model.attempt import Failed, Lost, Outcome, Succeeded
 from obtask.model.reasons import FailureReason
@@ -81,7 +81,7 @@ class Run:
         seen, misses, looks, refused = f"obshell task {dag}", 0, 0, 0
         while (why := context.time.over) is None:
             looks += 1
-            found = await context.time.unless_over(context.conversation.look(dag, context.time.within(LOOK_SECONDS)))
+            found = await context.time.unless_over(context.conversation.look(dag, context.time.within(context.tools.look_seconds)))
             if isinstance(found, Dag) and not is_same(mark, found):
                 found = Miss(f"its id is that of another task now, {found.title}", gone=True)
             if isinstance(found, Dag):
@@ -167,7 +167,7 @@ class Run:
         """Find the task whose node the path names, so that it can be followed; return why nothing is sent, if there is none."""
         context = self._context
         while True:
-            found = await context.time.unless_over(context.conversation.owner_of(node, context.time.within(LOOK_SECONDS)))
+            found = await context.time.unless_over(context.conversation.owner_of(node, context.time.within(context.tools.look_seconds)))
             if not (isinstance(found, Miss) and found.unasked):
                 break
             context.watcher.tell(found.message)
@@ -272,4 +272,4 @@ class Run:
 
     def _seconds(self) -> float:
         time = self._context.time
-        return time.within(LOOK_SECONDS) if time.over is None else time.stopping(SEARCH_SECONDS)
+        return time.within(self._context.tools.look_seconds) if time.over is None else time.stopping(SEARCH_SECONDS)

@@ -13,7 +13,6 @@ from tests.support.agent.agent import DAG_PATH, Answered, FakeAgent, Operation
 from tests.support.agent.dags import Step
 from tests.support.attempts import attempt, evaluated, until
 
-from obtask.executors.obshell import takeup, work
 from obtask.executors.obshell.answers import AgentAnswer
 from obtask.executors.obshell.context import Context, context_of
 from obtask.executors.obshell.dag import MOST_SUBTASKS
@@ -21,7 +20,7 @@ from obtask.executors.obshell.executor import _Followed
 from obtask.executors.obshell.login import AgentLogin
 from obtask.executors.obshell.target import ObshellConversation
 from obtask.executors.obshell.wire import Client
-from obtask.model.attempt import Failed, Running, Succeeded
+from obtask.model.attempt import Failed, Succeeded
 from obtask.model.reasons import FailureReason
 from obtask.shares import Pace, Slots
 
@@ -213,19 +212,16 @@ async def test_whoever_stops_waits_for_no_turn(agent: FakeAgent) -> None:
 
 
 @pytest.mark.parametrize("path", [STOP, "/api/v1/task/node/1190"])
-async def test_without_a_slot_it_is_asked_again(agent: FakeAgent, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+async def test_without_a_slot_it_is_asked_again(agent: FakeAgent, path: str) -> None:
     """What an attempt takes up, or whose task a node is, is asked for as soon as there is a slot."""
-    monkeypatch.setattr(work, "LOOK_SECONDS", 0.3)
-    monkeypatch.setattr(takeup, "LOOK_SECONDS", 0.3)
     on, slots = bench_for(agent), Slots(1)
-    on.executor._tools = replace(on.executor._tools, slots=slots)
+    on.executor._tools = replace(on.executor._tools, slots=slots, look_seconds=0.3)
     agent.start(Operation(stages(Step("kill", fails=1)), "Stop OB"))
     await until(lambda: agent.dag().state == "FAILED")
     one = follow_up(attempt(operation(path, body={"operator": "PASS"})), "11")
     async with slots.of("prod"):
         await on.executor.start(one, on.log)
-        await asyncio.sleep(1)
-        assert isinstance(await on.executor.observe(one, on.log), Running)
+        await on.until_running(one, "waiting for a free slot in the operator")
 
     assert isinstance(await on.end_of(one), Succeeded)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from tests.component.executors.obshell_bench import STOP, AgentSecrets, ObshellBench, bench_for, dag_is, follow_up, operation, stages
@@ -302,6 +302,16 @@ async def test_a_new_operator_asks_again_for_a_list_that_it_could_not_read(agent
     assert isinstance(await bench_for(agent).end_of(one), Succeeded)
 
 
+async def test_a_clock_at_the_end_of_time_is_no_clock(agent: FakeAgent) -> None:
+    """The search counts by the operator's clock then, and comes to its end."""
+    agent.ahead = datetime.max.replace(tzinfo=UTC) - wall_clock() - timedelta(minutes=1)
+    losing(agent)
+
+    end = await bench_for(agent).run(attempt(operation()))
+
+    assert end == Succeeded('obshell task 11 "Stop OB" succeeded', external="11")
+
+
 @dataclass(slots=True)
 class Several(AgentSecrets):
     """A Secret that names a second agent as well."""
@@ -328,6 +338,27 @@ async def test_only_the_agent_that_got_the_request_is_asked(agent: FakeAgent) ->
 
     assert end == Succeeded('obshell task 11 "Stop OB" succeeded', external="11")
     assert second.starts() == [STOP]
+
+
+async def test_a_new_operator_asks_all_agents_of_the_secret(agent: FakeAgent) -> None:
+    """It does not know which of them got the request; a task of one agent is in the list of no other."""
+    one = attempt(operation())
+    with FakeAgent(kind="2").running() as second:
+        second.start(STOP_OB)
+
+        end = await ObshellBench(Several(agent, second=second.url)).end_of(one)
+
+    assert end == Succeeded('obshell task 21 "Stop OB" succeeded', external="21")
+
+
+async def test_a_new_operator_that_cannot_ask_one_of_the_agents_does_not_say_that_nothing_was_started(agent: FakeAgent) -> None:
+    """The one that cannot be asked may have got the request."""
+    bench = ObshellBench(Several(agent, second="http://127.0.0.1:9"))
+
+    end = await bench.end_of(attempt(operation()))
+
+    assert not isinstance(end, Succeeded)
+    assert "could be asked (dags/agent of http://127.0.0.1:9" in bench.log.text
 
 
 async def test_what_was_refused_as_obshell_was_busy_may_have_changed_something(agent: FakeAgent) -> None:
