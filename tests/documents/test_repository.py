@@ -1,6 +1,7 @@
 """What surrounds the code: workflows that run as they are written, one version, a changelog that a release can be made from."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,61 @@ def test_a_workflow_calls_only_what_is_there() -> None:
 
     assert called
     assert called <= targets
+
+
+def script_of(name: str) -> str:
+    """Return what a step of the release runs."""
+    steps = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["release"]["steps"]
+    (found,) = (step["run"] for step in steps if step.get("name", "").startswith(name))
+    return str(found)
+
+
+def run_step(name: str, folder: Path, programs: dict[str, str], **environment: str) -> None:
+    """Run a step of the release as the workflow does, in a folder, with these programs for what is not tried here."""
+    for program, script in programs.items():
+        (folder / program).write_text(f"#!/bin/bash\nset -e\n{script}\n")
+        (folder / program).chmod(0o755)
+    (folder / "output").touch()
+    around = {"PATH": f"{folder}:/usr/bin:/bin", "GITHUB_OUTPUT": str(folder / "output"), **environment}
+    subprocess.run(["/bin/bash", "-eo", "pipefail", "-c", script_of(name)], cwd=folder, env=around, check=True)  # noqa: S603
+
+
+def test_the_released_chart_runs_the_released_image(tmp_path: Path) -> None:
+    """By its digest: whoever installs the chart from the registry has told it nothing."""
+    shutil.copytree(ROOT / "charts", tmp_path / "charts")
+    digest = f"sha256:{'0' * 64}"
+    render = (
+        f"{sys.executable} -c 'from helm_python import Chart; "
+        'print("\\n".join(Chart.load("charts/obtask-operator").render({}, name="a", namespace="b").values()))\''
+    )
+    helm = f'case "$1" in template) {render};; package) cp "$2/values.yaml" packed.yaml;; push) echo "Digest: sha256:1";; esac'
+
+    run_step("Chart", tmp_path, {"helm": helm}, IMAGE="ghcr.io/owner/obtask-operator", DIGEST=digest, VERSION="1", REGISTRY="ghcr.io/owner")
+
+    image = yaml.safe_load((tmp_path / "packed.yaml").read_text())["image"]
+    assert (image["repository"], image["digest"]) == ("ghcr.io/owner/obtask-operator", digest)
+
+
+def test_the_plugin_is_among_the_released_files(tmp_path: Path) -> None:
+    """Its one file, its wheel, and what Krew reads; and nothing in dist is a folder, which no release takes."""
+    make = """
+for target in "$@"; do case $target in
+  dist) rm -rf dist; mkdir dist; touch dist/obtask_operator.whl;;
+  plugin) rm -rf dist/plugin; mkdir -p dist/plugin
+    touch dist/plugin/kubectl_obtask.whl dist/plugin/.gitignore dist/kubectl-obtask dist/kubectl-obtask.tar.gz dist/obtask.yaml;;
+esac; done"""
+
+    run_step("Wheels", tmp_path, {"make": make})
+
+    found = [*(tmp_path / "dist").iterdir()]
+    assert all(file.is_file() for file in found)
+    assert {file.name for file in found} == {
+        "obtask_operator.whl",
+        "kubectl_obtask.whl",
+        "kubectl-obtask",
+        "kubectl-obtask.tar.gz",
+        "obtask.yaml",
+    }
 
 
 def test_code_owners_own_what_is_there() -> None:
