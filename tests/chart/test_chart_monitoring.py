@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
-from tests.support.chart.rendering import Body, objects, one
+from tests.support.chart.rendering import NAMESPACE, ROOT, Body, objects, one
 
 from obtask.metrics import Metrics, Snapshot
 
@@ -38,6 +38,25 @@ def test_every_series_that_is_asked_for_exists() -> None:
 
     assert asked <= series()
     assert {"obtask_leader", "obtask_tasks_behind_failed", "obtask_reconcile_errors_total"} <= asked
+
+
+def test_alerts_do_not_depend_on_who_scrapes() -> None:
+    """Whoever finds the Pods names the job; a namespace they have in any case. Pinned to a name, an alert comes for ever, or never."""
+    values: Body = {"metrics": {"rules": {"enabled": True}}, "fullnameOverride": "other"}
+    rules = one(values, "PrometheusRule", "other")["spec"]["groups"][0]["rules"]
+
+    for rule in rules:
+        labels = re.findall(r"\{([^{}]*)\}", rule["expr"])
+        assert labels, rule["alert"]
+        assert set(labels) == {f'namespace="{NAMESPACE}"'}, rule["alert"]
+
+
+def test_the_guide_tells_of_every_alert() -> None:
+    """By its name, and of no other."""
+    rules = one(VALUES, "PrometheusRule", "obtask-operator")["spec"]["groups"][0]["rules"]
+    told = re.findall(r"^\| `(OBTask\w+)` \|", (ROOT / "docs/guides/monitoring.md").read_text(), flags=re.MULTILINE)
+
+    assert sorted(told) == sorted(rule["alert"] for rule in rules)
 
 
 def test_the_monitor_finds_the_service() -> None:

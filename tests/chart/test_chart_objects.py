@@ -170,14 +170,38 @@ def test_rights_are_those_that_every_test_runs_with() -> None:
     assert rules_of(one({}, "ClusterRole", "obtask-operator")) == rules_of(tried)
 
 
+def bound(values: Body, kind: str) -> list[Body]:
+    """Return the rules of the roles of the cluster that a ClusterRoleBinding of a release gives to subjects of this kind."""
+    made = objects(values)
+    roles = {body["metadata"]["name"]: body["rules"] for body in made if body["kind"] == "ClusterRole"}
+    bindings = [body for body in made if body["kind"] == "ClusterRoleBinding" and body["subjects"][0]["kind"] == kind]
+    return [rule for binding in bindings for rule in roles[binding["roleRef"]["name"]]]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"rbac": {"aggregate": False}}, {"templates": {"visibleTo": []}}, {"templates": {"visibleTo": ["dbas"]}}]
+)
+def test_an_operator_of_some_namespaces_reads_templates_of_the_cluster(more: Body) -> None:
+    """Whoever else may see them: a task names one of them by default. And who may see them does not depend on the cluster's own roles."""
+    reading = {"apiGroups": [names.GROUP], "resources": ["clusterobtasktemplates"], "verbs": ["get", "list", "watch"]}
+    values = SAMPLES["namespaces"] | more
+
+    assert bound(values, "ServiceAccount") == [reading]
+    assert bound(values, "Group") == ([] if more.get("templates") == {"visibleTo": []} else [reading])
+    assert not {"ClusterRole", "ClusterRoleBinding"} & kinds(values | {"rbac": {"create": False, "aggregate": False}})
+
+
 def test_namespaces_mean_roles_only() -> None:
-    """With a list of namespaces the operator has no right in the whole cluster, and the same rights as otherwise in these."""
+    """With a list of namespaces the operator may read templates in the whole cluster, and has the same rights as otherwise in these."""
     values: Body = SAMPLES["namespaces"] | {"rbac": {"aggregate": False}}
     made = objects(values)
     account = {"kind": "ServiceAccount", "name": "obtask-operator", "namespace": NAMESPACE}
     everywhere = [rule for rule in rules_of(one({}, "ClusterRole", "obtask-operator")) if "clusterobtasktemplates" not in str(rule)]
 
-    assert not {"ClusterRole", "ClusterRoleBinding"} & kinds(values)
+    assert [body["metadata"]["name"] for body in made if body["kind"] == "ClusterRole"] == [
+        "obtask-operator-cluster",
+        "obtask-operator-templates-view",
+    ]
     roles = {(body["metadata"]["namespace"], body["metadata"]["name"]): rules_of(body) for body in made if body["kind"] == "Role"}
     assert roles.pop((NAMESPACE, "obtask-operator-leader")) == [
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": ["obtask-operator"], "verbs": ["get", "update"]},

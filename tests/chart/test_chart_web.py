@@ -9,7 +9,7 @@ from obtask.web.settings import WebSettings
 NAME = "obtask-operator-web"
 BARE: Body = {"crds": {"install": False}, "templates": {"install": False}}  # which take long to read, and have nothing to do with it
 TOKEN: Body = BARE | {"web": {"enabled": True, "hosts": ["tasks.example.com"]}}
-TRUST: Body = {"groups": ["dba"], "secretName": "proxy"}
+TRUST: Body = {"groups": ["dba"], "users": ["li", "wang"], "secretName": "proxy"}
 IMPERSONATE: Body = BARE | {"web": {"enabled": True, "identity": "impersonate", "impersonate": TRUST}}
 PROXY: Body = BARE | {"web": {"enabled": True, "identity": "proxy", "namespaces": ["a"]}, "listenHost": "::"}
 
@@ -43,14 +43,16 @@ def test_it_has_no_right_and_no_token() -> None:
     ]
 
 
-def test_impersonation_is_a_right_to_some_groups() -> None:
-    """It may act for the groups that were named, and read or write nothing itself; the proxy's secret comes from a Secret."""
+def test_impersonation_is_a_right_to_some_groups_and_users() -> None:
+    """It may act for those that were named, and read or write nothing itself; all users have to be asked for. The secret is in a Secret."""
     rules = one(IMPERSONATE, "ClusterRole", NAME)["rules"]
+    everybody = BARE | {"web": IMPERSONATE["web"] | {"impersonate": TRUST | {"users": ["*"]}}}
 
     assert rules == [
         {"apiGroups": [""], "resources": ["groups"], "resourceNames": ["dba"], "verbs": ["impersonate"]},
-        {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]},
+        {"apiGroups": [""], "resources": ["users"], "resourceNames": ["li", "wang"], "verbs": ["impersonate"]},
     ]
+    assert one(everybody, "ClusterRole", NAME)["rules"][1] == {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}
     assert pod(IMPERSONATE)["automountServiceAccountToken"] is True
     assert {"secretName": "proxy", "items": [{"key": "secret", "path": "secret"}]} in [
         each.get("secret") for each in pod(IMPERSONATE)["volumes"]
@@ -116,7 +118,10 @@ def test_roads_lead_to_its_names() -> None:
     [
         ({"ingress": {"enabled": True}}, "web.hosts"),
         ({"identity": "impersonate"}, "web.impersonate.groups"),
-        ({"identity": "impersonate", "impersonate": {"groups": ["dba"]}}, "web.impersonate.secretName"),
+        ({"hosts": ["a.example"], "httpRoute": {"enabled": True}}, "web.httpRoute.parentRefs"),
+        ({"identity": "impersonate", "impersonate": TRUST | {"users": []}}, "web.impersonate.users"),
+        ({"identity": "impersonate", "impersonate": TRUST | {"users": ["li", "*"]}}, "web.impersonate.users"),
+        ({"identity": "impersonate", "impersonate": TRUST | {"secretName": ""}}, "web.impersonate.secretName"),
         ({"identity": "impersonate", "impersonate": {"groups": ["system:masters"], "secretName": "s"}}, "groups"),
         ({"identity": "kubeconfig"}, "identity"),
         ({"hosts": ["*.example.com"]}, "hosts"),

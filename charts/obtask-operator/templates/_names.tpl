@@ -10,8 +10,8 @@
 {{- end }}
 
 {{- define "obtask-operator.selector" -}}
-app.kubernetes.io/name: {{ include "obtask-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "obtask-operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "obtask-operator.labels" -}}

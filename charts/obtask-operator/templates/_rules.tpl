@@ -75,6 +75,13 @@
   verbs: [update]
 {{- end }}
 
+{{- /* What of that it may read: with watch.namespaces, when it changes nothing outside of them. */}}
+{{- define "obtask-operator.clusterReadRules" -}}
+- apiGroups: [task.oceanbase.com]
+  resources: [clusterobtasktemplates]
+  verbs: [get, list, watch]
+{{- end }}
+
 {{- /* With watch.optIn: which namespaces are open to tasks. */}}
 {{- define "obtask-operator.optInRules" -}}
 - apiGroups: [""]

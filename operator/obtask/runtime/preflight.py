@@ -50,7 +50,10 @@ async def check_cluster(api: Api, settings: Settings, *, wait_seconds: float = P
         await asyncio.sleep(PAUSE_SECONDS)
     needed = purposes(settings.actions, opt_in=settings.opt_in)
     asked = [(purpose, namespace) for namespace in _namespaces(settings) for purpose in needed]
-    asked += [(purpose, None) for purpose in CLUSTER_WIDE if not settings.namespaces]  # in one namespace people can do without
+    # An operator of some namespaces only reads what is in none.
+    asked += [
+        (purpose, None) for purpose in CLUSTER_WIDE if not settings.namespaces or all(right.verb == "get" for right in purpose.rights)
+    ]
     await asyncio.gather(*(_warn(api, purpose, namespace) for purpose, namespace in asked))
 
 

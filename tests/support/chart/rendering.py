@@ -22,15 +22,15 @@ def chart() -> Chart:
     return Chart.load(str(CHART))
 
 
-def texts(values: Values, name: str = RELEASE) -> dict[str, str]:
+def texts(values: Values, name: str = RELEASE, namespace: str = NAMESPACE) -> dict[str, str]:
     """Return what every template renders, by its path in the chart."""
-    rendered: dict[str, str] = chart().render(dict(values), name=name, namespace=NAMESPACE)
+    rendered: dict[str, str] = chart().render(dict(values), name=name, namespace=namespace)
     return {path.removeprefix("obtask-operator/templates/"): text for path, text in rendered.items()}
 
 
-def objects(values: Values, name: str = RELEASE) -> list[Body]:
+def objects(values: Values, name: str = RELEASE, namespace: str = NAMESPACE) -> list[Body]:
     """Return every object of a release."""
-    manifests = (text for path, text in texts(values, name).items() if path.endswith(".yaml"))
+    manifests = (text for path, text in texts(values, name, namespace).items() if path.endswith(".yaml"))
     return [body for text in manifests for body in read(text)]
 
 
