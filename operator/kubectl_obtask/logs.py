@@ -12,7 +12,7 @@ from kubectl_obtask.cluster import CORE, objects_in, path_of
 from kubectl_obtask.escapes import printable
 from kubectl_obtask.kubectl import Kubectl
 from kubectl_obtask.outcome import Fault
-from kubectl_obtask.tasks import FORWARD, GROUP, ROLLBACK, Fields, Step, Subtask, Task, whole
+from kubectl_obtask.tasks import FORWARD, GROUP, ROLLBACK, WORKING, Fields, Step, Subtask, Task, whole
 
 KEY: Final = "log.gz"
 GZIP: Final = 31
@@ -56,7 +56,7 @@ def working(task: Task) -> tuple[Attempt, ...]:
     """Return the attempts that run."""
     step = task.current
     subtasks = step.subtasks if step is not None else ()
-    return tuple(found for sub in subtasks if sub.phase in {"Running", "RollingBack"} and step and (found := last_attempt(step, sub)))
+    return tuple(found for sub in subtasks if sub.phase in WORKING and step and (found := last_attempt(step, sub)))
 
 
 def failed(task: Task) -> Attempt | None:

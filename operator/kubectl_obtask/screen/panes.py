@@ -9,7 +9,7 @@ from rich.text import Text
 from kubectl_obtask.logs import Attempt, Log, last_attempt, most_interesting
 from kubectl_obtask.rows import STYLES, blocked_by
 from kubectl_obtask.session import Session
-from kubectl_obtask.tasks import FAILED, IN_LINE, Step, Subtask, Task
+from kubectl_obtask.tasks import FAILED, IN_LINE, WORKING, Step, Subtask, Task
 from kubectl_obtask.text import width
 from kubectl_obtask.times import span
 from kubectl_obtask.wording import listing, watching
@@ -97,7 +97,7 @@ def shown_lines(session: Session, log: Log | None, columns: int) -> tuple[list[s
 def headline(session: Session, tasks: Sequence[Task]) -> str:
     """Return how many tasks run, failed and wait: empty for none of them."""
     counts = (
-        (listing.RUNNING_COUNT, sum(1 for task in tasks if task.phase in {"Running", "RollingBack"})),
+        (listing.RUNNING_COUNT, sum(1 for task in tasks if task.phase in WORKING)),
         (listing.FAILED_COUNT, sum(1 for task in tasks if task.phase == FAILED)),
         (listing.WAITING_COUNT, sum(1 for task in tasks if task.phase in IN_LINE)),
     )
