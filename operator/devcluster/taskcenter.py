@@ -34,7 +34,7 @@ class TaskCenter:
 def ensure(folder: Path, logs: Path, kubeconfig: Path, report: Report) -> TaskCenter | None:
     """Start it if it does not run yet, and return it with a new link; None where its packages are not installed."""
     if find_spec("starlette") is None:
-        report("no Task Center: its packages are not installed (pip install 'obtask-operator[web]')", None)
+        report("no Task Center: the packages of the extra [web] are not installed (docs/guides/task-center.md)", None)
         return None
     log, began = logs / f"{NAME}.log", time.monotonic()
     known = next((process for process in processes.recorded(folder) if processes.is_alive(process)), None)

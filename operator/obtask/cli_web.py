@@ -15,7 +15,7 @@ from obtask import process_log
 from obtask.environment import WEB_PREFIX, SettingsError
 from obtask.model.printable import printable_lines
 
-EXTRA = "the Task Center needs more packages than the operator: pip install 'obtask-operator[web]'"
+EXTRA = "the Task Center needs more packages than the operator: install the wheel with its extra [web] (docs/guides/task-center.md)"
 
 
 class IdentityMode(StrEnum):

@@ -38,7 +38,7 @@ spec:
   {{- end }}
 {{- end }}
 
-{{- /* Variables about somebody who may not skip: whether he may, and whether the namespace is being deleted with all that is in it. */}}
+{{- /* Variables about somebody who may not skip: whether they may, and whether the namespace is being deleted with all that is in it. */}}
 {{- define "obtask-operator.skipVariables" -}}
 - name: maySkip
   expression: >-
@@ -94,7 +94,7 @@ matchResources:
 - name: approver
   expression: variables.after[?"task.oceanbase.com/approver-group"]
 - name: wantedApprover
-  # Whoever approves is signed with the step and his group; a command that waits keeps it; nothing else has one.
+  # Whoever approves is signed with the step and their group; a command that waits keeps it; nothing else has one.
   expression: >-
     variables.commanded ? (variables.given[0] == "approve" && size(variables.memberOf) > 0
     ? optional.of(variables.step + "/" + variables.memberOf[0]) : optional.none())
@@ -148,7 +148,7 @@ resourceRules:
 {{- end }}
 {{- end }}
 
-{{- /* Whether whoever writes these steps may do that himself; `what` it is that he writes, `account`: the operator's own. */}}
+{{- /* Whether whoever writes these steps may do what they do; `what` it is that is written, `account`: the operator's own. */}}
 {{- define "obtask-operator.workValidations" -}}
 {{- with .root.Values.settings.actions }}
 - expression: variables.kinds.all(kind, kind in {{ toJson . }})

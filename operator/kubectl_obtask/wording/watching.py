@@ -26,7 +26,7 @@ NEEDS_TERMINAL: Final = Text(
     "watch needs a terminal; kubectl obtask list and wait do not", "watch 需要终端；请改用 kubectl obtask list 或 wait"
 )
 NEEDS_TEXTUAL: Final = Text(
-    'watch needs Textual: pipx install "kubectl-obtask[tui]"', 'watch 需要 Textual：pipx install "kubectl-obtask[tui]"'
+    "watch needs Textual: install the plugin with its extra [tui]", "watch 需要 Textual：请安装插件及其附加依赖 [tui]"
 )
 # The keys at the bottom and in the help: key, action, words, and whether it is shown at the bottom.
 SEARCH_KEY: Final = Text("Search", "搜索")
