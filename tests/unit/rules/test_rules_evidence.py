@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from kubectl_obtask import evidence as plugin
+from obtask.kube.yaml_text import data_of, documents
 from obtask.rules import evidence as rules
 from obtask.rules.evidence.passwords import password_places
 
@@ -129,6 +130,16 @@ def test_the_files_and_their_order() -> None:
         "waiting.txt",
         "environment.txt",
     ]
+
+
+@pytest.mark.parametrize("text", ["1e3", "y", "on", "22:00", "0o17", "1_000", ".5", "~", "null", "0x1F", "=", "2026-11-28"])
+def test_a_text_that_looks_like_something_else_stays_a_text_for_kubectl(text: str) -> None:
+    """Whoever applies task.yaml gets the task that it was made from."""
+    task = TASK | {"spec": TASK["spec"] | {"displayName": text}}
+
+    (root,) = documents(files(answers(tune=task))["task.yaml"])
+
+    assert data_of(root)["spec"]["displayName"] == text
 
 
 def test_what_is_in_the_files() -> None:

@@ -1,6 +1,7 @@
 """Owns the files of an evidence bundle, in their order, and what is in each. Pure."""
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from io import StringIO
@@ -16,14 +17,16 @@ from obtask.rules.evidence.summary import readme, versions
 HISTORY: Final = ("handledAt", "requestedAt", "verb", "requestedBy", "result", "reason")
 COMPUTED: Final = ("=", "+", "-", "@", "\t")
 NONE: Final = "-"
+AMBIGUOUS: Final = re.compile(r"y|n|yes|no|on|off|true|false|null|~|[-+.]{0,2}[0-9][0-9a-z_.:+-]{0,99}", re.IGNORECASE)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines, such as scripts, as people read them."""
+    """Writes texts of several lines, such as scripts, as people read them, and in quotes what some reader takes for a number or a truth."""
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
         """Return the node of a text."""
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+        style = "'" if AMBIGUOUS.fullmatch(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else style)
 
 
 _Dumper.add_representer(str, _Dumper.represent_str)
