@@ -56,6 +56,7 @@ class Rehearsal:
     async def stand(self, case: Case, *faults: Fault) -> Stand:
         """Return a new operator on the cluster as the case has it."""
         await self.stage.reset(*case.given)
+        self.stage.others = dict(case.others)
         await self.house.objects.show()
         return self._stand(*faults)
 
@@ -85,6 +86,7 @@ class Rehearsal:
     async def approve(self, stand: Stand) -> None:
         """Give every approval that the task asks for."""
         while stand.status.reason == "AwaitingApproval":
+            await self.stage.run(self.stage.others.pop(stand.status.current_step or "", ()))
             await stand.command("approve")
 
     async def gets_done(self, stand: Stand, where: str) -> None:
@@ -102,13 +104,16 @@ class Rehearsal:
             rows = [list(map(_plain, row)) for row in await self.stage.ask(finding.query)]
             assert rows == [list(row) for row in finding.rows], f"{where}: {finding.query}: {rows}"
 
-    async def undone(self, stand: Stand, before: Dump, where: str) -> None:
-        """Have the task rolled back, with retries; the cluster must be as before."""
+    async def undone(self, stand: Stand, before: Dump, where: str, too_late: str = "") -> None:
+        """Have the task rolled back, with retries; the cluster must be as before, or the task says that it is too late."""
         await self.command(stand, "rollback")
         for _ in range(TRIES + len(self.steps)):
             if stand.status.phase is not Phase.FAILED:
                 break
             await self.command(stand, "retry")
+        if too_late and stand.status.failed_subtask is not None:
+            assert too_late in stand.status.failed_subtask.message, f"{where}: {shown(stand.status)}"
+            return
         assert stand.status.phase is Phase.ROLLED_BACK, f"{where}: {shown(stand.status)}; {self.stage.troubles}"
         await self.settle()
         assert differences(before, await self.stage.dump()) == {}, f"{where}: after the rollback"

@@ -37,11 +37,15 @@ class Case(_Told):
     """A task that succeeds. ``given``: statements that change the rows of `server/*.yaml` beforehand.
 
     ``again``: what becomes of the same task once more: it succeeds and changes nothing, succeeds and does the same again, or is refused.
+    ``tooLate``: what a rollback says if the cluster has come to the end of what cannot be undone then.
+    ``others``: what others do in the cluster as soon as a step of that name waits, also for its approval.
     """
 
     name: str
     task: Asked
     given: Sequence[str] = ()
+    others: Mapping[str, Sequence[str]] = Field(default_factory=dict)
+    too_late: str = Field(default="", alias="tooLate")
     ends: Annotated[Sequence[Finding], Field(min_length=1)]
     again: Annotated[str, Field(pattern="^(unchanged|repeated|refused)$")] = "unchanged"
 
@@ -55,14 +59,24 @@ class Refused(_Told):
     task: Asked | None = None
 
 
+class Unrefused(_Told):
+    """Why there is nothing that its check could refuse."""
+
+    none: Annotated[str, Field(min_length=20)]
+
+
 class Failing(_Told):
-    """Something that goes wrong in the cluster while the task waits at a step, which fails and says so: ``meanwhile``."""
+    """Something that goes wrong in the cluster while the task waits at a step, which fails and says so.
+
+    ``meanwhile``: instead of what else would happen; or ``others``, as in a case.
+    """
 
     because: str
     step: str
     says: str
     given: Sequence[str] = ()
-    meanwhile: Annotated[Sequence[str], Field(min_length=1)]
+    meanwhile: Sequence[str] = ()
+    others: Mapping[str, Sequence[str]] = Field(default_factory=dict)
     task: Asked | None = None
     rolled_back: bool = Field(default=True, alias="rolledBack")
 
@@ -72,7 +86,7 @@ class Scenario(_Told):
 
     secrets: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     cases: Annotated[Sequence[Case], Field(min_length=1)]
-    refusals: Sequence[Refused] = ()
+    refusals: Unrefused | Annotated[Sequence[Refused], Field(min_length=1)]
     failures: Sequence[Failing] = ()
 
 

@@ -66,10 +66,15 @@ class Stage:
         self.pauses = 0
         self.troubles: list[str] = []
         self.meanwhile: tuple[str, Sequence[str]] | None = None
-        """A step, and what happens in the cluster, instead of all else, as soon as that step waits."""
+        """A step, and what happens in the cluster, instead of all else, as soon as that step waits or has done all there is to do."""
+        self.others: dict[str, Sequence[str]] = {}
+        """What others do, besides, as soon as a step of that name waits."""
+        self.hasty = False
+        """Whether the cluster has done all that it does by itself when the rollback goes on with the next step."""
         self.locate: Callable[[], tuple[str, str]] = lambda: ("", "")
         """Tells at which step, and in which direction, the task is: requests to obshell do not say so."""
         self._where = ""
+        self._direction = ""
         self._later: dict[str, list[tuple[str, ...]]] = {}
 
     @property
@@ -90,7 +95,7 @@ class Stage:
         """Have the rows of `server/*.yaml` again, and run some statements on them."""
         emptied = [f"DELETE FROM oceanbase.{view}" for view in book().views]
         await self._run(";".join([*emptied, *inserts(book().rows), *book().begin, *given]))
-        self.faults, self.meanwhile, self.pauses = [], None, 0
+        self.faults, self.meanwhile, self.others, self.hasty, self.pauses = [], None, {}, False, 0
         self.killed.clear()
         self.passwords.clear()
         self.changes.clear()
@@ -115,14 +120,19 @@ class Stage:
         """Let the cluster do the next act of everything that it does by itself."""
         self.pauses += 1
         assert self.pauses < MOST_PAUSES, f"waited {MOST_PAUSES} times"
-        if self.meanwhile is not None and self.meanwhile[0] == self._where:
-            instead, self.meanwhile = self.meanwhile[1], None
-            self._later.clear()
-            await self.run(instead)
+        await self._instead()
+        await self.run(self.others.pop(self._where, ()))
         for job, acts in list(self._later.items()):
             await self.run(acts.pop(0))
             if not acts:
                 self._later.pop(job, None)
+
+    async def _instead(self) -> None:
+        """Let happen what is planned for the step, if it is that one."""
+        if self.meanwhile is not None and self.meanwhile[0] == self._where:
+            instead, self.meanwhile = self.meanwhile[1], None
+            self._later.clear()
+            await self.run(instead)
 
     def password(self, user: str) -> str | None:
         """Return the password of a user: everybody has the Secret's until a statement gives another."""
@@ -135,6 +145,7 @@ class Stage:
         if SETS.match(text):
             return PassOn(sql)
         changing = not READS.match(text)
+        await self._hurry(where)
         fault = self.striking(where, changing=changing)
         if fault is None:
             return await self._carried_out(session.user, text, sql, changing=changing)
@@ -155,6 +166,7 @@ class Stage:
         rule, found = next(((each, fits) for each in book().requests if (fits := each.pattern.fullmatch(text))), (None, None))
         if rule is None or found is None:
             return Refuse(404, "Request.NotFound"), None
+        await self._hurry(self.locate())
         fault = self.striking(self.locate(), changing=changing)
         if fault is not None and fault.how is How.REFUSED:
             return Refuse(500, "Common.Unexpected"), None
@@ -168,11 +180,17 @@ class Stage:
     def striking(self, where: tuple[str, str], *, changing: bool) -> Fault | None:
         """Return the planned fault if it strikes here."""
         self.seen.add(where)
-        self._where = where[0]
+        self._where, self._direction = where
         fault = next((each for each in self.faults if (each.step, each.direction) == where and (changing or not each.changing)), None)
         if fault is not None:
             self.faults.remove(fault)
         return fault
+
+    async def _hurry(self, where: tuple[str, str]) -> None:
+        """Let the cluster come to rest before the rollback goes on with another step."""
+        if self.hasty and (self._direction, where[1]) == ("Rollback", "Rollback") and self._where != where[0]:
+            while self.busy:
+                await self.pause()
 
     async def _carried_out(self, user: str, text: str, sql: str, *, changing: bool) -> Verdict:
         for rule in book().rules:
@@ -209,6 +227,8 @@ class Stage:
             self.passwords[user] = password
         if rule.later or rule.job:
             self._later.pop(fill(rule.job), None)
+        elif rule.does:
+            await self._instead()  # nothing is left to wait for
         if rule.later:
             self._later[fill(rule.job) or text] = [tuple(map(fill, acts)) for acts in rule.later]
         return PassOn(self._placed(sql)) if rule.real else Done()

@@ -4,9 +4,11 @@ The real operator works against an API server in memory and a played OceanBase (
 Objects of ob-operator are on a real API server (`objects.py`).
 """
 
+import re
+
 import pytest
 from tests.component.catalogue.rehearsal import Rehearsal, changes, differences
-from tests.component.catalogue.scenario import SCENARIOS, Case, runs_jobs, template, templates
+from tests.component.catalogue.scenario import SCENARIOS, Case, Unrefused, runs_jobs, template, templates
 from tests.component.catalogue.stage import Fault, How
 from tests.component.catalogue.stand import Stand, shown
 
@@ -19,6 +21,7 @@ from obtask.model.template_contract import TemplateKind
 pytestmark = [pytest.mark.timeout(300)]
 TEMPLATES = templates()
 PLAYED = [name for name in TEMPLATES if not runs_jobs(template(name))]
+NEWEST_JOB = re.compile(r"MAX\((\w+\.)?\w*JOB_ID\)")
 EVERY_TEMPLATE = pytest.mark.parametrize("name", PLAYED)
 IN_ONE_LOOP = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,6 +38,7 @@ async def test_a_template_works(rehearsal: Rehearsal) -> None:
     for case in rehearsal.scenario.cases:
         stand = await rehearsal.play(case)
         assert stand.status.phase is Phase.SUCCEEDED, (case.name, shown(stand.status), rehearsal.stage.troubles)
+        assert rehearsal.stage.others == {}, (case.name, "these steps did not wait")
         await rehearsal.ends(case, case.name)
         await rehearsal.settle()
         await once_more(rehearsal, stand, case)
@@ -61,8 +65,11 @@ async def once_more(rehearsal: Rehearsal, stand: Stand, case: Case) -> None:
 @IN_ONE_LOOP
 @EVERY_TEMPLATE
 async def test_a_check_refuses(rehearsal: Rehearsal) -> None:
-    """What speaks against the operation is found before anything is changed, and is said in words."""
-    for refused in rehearsal.scenario.refusals:
+    """What speaks against the operation is found before anything is changed, and is said in words; every check has something to refuse."""
+    refusals, refusing = rehearsal.scenario.refusals, set()
+    if isinstance(refusals, Unrefused):
+        return
+    for refused in refusals:
         case = Case(name=refused.because, task=rehearsal.asked(refused.task), given=refused.given, ends=rehearsal.scenario.cases[0].ends)
         stand = await rehearsal.play(case)
         failed = stand.status.failed_subtask
@@ -70,6 +77,10 @@ async def test_a_check_refuses(rehearsal: Rehearsal) -> None:
         assert rehearsal.refuses(failed.step), (case.name, shown(stand.status))
         assert refused.says in failed.message, (case.name, failed.message)
         assert rehearsal.stage.changes == [], case.name
+        refusing.add(failed.step)
+    first = next((place for place, step in enumerate(rehearsal.steps) if changes(step)), len(rehearsal.steps))
+    checks = {step["name"] for step in rehearsal.steps[:first] if step["name"].startswith("check")}
+    assert checks - refusing == set(), "no refusal is that of these checks"
 
 
 @IN_ONE_LOOP
@@ -146,13 +157,40 @@ async def test_a_rollback_that_fails_goes_on(rehearsal: Rehearsal) -> None:
 
 @IN_ONE_LOOP
 @EVERY_TEMPLATE
+async def test_the_cluster_goes_on_during_a_rollback(rehearsal: Rehearsal) -> None:
+    """What was begun comes to its end before the rollback, or between two of its steps: all is as before, or it says why it cannot be."""
+    for case in rehearsal.scenario.cases:
+        lost = [Fault(step["name"], How.LOST) for step in rehearsal.turns_of(case) if changes(step) and is_undone(step)]
+        for fault in [*lost, *last_chance(rehearsal, case)] if lost else ():
+            for hasty in (False, True):
+                stand = await rehearsal.stand(case, fault)
+                before = await rehearsal.stage.dump()
+                await rehearsal.begin(stand, case.task)
+                if stand.status.phase is not Phase.FAILED or not rehearsal.ways_back(stand):
+                    continue
+                rehearsal.stage.hasty = hasty
+                if not hasty:
+                    await rehearsal.settle()
+                where = f"{case.name}: {fault.how.value} at {fault.step}, {'between' if hasty else 'before'}"
+                await rehearsal.undone(stand, before, where, case.too_late)
+
+
+@IN_ONE_LOOP
+@EVERY_TEMPLATE
 async def test_what_the_cluster_reports_ends_the_waiting(rehearsal: Rehearsal) -> None:
-    """A job that fails in the cluster fails the task at once, with the reason; it can be rolled back where that is possible."""
+    """A job that fails in the cluster fails the task at once, with the reason; it can be rolled back where that is possible.
+
+    Every step that can tell a failure has one. Those of checks are refusals; a step that retries by itself gets over what happens once.
+    """
+    failing_steps = {failing.step for failing in rehearsal.scenario.failures}
+    telling = {step["name"] for step in rehearsal.steps if tells_failures(step)}
+    assert telling - failing_steps == set(), "nothing fails while these steps wait"
     for failing in rehearsal.scenario.failures:
-        case = Case(name=failing.because, task=rehearsal.asked(failing.task), given=failing.given, ends=rehearsal.scenario.cases[0].ends)
+        first = rehearsal.scenario.cases[0]
+        case = Case(name=failing.because, task=rehearsal.asked(failing.task), given=failing.given, others=failing.others, ends=first.ends)
         stand = await rehearsal.stand(case)
         before = await rehearsal.stage.dump()
-        rehearsal.stage.meanwhile = (failing.step, failing.meanwhile)
+        rehearsal.stage.meanwhile = (failing.step, failing.meanwhile) if failing.meanwhile else None
         await rehearsal.begin(stand, case.task)
         failed = stand.status.failed_subtask
         assert failed is not None, (case.name, shown(stand.status))
@@ -160,6 +198,25 @@ async def test_what_the_cluster_reports_ends_the_waiting(rehearsal: Rehearsal) -
         assert failing.says in failed.message, (case.name, failed.message)
         if rehearsal.ways_back(stand) and failing.rolled_back:
             await rehearsal.undone(stand, before, case.name)
+
+
+def tells_failures(step: Json) -> bool:
+    """Return whether a step has a condition that ends its waiting, and the task."""
+    if step["name"].startswith("check") or "autoRetry" in step:
+        return False
+    actions = step.get("forEach", {}).get("subtask", step).values()
+    return any("failWhen" in action.get("until", {}) for action in actions if isinstance(action, dict))
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_newest_job_is_read_after_the_approval(name: str) -> None:
+    """An approval may take days: a job of somebody else that began meanwhile must not be newer than what was remembered."""
+    steps = template(name)["spec"]["steps"]
+    approval = next((place for place, step in enumerate(steps) if "approve" in step), 0)
+    for place, step in enumerate(steps[:approval]):
+        newest = any(NEWEST_JOB.search(text) for text in step.get("sql", {}).get("statements", ()))
+        meanwhile = [each["name"] for each in steps[place + 1 : approval] if f"steps.{step['name']}.outputs" in str(each)]
+        assert not newest or meanwhile, (step["name"], "is not needed before the approval")
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
