@@ -33,6 +33,7 @@ _INTEGER: Final = re.compile(
 )
 _BASES: Final = {"hex": 16, "bin": 2, "oct": 8, "dec": 10}
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_ANY: Final = re.compile("")
 # Between digits only; Go is stricter about a number that begins with its point.
 _LOOSE: Final = re.compile(r"(?<![0-9])_|_(?![0-9])")
 # Longer ones are no integers of 64 bits in any base.
@@ -44,7 +45,7 @@ _LARGEST_WHOLE: Final = 1e21
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the one in C, where there is one, takes a tenth of the time
     """Tells plain words, which may mean something else than a text, from those in quotes."""
 
-    yaml_implicit_resolvers: ClassVar = {None: [(PLAIN, re.compile(""))]}
+    yaml_implicit_resolvers: ClassVar = {None: [(PLAIN, _ANY)]}
 
 
 class Dumper(yaml.SafeDumper):

@@ -88,7 +88,9 @@ def _check_steps(status: TaskStatus) -> None:
     for step in status.steps:
         moving = [sub for sub in step.subtasks if live(sub) or awaits_retry(sub)]
         assert not moving or (status.phase in WORKING and status.current_step == step.name)
-        assert (step.started_at is not None) == any(sub.attempts for sub in step.subtasks)
+        # A loop over an empty list begins and ends without an attempt.
+        is_empty_loop = step.items is not None and not step.items
+        assert (step.started_at is not None) == (any(sub.attempts for sub in step.subtasks) or is_empty_loop)
         assert step.finished_at is None or step.phase not in UNENDED
         if step.phase in {SubtaskPhase.RUNNING, SubtaskPhase.ROLLING_BACK}:
             # An operator that is about to end starts no next item; the one after it does, and may first have a command to answer.
