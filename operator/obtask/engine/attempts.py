@@ -250,7 +250,7 @@ class Attempts:
         told: list[str] = []
         for name, value in state.outputs.items():
             told += (name, *leaves(value))
-            if await self._logs.reveals(attempt, log, (name, *leaves(value))) or await self._logs.reveals(attempt, log, told):
+            if await self._logs.reveals(attempt, log, told):
                 why = f"outputs.{name} would show what is in a Secret; what the step does is done"
                 return Failed(FailureReason.INVALID_EXPRESSION, why, permanent=True, external=state.external)
         return replace(state, message=state.message and await self._logs.masked(attempt, log, state.message))

@@ -181,7 +181,7 @@ class Locking:
         unknown = [other for other in blockers if not self._cache.locks.knows(other)]
         for other in unknown:
             lease = self._cache.locks.lease(task.metadata.namespace, other.lock)
-            if lease is not None and lease.holder:
+            if lease is not None:
                 await self._sweeper.check(lease)
         return not all(self._still_holds(task.metadata.namespace, other) for other in unknown)
 
