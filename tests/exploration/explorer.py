@@ -76,6 +76,15 @@ class Explorer:
         done = complete and finding is None
         return Result(len(self._parents), self._transitions, self._space.steps.runs, deepest, seconds, done, finding)
 
+    def track_down(self) -> Finding | None:
+        """Return a broken promise, wherever a path leads first: mostly sooner than the nearest one, and by a longer way."""
+        start = self._space.start()
+        self._parents[start] = None
+        waiting, finding = [start], None
+        while waiting and finding is None:
+            finding = self._visit(waiting.pop(), waiting)
+        return finding
+
     def _visit(self, state: State, following: list[State]) -> Finding | None:
         fault = self._fault(state)
         if fault is not None:

@@ -104,3 +104,5 @@ MUTANTS = {
     ),
 }
 """Cases with an operator that leaves out a part of the protocol, and what it must be caught by."""
+NEAR = frozenset({"the domain is listed from the cache"})
+"""Those that are found sooner by the nearest state first than by going down each path to its end."""

@@ -22,6 +22,8 @@ from obtask.executors.sql.session import SqlSession
 READS: Final = re.compile(r"\(*\s*(SELECT|SET(?! ENCRYPTION| DECRYPTION)|SHOW|EXPLAIN)\b", re.IGNORECASE)
 SETS: Final = re.compile(r"SET(?! ENCRYPTION| DECRYPTION)\b|SELECT TIMESTAMPDIFF", re.IGNORECASE)
 OCEANBASE: Final = re.compile(r"\boceanbase\.", re.IGNORECASE)
+CHANGES: Final = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
+NAMED: Final = re.compile(r"\boceanbase\.([\w$]+)", re.IGNORECASE)
 MOST_PAUSES: Final = 400
 SYNTAX: Final = 1064
 
@@ -76,6 +78,8 @@ class Stage:
         self._where = ""
         self._direction = ""
         self._later: dict[str, list[tuple[str, ...]]] = {}
+        self._touched = set(book().views)  # since the last reset
+        self._read: dict[str, Sequence[tuple[Any, ...]]] = {}  # views whose rows are still those
 
     @property
     def busy(self) -> bool:
@@ -93,8 +97,10 @@ class Stage:
 
     async def reset(self, *given: str) -> None:
         """Have the rows of `server/*.yaml` again, and run some statements on them."""
-        emptied = [f"DELETE FROM oceanbase.{view}" for view in book().views]
-        await self._run(";".join([*emptied, *inserts(book().rows), *book().begin, *given]))
+        emptied = [f"DELETE FROM oceanbase.{view}" for view in book().views if view in self._touched]
+        filled = inserts({view: rows for view, rows in book().rows.items() if view in self._touched})
+        await self._run(";".join([*emptied, *filled, *book().begin, *given]))
+        self._touched = _changed(";".join([*book().begin, *given]))
         self.faults, self.meanwhile, self.others, self.hasty, self.pauses = [], None, {}, False, 0
         self.killed.clear()
         self.passwords.clear()
@@ -113,7 +119,10 @@ class Stage:
     async def dump(self, *, history: bool = False) -> Dump:
         """Return all rows of the views; those that only grow by what happens only if ``history`` says so."""
         views = [view for view in book().views if history or view not in book().history]
-        rows = {view: sorted(await self.ask(f"SELECT {compared(view)} FROM oceanbase.{view}"), key=str) for view in views}
+        for view in views:
+            if view not in self._read:
+                self._read[view] = sorted(await self.ask(f"SELECT {compared(view)} FROM oceanbase.{view}"), key=str)
+        rows = {view: self._read[view] for view in views}
         return rows | {name: sorted(await self.ask(query), key=str) for name, query in book().watched.items()}
 
     async def pause(self) -> None:
@@ -237,10 +246,17 @@ class Stage:
         async with self._turn:
             answer = await self._admin.run(self._placed(sql))
             self._admin.forget()
+            self._touch(sql)
         if not isinstance(answer, Result):
             self.troubles.append(f"{answer.message} ({answer.code}): {sql[:600]}")
             raise AssertionError(self.troubles[-1])  # noqa: TRY004 - the played cluster is wrong, not a type
         return answer
+
+    def _touch(self, sql: str) -> None:
+        """Know that the views that a statement changes have to be read, and filled, again."""
+        for view in _changed(sql):
+            self._touched.add(view)
+            self._read.pop(view, None)
 
     def _placed(self, sql: str) -> str:
         return OCEANBASE.sub(f"{self._database}.", sql)
@@ -249,6 +265,11 @@ class Stage:
         """Take the views away."""
         with suppress(AssertionError):
             await self._run(f"DROP DATABASE {self._database}")
+
+
+def _changed(sql: str) -> set[str]:
+    """Return the views that statements may change: all that they name."""
+    return set(NAMED.findall(sql)) if CHANGES.search(sql) else set()
 
 
 def _filled(act: str, words: Mapping[str, str]) -> str:
