@@ -1,7 +1,9 @@
 """Owns how tests render the chart: Helm itself, offline, as a library."""
 
+import json
+import pickle
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,15 @@ def texts(values: Values, name: str = RELEASE, namespace: str = NAMESPACE) -> di
 
 
 def objects(values: Values, name: str = RELEASE, namespace: str = NAMESPACE) -> list[Body]:
-    """Return every object of a release."""
-    manifests = (text for path, text in texts(values, name, namespace).items() if path.endswith(".yaml"))
-    return [body for text in manifests for body in read(text)]
+    """Return every object of a release, the caller's own: many tests look at the same release, and some change it."""
+    rendered: list[Body] = pickle.loads(_packed(json.dumps(values), name, namespace))  # noqa: S301 - made below
+    return rendered
+
+
+@lru_cache(maxsize=64)
+def _packed(values: str, name: str, namespace: str) -> bytes:
+    manifests = (text for path, text in texts(json.loads(values), name, namespace).items() if path.endswith(".yaml"))
+    return pickle.dumps([body for text in manifests for body in read(text)])
 
 
 def read(manifest: str) -> list[Body]:
