@@ -343,3 +343,25 @@ def test_who_downloads_the_evidence_is_told_where_a_password_may_be(
 
     assert "A password may stand in: spec.steps[0].sql.statements[0]" in said(page)
     assert "hunter2" not in page.text
+
+
+def test_a_log_that_may_be_read_a_little_later_is_followed(
+    task_center: Web, control_plane: ControlPlane, kubectl: Kubectl, namespace: str
+) -> None:
+    """A page that was opened while its visitor lacked the right, as everybody does beside an API server that has just begun, shows it."""
+    tasks = TaskClient(control_plane, namespace)
+    body = tasks.create("talk", steps=[wait_step("go")])
+    talking(tasks, body)
+    store_log(tasks, body, "line 1\n")
+    token = person(kubectl, namespace, "wu", None)
+    kubectl("create", "role", "tasks", "-n", namespace, "--verb=get,list,watch", "--resource=obtasks.task.oceanbase.com")
+    kubectl("create", "rolebinding", "tasks", "-n", namespace, "--role=tasks", f"--serviceaccount={namespace}:wu")
+
+    with task_center.signed_in(token) as browser:
+        page = browser.get(f"/t/{namespace}/talk")
+        with events(browser, address_of(page)) as messages:
+            kubectl("create", "rolebinding", "logs", "-n", namespace, "--clusterrole=view", f"--serviceaccount={namespace}:wu")
+            message = next(each for each in messages if 'hx-target="#log"' in each)
+
+    assert "line 1" not in page.text
+    assert "line 1" in message

@@ -31,7 +31,8 @@ NAME = "task"
 LOG = "log"  # the id of the element with the lines
 LOOK = timedelta(seconds=5)  # between two looks where nothing tells of changes
 WATCH_SECONDS = 290
-PAUSE_SECONDS = 1.0  # before a watch that has ended begins anew
+PAUSE_SECONDS = 1.0  # before a watch that has ended begins anew; twice as long after each refusal
+MOST_PAUSE_SECONDS = 32.0  # whoever is still refused then may not see the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,14 @@ class LiveTask:
         self._has_news = False
         self._last: dict[str, str | Piece] = {}
         self._unanswered = ""
+        self._unknown: ApiUnauthorized | None = None
         self._watching: asyncio.Task[None] | None = None
         self._watched = ""
 
     async def render(self) -> dict[str, str | Piece]:
         """Return the parts of the page as they are now; while the API server does not answer, as they were. Raises ApiUnauthorized."""
+        if self._unknown is not None:
+            raise self._unknown
         parts, self._unanswered = self._last, ""
         try:
             parts = await self._rendered()
@@ -198,20 +202,22 @@ class LiveTask:
         """Take note of what the operator stores while the attempt runs; a watch that ends, or breaks off, begins anew."""
         path = path_of("api", "v1", "namespaces", task.metadata.namespace, "configmaps")
         query = {"watch": "true", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(WATCH_SECONDS)}
-        is_allowed = False
-        while True:
+        pause = PAUSE_SECONDS
+        while pause <= MOST_PAUSE_SECONDS:
             try:
                 async with self._tab.visitor.api.streaming(path, query=query, seconds=WATCH_SECONDS + 10) as answer:
-                    if not isinstance(answer, ApiError):
-                        is_allowed = True
+                    if isinstance(answer, ApiError):
+                        pause *= 2  # it may be the refusal of an API server that has begun anew, and knows no rights yet
+                    else:
+                        pause = PAUSE_SECONDS
                         await self._take(answer, task.metadata.uid)
-                    elif not is_allowed:
-                        return  # later refusals may be those of an API server that has begun anew, and knows no rights yet
-            except ApiUnauthorized:
+            except ApiUnauthorized as error:
+                self._unknown = error
+                self._tab.wake()
                 return
             except (ApiUnavailable, ValueError):
                 pass
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(pause)
 
     async def _take(self, changes: AsyncIterator[bytes], uid: str) -> None:
         async for line in lines_of(changes):
