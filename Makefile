@@ -11,7 +11,6 @@ INSTALLED := .venv/.installed
 ON_PATH := .dev/bin/kubectl-obtask
 PUT_ON_PATH := mkdir -p .dev/bin && ln -sf ../../.venv/bin/kubectl-obtask ../../.venv/bin/kubectl_complete-obtask .dev/bin/
 OPERATOR ?= 1
-JOBS ?= 2
 E2E ?= node
 WEB := operator/obtask/web
 VENDOR := $(WEB)/static/vendor/htmx.min.js
@@ -42,12 +41,12 @@ down: $(INSTALLED)  ## Stop what `make up` started
 status: $(INSTALLED)  ## Show what of `make up` is running
 	@$(RUN) -m devcluster status
 
-test: $(if $(TESTS),$(INSTALLED),check) $(ON_PATH)  ## Run all checks and all tests (TESTS=tests/unit: only those tests)
-	@$(RUN) -m pytest -n $(JOBS) --dist worksteal $(or $(TESTS),--ignore=tests/attack)
+test: $(if $(TESTS),$(INSTALLED),check) $(ON_PATH)  ## Run all checks and all tests (TESTS=tests/unit: only those tests; JOBS=3: at a time)
+	@$(RUN) -m pytest -n $(or $(JOBS),3) --dist worksteal $(or $(TESTS),--ignore=tests/attack)
 	$(if $(TESTS),,$(ATTACK))
 
 test-fast: $(INSTALLED)  ## Run what needs neither a control plane nor a SQL server nor patience: about two minutes, and nothing is built
-	@$(RUN) -m pytest -n $(JOBS) --dist worksteal -m "not (control_plane or seekdb or slow)" --ignore=tests/attack $(TESTS)
+	@$(RUN) -m pytest -n $(or $(JOBS),3) --dist worksteal -m "not (control_plane or seekdb or slow)" --ignore=tests/attack $(TESTS)
 
 attack: $(INSTALLED)  ## Try every known attack on an installation, and print what became of each (ONLY=S3: these; FULL=1: the long ones, too)
 	@$(ATTACK) $(if $(ONLY),--only=$(ONLY)) $(if $(FULL),--full)
@@ -147,8 +146,8 @@ format: $(INSTALLED)  ## Format the code
 generate: $(INSTALLED)  ## Generate what follows from the code: CRDs, lists and rights in the chart, Argo CD's settings, the reference
 	@$(RUN) -m generate
 
-explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses (JOBS=2: cases at a time)
-	@$(RUN) -m tests.exploration --deep --jobs $(JOBS)
+explore: $(INSTALLED)  ## Try every order of API calls, crashes and pauses (JOBS=2: at a time)
+	@$(RUN) -m tests.exploration --deep --jobs $(or $(JOBS),2)
 
 chaos: $(INSTALLED)  ## Inject thousands of faults between operator and API server, and check every promise
 	@$(RUN) -m devcluster build
