@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -105,16 +106,22 @@ class Watch:
             response = self._connection.getresponse()
             while (left := self._end - time.monotonic()) > 0 and self._connection.sock is not None:
                 self._connection.sock.settimeout(left)
-                event = json.loads(response.readline() or "{}")
+                line = response.readline()
+                if not line.endswith(b"\n"):
+                    return  # it was ended, maybe in the middle of a change
+                event = json.loads(line)
                 if event.get("type") in {None, "ERROR"}:
                     return
                 yield event["type"], event["object"]
-        except (TimeoutError, ConnectionResetError):  # the latter where another thread closed it while an answer came
+        except (TimeoutError, ConnectionResetError, http.client.IncompleteRead):  # all but the first where another thread closed it
             return
         finally:
             self._connection.close()
 
     def close(self) -> None:
         """End it from outside."""
-        if self._connection.sock is not None:
-            self._connection.sock.shutdown(socket.SHUT_RDWR)
+        sock = self._connection.sock
+        if sock is not None:
+            with suppress(OSError):  # it has just ended by itself
+                # Not that of SSLSocket, after which a reader gets what is still to come as it is encrypted.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)

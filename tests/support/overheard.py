@@ -65,7 +65,7 @@ def overheard(cluster: ControlPlane, folder: Path, token: str | None = None) -> 
             open_now.add(upstream)
             try:
                 self._answer(upstream.getresponse())
-            except OSError:
+            except (OSError, http.client.IncompleteRead):
                 self.close_connection = True
             finally:
                 open_now.discard(upstream)
@@ -91,7 +91,8 @@ def overheard(cluster: ControlPlane, folder: Path, token: str | None = None) -> 
         yield found
         for upstream in tuple(open_now):
             if upstream.sock is not None:
-                upstream.sock.shutdown(socket.SHUT_RDWR)
+                # Not that of SSLSocket, after which a reader gets what is still to come as it is encrypted.
+                socket.socket.shutdown(upstream.sock, socket.SHUT_RDWR)
 
 
 def _kubeconfig(port: int, token: str | None) -> str:
