@@ -120,8 +120,13 @@ class Watch:
 
     def close(self) -> None:
         """End it from outside."""
-        sock = self._connection.sock
-        if sock is not None:
-            with suppress(OSError):  # it has just ended by itself
-                # Not that of SSLSocket, after which a reader gets what is still to come as it is encrypted.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        hang_up(self._connection)
+
+
+def hang_up(connection: http.client.HTTPConnection) -> None:
+    """End what another thread reads from a connection."""
+    sock = connection.sock
+    if sock is not None:
+        with suppress(OSError):  # it has just ended by itself
+            # Not that of SSLSocket, after which a reader gets what is still to come as it is encrypted.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)

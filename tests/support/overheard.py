@@ -1,7 +1,6 @@
 """Owns a plain road to the API server that notes every request as it was sent, and adds nothing to it."""
 
 import http.client
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import yaml
+from tests.support.apiserver import hang_up
 
 from devcluster.controlplane import ControlPlane
 
@@ -90,9 +90,7 @@ def overheard(cluster: ControlPlane, folder: Path, token: str | None = None) -> 
         found.kubeconfig.write_text(_kubeconfig(port, token))
         yield found
         for upstream in tuple(open_now):
-            if upstream.sock is not None:
-                # Not that of SSLSocket, after which a reader gets what is still to come as it is encrypted.
-                socket.socket.shutdown(upstream.sock, socket.SHUT_RDWR)
+            hang_up(upstream)
 
 
 def _kubeconfig(port: int, token: str | None) -> str:

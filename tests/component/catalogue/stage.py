@@ -99,8 +99,9 @@ class Stage:
         """Have the rows of `server/*.yaml` again, and run some statements on them."""
         emptied = [f"DELETE FROM oceanbase.{view}" for view in book().views if view in self._touched]
         filled = inserts({view: rows for view, rows in book().rows.items() if view in self._touched})
-        await self._run(";".join([*emptied, *filled, *book().begin, *given]))
-        self._touched = _changed(";".join([*book().begin, *given]))
+        begin = ";".join([*book().begin, *given])
+        await self._run(";".join([*emptied, *filled, begin]))
+        self._touched = _changed(begin)
         self.faults, self.meanwhile, self.others, self.hasty, self.pauses = [], None, {}, False, 0
         self.killed.clear()
         self.passwords.clear()
